@@ -1,1 +1,2 @@
-fn main(){}
+//! The `gpys` program.
+fn main() {}

@@ -1,0 +1,20 @@
+//! The sans-IO core: bytes and times in, bytes and deadlines out.
+//!
+//! Nothing here opens a socket, reads a clock, draws a random number or knows an async runtime;
+//! the shell in `server` and `client` does, and hands the results in as arguments. Equal inputs
+//! give equal outputs, so a simulation can replay any run from its seed. The lints below enforce
+//! it (the bans are listed in `.clippy.toml`).
+//!
+//! Reading order: [`time`], [`geo`], [`pose`] are the values; [`bits`], [`wire`], [`frame`] are
+//! the bytes of `docs/PROTOCOL.md`; [`world`] is the server's state of a room, with [`interest`]
+//! (who is where) and [`schedule`] (what goes to whom, and when) beneath it; [`view`] is the
+//! receiver's state.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
+
+pub mod geo;
+pub mod pose;
+pub mod time;
+pub mod wire;
+pub mod world;
+pub mod view;
