@@ -8,6 +8,7 @@ import type {
 import { feature } from 'topojson-client';
 import type { GeometryCollection, Topology } from 'topojson-specification';
 import countriesUrl from 'world-atlas/countries-50m.json?url';
+import { wrapDegrees } from './geo';
 
 type Countries = GeoJSON.FeatureCollection<GeoJSON.Geometry, { name: string }>;
 
@@ -44,9 +45,39 @@ function loadCountries(): Promise<Countries> {
   countries ??= fetch(countriesUrl)
     .then((response) => response.json())
     .then((world: Topology<{ countries: GeometryCollection<{ name: string }> }>) =>
-      feature(world, world.objects.countries),
+      unwrapped(feature(world, world.objects.countries)),
     );
   return countries;
+}
+
+/**
+ * Lets every outline run on past the antimeridian (to 190 instead of -170), as the map wants it: a
+ * side that went from 179 to -179 would be painted all the way round the world.
+ */
+function unwrapped(world: Countries): Countries {
+  for (const { geometry } of world.features) {
+    if (geometry.type === 'Polygon') geometry.coordinates = geometry.coordinates.map(unwrapRing);
+    else if (geometry.type === 'MultiPolygon') {
+      geometry.coordinates = geometry.coordinates.map((polygon) => polygon.map(unwrapRing));
+    }
+  }
+  return world;
+}
+
+export function unwrapRing(ring: GeoJSON.Position[]): GeoJSON.Position[] {
+  const run: GeoJSON.Position[] = [];
+  let last = ring[0]![0]!;
+  for (const [lng, lat] of ring as [number, number][]) {
+    last += wrapDegrees(lng - last);
+    run.push([last, lat]);
+  }
+  // An outline that has come all the way round, Antarctica's, encloses its pole.
+  const [start, end] = [run[0]!, run.at(-1)!];
+  if (Math.abs(end[0]! - start[0]!) > 180) {
+    const pole = Math.sign(start[1]!) * 90;
+    run.push([end[0]!, pole], [start[0]!, pole], start);
+  }
+  return run;
 }
 
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
@@ -89,6 +120,8 @@ function layers(c: Colours): LayerSpecification[] {
       type: 'symbol',
       source: 'names',
       maxzoom: 9,
+      // Small countries are named once there is room for their neighbours' names, too.
+      filter: ['>=', ['get', 'extent'], ['step', ['zoom'], 60, 2, 25, 3, 8, 4, 1, 5, 0]],
       layout: {
         'text-field': ['get', 'name'],
         'text-size': ['interpolate', ['linear'], ['zoom'], 1, 10, 6, 15],

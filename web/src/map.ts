@@ -58,8 +58,8 @@ export class LiveMap {
     });
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
-    this.map.addControl(new AttributionControl({ compact: true }), 'bottom-right');
-    this.map.addControl(new NavigationControl({ showCompass: false }), 'bottom-right');
+    this.map.addControl(new AttributionControl({ compact: false }), 'bottom-right');
+    this.map.addControl(new NavigationControl({ showCompass: false }), 'top-right');
     this.map.addControl(new ScaleControl(), 'bottom-left');
     this.scene = new Scene(view, () => this.camera());
     this.labels = new Labels(canvas, () => this.darkQuery.matches);

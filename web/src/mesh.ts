@@ -149,5 +149,5 @@ export function pinMesh(segments: number): Mesh {
       [0.14, 0.95],
       [0, 0.985],
     ])
-    .sphere(Part.White, segments, 0.1, [0, -0.17, 0.79]);
+    .sphere(Part.White, segments * 2, 0.1, [0, -0.17, 0.79]);
 }

@@ -90,8 +90,8 @@ export class PeopleList {
       from ? `${distanceWords(metres)} ${wind(bearing)}` : '',
       place.heading === null ? 'no motion sensor' : `facing ${wind(place.heading)}`,
       leanWords(place),
-      hidden ? 'hidden' : '',
     ];
+    if (hidden) facts.unshift('hidden');
     const kind = hidden ? 'hidden' : place.heading === null ? 'pin' : 'figure';
     return { id, name, kind, metres, place, text: facts.filter(Boolean).join(' · ') };
   }

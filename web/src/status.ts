@@ -54,9 +54,9 @@ function liveLine(
 }
 
 function whyNotWebTransport(lost: string): string {
-  if (lost.startsWith('this browser')) return 'this browser offers no WebTransport on this page';
-  if (lost.startsWith('no answer')) return 'WebTransport got no answer (UDP is blocked or slow)';
-  return 'WebTransport was refused (UDP is blocked, or its certificate is not trusted)';
+  if (lost.startsWith('this browser')) return 'no WebTransport in this browser';
+  if (lost.startsWith('no answer')) return 'WebTransport got no answer: UDP is blocked or slow';
+  return 'WebTransport refused: UDP blocked or certificate not trusted';
 }
 
 export function reasonOf(code: number | undefined, reason: string): string {
