@@ -8,9 +8,14 @@ export class DecodeError extends Error {}
 export class BitReader {
   private pos = 0;
   private readonly end: number;
+  private readonly words: DataView;
 
-  constructor(private readonly bytes: Uint8Array) {
+  constructor(bytes: Uint8Array) {
     this.end = bytes.length * 8;
+    // Zeros behind the end let a whole word be loaded at any byte, which is what makes this fast.
+    const padded = new Uint8Array(bytes.length + 4);
+    padded.set(bytes);
+    this.words = new DataView(padded.buffer);
   }
 
   get bitsLeft(): number {
@@ -19,20 +24,15 @@ export class BitReader {
 
   /** An unsigned integer of `n` bits, 0 to 32. */
   read(n: number): number {
-    const last = this.pos + n;
-    if (last > this.end) throw new DecodeError('the frame ends too early');
-    let at = this.pos >> 3;
-    let got = 8 - (this.pos & 7);
-    let value = this.bytes[at]! >> (this.pos & 7);
-    this.pos = last;
-    if (n <= got) return value & ((1 << n) - 1);
-    while (got + 8 <= n && got < 24) {
-      value |= this.bytes[++at]! << got;
-      got += 8;
+    const { pos } = this;
+    if (n > 25) {
+      // A word that starts within a byte holds no more than 25 bits for sure.
+      const low = this.read(16);
+      return low + this.read(n - 16) * 0x10000;
     }
-    // The top byte is added, not shifted in: a shift past bit 31 would lose it or its sign.
-    if (got < n) value = (value >>> 0) + (this.bytes[++at]! & ((1 << (n - got)) - 1)) * 2 ** got;
-    return value >>> 0;
+    if (pos + n > this.end) throw new DecodeError('the frame ends too early');
+    this.pos = pos + n;
+    return (this.words.getUint32(pos >> 3, true) >>> (pos & 7)) & ((1 << n) - 1);
   }
 
   bit(): boolean {
@@ -41,10 +41,19 @@ export class BitReader {
 
   unary(): number {
     let q = 0;
-    while (this.read(1) === 1) {
-      if (++q > MAX_UNARY) throw new DecodeError('a run of ones is too long');
+    while (this.pos < this.end) {
+      // The ones at the bottom of the word, as many as are left of it after the shift.
+      const zeros = ~(this.words.getUint32(this.pos >> 3, true) >>> (this.pos & 7));
+      const ones = zeros === 0 ? 24 : Math.min(31 - Math.clz32(zeros & -zeros), 24);
+      q += ones;
+      if (q > MAX_UNARY) throw new DecodeError('a run of ones is too long');
+      this.pos += ones;
+      if (ones < 24) {
+        this.read(1);
+        return q;
+      }
     }
-    return q;
+    throw new DecodeError('the frame ends too early');
   }
 
   /** An integer from 1 to 2^32; it may not fit 32 bits. */
@@ -57,6 +66,7 @@ export class BitReader {
   }
 
   rice(k: number): number {
-    return this.unary() * 2 ** k + this.read(k);
+    const q = this.unary();
+    return q * 2 ** k + this.read(k);
   }
 }

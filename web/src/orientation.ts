@@ -39,16 +39,14 @@ export function encodeOrientation(q: Quaternion): number {
 }
 
 export function decodeOrientation(code: number): Quaternion {
-  const n3 = code % STEPS;
-  const rest = (code - n3) / STEPS;
-  const n2 = rest % STEPS;
-  const top = (rest - n2) / STEPS;
-  const n1 = top % STEPS;
-  const a = TAN[n1]!;
-  const b = TAN[n2]!;
-  const c = TAN[n3]!;
+  const rest = (code / STEPS) | 0;
+  const top = (rest / STEPS) | 0;
+  const largest = (top / STEPS) | 0;
+  const a = TAN[top - largest * STEPS]!;
+  const b = TAN[rest - top * STEPS]!;
+  const c = TAN[code - rest * STEPS]!;
   const s = 1 / Math.sqrt(1 + a * a + b * b + c * c);
-  switch ((top - n1) / STEPS) {
+  switch (largest) {
     case 0:
       return [s, a * s, b * s, c * s];
     case 1:

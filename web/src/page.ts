@@ -56,7 +56,7 @@ export class Page {
   }
 
   status(tone: Tone, text: string): void {
-    byId('lamp').dataset['tone'] = tone;
+    byId('lamp').dataset.tone = tone;
     setText(byId('status'), text);
   }
 

@@ -107,8 +107,8 @@ export class PeopleList {
         HTMLElement,
         HTMLElement,
       ];
-      item.dataset['kind'] = row.kind;
-      item.dataset['id'] = String(row.id);
+      item.dataset.kind = row.kind;
+      item.dataset.id = String(row.id);
       if (name.textContent !== row.name) name.textContent = row.name;
       if (text.textContent !== row.text) text.textContent = row.text;
       const { place } = row;
