@@ -181,7 +181,7 @@ export class App {
   }
 
   private redraw(): void {
-    this.map.scene.update(performance.now());
+    this.map.scene.touch();
     this.map.repaint();
   }
 
@@ -256,7 +256,12 @@ export class App {
     });
     this.page.status(tone, text);
     this.page.notice(this.notice(state));
-    this.page.dock({ sharing: this.self.sharing, live: this.liveWords(), hint: this.hint() });
+    this.page.dock({
+      sharing: this.self.sharing,
+      onAir: this.self.fix !== undefined && state.phase === 'live',
+      live: this.liveWords(),
+      hint: this.hint(),
+    });
   }
 
   private notice(state: State): Notice | undefined {
@@ -270,13 +275,12 @@ export class App {
           : 'Try again';
       return { text: reasonOf(state.code, state.reason), action: { label, run } };
     }
-    return this.problem ? { text: locationWords(this.problem) } : undefined;
+    return this.problem && !this.self.fix ? { text: locationWords(this.problem) } : undefined;
   }
 
   private liveWords(): string {
     const { fix } = this.self;
-    if (!fix)
-      return this.self.placing ? 'Tap the map to place yourself' : 'Looking for your position';
+    if (!fix) return this.self.placing ? 'Not on the map yet' : 'Looking for your position';
     if (this.connection.state.phase !== 'live') return 'Not connected';
     return Number.isNaN(fix.accuracy)
       ? 'Live, placed by hand'
@@ -284,8 +288,12 @@ export class App {
   }
 
   private hint(): string {
-    if (!this.self.steered || matchMedia('(hover: none)').matches) return '';
-    return 'Arrow keys lean your figure, Shift with ← → turns it, Home stands it up.';
+    const hints: string[] = [];
+    if (this.self.placing && this.self.fix) hints.push('Tap the map to move yourself.');
+    if (this.self.steered && !matchMedia('(hover: none)').matches) {
+      hints.push('Arrow keys lean your figure, Shift with ← → turns it, Home stands it up.');
+    }
+    return hints.join(' ');
   }
 
   private list(): void {

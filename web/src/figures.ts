@@ -1,11 +1,11 @@
 /** The one GL layer that draws everybody, instanced: a mesh per kind, one draw call each. */
 import type { CustomLayerInterface } from 'maplibre-gl';
-import { FLOATS_PER_VERTEX, figureMesh, pinMesh } from './mesh';
+import { coarseFigure, FLOATS_PER_VERTEX, fineFigure, pin, ring } from './mesh';
 import type { Drawn, Scene, SceneFrame } from './scene';
 
 /** Above this many people in sight a coarser figure is drawn; at that size nobody can tell. */
 const FINE_UP_TO = 250;
-const FLOATS_PER_INSTANCE = 11;
+const FLOATS_PER_INSTANCE = 10;
 
 const VERTEX = `#version 300 es
 layout(location = 0) in vec3 position;
@@ -14,7 +14,6 @@ layout(location = 2) in float part;
 layout(location = 3) in vec2 at;       // pixels from the middle of the map, y upwards
 layout(location = 4) in vec4 q;        // (x, y, z, w)
 layout(location = 5) in vec4 tint;     // colour, and opacity
-layout(location = 6) in float own;
 uniform vec2 viewport;
 uniform float size;
 uniform vec3 eyeColour;
@@ -46,16 +45,13 @@ void main() {
   if (kind == 1) colour = vec4(eyeColour, tint.a);
   else if (kind == 2) colour = vec4(0.0, 0.0, 0.0, 0.28 * tint.a);
   else if (kind == 3) colour = vec4(tint.rgb * 0.72, 0.9 * tint.a);
-  else if (kind == 4) colour = vec4(0.16, 0.47, 0.98, 0.95 * own);
+  else if (kind == 4) colour = vec4(0.16, 0.47, 0.98, 0.95);
   else if (kind == 5) colour = vec4(1.0, 1.0, 1.0, tint.a);
   else colour = tint;
-  bool absent = kind == 4 && own < 0.5;
   vec2 screen = at + vec2(p.x, p.y * SIN + p.z * COS) * size;
   // Depth as if the map were the ground of the same slanted view, so that the nearer stand before.
   float depth = at.y * COS / SIN + (p.y * COS - p.z * SIN) * size;
-  gl_Position = absent
-    ? vec4(2.0, 2.0, 2.0, 1.0)
-    : vec4(screen * 2.0 / viewport, depth / viewport.y / 1.5, 1.0);
+  gl_Position = vec4(screen * 2.0 / viewport, depth / viewport.y / 1.5, 1.0);
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -87,7 +83,7 @@ export class FigureLayer implements CustomLayerInterface {
   readonly id = 'people';
   readonly type = 'custom';
   private program: WebGLProgram | undefined;
-  private batches: { fine: Batch; coarse: Batch; pins: Batch } | undefined;
+  private batches: { fine: Batch; coarse: Batch; pins: Batch; rings: Batch } | undefined;
   private room = new Float32Array(FLOATS_PER_INSTANCE * 256);
 
   constructor(
@@ -98,9 +94,10 @@ export class FigureLayer implements CustomLayerInterface {
   onAdd(_map: unknown, gl: WebGL2RenderingContext): void {
     this.program = link(gl);
     this.batches = {
-      fine: makeBatch(gl, figureMesh(14).vertices),
-      coarse: makeBatch(gl, figureMesh(6).vertices),
-      pins: makeBatch(gl, pinMesh(14).vertices),
+      fine: makeBatch(gl, fineFigure().vertices),
+      coarse: makeBatch(gl, coarseFigure().vertices),
+      pins: makeBatch(gl, pin().vertices),
+      rings: makeBatch(gl, ring().vertices),
     };
   }
 
@@ -139,6 +136,11 @@ export class FigureLayer implements CustomLayerInterface {
       batches.pins,
       drawn.filter((d) => d.kind !== 'figure'),
     );
+    this.draw(
+      gl,
+      batches.rings,
+      drawn.filter((d) => d.own),
+    );
     gl.bindVertexArray(null);
     this.painted(frame);
   }
@@ -151,7 +153,7 @@ export class FigureLayer implements CustomLayerInterface {
     for (const d of drawn) {
       const [w, x, y, z] = d.q;
       const [red, green, blue] = d.colour;
-      this.room.set([d.dx, -d.dy, x, y, z, w, red, green, blue, d.opacity, d.own ? 1 : 0], i);
+      this.room.set([d.dx, -d.dy, x, y, z, w, red, green, blue, d.opacity], i);
       i += FLOATS_PER_INSTANCE;
     }
     gl.bindVertexArray(batch.vao);
@@ -170,7 +172,7 @@ function makeBatch(gl: WebGL2RenderingContext, vertices: Float32Array): Batch {
   gl.bufferData(gl.ARRAY_BUFFER, vertices, gl.STATIC_DRAW);
   attributes(gl, [3, 3, 1], 0, FLOATS_PER_VERTEX, 0);
   gl.bindBuffer(gl.ARRAY_BUFFER, instances);
-  attributes(gl, [2, 4, 4, 1], 3, FLOATS_PER_INSTANCE, 1);
+  attributes(gl, [2, 4, 4], 3, FLOATS_PER_INSTANCE, 1);
   gl.bindVertexArray(null);
   return { vao, mesh, instances, vertices: vertices.length / FLOATS_PER_VERTEX };
 }

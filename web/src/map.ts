@@ -54,7 +54,8 @@ export class LiveMap {
       dragRotate: false,
       pitchWithRotate: false,
       attributionControl: false,
-      canvasContextAttributes: { antialias: true },
+      // Pixels that small need no smoothing, and phones have better uses for their battery.
+      canvasContextAttributes: { antialias: window.devicePixelRatio < 2 },
     });
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();

@@ -47,8 +47,7 @@ export class Mesh {
     return this;
   }
 
-  sphere(part: Part, segments: number, radius: number, at: Vec): this {
-    const rings = Math.max(4, segments >> 1);
+  sphere(part: Part, segments: number, rings: number, radius: number, at: Vec): this {
     const profile = Array.from({ length: rings + 1 }, (_, j): [number, number] => {
       const angle = -Math.PI / 2 + (j / rings) * Math.PI;
       return [radius * Math.cos(angle), radius * Math.sin(angle)];
@@ -56,8 +55,16 @@ export class Mesh {
     return this.lathe(part, segments, profile, at);
   }
 
-  /** A limb: a cone with a round end, from `a` (thick) to `b` (thin). */
-  limb(part: Part, segments: number, a: Vec, b: Vec, thick: number, thin: number): this {
+  /** A limb: a cone from `a` (thick) to `b` (thin), with a hand at its end or without. */
+  limb(
+    part: Part,
+    segments: number,
+    a: Vec,
+    b: Vec,
+    thick: number,
+    thin: number,
+    hand: boolean,
+  ): this {
     const along: Vec = [b[0] - a[0], b[1] - a[1], b[2] - a[2]];
     const length = Math.hypot(...along);
     const w: Vec = [along[0] / length, along[1] / length, along[2] / length];
@@ -80,7 +87,7 @@ export class Mesh {
         point(b, thin, i),
       );
     }
-    return this.sphere(part, segments, thin * 1.25, b);
+    return hand ? this.sphere(part, segments, 4, thin * 1.25, b) : this;
   }
 
   /** A flat ring (or, with an inner radius of 0, a disc) on the ground. */
@@ -113,13 +120,12 @@ function cross(a: Vec, b: Vec): Vec {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 }
 
-export function figureMesh(segments: number): Mesh {
-  const small = Math.max(4, segments >> 1);
+/** For a few people: round, with eyes. */
+export function fineFigure(): Mesh {
   return new Mesh()
-    .ground(Part.Shadow, segments, 0, 0.27)
-    .ground(Part.Ring, segments * 2, 0.36, 0.45)
+    .ground(Part.Shadow, 14, 0, 0.27)
     .triangle(Part.Wedge, [-0.17, 0.42, 0], [0.17, 0.42, 0], [0, 0.68, 0])
-    .lathe(Part.Body, segments, [
+    .lathe(Part.Body, 14, [
       [0, 0],
       [0.17, 0.01],
       [0.2, 0.08],
@@ -128,18 +134,32 @@ export function figureMesh(segments: number): Mesh {
       [0.11, 0.57],
       [0, 0.6],
     ])
-    .limb(Part.Body, small, [0.13, 0, 0.5], [0.33, 0.08, 0.36], 0.065, 0.05)
-    .limb(Part.Body, small, [-0.13, 0, 0.5], [-0.33, 0.08, 0.36], 0.065, 0.05)
-    .sphere(Part.Body, segments, 0.2, [0, 0, 0.78])
-    .sphere(Part.Eye, small, 0.042, [0.075, 0.175, 0.82])
-    .sphere(Part.Eye, small, 0.042, [-0.075, 0.175, 0.82]);
+    .limb(Part.Body, 7, [0.13, 0, 0.5], [0.33, 0.08, 0.36], 0.065, 0.05, true)
+    .limb(Part.Body, 7, [-0.13, 0, 0.5], [-0.33, 0.08, 0.36], 0.065, 0.05, true)
+    .sphere(Part.Body, 14, 7, 0.2, [0, 0, 0.78])
+    .sphere(Part.Eye, 7, 4, 0.042, [0.075, 0.175, 0.82])
+    .sphere(Part.Eye, 7, 4, 0.042, [-0.075, 0.175, 0.82]);
 }
 
-export function pinMesh(segments: number): Mesh {
+/** For a crowd: the same figure from a quarter of the triangles. */
+export function coarseFigure(): Mesh {
   return new Mesh()
-    .ground(Part.Shadow, segments, 0, 0.14)
-    .ground(Part.Ring, segments * 2, 0.3, 0.39)
-    .lathe(Part.Body, segments, [
+    .ground(Part.Shadow, 6, 0, 0.27)
+    .triangle(Part.Wedge, [-0.17, 0.42, 0], [0.17, 0.42, 0], [0, 0.68, 0])
+    .lathe(Part.Body, 6, [
+      [0.19, 0],
+      [0.18, 0.3],
+      [0.09, 0.6],
+    ])
+    .limb(Part.Body, 3, [0.13, 0, 0.5], [0.36, 0.09, 0.34], 0.07, 0.05, false)
+    .limb(Part.Body, 3, [-0.13, 0, 0.5], [-0.36, 0.09, 0.34], 0.07, 0.05, false)
+    .sphere(Part.Body, 6, 4, 0.21, [0, 0, 0.78]);
+}
+
+export function pin(): Mesh {
+  return new Mesh()
+    .ground(Part.Shadow, 10, 0, 0.14)
+    .lathe(Part.Body, 14, [
       [0, 0],
       [0.07, 0.2],
       [0.18, 0.45],
@@ -149,5 +169,10 @@ export function pinMesh(segments: number): Mesh {
       [0.14, 0.95],
       [0, 0.985],
     ])
-    .sphere(Part.White, segments * 2, 0.1, [0, -0.17, 0.79]);
+    .sphere(Part.White, 14, 7, 0.1, [0, -0.19, 0.84]);
+}
+
+/** Around the own figure's feet. */
+export function ring(): Mesh {
+  return new Mesh().ground(Part.Ring, 32, 0.36, 0.45);
 }

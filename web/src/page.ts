@@ -12,6 +12,8 @@ export interface Notice {
 
 export interface Dock {
   sharing: boolean;
+  /** Others see this device right now. */
+  onAir: boolean;
   live: string;
   hint: string;
 }
@@ -60,13 +62,14 @@ export class Page {
     setText(byId('status'), text);
   }
 
-  dock({ sharing, live, hint }: Dock): void {
+  dock({ sharing, onAir, live, hint }: Dock): void {
     const focused = document.activeElement;
     byId('idle').hidden = sharing;
     byId('live').hidden = !sharing;
     // The button that was pressed goes away; the keyboard goes on from the one in its place.
     if (focused === this.share && sharing) this.stop.focus();
     if (focused === this.stop && !sharing) this.share.focus();
+    byId('live').dataset.onAir = String(onAir);
     setText(byId('live-words'), live);
     byId('hint').hidden = hint === '';
     setText(byId('hint'), hint);

@@ -37,6 +37,8 @@ export function leanWords(place: Place): string {
 }
 
 export class PeopleList {
+  private order: number[] = [];
+
   constructor(
     private readonly view: View,
     private readonly scene: Scene,
@@ -51,11 +53,21 @@ export class PeopleList {
     // An aria-live region speaks whenever it is written to, so it is written to only for news.
     if (this.parts.counts.textContent !== words) this.parts.counts.textContent = words;
     const rows = this.rows(me, from, now);
-    rows.sort((a, b) => a.metres - b.metres || a.name.localeCompare(b.name));
+    this.sort(rows);
     this.fill(rows.slice(0, MOST_ROWS));
     const more = rows.length - MOST_ROWS;
     this.parts.more.hidden = more <= 0;
     this.parts.more.textContent = `and ${more} more`;
+  }
+
+  /** The nearest first; but nobody moves under the finger or the focus of who is choosing. */
+  private sort(rows: Row[]): void {
+    const place = new Map(this.order.map((id, i) => [id, i]));
+    const rank = (row: Row): number => place.get(row.id) ?? place.size;
+    const nearest = (a: Row, b: Row): number => a.metres - b.metres || a.name.localeCompare(b.name);
+    const choosing = this.parts.list.matches(':hover, :focus-within');
+    rows.sort((a, b) => (choosing ? rank(a) - rank(b) : 0) || nearest(a, b));
+    this.order = rows.map((row) => row.id);
   }
 
   private rows(me: number | undefined, from: Degrees | undefined, now: number): Row[] {

@@ -70,6 +70,7 @@ export class Scene {
   /** Nobody is known to be there any more: the connection is down. */
   lost = false;
   venue: { lat: number; lng: number; label: string } | undefined;
+  private touched = false;
   private readonly glides = new Map<number, Glide>();
 
   constructor(
@@ -77,8 +78,15 @@ export class Scene {
     private readonly camera: () => Camera,
   ) {}
 
-  /** Takes over what the frames said; call it after each. */
+  /** The view has changed; what that means for the scene is worked out once per drawn frame. */
+  touch(): void {
+    this.touched = true;
+  }
+
+  /** Takes over what the frames have said since the last time. */
   update(now: number): void {
+    if (!this.touched) return;
+    this.touched = false;
     for (const [id, figure] of this.view.figures) {
       const glide = this.glides.get(id);
       if (glide) glide.update(figure, now);
@@ -106,6 +114,7 @@ export class Scene {
   }
 
   prepare(now: number): SceneFrame {
+    this.update(now);
     const camera = this.camera();
     const drawn: Drawn[] = [];
     if (this.venue) this.addVenue(this.venue, camera, drawn);
@@ -119,6 +128,7 @@ export class Scene {
 
   /** Where somebody is drawn right now, for the list and the debug handle. */
   place(id: number | undefined, now: number): Place | undefined {
+    this.update(now);
     const glide = this.glides.get(id ?? OWN);
     if (!glide) return undefined;
     const camera = this.camera();
