@@ -65,6 +65,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const width = r.read(5) + 1;
   const base = r.gamma() - 1;
   const span = r.read(5);
+  const grid = CELL[level]!;
+  if (x0 >= grid.columns || y0 >= grid.rows) throw new DecodeError('a cover outside the grid');
   const header = { level, x0, y0, width, base, span };
   const chunks: Chunk[] = [];
   let index = 0;
@@ -127,7 +129,9 @@ function readEntries(
   for (let i = 0; i < n; i++) {
     v += r.rice(k) + 1;
     const offset = v * pages + page;
-    if (offset >= limit) throw new DecodeError('an id above the span');
+    if (offset >= limit || header.base + offset > 0xffffffff) {
+      throw new DecodeError('an id above the span');
+    }
     const lng = Math.min(LNG_MAX - 1, west + r.read(bits) * step);
     const lat = Math.min(LAT_MAX, south + r.read(bits) * step);
     const orientation = oriented || r.bit() ? r.read(27) : NO_ORIENTATION;

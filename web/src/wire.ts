@@ -177,6 +177,12 @@ class Reader {
     return n;
   }
 
+  u16(): number {
+    const n = this.varint();
+    if (n > 0xffff) throw new DecodeError(`${n} does not fit 16 bits`);
+    return n;
+  }
+
   raw(n: number): Uint8Array {
     if (this.at + n > this.bytes.length) throw new DecodeError('the message ends too early');
     this.at += n;
@@ -264,7 +270,7 @@ export function decodeMessage(bytes: Uint8Array): ServerMessage {
 function readWelcome(r: Reader): Welcome {
   return {
     type: 'Welcome',
-    version: r.varint(),
+    version: r.u16(),
     id: r.varint(),
     uuid: r.uuid(),
     token: r.raw(16),
@@ -272,12 +278,12 @@ function readWelcome(r: Reader): Welcome {
     time: r.varint(),
     tick_hz: r.u8(),
     limits: {
-      max_message: r.varint(),
+      max_message: r.u16(),
       pose_hz: r.u8(),
-      max_frame: r.varint(),
+      max_frame: r.u16(),
       min_budget: r.varint(),
       max_budget: r.varint(),
-      refresh_ms: r.varint(),
+      refresh_ms: r.u16(),
       resume_ms: r.varint(),
     },
   };
