@@ -53,7 +53,6 @@ export class App {
         tap: (at) => this.self.placing && this.self.place(at),
       },
     );
-    this.map.scene.venue = options.config?.venue ?? undefined;
     this.people = new PeopleList(this.view, this.map.scene, this.page.people, (place) =>
       this.map.fly(place),
     );
@@ -115,7 +114,7 @@ export class App {
     return new Connection(
       {
         openers: { webtransport: openWebTransport, websocket: openWebSocket },
-        config: () => this.options.loadConfig(),
+        config: () => this.loadConfig(),
         greeting: () => this.greeting(),
         force: this.options.force,
         storage: sessionStorage,
@@ -132,6 +131,13 @@ export class App {
         state: (state) => this.connectionChanged(state),
       },
     );
+  }
+
+  private async loadConfig(): Promise<Config> {
+    const config = await this.options.loadConfig();
+    this.map.scene.venue = config.venue ?? undefined;
+    this.map.repaint();
+    return config;
   }
 
   private get online(): number {
