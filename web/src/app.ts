@@ -40,6 +40,8 @@ export class App {
   private me: Welcome | undefined;
   private problem: LocationProblem | undefined;
   private flown = false;
+  /** What the server has been told last. */
+  private announced: Presence | undefined;
 
   constructor(private readonly options: AppOptions) {
     this.page = new Page(options.room);
@@ -47,7 +49,7 @@ export class App {
       this.page.map,
       this.page.labels,
       this.view,
-      options.config?.map.style ?? null,
+      options.config?.map ?? { style: null, pmtiles: null },
       {
         viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
         tap: (at) => this.self.placing && this.self.place(at),
@@ -151,10 +153,11 @@ export class App {
   }
 
   private greeting(): Greeting {
+    this.announced = this.presence;
     return {
       room: this.options.room,
       name: this.page.name.value.trim(),
-      presence: this.presence,
+      presence: this.announced,
       viewport: this.map.viewport(),
     };
   }
@@ -168,7 +171,6 @@ export class App {
       serverTime: (at) => session.clock.at(at),
       poseHz: welcome.limits.pose_hz,
     });
-    this.announced = this.presence;
     this.redraw();
   }
 
@@ -182,7 +184,13 @@ export class App {
   }
 
   private connectionChanged(state: State): void {
-    if (state.phase !== 'live') this.sender.close();
+    if (state.phase === 'live') {
+      // What changed between the greeting and the welcome could not be told.
+      this.announce();
+      this.connection.send({ type: 'Viewport', ...this.map.viewport() });
+    } else {
+      this.sender.close();
+    }
     this.tick();
   }
 
@@ -190,8 +198,6 @@ export class App {
     this.map.scene.touch();
     this.map.repaint();
   }
-
-  private announced: Presence | undefined;
 
   private announce(): void {
     const { presence } = this;

@@ -5,6 +5,7 @@ import {
   Map as MapLibre,
   NavigationControl,
   ScaleControl,
+  type StyleSpecification,
   setWorkerUrl,
 } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
@@ -12,6 +13,7 @@ import { builtInStyle, drawGrid } from './basemap';
 import { FigureLayer } from './figures';
 import { type Degrees, LAT_MAX, LNG_MAX, mercator, toUnits } from './geo';
 import { Labels } from './labels';
+import type { Config } from './link';
 import { type Camera, Scene } from './scene';
 import type { View } from './view';
 import type { Viewport } from './wire';
@@ -40,7 +42,7 @@ export class LiveMap {
     container: HTMLElement,
     canvas: HTMLCanvasElement,
     view: View,
-    private readonly style: string | null,
+    private readonly chosen: Config['map'],
     private readonly events: MapEvents,
   ) {
     this.map = new MapLibre({
@@ -123,8 +125,13 @@ export class LiveMap {
   }
 
   private async restyle(): Promise<void> {
-    const style = this.style ?? (await builtInStyle(this.darkQuery.matches));
-    this.map.setStyle(style, { diff: false });
+    this.map.setStyle(await this.chooseStyle(this.darkQuery.matches), { diff: false });
+  }
+
+  private async chooseStyle(dark: boolean): Promise<string | StyleSpecification> {
+    const { style, pmtiles } = this.chosen;
+    if (style) return style;
+    return pmtiles ? (await import('./streets')).streetStyle(pmtiles, dark) : builtInStyle(dark);
   }
 
   private painted(frame: Parameters<Labels['draw']>[0]): void {
