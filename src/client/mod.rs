@@ -29,10 +29,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod gpx;
 mod link;
 pub mod sender;
 mod session;
 pub mod trust;
+pub mod walk;
 mod websocket;
 mod webtransport;
 
