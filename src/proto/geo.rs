@@ -86,12 +86,12 @@ impl Position {
 
     /// Units east of longitude -180 degrees.
     const fn east(self) -> u32 {
-        (self.lng + MAX_LNG) as u32
+        (self.lng as i64 + MAX_LNG as i64) as u32
     }
 
     /// Units north of the south pole.
     const fn north(self) -> u32 {
-        (self.lat + MAX_LAT) as u32
+        (self.lat as i64 + MAX_LAT as i64) as u32
     }
 }
 
@@ -285,7 +285,8 @@ impl Cover {
         let mut level = Self::finest_level(viewport.zoom);
         loop {
             let cover = Self::at(level, south, north, west, reach);
-            if cover.width * cover.height <= MAX_COVER || level == TOP_LEVEL {
+            let cells = u64::from(cover.width) * u64::from(cover.height);
+            if cells <= u64::from(MAX_COVER) || level == TOP_LEVEL {
                 return cover;
             }
             level += 1;
@@ -357,7 +358,8 @@ mod tests {
     use super::*;
 
     fn position() -> impl Strategy<Value = Position> {
-        (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG).prop_map(|(lat, lng)| Position::new(lat, lng).unwrap())
+        (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG)
+            .prop_map(|(lat, lng)| Position::new(lat, lng).unwrap())
     }
 
     fn viewport() -> impl Strategy<Value = Viewport> {

@@ -12,9 +12,18 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 
+pub mod bits;
+mod chunks;
+pub mod frame;
 pub mod geo;
+mod interest;
+mod people;
 pub mod pose;
+mod rate;
+mod roster;
+mod schedule;
+mod ticker;
 pub mod time;
+pub mod view;
 pub mod wire;
 pub mod world;
-pub mod view;

@@ -4,6 +4,7 @@
 //! and every receiver shows the same.
 
 use std::f64::consts::{FRAC_PI_4, PI};
+use std::num::NonZeroU32;
 
 use super::geo::Position;
 use super::time::Time;
@@ -35,7 +36,10 @@ pub enum PoseError {
 /// How a device is held: a quantised unit quaternion from the device's axes (right, top, out of
 /// the screen) to the earth's (east, north, up).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Orientation(u32);
+pub struct Orientation(
+    /// The code plus one, so that an `Option` of it takes no more memory.
+    NonZeroU32,
+);
 
 impl Orientation {
     /// From a code on the wire.
@@ -43,13 +47,16 @@ impl Orientation {
     /// # Errors
     /// If the code is out of range.
     pub const fn from_code(code: u32) -> Result<Self, PoseError> {
-        if code < ORIENTATIONS { Ok(Self(code)) } else { Err(PoseError::Orientation) }
+        match NonZeroU32::new(code.wrapping_add(1)) {
+            Some(above) if code < ORIENTATIONS => Ok(Self(above)),
+            _ => Err(PoseError::Orientation),
+        }
     }
 
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> u32 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The nearest code to the quaternion (w, x, y, z), of any length above zero.
@@ -74,13 +81,13 @@ impl Orientation {
                 code = code * STEPS + n.min(STEPS - 1);
             }
         }
-        Ok(Self(code))
+        Self::from_code(code)
     }
 
     /// The unit quaternion (w, x, y, z), its largest component positive.
     #[must_use]
     pub fn quaternion(self) -> [f64; 4] {
-        let mut rest = self.0;
+        let mut rest = self.code();
         let mut smaller = [0.0; 3];
         for slot in smaller.iter_mut().rev() {
             let a = (f64::from(rest % STEPS) + 0.5) / f64::from(STEPS) * 2.0 - 1.0;
@@ -113,6 +120,17 @@ impl Orientation {
             cz * cx * sy + sz * sx * cy,
             sz * cx * cy + cz * sx * sy,
         ])
+    }
+
+    /// How far apart two codes are, in steps of about half a degree: a cheap measure of a turn,
+    /// good enough to tell much from little.
+    pub(crate) fn steps_between(a: Self, b: Self) -> u32 {
+        let (mut a, mut b, mut steps) = (a.code(), b.code(), 0);
+        for _ in 0..3 {
+            steps += (a % STEPS).abs_diff(b % STEPS);
+            (a, b) = (a / STEPS, b / STEPS);
+        }
+        if a == b { steps } else { STEPS }
     }
 
     /// The angle of the turn from `self` to `other`, in degrees.

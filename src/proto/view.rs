@@ -1,10 +1,19 @@
 //! The receiver's state: who is where, from frames in any order and the roster
 //! (docs/PROTOCOL.md, section 7, "What a chunk says").
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::frame::{Chunk, Entry, Frame, FrameError, Ids, Kind, age_ms};
 use super::geo::{Cell, Position};
 use super::pose::{Accuracy, Orientation};
 use super::time::Stamp;
-use super::wire::{Online, PeerId, Person, ServerMessage};
+use super::wire::{Online, PeerId, Person, Roster, ServerMessage};
+
+/// Frames this much older than the newest are ignored, and whoever was not named for this long
+/// is out of view, in ms.
+const STALE_MS: i32 = 5_000;
+/// How many of those who left are remembered, so that a late frame does not bring them back.
+const REMEMBERED: usize = 4096;
 
 /// Somebody as a frame shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,41 +44,186 @@ pub struct Cluster {
     pub shown: Stamp,
 }
 
-/// Why a frame is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// The bytes end within a field.
-    #[error("the frame ends within a field")]
-    Truncated,
-    /// A field has a value that it cannot have.
-    #[error("the frame has an impossible {0}")]
-    Impossible(&'static str),
-}
-
 /// The receiver's state.
 #[derive(Debug, Default)]
-pub struct View {}
+pub struct View {
+    own: Option<PeerId>,
+    figures: BTreeMap<PeerId, Figure>,
+    clusters: BTreeMap<Cell, Cluster>,
+    roster: BTreeMap<PeerId, Person>,
+    left: BTreeSet<PeerId>,
+    left_order: VecDeque<PeerId>,
+    online: Online,
+    newest: Option<Stamp>,
+    swept: Stamp,
+    frame: Frame,
+}
 
 impl View {
     /// Takes a message of the reliable lane. A welcome voids the roster from before it.
-    pub fn handle_message(&mut self, message: &ServerMessage) { todo!() }
+    pub fn handle_message(&mut self, message: &ServerMessage) {
+        match message {
+            ServerMessage::Welcome(welcome) => {
+                self.own = Some(welcome.id);
+                self.roster.clear();
+                self.figures.remove(&welcome.id);
+            }
+            ServerMessage::Roster(roster) => self.handle_roster(roster),
+            ServerMessage::Closing(_) => {}
+        }
+    }
 
     /// Takes a frame, and hands each person whom it shows anew to `fresh`.
     ///
     /// # Errors
     /// If the bytes are not a frame; the state is as before.
-    pub fn handle_frame(&mut self, bytes: &[u8], fresh: impl FnMut(PeerId, &Figure)) -> Result<(), FrameError> { todo!() }
+    pub fn handle_frame(
+        &mut self,
+        bytes: &[u8],
+        mut fresh: impl FnMut(PeerId, &Figure),
+    ) -> Result<(), FrameError> {
+        let mut frame = std::mem::take(&mut self.frame);
+        let decoded = frame.decode(bytes);
+        let time = frame.time;
+        let newest = self.newest.filter(|newest| newest.after(time) > 0).unwrap_or(time);
+        if decoded.is_ok() && newest.after(time) <= STALE_MS {
+            self.newest = Some(newest);
+            for (chunk, entries) in frame.chunks() {
+                self.apply(time, frame.ids, chunk, entries, &mut fresh);
+            }
+            self.sweep(newest);
+        }
+        self.frame = frame;
+        decoded
+    }
 
     /// Everybody in view, by id.
-    pub fn figures(&self) -> impl Iterator<Item = (PeerId, &Figure)> { [].into_iter() }
+    pub fn figures(&self) -> impl Iterator<Item = (PeerId, &Figure)> {
+        self.figures.iter().map(|(&id, figure)| (id, figure))
+    }
+
+    /// Somebody in view.
+    #[must_use]
+    pub fn figure(&self, id: PeerId) -> Option<&Figure> {
+        self.figures.get(&id)
+    }
 
     /// The crowds in view, by cell.
-    pub fn clusters(&self) -> impl Iterator<Item = (Cell, &Cluster)> { [].into_iter() }
+    pub fn clusters(&self) -> impl Iterator<Item = (Cell, &Cluster)> {
+        self.clusters.iter().map(|(&cell, cluster)| (cell, cluster))
+    }
 
     /// Everybody on the roster, by id.
-    pub fn roster(&self) -> impl Iterator<Item = &Person> { [].into_iter() }
+    pub fn roster(&self) -> impl Iterator<Item = &Person> {
+        self.roster.values()
+    }
 
     /// How many people are in the room.
     #[must_use]
-    pub fn online(&self) -> Online { todo!() }
+    pub const fn online(&self) -> Online {
+        self.online
+    }
+
+    /// The time of the newest frame.
+    #[must_use]
+    pub const fn newest(&self) -> Option<Stamp> {
+        self.newest
+    }
+
+    fn handle_roster(&mut self, roster: &Roster) {
+        self.online = roster.online;
+        for person in &roster.joined {
+            self.roster.insert(person.id, person.clone());
+        }
+        for change in &roster.presence {
+            if let Some(person) = self.roster.get_mut(&change.id) {
+                person.presence = change.presence;
+            }
+        }
+        for &id in &roster.left {
+            self.roster.remove(&id);
+            self.figures.remove(&id);
+            if self.left.insert(id) {
+                self.left_order.push_back(id);
+            }
+        }
+        while self.left_order.len() > REMEMBERED {
+            if let Some(id) = self.left_order.pop_front() {
+                self.left.remove(&id);
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        time: Stamp,
+        ids: Ids,
+        chunk: &Chunk,
+        entries: &[Entry],
+        fresh: &mut impl FnMut(PeerId, &Figure),
+    ) {
+        for entry in entries {
+            self.show(time, chunk, entry, fresh);
+        }
+        if chunk.kind == Kind::Delta {
+            return;
+        }
+        let Chunk { cell, page, .. } = *chunk;
+        self.figures.retain(|&id, figure| {
+            time.after(figure.shown) <= 0
+                || !cell.contains(figure.position)
+                || ids.page(id, page.bits) != page.index
+        });
+        self.clusters
+            .retain(|other, cluster| time.after(cluster.shown) <= 0 || !cell.overlaps(*other));
+        if let Kind::Crowd(counts) = chunk.kind {
+            let cluster = Cluster { counts, shown: time };
+            let known = self.clusters.entry(cell).or_insert(cluster);
+            if time.after(known.shown) > 0 {
+                *known = cluster;
+            }
+        }
+    }
+
+    fn show(
+        &mut self,
+        time: Stamp,
+        chunk: &Chunk,
+        entry: &Entry,
+        fresh: &mut impl FnMut(PeerId, &Figure),
+    ) {
+        let Entry { id, position, orientation, age, .. } = *entry;
+        if Some(id) == self.own || self.left.contains(&id) {
+            return;
+        }
+        let known = self.figures.get(&id);
+        if known.is_some_and(|known| time.after(known.shown) <= 0) {
+            return;
+        }
+        let told = match (chunk.kind, known) {
+            (Kind::Delta, Some(known)) => (known.accuracy, known.hidden),
+            _ => (entry.accuracy, entry.hidden),
+        };
+        let figure = Figure {
+            position,
+            orientation,
+            accuracy: told.0,
+            hidden: told.1,
+            sampled: Stamp(time.0.wrapping_sub(age_ms(age))),
+            shown: time,
+            cell: chunk.cell,
+        };
+        fresh(id, &figure);
+        self.figures.insert(id, figure);
+    }
+
+    /// Forgets whoever no frame named for long.
+    fn sweep(&mut self, newest: Stamp) {
+        if newest.after(self.swept) < STALE_MS / 10 && newest.after(self.swept) >= 0 {
+            return;
+        }
+        self.swept = newest;
+        self.figures.retain(|_, figure| newest.after(figure.shown) <= STALE_MS);
+        self.clusters.retain(|_, cluster| newest.after(cluster.shown) <= STALE_MS);
+    }
 }

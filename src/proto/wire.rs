@@ -117,6 +117,22 @@ pub struct PublicId(#[serde(with = "uuid::serde::compact")] pub Uuid);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Token(pub [u8; 16]);
 
+impl Token {
+    /// A token for the peer `id`: the id, so that it is found at once, and 96 random bits.
+    #[must_use]
+    pub const fn mint(id: PeerId, random: [u8; 12]) -> Self {
+        let ([a, b, c, d], [e, f, g, h, i, j, k, l, m, n, o, p]) = (id.0.to_le_bytes(), random);
+        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+
+    /// The peer whose token this is, if it is anybody's.
+    #[must_use]
+    pub const fn id(self) -> PeerId {
+        let [a, b, c, d, ..] = self.0;
+        PeerId(u32::from_le_bytes([a, b, c, d]))
+    }
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
@@ -470,8 +486,8 @@ fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8], max: usize) -> Result<T, Dec
     if bytes.len() > max {
         return Err(DecodeError::TooLong(max));
     }
-    let (message, used) = bincode::serde::decode_from_slice(bytes, BINCODE)
-        .map_err(|_| DecodeError::Malformed)?;
+    let (message, used) =
+        bincode::serde::decode_from_slice(bytes, BINCODE).map_err(|_| DecodeError::Malformed)?;
     match bytes.len() - used {
         0 => Ok(message),
         left => Err(DecodeError::Trailing(left)),
@@ -500,7 +516,9 @@ impl ClientMessage {
         let message = decode(bytes, MAX_CLIENT_MESSAGE)?;
         match &message {
             Self::Hello(hello) => hello.validate()?,
-            Self::Viewport(viewport) => drop(viewport.validate()?),
+            Self::Viewport(viewport) => {
+                viewport.validate()?;
+            }
             Self::Presence(Presence::Gone) => return Err(DecodeError::Presence),
             Self::Presence(_) | Self::Budget(_) | Self::Leave => {}
         }
@@ -519,7 +537,10 @@ impl Hello {
         if self.presence == Presence::Gone {
             return Err(DecodeError::Presence);
         }
-        self.viewport.map_or(Ok(()), |viewport| Ok(drop(viewport.validate()?)))
+        if let Some(viewport) = self.viewport {
+            viewport.validate()?;
+        }
+        Ok(())
     }
 }
 
@@ -553,6 +574,7 @@ impl ServerMessage {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -657,10 +679,7 @@ mod tests {
 
     #[test]
     fn pings_and_pongs_match() {
-        assert_eq!(
-            ClientDatagram::decode(&encode_ping(77), Time(0)),
-            Ok(ClientDatagram::Ping(77))
-        );
+        assert_eq!(ClientDatagram::decode(&encode_ping(77), Time(0)), Ok(ClientDatagram::Ping(77)));
         assert_eq!(decode_pong(&encode_pong(77, Time(9))), Ok((77, Stamp(9))));
         assert_eq!(ClientDatagram::decode(&[0x60, 1], Time(0)), Ok(ClientDatagram::Unknown));
         assert_eq!(ClientDatagram::decode(&[], Time(0)), Err(DecodeError::Malformed));

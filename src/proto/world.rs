@@ -1,10 +1,37 @@
-//! The state of a room.
+//! The state of a room: who is here, what they last said, and who is told what.
+//!
+//! `handle_*` takes what arrives, `poll_*` hands out what must be sent. The shell calls
+//! [`World::handle_timeout`] when [`World::poll_timeout`] says so, then drains
+//! [`World::poll_event`] and [`World::poll_viewer`]. Poses wait in mailboxes, where the latest
+//! wins, until the tick moves them into the grid; nothing else in here waits anywhere.
 
+use std::collections::{BTreeSet, VecDeque};
+
+use super::chunks::Chunks;
+use super::frame::Ids;
 use super::geo::Viewport;
+use super::interest::Grid;
+use super::people::{Body, Slot, Slots};
+use super::pose::{Orientation, Pose};
+use super::rate::Rate;
+use super::roster::Bulletin;
+use super::schedule::{Scene, Scratch, Viewer};
+use super::ticker::Ticker;
 use super::time::Time;
 use super::wire::{
-    ClientMessage, CloseCode, Limits, Online, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
+    Change, ClientMessage, CloseCode, Limits, MAX_CLIENT_MESSAGE, Online, PeerId, Person, Presence,
+    PublicId, Sample, ServerMessage, Token, VERSION, Welcome,
 };
+
+/// After this long without a sign of life, in ms, a peer counts as gone.
+pub const SILENCE_MS: u64 = 15_000;
+/// Viewports a second that are taken, and how many at once.
+const VIEWPORTS_PER_SECOND: u64 = 10;
+const VIEWPORT_BURST: u64 = 20;
+/// People whom a newcomer is told of.
+const MAX_ROSTER: usize = 1024;
+/// Ticks between two looks at the range of ids.
+const IDS_TICKS: u32 = 64;
 
 /// How a room runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +53,7 @@ impl Default for Settings {
             max_people: 100_000,
             default_budget: 64 * 1024,
             limits: Limits {
-                max_message: super::wire::MAX_CLIENT_MESSAGE as u16,
+                max_message: MAX_CLIENT_MESSAGE as u16,
                 pose_hz: 60,
                 max_frame: 1000,
                 min_budget: 4 * 1024,
@@ -45,7 +72,7 @@ pub struct Newcomer {
     pub id: PeerId,
     /// Its public identity.
     pub uuid: PublicId,
-    /// Its secret.
+    /// Its secret, minted with [`Token::mint`] for this id.
     pub token: Token,
     /// The name it gave.
     pub name: String,
@@ -72,7 +99,7 @@ pub enum Violation {
     #[error("a link says hello once")]
     OutOfTurn,
     /// More viewports than allowed.
-    #[error("more than 10 viewports a second")]
+    #[error("more than {VIEWPORTS_PER_SECOND} viewports a second")]
     TooFast,
 }
 
@@ -118,69 +145,753 @@ pub struct Feedback {
     pub refused: u32,
 }
 
+/// What a tick does not touch of a person.
+#[derive(Debug)]
+struct Peer {
+    uuid: PublicId,
+    token: Token,
+    name: Box<str>,
+    presence: Presence,
+    /// Whether the poses are shown, also while hidden.
+    shares: bool,
+    /// When the link was last heard, once it is gone.
+    heard: Option<Time>,
+    viewer: Option<Box<Viewer>>,
+    /// Place in its slot's list of viewers.
+    seat: u32,
+    /// Viewports that may come at once, in thousandths, as of `looked`.
+    looks: u64,
+    looked: Time,
+}
+
 /// The state of a room.
 #[derive(Debug)]
-pub struct World {}
+pub struct World {
+    settings: Settings,
+    bodies: Vec<Body>,
+    peers: Vec<Option<Peer>>,
+    free: Vec<Slot>,
+    slots: Slots,
+    grid: Grid,
+    chunks: Chunks,
+    scratch: Scratch,
+    ticker: Ticker,
+    tick: u32,
+    ids: Ids,
+    /// Slots with mail.
+    mail: Vec<Slot>,
+    /// Viewers by sending slot.
+    seats: Vec<Vec<Slot>>,
+    watching: usize,
+    /// Viewers whose turn it is.
+    due: VecDeque<PeerId>,
+    events: VecDeque<Event>,
+    bulletin: Bulletin,
+    online: Online,
+    /// People without a link, by when something happens to them.
+    deadlines: BTreeSet<(Time, PeerId)>,
+}
 
 impl World {
     /// An empty room. `seed` is drawn at random by the shell; it decides which people are shown
     /// as the sample of a crowd.
     #[must_use]
-    pub fn new(settings: Settings, seed: u64) -> Self { todo!() }
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        let ticker = Ticker::new(settings.tick_hz);
+        Self {
+            settings,
+            bodies: Vec::new(),
+            peers: Vec::new(),
+            free: Vec::new(),
+            slots: Slots::default(),
+            grid: Grid::new(seed),
+            chunks: Chunks::default(),
+            scratch: Scratch::default(),
+            seats: vec![Vec::new(); ticker.slots()],
+            ticker,
+            tick: 0,
+            ids: Ids { base: u32::MAX, span: 0 },
+            mail: Vec::new(),
+            watching: 0,
+            due: VecDeque::new(),
+            events: VecDeque::new(),
+            bulletin: Bulletin::default(),
+            online: Online::default(),
+            deadlines: BTreeSet::new(),
+        }
+    }
 
     /// Lets somebody in; their welcome and roster follow by [`World::poll_event`].
     ///
     /// # Errors
     /// If the room is full.
-    pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> { todo!() }
+    pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> {
+        if self.slots.len() >= self.settings.max_people as usize {
+            return Err(JoinError::Full(self.settings.max_people));
+        }
+        let Newcomer { id, uuid, token, name, presence, budget, viewport } = newcomer;
+        let peer = Peer {
+            uuid,
+            token,
+            name: name.into(),
+            presence,
+            shares: presence == Presence::Sharing,
+            heard: None,
+            viewer: None,
+            seat: 0,
+            looks: VIEWPORT_BURST * 1000,
+            looked: now,
+        };
+        let body = Body { hidden: presence == Presence::Hidden, ..Body::new(id) };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.bodies[slot as usize] = body;
+                self.peers[slot as usize] = Some(peer);
+                slot
+            }
+            None => {
+                self.bodies.push(body);
+                self.peers.push(Some(peer));
+                self.bodies.len() as Slot - 1
+            }
+        };
+        self.slots.insert(id, slot);
+        self.widen_ids(id);
+        *count(&mut self.online, presence) += 1;
+        self.bulletin.joined(id);
+        self.attach(slot, budget, viewport, false, now);
+        Ok(())
+    }
 
     /// Somebody is back on a new link: `None` if nobody with this token is known any more.
     /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
-    pub fn resume(&mut self, token: Token, presence: Presence, budget: u32, viewport: Option<Viewport>, now: Time) -> Option<PeerId> { todo!() }
+    pub fn resume(
+        &mut self,
+        token: Token,
+        presence: Presence,
+        budget: u32,
+        viewport: Option<Viewport>,
+        now: Time,
+    ) -> Option<PeerId> {
+        let id = token.id();
+        let slot = self.slots.get(id)?;
+        let peer = self.peers[slot as usize].as_mut().filter(|peer| peer.token == token)?;
+        if let Some(heard) = peer.heard.take() {
+            self.deadlines.remove(&(heard + SILENCE_MS, id));
+            self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
+        }
+        self.bodies[slot as usize].seq = None;
+        self.dismiss(slot);
+        self.set_presence(slot, presence);
+        self.attach(slot, budget, viewport, true, now);
+        Some(id)
+    }
 
     /// Somebody leaves for good. Unknown peers are ignored.
-    pub fn leave(&mut self, id: PeerId, now: Time) { todo!() }
+    pub fn leave(&mut self, id: PeerId, now: Time) {
+        let Some(slot) = self.slots.get(id) else { return };
+        self.dismiss(slot);
+        self.grid.remove(&mut self.bodies, slot);
+        if let Some(peer) = self.peers[slot as usize].take() {
+            if peer.presence != Presence::Gone {
+                *count(&mut self.online, peer.presence) -= 1;
+            }
+            if let Some(heard) = peer.heard {
+                self.deadlines.remove(&(heard + SILENCE_MS, id));
+                self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
+            }
+        }
+        self.slots.remove(id);
+        self.free.push(slot);
+        self.bulletin.left(id);
+        self.ticker.note_change(now);
+    }
 
     /// Somebody's link is gone without a leave; it was last heard at `heard`.
-    pub fn detach(&mut self, id: PeerId, heard: Time, now: Time) { todo!() }
+    pub fn detach(&mut self, id: PeerId, heard: Time, now: Time) {
+        let Some(slot) = self.slots.get(id) else { return };
+        self.dismiss(slot);
+        if let Some(peer) = self.peers[slot as usize].as_mut()
+            && peer.heard.is_none()
+        {
+            peer.heard = Some(heard);
+            self.deadlines.insert((heard + SILENCE_MS, id));
+            self.deadlines.insert((heard + u64::from(self.settings.limits.resume_ms), id));
+            self.expire(now);
+        }
+    }
 
-    /// Takes a pose into the peer's mailbox: latest wins. Old and unexpected ones are dropped.
-    pub fn handle_pose(&mut self, id: PeerId, sample: Sample, now: Time) { todo!() }
+    /// Takes a pose into the peer's mailbox: latest wins. Old ones are dropped.
+    pub fn handle_pose(&mut self, id: PeerId, sample: Sample, now: Time) {
+        let Some(slot) = self.slots.get(id) else { return };
+        let body = &mut self.bodies[slot as usize];
+        if body.seq.is_some_and(|seq| sample.seq <= seq) {
+            return;
+        }
+        body.seq = Some(sample.seq);
+        body.mail = Some(sample.pose);
+        if !body.queued && self.peers[slot as usize].as_ref().is_some_and(|peer| peer.shares) {
+            self.queue_mail(slot, now);
+        }
+    }
 
     /// Takes a message of the reliable lane.
     ///
     /// # Errors
     /// If it ends the link. The peer stays until [`World::leave`] or [`World::detach`].
-    pub fn handle_message(&mut self, id: PeerId, message: ClientMessage, now: Time) -> Result<(), Violation> { todo!() }
+    pub fn handle_message(
+        &mut self,
+        id: PeerId,
+        message: &ClientMessage,
+        now: Time,
+    ) -> Result<(), Violation> {
+        let Some(slot) = self.slots.get(id) else { return Ok(()) };
+        match *message {
+            ClientMessage::Hello(_) => return Err(Violation::OutOfTurn),
+            ClientMessage::Leave => self.leave(id, now),
+            ClientMessage::Presence(presence) => {
+                self.set_presence(slot, presence);
+                self.ticker.note_change(now);
+            }
+            ClientMessage::Budget(budget) => {
+                let asked = self.clamp_budget(budget);
+                if let Some(viewer) = self.viewer(slot) {
+                    viewer.rate.ask(asked);
+                }
+            }
+            ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
+        }
+        Ok(())
+    }
 
     /// Takes what a link learned of its path.
-    pub fn handle_feedback(&mut self, id: PeerId, feedback: Feedback, now: Time) { todo!() }
+    pub fn handle_feedback(&mut self, id: PeerId, feedback: Feedback) {
+        if let Some(slot) = self.slots.get(id)
+            && let Some(viewer) = self.viewer(slot)
+        {
+            viewer.rate.adapt(feedback);
+        }
+    }
 
     /// When [`World::handle_timeout`] must be called next; `None` while nothing is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Time> { todo!() }
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let deadline = self.deadlines.first().map(|&(time, _)| time);
+        let tick = self.ticker.poll_timeout(self.watching > 0);
+        match (deadline, tick) {
+            (Some(deadline), Some(tick)) => Some(deadline.min(tick)),
+            (deadline, tick) => deadline.or(tick),
+        }
+    }
 
-    /// Runs whatever is due at `now`: the tick, sending slots, expiry.
-    pub fn handle_timeout(&mut self, now: Time) { todo!() }
+    /// Runs whatever is due at `now`: expiry, the viewers' turns, and then the next tick once
+    /// everybody had their turn. Drain [`World::poll_event`] and [`World::poll_viewer`] after it.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.expire(now);
+        self.take_turns(now);
+        if self.due.is_empty() && self.ticker.begin(now, self.watching > 0) {
+            self.run_tick(now);
+            self.take_turns(now);
+        }
+    }
 
     /// The next message for the reliable lane.
-    pub fn poll_event(&mut self) -> Option<Event> { todo!() }
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
 
-    /// The next viewer whose turn it is; call [`World::poll_frame`] or [`World::refuse`] for it.
-    pub fn poll_viewer(&mut self) -> Option<PeerId> { todo!() }
+    /// The next viewer whose turn it is; call [`World::poll_frame`] for it if its link has room.
+    /// A viewer that is passed over lost nothing: its next frame tells all that is new.
+    pub fn poll_viewer(&mut self) -> Option<PeerId> {
+        self.due.pop_front()
+    }
 
-    /// Writes the viewer's next frame of at most `max_len` bytes behind what is in `out`, and
-    /// tells whether there is one.
-    pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool { todo!() }
-
-    /// The viewer's link had no room: nothing was lost, the next frame tells all that is new.
-    pub fn refuse(&mut self, id: PeerId) { todo!() }
+    /// Writes the viewer's next frame of at most `max_len` bytes (at least 1,000 if it is not to
+    /// starve in a crowd) behind what is in `out`, and tells whether there is one.
+    pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool {
+        let Some(slot) = self.slots.get(id) else { return false };
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return false };
+        let Some(viewer) = &mut peer.viewer else { return false };
+        let mut scene = Scene {
+            grid: &mut self.grid,
+            chunks: &mut self.chunks,
+            bodies: &self.bodies,
+            scratch: &mut self.scratch,
+            tick: self.tick,
+            refresh: refresh_ticks(&self.settings),
+        };
+        viewer.compose(&mut scene, max_len, now, out)
+    }
 
     /// Whether nobody is here, not even somebody who may come back.
     #[must_use]
-    pub fn is_empty(&self) -> bool { todo!() }
+    pub fn is_empty(&self) -> bool {
+        self.slots.len() == 0
+    }
 
     /// How many people are here.
     #[must_use]
-    pub fn online(&self) -> Online { todo!() }
+    pub const fn online(&self) -> Online {
+        self.online
+    }
+
+    /// Bytes per second that the viewer may be sent now.
+    #[must_use]
+    pub fn budget(&self, id: PeerId) -> Option<u32> {
+        let peer = self.peers[self.slots.get(id)? as usize].as_ref()?;
+        peer.viewer.as_ref().map(|viewer| viewer.rate.bytes_per_second())
+    }
+
+    /// Bytes of memory held for people, all indexes included, names and viewers' state not.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bodies.capacity() * size_of::<Body>()
+            + self.peers.capacity() * size_of::<Option<Peer>>()
+            + (self.free.capacity() + self.mail.capacity()) * size_of::<Slot>()
+            + self.slots.memory()
+            + self.grid.memory()
+            + self.chunks.memory()
+    }
+
+    fn viewer(&mut self, slot: Slot) -> Option<&mut Viewer> {
+        self.peers[slot as usize].as_mut()?.viewer.as_deref_mut()
+    }
+
+    fn clamp_budget(&self, asked: u32) -> u32 {
+        let Settings { default_budget, limits, .. } = self.settings;
+        let asked = if asked == 0 { default_budget } else { asked };
+        asked.clamp(limits.min_budget, limits.max_budget)
+    }
+
+    /// Gives a peer that has no viewer one, and its welcome.
+    fn attach(
+        &mut self,
+        slot: Slot,
+        budget: u32,
+        viewport: Option<Viewport>,
+        resumed: bool,
+        now: Time,
+    ) {
+        let id = self.bodies[slot as usize].id;
+        let rate = Rate::new(self.clamp_budget(budget), self.settings.limits.min_budget, now);
+        let viewer = Viewer::new(viewport.unwrap_or(Viewport::WORLD), rate);
+        let bucket = id.0 as usize % self.seats.len();
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        peer.viewer = Some(Box::new(viewer));
+        peer.seat = self.seats[bucket].len() as u32;
+        self.seats[bucket].push(slot);
+        self.watching += 1;
+        let welcome = Welcome {
+            version: VERSION,
+            id,
+            uuid: peer.uuid,
+            token: peer.token,
+            resumed,
+            time: now.stamp(),
+            tick_hz: self.settings.tick_hz,
+            limits: self.settings.limits,
+        };
+        self.events
+            .push_back(Event { to: Audience::One(id), message: ServerMessage::Welcome(welcome) });
+        let people = self.peers.iter().zip(&self.bodies);
+        let people = people.filter_map(|(peer, body)| Some(person(peer.as_ref()?, body.id)));
+        let messages = Bulletin::snapshot(people.take(MAX_ROSTER), self.online, now);
+        let events = messages.map(|message| Event { to: Audience::One(id), message });
+        self.events.extend(events);
+        self.ticker.note_change(now);
+    }
+
+    /// Takes a peer's viewer away, if it has one.
+    fn dismiss(&mut self, slot: Slot) {
+        let id = self.bodies[slot as usize].id;
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        let Some(mut viewer) = peer.viewer.take() else { return };
+        viewer.close(&mut self.grid, &mut self.chunks);
+        let seat = peer.seat;
+        let seats = self.seats.len();
+        let bucket = &mut self.seats[id.0 as usize % seats];
+        bucket.swap_remove(seat as usize);
+        if let Some(&moved) = bucket.get(seat as usize)
+            && let Some(peer) = self.peers[moved as usize].as_mut()
+        {
+            peer.seat = seat;
+        }
+        self.watching -= 1;
+    }
+
+    fn look(&mut self, slot: Slot, viewport: Viewport, now: Time) -> Result<(), Violation> {
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return Ok(()) };
+        peer.looks =
+            (peer.looks + now.since(peer.looked) * VIEWPORTS_PER_SECOND).min(VIEWPORT_BURST * 1000);
+        peer.looked = now;
+        peer.looks = peer.looks.checked_sub(1000).ok_or(Violation::TooFast)?;
+        if let Some(viewer) = &mut peer.viewer {
+            let mut scene = Scene {
+                grid: &mut self.grid,
+                chunks: &mut self.chunks,
+                bodies: &self.bodies,
+                scratch: &mut self.scratch,
+                tick: self.tick,
+                refresh: refresh_ticks(&self.settings),
+            };
+            viewer.look(&mut scene, viewport);
+            self.ticker.note_change(now);
+        }
+        Ok(())
+    }
+
+    /// Changes what others know of somebody; the tick tells them.
+    fn set_presence(&mut self, slot: Slot, presence: Presence) {
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        let body = &mut self.bodies[slot as usize];
+        match presence {
+            Presence::Sharing => peer.shares = true,
+            Presence::Watching => (peer.shares, body.mail) = (false, None),
+            Presence::Hidden | Presence::Gone => {}
+        }
+        if peer.presence == presence {
+            return;
+        }
+        if peer.presence != Presence::Gone {
+            *count(&mut self.online, peer.presence) -= 1;
+        }
+        if presence != Presence::Gone {
+            *count(&mut self.online, presence) += 1;
+        }
+        peer.presence = presence;
+        body.hidden = presence == Presence::Hidden;
+        let shown = peer.shares && presence != Presence::Gone;
+        // Whoever is back, or hid, is shown again by the next tick.
+        if shown && body.mail.is_none() {
+            body.mail = body.pose;
+        }
+        let queue = shown && body.mail.is_some() && !body.queued;
+        if queue {
+            body.queued = true;
+            self.mail.push(slot);
+        }
+        if !peer.shares {
+            body.pose = None;
+        }
+        let id = body.id;
+        if !shown {
+            self.grid.remove(&mut self.bodies, slot);
+        }
+        self.bulletin.changed(Change { id, presence });
+    }
+
+    fn queue_mail(&mut self, slot: Slot, now: Time) {
+        self.bodies[slot as usize].queued = true;
+        self.mail.push(slot);
+        self.ticker.note_change(now);
+    }
+
+    /// Turns the silent into the gone, and the gone into those who left.
+    fn expire(&mut self, now: Time) {
+        while let Some(&(time, id)) = self.deadlines.first().filter(|(time, _)| *time <= now) {
+            self.deadlines.remove(&(time, id));
+            let Some(slot) = self.slots.get(id) else { continue };
+            let heard = self.peers[slot as usize].as_ref().and_then(|peer| peer.heard);
+            let ends = heard.map(|heard| heard + u64::from(self.settings.limits.resume_ms));
+            if ends.is_some_and(|ends| ends <= now) {
+                self.leave(id, now);
+            } else {
+                self.set_presence(slot, Presence::Gone);
+                self.ticker.note_change(now);
+            }
+        }
+    }
+
+    fn take_turns(&mut self, now: Time) {
+        while let Some(turn) = self.ticker.next_turn(now) {
+            for &slot in &self.seats[turn.slot] {
+                let viewer = self.peers[slot as usize].as_ref().and_then(|p| p.viewer.as_ref());
+                if viewer.is_some_and(|viewer| !turn.second || viewer.backlog) {
+                    self.due.push_back(self.bodies[slot as usize].id);
+                }
+            }
+        }
+    }
+
+    fn run_tick(&mut self, now: Time) {
+        self.tick += 1;
+        if self.tick.is_multiple_of(IDS_TICKS) {
+            self.narrow_ids();
+        }
+        let mut mail = std::mem::take(&mut self.mail);
+        for slot in mail.drain(..) {
+            self.deliver(slot);
+        }
+        self.mail = mail;
+        self.chunks.begin(self.tick, now, self.ids);
+        let Self { slots, peers, bulletin, online, events, .. } = self;
+        let person = |id| Some(person(peers[slots.get(id)? as usize].as_ref()?, id));
+        let messages = bulletin.publish(person, *online, now).into_iter();
+        events.extend(messages.map(|message| Event { to: Audience::Everyone, message }));
+    }
+
+    /// Moves a mailbox into the grid.
+    fn deliver(&mut self, slot: Slot) {
+        let body = &mut self.bodies[slot as usize];
+        body.queued = false;
+        let shown = self.peers[slot as usize]
+            .as_ref()
+            .is_some_and(|peer| peer.shares && peer.presence != Presence::Gone);
+        if !shown {
+            return;
+        }
+        let Some(pose) = body.mail.take() else { return };
+        body.motion = body.pose.map_or(u8::MAX, |old| motion(old, pose));
+        body.pose = Some(pose);
+        self.grid.place(&mut self.bodies, slot, pose.position);
+        self.grid.mark(&mut self.bodies, slot, self.tick);
+    }
+
+    fn widen_ids(&mut self, id: PeerId) {
+        let Ids { base, span } = self.ids;
+        let highest = if base == u32::MAX { id.0 } else { base + ((1_u32 << span) - 1) };
+        self.ids = Ids::between(base.min(id.0), highest.max(id.0));
+    }
+
+    fn narrow_ids(&mut self) {
+        let ids = self.peers.iter().zip(&self.bodies);
+        let ids = ids.filter_map(|(peer, body)| peer.as_ref().map(|_| body.id.0));
+        let (low, high) = ids.fold((u32::MAX, 0), |(low, high), id| (low.min(id), high.max(id)));
+        self.ids = Ids::between(low, high);
+    }
+}
+
+fn refresh_ticks(settings: &Settings) -> u32 {
+    (u32::from(settings.limits.refresh_ms) * u32::from(settings.tick_hz) / 1000).max(1)
+}
+
+fn person(peer: &Peer, id: PeerId) -> Person {
+    Person { id, uuid: peer.uuid, name: peer.name.to_string(), presence: peer.presence }
+}
+
+fn count(online: &mut Online, presence: Presence) -> &mut u32 {
+    match presence {
+        Presence::Sharing => &mut online.sharing,
+        Presence::Hidden => &mut online.hidden,
+        Presence::Watching | Presence::Gone => &mut online.watching,
+    }
+}
+
+/// How far somebody moved and turned, in steps of about 8 cm and half a degree, at most 255.
+fn motion(old: Pose, new: Pose) -> u8 {
+    let moved = old.position.lat().abs_diff(new.position.lat()) / 7
+        + old.position.lng().abs_diff(new.position.lng()) / 7;
+    let turned = match (old.orientation, new.orientation) {
+        (Some(old), Some(new)) => Orientation::steps_between(old, new),
+        (None, None) => 0,
+        _ => u32::MAX,
+    };
+    moved.saturating_add(turned).min(255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::proto::geo::Position;
+    use crate::proto::pose::Accuracy;
+    use crate::proto::view::View;
+
+    /// A room, and what its people see.
+    struct Room {
+        world: World,
+        now: Time,
+        views: Vec<(PeerId, View)>,
+    }
+
+    impl Room {
+        fn new() -> Self {
+            Self { world: World::new(Settings::default(), 1), now: Time(1000), views: Vec::new() }
+        }
+
+        fn join(&mut self, id: u32, presence: Presence) -> PeerId {
+            let id = PeerId(id);
+            let newcomer = Newcomer {
+                id,
+                uuid: PublicId(Uuid::from_u128(id.0.into())),
+                token: Token::mint(id, [3; 12]),
+                name: format!("n{id}"),
+                presence,
+                budget: 0,
+                viewport: Some(viewport()),
+            };
+            self.world.join(newcomer, self.now).unwrap();
+            self.views.push((id, View::default()));
+            id
+        }
+
+        fn pose(&mut self, id: PeerId, seq: u32, lat: f64) {
+            let pose = Pose {
+                position: Position::from_degrees(lat, 14.0).unwrap(),
+                orientation: Some(Orientation::from_euler(1.0, 2.0, 3.0).unwrap()),
+                accuracy: Accuracy::from_metres(5.0),
+                sampled: self.now,
+            };
+            self.world.handle_pose(id, Sample { seq, pose }, self.now);
+        }
+
+        fn deliver(&mut self) {
+            while let Some(event) = self.world.poll_event() {
+                for (id, view) in &mut self.views {
+                    if event.to == Audience::Everyone || event.to == Audience::One(*id) {
+                        view.handle_message(&event.message);
+                    }
+                }
+            }
+            let mut bytes = Vec::new();
+            while let Some(viewer) = self.world.poll_viewer() {
+                bytes.clear();
+                if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
+                    assert!(bytes.len() <= 1000);
+                    for (id, view) in &mut self.views {
+                        if *id == viewer {
+                            view.handle_frame(&bytes, |_, _| {}).unwrap();
+                        }
+                    }
+                }
+            }
+        }
+
+        fn run(&mut self, ms: u64) {
+            let until = self.now + ms;
+            while let Some(next) = self.world.poll_timeout().filter(|next| *next <= until) {
+                self.now = self.now.max(next);
+                self.world.handle_timeout(self.now);
+                self.deliver();
+            }
+            self.now = until;
+        }
+
+        fn view(&self, id: PeerId) -> &View {
+            &self.views.iter().find(|(other, _)| *other == id).unwrap().1
+        }
+    }
+
+    fn viewport() -> Viewport {
+        Viewport {
+            south: 459_990_000,
+            north: 460_010_000,
+            west: 139_990_000,
+            east: 140_010_000,
+            zoom: 170,
+        }
+    }
+
+    #[test]
+    fn a_pose_is_seen_within_a_tick_and_a_leave_at_once() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let watcher = room.join(2, Presence::Watching);
+        room.run(200);
+        room.pose(walker, 0, 46.0);
+        room.run(9);
+        let seen = *room.view(watcher).figure(walker).unwrap();
+        assert!(seen.position.lat().abs_diff(460_000_000) <= 3);
+        assert_eq!(room.view(watcher).online().total(), 2);
+        room.world.leave(walker, room.now);
+        room.run(40);
+        assert_eq!(room.view(watcher).figure(walker), None);
+        assert_eq!(room.view(watcher).online().total(), 1);
+        assert_eq!(room.view(watcher).roster().count(), 1);
+    }
+
+    #[test]
+    fn poses_out_of_order_are_dropped() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let watcher = room.join(2, Presence::Watching);
+        room.pose(walker, 5, 46.0);
+        room.pose(walker, 4, 46.0005);
+        room.run(50);
+        assert!(room.view(watcher).figure(walker).unwrap().position.lat() < 460_000_100);
+    }
+
+    #[test]
+    fn who_stops_sharing_has_no_pin_and_late_poses_bring_none_back() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let watcher = room.join(2, Presence::Watching);
+        room.pose(walker, 0, 46.0);
+        room.run(50);
+        let stop = ClientMessage::Presence(Presence::Watching);
+        room.world.handle_message(walker, &stop, room.now).unwrap();
+        room.pose(walker, 1, 46.0);
+        room.run(1100);
+        assert_eq!(room.view(watcher).figure(walker), None);
+        assert_eq!(room.view(watcher).online(), Online { watching: 2, ..Online::default() });
+    }
+
+    #[test]
+    fn the_silent_are_gone_and_then_left() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let watcher = room.join(2, Presence::Watching);
+        room.pose(walker, 0, 46.0);
+        room.run(50);
+        let heard = room.now;
+        room.world.detach(walker, heard, room.now);
+        room.run(14_900);
+        assert!(room.view(watcher).figure(walker).is_some());
+        room.run(1_300);
+        assert!(room.view(watcher).figure(walker).is_none());
+        assert_eq!(room.view(watcher).online().total(), 1);
+        assert_eq!(room.view(watcher).roster().count(), 2);
+        room.run(14_000);
+        assert_eq!(room.view(watcher).roster().count(), 1);
+        assert_eq!(
+            room.world.resume(Token::mint(walker, [3; 12]), Presence::Sharing, 0, None, room.now),
+            None
+        );
+    }
+
+    #[test]
+    fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let watcher = room.join(2, Presence::Watching);
+        room.pose(walker, 7, 46.0);
+        room.run(50);
+        room.world.detach(walker, room.now, room.now);
+        room.run(5_000);
+        let wrong = Token::mint(walker, [4; 12]);
+        assert_eq!(room.world.resume(wrong, Presence::Sharing, 0, None, room.now), None);
+        let token = Token::mint(walker, [3; 12]);
+        let back = room.world.resume(token, Presence::Sharing, 0, None, room.now);
+        assert_eq!(back, Some(walker));
+        while let Some(event) = room.world.poll_event() {
+            assert_eq!(event.to, Audience::One(walker));
+        }
+        room.pose(walker, 0, 46.0005);
+        room.run(40);
+        assert!(room.view(watcher).figure(walker).unwrap().position.lat() > 460_004_000);
+    }
+
+    #[test]
+    fn an_empty_room_has_nothing_to_do() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        room.run(100);
+        room.world.leave(walker, room.now);
+        room.run(100);
+        assert!(room.world.is_empty());
+        assert_eq!(room.world.poll_timeout(), None);
+    }
+
+    #[test]
+    fn too_many_viewports_end_the_link() {
+        let mut room = Room::new();
+        let walker = room.join(1, Presence::Sharing);
+        let look = ClientMessage::Viewport(viewport());
+        for _ in 0..VIEWPORT_BURST {
+            room.world.handle_message(walker, &look, room.now).unwrap();
+        }
+        let refused = room.world.handle_message(walker, &look, room.now);
+        assert_eq!(refused, Err(Violation::TooFast));
+    }
 }

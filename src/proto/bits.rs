@@ -1,0 +1,247 @@
+//! Bit streams (docs/PROTOCOL.md, section 5).
+
+/// Longest run of ones in a unary number; longer ones are refused.
+const MAX_UNARY: u32 = 4096;
+
+/// A growing stream of bits, least significant bit first.
+#[derive(Clone, Debug, Default)]
+pub struct BitWriter {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl BitWriter {
+    /// Bits written so far.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.len = 0;
+    }
+
+    /// Bytes of memory held.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.words.capacity() * 8
+    }
+
+    /// Writes the low `bits` bits of `value`, which must have no others; at most 64.
+    #[inline]
+    pub fn push(&mut self, value: u64, bits: u32) {
+        debug_assert!(bits == 64 || value >> bits == 0);
+        if bits == 0 {
+            return;
+        }
+        let at = (self.len % 64) as u32;
+        match self.words.last_mut() {
+            Some(last) if at > 0 => {
+                *last |= value << at;
+                if at + bits > 64 {
+                    self.words.push(value >> (64 - at));
+                }
+            }
+            _ => self.words.push(value),
+        }
+        self.len += bits as usize;
+    }
+
+    /// Writes `ones` ones and a zero.
+    pub fn unary(&mut self, mut ones: u32) {
+        while ones > 32 {
+            self.push(u64::from(u32::MAX), 32);
+            ones -= 32;
+        }
+        self.push((1 << ones) - 1, ones + 1);
+    }
+
+    /// Writes `n`, at least 1 and at most 2^32, in Elias' gamma code.
+    pub fn gamma(&mut self, n: u64) {
+        let bits = n.ilog2();
+        self.unary(bits);
+        self.push(n & ((1 << bits) - 1), bits);
+    }
+
+    /// Writes `value` in Rice's code with `k` low bits.
+    #[inline]
+    pub fn rice(&mut self, value: u32, k: u32) {
+        self.unary(value >> k);
+        self.push(u64::from(value) & ((1 << k) - 1), k);
+    }
+
+    /// Fills up to a word's end, so that [`BitWriter::append`] can copy from here.
+    pub const fn align(&mut self) {
+        self.len = self.len.next_multiple_of(64);
+    }
+
+    /// Copies `bits` bits of `source`, from the start of its word `word`.
+    #[inline]
+    pub fn append(&mut self, source: &Self, word: usize, bits: usize) {
+        let whole = bits / 64;
+        let words = source.words.get(word..).unwrap_or_default();
+        for &value in words.iter().take(whole) {
+            self.push(value, 64);
+        }
+        let rest = (bits % 64) as u32;
+        if let Some(&value) = words.get(whole)
+            && rest > 0
+        {
+            self.push(value & ((1 << rest) - 1), rest);
+        }
+    }
+
+    /// Appends the stream's bytes to `out`, the last one filled with zeros.
+    pub fn write_bytes(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len.div_ceil(8);
+        for word in &self.words {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+        out.truncate(end);
+    }
+}
+
+/// Reads a stream of bits.
+#[derive(Clone, Debug)]
+pub struct BitReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    /// At the first bit of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// The next `bits` bits, at most 32; `None` if there are fewer.
+    #[inline]
+    pub fn read(&mut self, bits: u32) -> Option<u32> {
+        let end = self.at + bits as usize;
+        if end > self.bytes.len() * 8 {
+            return None;
+        }
+        let mut word = [0; 8];
+        let from = self.bytes.get(self.at / 8..)?;
+        for (to, &byte) in word.iter_mut().zip(from) {
+            *to = byte;
+        }
+        let value = u64::from_le_bytes(word) >> (self.at % 8);
+        self.at = end;
+        Some((value & ((1_u64 << bits) - 1)) as u32)
+    }
+
+    /// The next bit.
+    pub fn flag(&mut self) -> Option<bool> {
+        self.read(1).map(|bit| bit == 1)
+    }
+
+    /// The next unary number; `None` if it does not end or is too large.
+    pub fn unary(&mut self) -> Option<u32> {
+        for ones in 0..=MAX_UNARY {
+            if !self.flag()? {
+                return Some(ones);
+            }
+        }
+        None
+    }
+
+    /// The next number, from 1 to 2^32, in Elias' gamma code.
+    pub fn gamma(&mut self) -> Option<u64> {
+        let bits = self.unary().filter(|&bits| bits <= 32)?;
+        Some(1 << bits | u64::from(self.read(bits)?)).filter(|&n| n <= 1 << 32)
+    }
+
+    /// The next number in Rice's code with `k` low bits, at most 32; `None` if it overflows.
+    pub fn rice(&mut self, k: u32) -> Option<u32> {
+        let high = u64::from(self.unary()?) << k;
+        u32::try_from(high | u64::from(self.read(k)?)).ok()
+    }
+
+    /// Whether only the zero bits that fill the last byte are left.
+    #[must_use]
+    pub fn is_at_end(mut self) -> bool {
+        let left = self.bytes.len() * 8 - self.at;
+        left < 8 && self.read(left as u32) == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Field {
+        Bits(u32, u32),
+        Unary(u32),
+        Gamma(u64),
+        Rice(u32, u32),
+    }
+
+    fn field() -> impl Strategy<Value = Field> {
+        prop_oneof![
+            (any::<u32>(), 0..=32_u32)
+                .prop_map(|(v, bits)| Field::Bits((u64::from(v) & ((1 << bits) - 1)) as u32, bits)),
+            (0..200_u32).prop_map(Field::Unary),
+            (1..=1_u64 << 32).prop_map(Field::Gamma),
+            (0..4000_u32, 0..12_u32).prop_map(|(v, k)| Field::Rice(v, k)),
+        ]
+    }
+
+    fn write(writer: &mut BitWriter, field: &Field) {
+        match *field {
+            Field::Bits(value, bits) => writer.push(u64::from(value), bits),
+            Field::Unary(value) => writer.unary(value),
+            Field::Gamma(value) => writer.gamma(value),
+            Field::Rice(value, k) => writer.rice(value, k),
+        }
+    }
+
+    fn check(reader: &mut BitReader<'_>, field: &Field) {
+        match *field {
+            Field::Bits(value, bits) => assert_eq!(reader.read(bits), Some(value)),
+            Field::Unary(value) => assert_eq!(reader.unary(), Some(value)),
+            Field::Gamma(value) => assert_eq!(reader.gamma(), Some(value)),
+            Field::Rice(value, k) => assert_eq!(reader.rice(k), Some(value)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            first in proptest::collection::vec(field(), 0..20),
+            second in proptest::collection::vec(field(), 0..20),
+        ) {
+            let mut arena = BitWriter::default();
+            arena.push(5, 3);
+            arena.align();
+            let word = arena.len() / 64;
+            second.iter().for_each(|field| write(&mut arena, field));
+            let mut writer = BitWriter::default();
+            first.iter().for_each(|field| write(&mut writer, field));
+            writer.append(&arena, word, arena.len() - word * 64);
+            let mut bytes = vec![9];
+            writer.write_bytes(&mut bytes);
+            let mut reader = BitReader::new(&bytes[1..]);
+            first.iter().chain(&second).for_each(|field| check(&mut reader, field));
+            prop_assert!(reader.is_at_end());
+        }
+
+        #[test]
+        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+            let mut reader = BitReader::new(&bytes);
+            while reader.gamma().is_some() || reader.rice(7).is_some() {}
+        }
+    }
+}

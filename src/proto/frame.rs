@@ -1,0 +1,479 @@
+//! Frames (docs/PROTOCOL.md, section 7): the bytes, both ways.
+
+use super::bits::{BitReader, BitWriter};
+use super::geo::{Cell, Cover, Position, TOP_LEVEL, cell_bits, columns, rows};
+use super::pose::{Accuracy, ORIENTATION_BITS, Orientation};
+use super::time::{Stamp, Time};
+use super::wire::{FRAME_TAG, PeerId};
+
+/// Bits of an age code.
+const AGE_BITS: u32 = 5;
+/// Bits of an accuracy code.
+const ACCURACY_BITS: u32 = 6;
+/// Most page bits of a cell.
+pub const MAX_PAGE_BITS: u32 = 16;
+/// Index of a cell in its cover is below this.
+const MAX_CELLS: u32 = 64;
+
+/// Why a frame is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The bytes end within a field, or a number is too large.
+    #[error("the frame ends within a field")]
+    Truncated,
+    /// A field has a value that it cannot have.
+    #[error("the frame has an impossible {0}")]
+    Impossible(&'static str),
+}
+
+/// What a chunk says of its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// These people changed.
+    Delta,
+    /// These are all.
+    Key,
+    /// Too many people: counts by quarter (south-west, south-east, north-west, north-east) and a
+    /// sample.
+    Crowd([u32; 4]),
+}
+
+/// Which people of a cell a chunk is about: those whose id, less the frame's base, has these low
+/// bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many low bits; 0 for everybody.
+    pub bits: u32,
+    /// The low bits.
+    pub index: u32,
+}
+
+/// The ids that a frame can name: from `base`, below `base` + 2^`span`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// The lowest.
+    pub base: u32,
+    /// Bits of the highest id less the base, at most 31.
+    pub span: u32,
+}
+
+impl Ids {
+    /// The range from `lowest` to `highest`.
+    #[must_use]
+    pub const fn between(lowest: u32, highest: u32) -> Self {
+        let reach = highest.saturating_sub(lowest);
+        Self { base: lowest, span: 32 - reach.leading_zeros() }
+    }
+
+    /// The page of `id` when pages have this many bits.
+    #[must_use]
+    pub const fn page(self, id: PeerId, bits: u32) -> u32 {
+        id.0.wrapping_sub(self.base) & ((1 << bits) - 1)
+    }
+
+    /// Low bits of the Rice code for the ids of `n` people on a page.
+    const fn rice_bits(self, page: Page, n: u32) -> u32 {
+        (self.span.saturating_sub(page.bits)).saturating_sub((n + 1).next_power_of_two().ilog2())
+    }
+}
+
+/// One person in a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who.
+    pub id: PeerId,
+    /// Where.
+    pub position: Position,
+    /// How the device is held; `None` without such a sensor.
+    pub orientation: Option<Orientation>,
+    /// Code of the sample's age.
+    pub age: u8,
+    /// How sure the position is; only in key and crowd chunks.
+    pub accuracy: Accuracy,
+    /// Whether the page is in the background; only in key and crowd chunks.
+    pub hidden: bool,
+}
+
+/// Ages, in ms, of the codes from 16 on: 64 · 2^(n/2).
+const OLD_AGES: [u16; 16] =
+    [64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585];
+
+/// The smallest age code that is at least `ms`, or 31.
+#[must_use]
+pub fn age_code(ms: u64) -> u8 {
+    if ms <= 60 {
+        return ms.div_ceil(4) as u8;
+    }
+    16 + OLD_AGES.partition_point(|&age| u64::from(age) < ms).min(15) as u8
+}
+
+/// The age in ms that a code below 32 stands for.
+#[must_use]
+pub fn age_ms(code: u8) -> u32 {
+    let old = code.checked_sub(16).and_then(|code| OLD_AGES.get(usize::from(code)));
+    old.map_or_else(|| 4 * u32::from(code), |&age| u32::from(age))
+}
+
+/// Writes a frame's header.
+pub fn write_header(out: &mut BitWriter, time: Time, cover: Cover, ids: Ids) {
+    let level = u32::from(cover.level);
+    out.push(u64::from(FRAME_TAG), 8);
+    out.push(u64::from(time.stamp().0), 32);
+    out.push(u64::from(level), 5);
+    out.push(u64::from(cover.x), 19_u32.saturating_sub(level));
+    out.push(u64::from(cover.y), 18_u32.saturating_sub(level));
+    out.push(u64::from(cover.width - 1), 5);
+    out.gamma(u64::from(ids.base) + 1);
+    out.push(u64::from(ids.span), 5);
+}
+
+/// Writes what comes before each chunk: how far its cell's index is above the last chunk's.
+pub fn write_link(out: &mut BitWriter, ahead: u32) {
+    out.push(1, 1);
+    out.unary(ahead);
+}
+
+/// Bits that [`write_link`] takes.
+#[must_use]
+pub const fn link_bits(ahead: u32) -> usize {
+    ahead as usize + 2
+}
+
+/// Writes the end of a frame.
+pub fn write_end(out: &mut BitWriter) {
+    out.push(0, 1);
+}
+
+/// Writes a chunk from its kind on. `entries` are in ascending order of id, all in `cell` and on
+/// `page`, all ids within `ids`.
+pub fn write_chunk(
+    out: &mut BitWriter,
+    cell: Cell,
+    kind: Kind,
+    page: Page,
+    ids: Ids,
+    entries: &[Entry],
+) {
+    match kind {
+        Kind::Delta => out.push(0, 1),
+        Kind::Key => out.push(0b01, 2),
+        Kind::Crowd(_) => out.push(0b11, 2),
+    }
+    out.push(u64::from(page.bits > 0), 1);
+    if page.bits > 0 {
+        out.push(u64::from(page.bits - 1), 4);
+        out.push(u64::from(page.index), page.bits);
+    }
+    if let Kind::Crowd(counts) = kind {
+        for count in counts {
+            out.gamma(u64::from(count) + 1);
+        }
+    }
+    let n = entries.len() as u32;
+    out.gamma(u64::from(n) + 1);
+    if n > 0 {
+        write_entries(out, cell, kind, page, ids, entries);
+    }
+}
+
+fn write_entries(
+    out: &mut BitWriter,
+    cell: Cell,
+    kind: Kind,
+    page: Page,
+    ids: Ids,
+    entries: &[Entry],
+) {
+    let oriented = entries.iter().all(|entry| entry.orientation.is_some());
+    out.push(u64::from(oriented), 1);
+    let k = ids.rice_bits(page, entries.len() as u32);
+    let side = cell_bits(cell.level);
+    let mut next = 0;
+    for entry in entries {
+        let number = entry.id.0.wrapping_sub(ids.base) >> page.bits;
+        out.rice(number.wrapping_sub(next), k);
+        next = number + 1;
+        let (x, y) = cell.steps(entry.position);
+        out.push(u64::from(x) | u64::from(y) << side, 2 * side);
+        let (mut tail, mut bits) = (0, 0);
+        if !oriented {
+            (tail, bits) = (u64::from(entry.orientation.is_some()), 1);
+        }
+        if let Some(orientation) = entry.orientation {
+            tail |= u64::from(orientation.code()) << bits;
+            bits += ORIENTATION_BITS;
+        }
+        tail |= u64::from(entry.age) << bits;
+        bits += AGE_BITS;
+        if kind != Kind::Delta {
+            tail |= u64::from(entry.accuracy.code()) << bits;
+            tail |= u64::from(entry.hidden) << (bits + ACCURACY_BITS);
+            bits += ACCURACY_BITS + 1;
+        }
+        out.push(tail, bits);
+    }
+}
+
+/// One chunk of a decoded frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The cell it is about.
+    pub cell: Cell,
+    /// What it says.
+    pub kind: Kind,
+    /// Whom it is about.
+    pub page: Page,
+    /// Where its entries end in [`Frame::entries`]; they begin where the last chunk's end.
+    pub end: usize,
+}
+
+/// A decoded frame. Reuse one: it keeps its memory.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// The moment that it shows.
+    pub time: Stamp,
+    /// The ids that it can name.
+    pub ids: Ids,
+    /// Its chunks.
+    pub chunks: Vec<Chunk>,
+    /// The people of all its chunks.
+    pub entries: Vec<Entry>,
+}
+
+struct Header {
+    level: u8,
+    x: u32,
+    y: u32,
+    width: u32,
+}
+
+impl Frame {
+    /// Decodes `bytes` into `self`.
+    ///
+    /// # Errors
+    /// If they are not a frame; `self` then holds the part before the error.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        self.chunks.clear();
+        self.entries.clear();
+        let mut bits = BitReader::new(bytes);
+        let header = self.read_header(&mut bits)?;
+        let mut index = 0;
+        while bits.flag().ok_or(FrameError::Truncated)? {
+            index += bits.unary().ok_or(FrameError::Truncated)?;
+            self.read_chunk(&mut bits, header.cell(index)?)?;
+        }
+        if bits.is_at_end() { Ok(()) } else { Err(FrameError::Impossible("end")) }
+    }
+
+    /// Each chunk with its entries.
+    pub fn chunks(&self) -> impl Iterator<Item = (&Chunk, &[Entry])> {
+        let mut start = 0;
+        self.chunks.iter().map(move |chunk| {
+            let entries = self.entries.get(start..chunk.end).unwrap_or_default();
+            start = chunk.end;
+            (chunk, entries)
+        })
+    }
+
+    fn read_header(&mut self, bits: &mut BitReader<'_>) -> Result<Header, FrameError> {
+        let mut read = |n| bits.read(n).ok_or(FrameError::Truncated);
+        if read(8)? != u32::from(FRAME_TAG) {
+            return Err(FrameError::Impossible("tag"));
+        }
+        self.time = Stamp(read(32)?);
+        let level = read(5)?;
+        if level > u32::from(TOP_LEVEL) {
+            return Err(FrameError::Impossible("level"));
+        }
+        let x = read(19_u32.saturating_sub(level))?;
+        let y = read(18_u32.saturating_sub(level))?;
+        let width = read(5)? + 1;
+        let base = bits.gamma().ok_or(FrameError::Truncated)? - 1;
+        let span = bits.read(5).ok_or(FrameError::Truncated)?;
+        self.ids = Ids { base: base as u32, span };
+        Ok(Header { level: level as u8, x, y, width })
+    }
+
+    fn read_chunk(&mut self, bits: &mut BitReader<'_>, cell: Cell) -> Result<(), FrameError> {
+        let truncated = FrameError::Truncated;
+        let mut kind = match bits.flag().ok_or(truncated)? {
+            false => Kind::Delta,
+            true if bits.flag().ok_or(truncated)? => Kind::Crowd([0; 4]),
+            true => Kind::Key,
+        };
+        let mut page = Page::default();
+        if bits.flag().ok_or(truncated)? {
+            page.bits = bits.read(4).ok_or(truncated)? + 1;
+            page.index = bits.read(page.bits).ok_or(truncated)?;
+        }
+        if let Kind::Crowd(counts) = &mut kind {
+            for count in counts {
+                let more = bits.gamma().ok_or(truncated)?;
+                *count = u32::try_from(more - 1).map_err(|_| FrameError::Impossible("count"))?;
+            }
+        }
+        let n = bits.gamma().ok_or(truncated)? - 1;
+        if n > 0 {
+            let n = u32::try_from(n).map_err(|_| FrameError::Impossible("count"))?;
+            self.read_entries(bits, cell, kind, page, n)?;
+        }
+        self.chunks.push(Chunk { cell, kind, page, end: self.entries.len() });
+        Ok(())
+    }
+
+    fn read_entries(
+        &mut self,
+        bits: &mut BitReader<'_>,
+        cell: Cell,
+        kind: Kind,
+        page: Page,
+        n: u32,
+    ) -> Result<(), FrameError> {
+        let truncated = FrameError::Truncated;
+        let oriented = bits.flag().ok_or(truncated)?;
+        let k = self.ids.rice_bits(page, n.min(u32::MAX >> 1));
+        let side = cell_bits(cell.level);
+        let mut next = 0_u64;
+        for _ in 0..n {
+            let number = next + u64::from(bits.rice(k).ok_or(truncated)?);
+            next = number + 1;
+            let id = (number << page.bits | u64::from(page.index)) + u64::from(self.ids.base);
+            let id = u32::try_from(id).map_err(|_| FrameError::Impossible("id"))?;
+            let x = bits.read(side).ok_or(truncated)?;
+            let y = bits.read(side).ok_or(truncated)?;
+            let orientation = if oriented || bits.flag().ok_or(truncated)? {
+                let code = bits.read(ORIENTATION_BITS).ok_or(truncated)?;
+                let known = Orientation::from_code(code);
+                Some(known.map_err(|_| FrameError::Impossible("orientation"))?)
+            } else {
+                None
+            };
+            let age = bits.read(AGE_BITS).ok_or(truncated)? as u8;
+            let (mut accuracy, mut hidden) = (Accuracy::UNKNOWN, false);
+            if kind != Kind::Delta {
+                let code = bits.read(ACCURACY_BITS).ok_or(truncated)? as u8;
+                accuracy =
+                    Accuracy::from_code(code).map_err(|_| FrameError::Impossible("accuracy"))?;
+                hidden = bits.flag().ok_or(truncated)?;
+            }
+            let position = cell.position(x, y);
+            self.entries.push(Entry {
+                id: PeerId(id),
+                position,
+                orientation,
+                age,
+                accuracy,
+                hidden,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Header {
+    fn cell(&self, index: u32) -> Result<Cell, FrameError> {
+        let columns = columns(self.level);
+        let x = (self.x + index % self.width) % columns;
+        let y = self.y + index / self.width;
+        if index >= MAX_CELLS || self.x >= columns || y >= rows(self.level) {
+            return Err(FrameError::Impossible("cell"));
+        }
+        Ok(Cell { level: self.level, x, y })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proto::geo::{MAX_LAT, MAX_LNG, Viewport};
+    use crate::proto::pose::ORIENTATIONS;
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let place = (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG);
+        let orientation = proptest::option::of(0..ORIENTATIONS);
+        (any::<u32>(), place, orientation, 0_u8..32, 0_u8..64, any::<bool>()).prop_map(
+            |(id, (lat, lng), orientation, age, accuracy, hidden)| Entry {
+                id: PeerId(id),
+                position: Position::new(lat, lng).unwrap(),
+                orientation: orientation.map(|code| Orientation::from_code(code).unwrap()),
+                age,
+                accuracy: Accuracy::from_code(accuracy).unwrap(),
+                hidden,
+            },
+        )
+    }
+
+    /// A frame of the whole world with these people on one page, and what it must decode to.
+    fn frame(kind: Kind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<Entry>) {
+        let cover = Cover::of(Viewport::WORLD);
+        let cell = Cell::at(cover.level, Position::default());
+        entries.retain(|entry| cell.contains(entry.position));
+        entries.sort_by_key(|entry| entry.id);
+        entries.dedup_by_key(|entry| entry.id);
+        let lowest = entries.first().map_or(0, |entry| entry.id.0);
+        let highest = entries.last().map_or(0, |entry| entry.id.0);
+        let mut ids = Ids::between(lowest, highest);
+        ids.span = ids.span.min(31);
+        entries
+            .retain(|entry| entry.id.0 - lowest < 1 << ids.span && ids.page(entry.id, bits) == 0);
+        let mut out = BitWriter::default();
+        write_header(&mut out, Time(77), cover, ids);
+        write_link(&mut out, cover.index(cell).unwrap());
+        write_chunk(&mut out, cell, kind, Page { bits, index: 0 }, ids, &entries);
+        write_end(&mut out);
+        let mut bytes = Vec::new();
+        out.write_bytes(&mut bytes);
+        for entry in &mut entries {
+            let (x, y) = cell.steps(entry.position);
+            entry.position = cell.position(x, y);
+            if kind == Kind::Delta {
+                (entry.accuracy, entry.hidden) = (Accuracy::UNKNOWN, false);
+            }
+        }
+        (bytes, entries)
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_survives_the_wire(
+            entries in proptest::collection::vec(entry(), 0..60),
+            kind in prop_oneof![
+                Just(Kind::Delta), Just(Kind::Key), any::<[u32; 4]>().prop_map(Kind::Crowd)
+            ],
+            page_bits in 0..3_u32,
+        ) {
+            let (bytes, expected) = frame(kind, entries, page_bits);
+            let mut decoded = Frame::default();
+            prop_assert_eq!(decoded.decode(&bytes), Ok(()));
+            prop_assert_eq!(decoded.time, Stamp(77));
+            prop_assert_eq!(decoded.chunks[0].kind, kind);
+            prop_assert_eq!(&decoded.entries, &expected);
+            for cut in 0..bytes.len() {
+                prop_assert!(decoded.decode(&bytes[..cut]).is_err());
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert!(decoded.decode(&longer).is_err());
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused(mut bytes in proptest::collection::vec(any::<u8>(), 1..300)) {
+            bytes[0] = FRAME_TAG;
+            let mut frame = Frame::default();
+            let _ = frame.decode(&bytes);
+            prop_assert!(frame.entries.len() <= bytes.len() * 8);
+        }
+    }
+
+    #[test]
+    fn an_age_is_never_flattered() {
+        for ms in (0..100).chain([101, 500, 1024, 1025, 9000, 11_585]) {
+            let code = age_code(ms);
+            assert!(u64::from(age_ms(code)) >= ms, "{ms}");
+            assert!(code == 0 || u64::from(age_ms(code - 1)) < ms, "{ms}");
+        }
+        assert_eq!(age_code(u64::MAX), 31);
+        assert_eq!((age_ms(15), age_ms(16), age_ms(31)), (60, 64, 11_585));
+    }
+}

@@ -1,0 +1,75 @@
+//! What the reliable lane tells everybody: who joined, left or changed since the last tick.
+
+use std::collections::BTreeMap;
+
+use super::time::Time;
+use super::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessage};
+
+/// People in one message: with the longest names it stays below 12 KiB.
+const PER_MESSAGE: usize = 128;
+
+/// News since the last tick; one entry a person, the latest wins, leaving is final.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bulletin {
+    news: BTreeMap<PeerId, News>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Joined,
+    Changed(Presence),
+    Left,
+}
+
+impl Bulletin {
+    pub(crate) fn joined(&mut self, id: PeerId) {
+        self.news.insert(id, News::Joined);
+    }
+
+    pub(crate) fn changed(&mut self, change: Change) {
+        let news = self.news.entry(change.id).or_insert(News::Changed(change.presence));
+        if let News::Changed(presence) = news {
+            *presence = change.presence;
+        }
+    }
+
+    pub(crate) fn left(&mut self, id: PeerId) {
+        self.news.insert(id, News::Left);
+    }
+
+    /// The messages that tell everybody, and an empty page for the next tick.
+    pub(crate) fn publish(
+        &mut self,
+        person: impl Fn(PeerId) -> Option<Person>,
+        online: Online,
+        now: Time,
+    ) -> Vec<ServerMessage> {
+        let news: Vec<_> = std::mem::take(&mut self.news).into_iter().collect();
+        let message = |part: &[(PeerId, News)]| {
+            let mut roster = Roster { time: now.stamp(), online, ..Roster::default() };
+            for &(id, news) in part {
+                match news {
+                    News::Joined => roster.joined.extend(person(id)),
+                    News::Changed(presence) => roster.presence.push(Change { id, presence }),
+                    News::Left => roster.left.push(id),
+                }
+            }
+            ServerMessage::Roster(roster)
+        };
+        news.chunks(PER_MESSAGE).map(message).collect()
+    }
+
+    /// The messages that tell a newcomer who is here.
+    pub(crate) fn snapshot(
+        people: impl Iterator<Item = Person>,
+        online: Online,
+        now: Time,
+    ) -> impl Iterator<Item = ServerMessage> {
+        let people: Vec<_> = people.collect();
+        let parts: Vec<_> = people.chunks(PER_MESSAGE).map(<[Person]>::to_vec).collect();
+        parts.into_iter().map(move |joined| {
+            let time = now.stamp();
+            ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() })
+        })
+    }
+}

@@ -1,0 +1,342 @@
+//! What goes into a viewer's next frame.
+//!
+//! A viewer's cells (page by page) are its units. Each unit remembers the tick up to which its
+//! viewer was told everything; what a frame could not carry, or a link could not take, is simply
+//! not remembered as told, so a skip heals like a loss. Nothing is ever queued.
+
+use super::bits::BitWriter;
+use super::chunks::{Chunks, Piece, What};
+use super::frame;
+use super::geo::{Cover, Viewport};
+use super::interest::Grid;
+use super::people::Body;
+use super::rate::Rate;
+use super::time::Time;
+
+/// A cell of at most this many people is never shown as a crowd.
+const NEVER_CROWD: u32 = 16;
+/// The people that a viewer is sent one by one are at most its bytes per second over this: so all
+/// of them fit into less than half a second of its budget.
+const BYTES_PER_PERSON: u32 = 32;
+/// Ticks between two looks at which cells are crowds.
+const REVIEW_TICKS: u32 = 8;
+/// A crowd is sent in every third tick at most.
+const CROWD_TICKS: u32 = 3;
+/// Most bits of a frame's header and end.
+const HEADER_BITS: usize = 40 + 5 + 37 + 5 + 65 + 5 + 1;
+/// Smallest room in which a frame is worth sending, in bytes.
+const MIN_ROOM: usize = 64;
+/// Scores from here on are overdue: first come, first served.
+const OVERDUE: u64 = 1 << 48;
+
+/// One page of one cell, as one viewer is told of it.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    watch: u32,
+    /// Index of the cell in the cover.
+    cell: u8,
+    page_bits: u8,
+    page: u16,
+    /// Sent as a crowd.
+    crowd: bool,
+    /// Anybody of it was ever told.
+    told: bool,
+    /// Nearness to the middle of the view, 1 to 8.
+    near: u8,
+    /// The viewer knows all up to this tick.
+    synced: u32,
+    /// Tick of the last chunk, 0 for none.
+    sent: u32,
+    /// Tick of the last key or crowd chunk, 0 for none.
+    keyed: u32,
+}
+
+/// A chunk that a viewer should get.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    unit: u16,
+    what: What,
+    piece: Piece,
+    score: u64,
+}
+
+/// Memory that all viewers of a room use in turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    wants: Vec<Want>,
+    frame: BitWriter,
+}
+
+/// A peer as a receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Viewer {
+    cover: Cover,
+    units: Vec<Unit>,
+    pub(crate) rate: Rate,
+    /// Tick of the last look at which cells are crowds, 0 for "look now".
+    reviewed: u32,
+    /// Something was left over that the budget would allow.
+    pub(crate) backlog: bool,
+}
+
+/// What a viewer is told of.
+pub(crate) struct Scene<'a> {
+    pub(crate) grid: &'a mut Grid,
+    pub(crate) chunks: &'a mut Chunks,
+    pub(crate) bodies: &'a [Body],
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) tick: u32,
+    /// Ticks after which every cell is repeated.
+    pub(crate) refresh: u32,
+}
+
+impl Viewer {
+    pub(crate) fn new(viewport: Viewport, rate: Rate) -> Self {
+        let cover = Cover::of(viewport);
+        Self { cover, units: Vec::new(), rate, reviewed: 0, backlog: false }
+    }
+
+    /// The viewer looks elsewhere; cells that stay in view keep what was told of them.
+    pub(crate) fn look(&mut self, scene: &mut Scene<'_>, viewport: Viewport) {
+        let cover = Cover::of(viewport);
+        if cover != self.cover || self.units.is_empty() {
+            let old = std::mem::replace(&mut self.cover, cover);
+            self.review(scene, old);
+        }
+    }
+
+    /// Lets go of all cells.
+    pub(crate) fn close(&mut self, grid: &mut Grid, chunks: &mut Chunks) {
+        for unit in self.units.drain(..) {
+            if unit.page == 0 {
+                chunks.unsubscribe(grid, unit.watch);
+            }
+        }
+    }
+
+    /// Decides anew which cells are crowds and which pages they have. Every cell holds one
+    /// subscription, through its first unit.
+    fn review(&mut self, scene: &mut Scene<'_>, old_cover: Cover) {
+        let old = std::mem::take(&mut self.units);
+        let cells: Vec<u32> = (0..self.cover.len())
+            .map(|index| scene.chunks.subscribe(scene.grid, self.cover.cell(index)))
+            .collect();
+        let crowds = self.crowds(scene, &cells, &old, old_cover);
+        for (index, (&watch, crowd)) in cells.iter().zip(crowds).enumerate() {
+            let cell = self.cover.cell(index as u32);
+            let page_bits = if crowd { 0 } else { scene.chunks.page_bits(scene.grid, watch) };
+            let known = old_cover.index(cell).map(|cell| cell as u8);
+            let near = nearness(self.cover, index as u32);
+            for page in 0..1_u16.checked_shl(page_bits.into()).unwrap_or(u16::MAX) {
+                let same = |unit: &&Unit| {
+                    Some(unit.cell) == known
+                        && (unit.crowd, unit.page_bits, unit.page) == (crowd, page_bits, page)
+                };
+                let blank = Unit {
+                    watch,
+                    cell: 0,
+                    page_bits,
+                    page,
+                    crowd,
+                    told: old.iter().any(|unit| Some(unit.cell) == known && unit.told),
+                    near,
+                    synced: 0,
+                    sent: 0,
+                    keyed: 0,
+                };
+                let unit = old.iter().find(same).copied().unwrap_or(blank);
+                self.units.push(Unit { watch, cell: index as u8, near, ..unit });
+            }
+        }
+        for unit in old.iter().filter(|unit| unit.page == 0) {
+            scene.chunks.unsubscribe(scene.grid, unit.watch);
+        }
+        self.reviewed = scene.tick;
+    }
+
+    /// For each cell, whether it is sent as a crowd: the fullest cells are, until the rest is few
+    /// enough for the budget. A crowd is only let go when there is a fifth to spare.
+    fn crowds(
+        &self,
+        scene: &Scene<'_>,
+        cells: &[u32],
+        old: &[Unit],
+        old_cover: Cover,
+    ) -> Vec<bool> {
+        let cap = self.rate.bytes_per_second() / BYTES_PER_PERSON;
+        let mut order: Vec<(u32, usize)> = cells
+            .iter()
+            .enumerate()
+            .map(|(index, &watch)| (scene.grid.node(scene.chunks.watch(watch).node).count, index))
+            .collect();
+        order.sort_unstable();
+        let mut crowds = vec![false; cells.len()];
+        let mut total = 0;
+        for (count, index) in order {
+            total += count;
+            let known = old_cover.index(self.cover.cell(index as u32)).map(|cell| cell as u8);
+            let was = old.iter().any(|unit| Some(unit.cell) == known && unit.crowd);
+            let cap = if was { cap / 5 * 4 } else { cap };
+            crowds[index] = total > cap && count > NEVER_CROWD;
+        }
+        crowds
+    }
+
+    /// Whether some cell's pages or kind may have changed since the last review.
+    fn is_stale(&self, scene: &mut Scene<'_>) -> bool {
+        if scene.tick.wrapping_sub(self.reviewed) < REVIEW_TICKS && !self.units.is_empty() {
+            return false;
+        }
+        let mut people = 0;
+        for unit in self.units.iter().filter(|unit| unit.page == 0) {
+            people += scene.grid.node(scene.chunks.watch(unit.watch).node).count;
+            if unit.crowd || unit.page_bits != scene.chunks.page_bits(scene.grid, unit.watch) {
+                return true;
+            }
+        }
+        self.units.is_empty() || people > self.rate.bytes_per_second() / BYTES_PER_PERSON
+    }
+
+    /// Writes the next frame, of at most `max_len` bytes, behind what is in `out`, and tells
+    /// whether there is one.
+    pub(crate) fn compose(
+        &mut self,
+        scene: &mut Scene<'_>,
+        max_len: usize,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.is_stale(scene) {
+            self.review(scene, self.cover);
+        } else if scene.tick.wrapping_sub(self.reviewed) >= REVIEW_TICKS {
+            self.reviewed = scene.tick;
+        }
+        let bits = self.gather(scene);
+        self.backlog = false;
+        if scene.scratch.wants.is_empty() {
+            return false;
+        }
+        let tokens = self.rate.available(now);
+        let room = max_len.min(tokens);
+        if room < MIN_ROOM {
+            return false;
+        }
+        if bits > room * 8 {
+            self.choose(scene, max_len, tokens);
+        }
+        let before = out.len();
+        self.write(scene, out);
+        let len = out.len() - before;
+        self.rate.spend(len);
+        len > 0
+    }
+
+    /// Fills `scratch.wants` with all that this viewer lacks, and returns the bits that it takes.
+    fn gather(&mut self, scene: &mut Scene<'_>) -> usize {
+        scene.scratch.wants.clear();
+        let mut bits = HEADER_BITS;
+        let mut last_cell = 0;
+        for (index, unit) in self.units.iter_mut().enumerate() {
+            let Some(what) = unit.lacks(scene) else { continue };
+            let piece = scene.chunks.piece(scene.grid, scene.bodies, unit.watch, what, unit.page);
+            if piece.bits == 0 {
+                unit.synced = scene.tick;
+                continue;
+            }
+            let score = unit.score(scene);
+            scene.scratch.wants.push(Want { unit: index as u16, what, piece, score });
+            bits += piece.bits as usize + frame::link_bits(u32::from(unit.cell - last_cell));
+            last_cell = unit.cell;
+        }
+        bits
+    }
+
+    /// Keeps those wants, most urgent first, that fit `max_len` and `tokens` bytes. The first one
+    /// that the tokens do not reach for ends the choice: they are saved up for it.
+    fn choose(&mut self, scene: &mut Scene<'_>, max_len: usize, tokens: usize) {
+        let wants = &mut scene.scratch.wants;
+        wants.sort_unstable_by_key(|want| (std::cmp::Reverse(want.score), want.unit));
+        let mut left = (max_len.min(tokens) * 8).saturating_sub(HEADER_BITS);
+        let mut saved = (tokens * 8).saturating_sub(HEADER_BITS);
+        let mut closed = false;
+        let furthest = frame::link_bits(self.cover.len());
+        wants.retain(|want| {
+            let bits = want.piece.bits as usize + furthest;
+            closed |= bits > saved;
+            if closed || bits > left {
+                return false;
+            }
+            left -= bits;
+            saved -= bits;
+            true
+        });
+        self.backlog = !closed;
+        wants.sort_unstable_by_key(|want| want.unit);
+    }
+
+    /// Writes the chosen wants and remembers them as told.
+    fn write(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
+        let Scratch { wants, frame } = &mut *scene.scratch;
+        if wants.is_empty() {
+            return;
+        }
+        frame.clear();
+        frame::write_header(frame, scene.chunks.now(), self.cover, scene.chunks.ids);
+        let mut last_cell = 0;
+        for want in wants.drain(..) {
+            let unit = &mut self.units[usize::from(want.unit)];
+            frame::write_link(frame, u32::from(unit.cell - last_cell));
+            last_cell = unit.cell;
+            scene.chunks.copy(want.piece, frame);
+            (unit.synced, unit.sent, unit.told) = (scene.tick, scene.tick, true);
+            if want.what != What::Delta {
+                unit.keyed = scene.tick;
+            }
+        }
+        frame::write_end(frame);
+        frame.write_bytes(out);
+    }
+}
+
+impl Unit {
+    /// What the viewer lacks of this unit.
+    fn lacks(&mut self, scene: &Scene<'_>) -> Option<What> {
+        let watch = scene.chunks.watch(self.watch);
+        let node = scene.grid.node(watch.node);
+        let Scene { tick, refresh, .. } = *scene;
+        if node.count == 0 && !self.told {
+            (self.synced, self.keyed) = (tick, tick);
+            return None;
+        }
+        let its_turn = tick.wrapping_add(watch.phase) % refresh == 0 && self.keyed != tick;
+        if self.keyed == 0 || its_turn || tick - self.keyed >= refresh {
+            return Some(if self.crowd { What::Crowd } else { What::Key });
+        }
+        if node.changed <= self.synced {
+            self.synced = tick;
+            return None;
+        }
+        if self.crowd {
+            return (tick - self.sent >= CROWD_TICKS).then_some(What::Crowd);
+        }
+        Some(if self.synced + 1 >= tick { What::Delta } else { What::Key })
+    }
+
+    /// How urgent this unit is: how long it waited, times how near it is to the middle of the
+    /// view, times how much its people moved; from one refresh on, how long it waited decides.
+    fn score(&self, scene: &Scene<'_>) -> u64 {
+        let waited = u64::from(scene.tick - self.sent);
+        if waited >= u64::from(scene.refresh) {
+            return OVERDUE + (waited.min(1 << 20) << 8) + u64::from(self.near);
+        }
+        let motion = scene.chunks.watch(self.watch).motion;
+        waited.max(1) * u64::from(self.near) * u64::from(2 + (motion + 1).ilog2())
+    }
+}
+
+/// Nearness of a cell to the middle of the view: 8 in the middle, 1 at the corner.
+fn nearness(cover: Cover, index: u32) -> u8 {
+    let away = |at: u32, len: u32| (2 * at + 1).abs_diff(len) * 8 / (2 * len).max(1);
+    let (x, y) = (index % cover.width, index / cover.width);
+    8 - away(x, cover.width).max(away(y, cover.height)).min(7) as u8
+}

@@ -1,0 +1,173 @@
+//! When a room ticks and when each of its viewers gets its turn.
+//!
+//! Viewers are spread over slots, a millisecond apart, so that a full room does not send
+//! everything at one instant; who has more to get than fits one datagram gets a second turn half
+//! a tick later. After a quiet spell the first change makes a tick at once.
+
+use super::time::Time;
+
+/// Most slots within a tick.
+pub(crate) const MAX_SLOTS: usize = 8;
+
+/// A group of viewers whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The slot.
+    pub(crate) slot: usize,
+    /// Only for viewers with something left over.
+    pub(crate) second: bool,
+}
+
+/// The room's clockwork, in microseconds so that 30 Hz does not drift.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticker {
+    period: u64,
+    slots: usize,
+    next: u64,
+    ticked: u64,
+    /// When the last tick with a change was.
+    changed: Option<u64>,
+    /// Whether something changed since the last tick.
+    pending: bool,
+    /// Turns taken in this tick, of `2 * slots`.
+    turn: usize,
+    /// Whether this tick's first turns are all at once.
+    hurried: bool,
+}
+
+impl Ticker {
+    pub(crate) fn new(tick_hz: u8) -> Self {
+        let period = 1_000_000 / u64::from(tick_hz.max(1));
+        let slots = ((period / 4_000) as usize).clamp(1, MAX_SLOTS);
+        Self {
+            period,
+            slots,
+            next: 0,
+            ticked: 0,
+            changed: None,
+            pending: false,
+            turn: 2 * slots,
+            hurried: false,
+        }
+    }
+
+    pub(crate) const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Something changed; the next tick is at once if the room was quiet for a tick.
+    pub(crate) fn note_change(&mut self, now: Time) {
+        let now = now.0 * 1000;
+        self.pending = true;
+        if self.changed.is_none_or(|changed| now >= changed + self.period) {
+            self.next = self.next.min(now);
+        }
+    }
+
+    /// When there is something to do; `watched` tells whether anybody looks.
+    pub(crate) fn poll_timeout(&self, watched: bool) -> Option<Time> {
+        let turn = (self.turn < 2 * self.slots).then(|| self.turn_at(self.turn));
+        let tick = (self.pending || watched).then_some(self.next);
+        let soonest = match (turn, tick) {
+            (Some(turn), Some(tick)) => turn.min(tick),
+            (turn, tick) => turn.or(tick)?,
+        };
+        Some(Time(soonest.div_ceil(1000)))
+    }
+
+    /// Begins a tick if it is due; tells whether it did.
+    pub(crate) fn begin(&mut self, now: Time, watched: bool) -> bool {
+        let now = now.0 * 1000;
+        if now < self.next || !(self.pending || watched) {
+            return false;
+        }
+        // A room that fell behind, or was asleep, does not make up for missed ticks.
+        self.hurried =
+            self.pending && self.changed.is_none_or(|changed| now >= changed + 2 * self.period);
+        let late = now - self.next >= self.period;
+        self.next = if late || self.hurried { now } else { self.next } + self.period;
+        if self.pending {
+            self.changed = Some(now);
+        }
+        (self.ticked, self.pending, self.turn) = (now, false, 0);
+        true
+    }
+
+    /// The next turn that is due.
+    pub(crate) fn next_turn(&mut self, now: Time) -> Option<Turn> {
+        if self.turn >= 2 * self.slots || self.turn_at(self.turn) > now.0 * 1000 {
+            return None;
+        }
+        let turn = Turn { slot: self.turn % self.slots, second: self.turn >= self.slots };
+        self.turn += 1;
+        Some(turn)
+    }
+
+    fn turn_at(&self, turn: usize) -> u64 {
+        let (slot, second) = (turn % self.slots, turn >= self.slots);
+        let spread = if self.hurried && !second { 0 } else { slot as u64 * 1000 };
+        self.ticked + spread + if second { self.period / 2 } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(ticker: &mut Ticker, until: u64) -> Vec<u64> {
+        let mut ticks = Vec::new();
+        while let Some(Time(now)) = ticker.poll_timeout(true).filter(|time| time.0 <= until) {
+            while ticker.next_turn(Time(now)).is_some() {}
+            if ticker.begin(Time(now), true) {
+                ticks.push(now);
+            }
+        }
+        ticks
+    }
+
+    #[test]
+    fn thirty_hertz_does_not_drift() {
+        let ticks = ticks(&mut Ticker::new(30), 10_000);
+        assert_eq!(ticks.len(), 301);
+        assert_eq!(ticks[300], 10_000);
+    }
+
+    #[test]
+    fn a_quiet_room_ticks_at_once() {
+        let mut ticker = Ticker::new(30);
+        ticks(&mut ticker, 1000);
+        ticker.note_change(Time(1007));
+        assert_eq!(ticks(&mut ticker, 1045), [1007, 1041]);
+        ticker.note_change(Time(1046));
+        assert_eq!(ticker.poll_timeout(true).map(|time| time.0 > 1046), Some(false));
+        assert_eq!(ticks(&mut ticker, 1046), [1046]);
+        // Not quiet any more: the next change waits for its tick.
+        ticker.note_change(Time(1050));
+        assert_eq!(ticks(&mut ticker, 1078), Vec::<u64>::new());
+        assert_eq!(ticks(&mut ticker, 1080), [1080]);
+    }
+
+    #[test]
+    fn an_unwatched_room_sleeps() {
+        let mut ticker = Ticker::new(30);
+        assert_eq!(ticker.poll_timeout(false), None);
+        assert!(!ticker.begin(Time(5), false));
+        ticker.note_change(Time(5));
+        assert!(ticker.begin(Time(5), false));
+    }
+
+    #[test]
+    fn every_slot_has_two_turns_a_tick() {
+        let mut ticker = Ticker::new(30);
+        assert!(ticker.begin(Time(100), true));
+        let mut turns = Vec::new();
+        for now in 100..133 {
+            while let Some(turn) = ticker.next_turn(Time(now)) {
+                turns.push((now, turn.slot, turn.second));
+            }
+        }
+        assert_eq!(turns.len(), 2 * ticker.slots());
+        assert_eq!((turns[0], turns[7]), ((100, 0, false), (107, 7, false)));
+        assert!(turns[8].0 >= 116 && turns[8].2);
+    }
+}
