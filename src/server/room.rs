@@ -18,12 +18,12 @@ use super::mailbox::{Mailbox, Postbox};
 use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
 use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
-use crate::proto::world::{Audience, Event, Feedback, Newcomer, Settings, World};
+use crate::proto::world::{
+    Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, World,
+};
 
 /// How often the links are asked what they learned, in ms.
 const CHECK_MS: u64 = 500;
-/// A link on which nothing arrives for this long is dead, in ms.
-const SILENCE_MS: u64 = 15_000;
 /// How long an empty room waits for somebody before it ends, in ms.
 const LINGER_MS: u64 = 1_000;
 /// Most commands that are carried out before the world's turn comes.
@@ -78,6 +78,7 @@ pub(crate) struct Room {
     draining: bool,
     next_check: Time,
     empty_since: Time,
+    last_pose: Option<Instant>,
 }
 
 impl Room {
@@ -101,6 +102,7 @@ impl Room {
             draining: false,
             next_check: now,
             empty_since: now,
+            last_pose: None,
         }
     }
 
@@ -130,16 +132,20 @@ impl Room {
         self.inbox.close();
     }
 
-    /// Waits until something is due or asked. Poses wait for the tick if it is near, so that a
-    /// busy room wakes once a tick and not once a pose.
+    /// Waits until something is due or asked. A pose wakes a room that was quiet; while poses
+    /// keep coming they wait for what is due, so that a busy room does not wake for each.
     async fn wait(&mut self, due: Instant, commands: &mut Vec<Command>) {
-        let tick = Duration::from_millis(1_000 / u64::from(self.settings.tick_hz.max(1)));
-        let tick_is_near = due.saturating_duration_since(Instant::now()) <= tick;
+        let (now, tick) = (Instant::now(), self.tick());
+        let busy = self.last_pose.is_some_and(|last| now < last + 2 * tick) && due <= now + tick;
         tokio::select! {
             _ = self.inbox.recv_many(commands, BATCH) => {}
-            () = self.postbox.filled(), if !tick_is_near => {}
+            () = self.postbox.filled(), if !busy => {}
             () = tokio::time::sleep_until(due) => {}
         }
+    }
+
+    fn tick(&self) -> Duration {
+        Duration::from_secs(1) / u32::from(self.settings.tick_hz.max(1))
     }
 
     fn next_due(&self) -> Time {
@@ -161,7 +167,7 @@ impl Room {
         match command {
             Command::Enter(enter) => self.enter(*enter, now),
             Command::Message(peer, link, message) if self.is_current(peer, link) => {
-                if let Err(violation) = self.world.handle_message(peer, message, now) {
+                if let Err(violation) = self.world.handle_message(peer, &message, now) {
                     let ending = Ending::new(violation.close_code(), violation.to_string());
                     self.end(peer, ending, now);
                 }
@@ -215,10 +221,9 @@ impl Room {
         }
         let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
         let id = self.mint.peer().ok_or_else(full)?;
-        let (uuid, token) = (Mint::uuid(), Mint::token());
+        let (uuid, token) = (Mint::uuid(), Mint::token(id));
         let newcomer = Newcomer { id, uuid, token, name, presence, budget, viewport };
-        let refused =
-            |error: crate::proto::world::JoinError| Ending::new(CloseCode::Full, error.to_string());
+        let refused = |error: JoinError| Ending::new(CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;
         tracing::debug!(peer = %id, link = ?link.id(), "somebody joins");
         Ok(id)
@@ -226,6 +231,9 @@ impl Room {
 
     fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>, now: Time) {
         self.postbox.swap(mailboxes);
+        if !mailboxes.is_empty() {
+            self.last_pose = Some(Instant::now());
+        }
         for mailbox in mailboxes.drain(..) {
             // Numbers of samples begin again on a new link, so an old link's must not count.
             if let Some(sample) = mailbox.take()
@@ -268,14 +276,11 @@ impl Room {
     fn send_frames(&mut self, now: Time) {
         let most = usize::from(self.settings.limits.max_frame);
         while let Some(peer) = self.world.poll_viewer() {
-            let Some(member) = self.members.get_mut(&peer) else {
-                self.world.refuse(peer);
-                continue;
-            };
+            let Some(member) = self.members.get_mut(&peer) else { continue };
             let max_len = member.link.max_frame().min(most);
+            // Whom the world is not asked about lost nothing: the next frame tells it all.
             if !member.link.ready(max_len) {
                 member.refused += 1;
-                self.world.refuse(peer);
                 continue;
             }
             let mut buffer = Vec::with_capacity(max_len.saturating_add(8));
@@ -304,7 +309,7 @@ impl Room {
                 refused: std::mem::take(&mut member.refused),
             };
             member.told = counts;
-            self.world.handle_feedback(peer, feedback, now);
+            self.world.handle_feedback(peer, feedback);
         }
         for peer in silent {
             self.end(peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s"), now);

@@ -39,9 +39,11 @@ impl Mint {
         PublicId(Uuid::new_v4())
     }
 
-    /// A secret: 122 random bits.
-    pub(crate) fn token() -> Token {
-        Token(Uuid::new_v4().into_bytes())
+    /// The secret of this peer.
+    pub(crate) fn token(peer: PeerId) -> Token {
+        // These bytes of a uuid are random to the last bit.
+        let [a, b, c, d, e, f, _, _, _, g, h, i, j, k, l, _] = Uuid::new_v4().into_bytes();
+        Token::mint(peer, [a, b, c, d, e, f, g, h, i, j, k, l])
     }
 }
 
@@ -176,7 +178,8 @@ mod tests {
 
     #[test]
     fn secrets_differ() {
-        assert!(Mint::token() != Mint::token());
+        assert!(Mint::token(PeerId(1)) != Mint::token(PeerId(1)));
+        assert_eq!(Mint::token(PeerId(7)).id(), PeerId(7));
         assert!(Mint::uuid() != Mint::uuid());
     }
 }
