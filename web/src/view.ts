@@ -39,6 +39,11 @@ export function after(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }
 
+/** An age is a rough code, so only what it is the age of tells a new sample from a repeated one. */
+function hasMoved(entry: Entry, old: Figure): boolean {
+  return entry.lat !== old.lat || entry.lng !== old.lng || entry.orientation !== old.orientation;
+}
+
 export class View {
   readonly figures = new Map<number, Figure>();
   readonly clusters = new Map<string, Cluster>();
@@ -90,7 +95,10 @@ export class View {
     return this.presence.get(id);
   }
 
-  /** Applies a frame and returns the ages of the samples that were news, in ms at the frame's time. */
+  /**
+   * Applies a frame and returns the ages, in ms at the frame's time, of the samples that were news.
+   * Somebody who stands still is none, at first sight or later: that sample is old, not late.
+   */
   frame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
     if (this.newest === undefined || after(frame.time, this.newest)) this.newest = frame.time;
@@ -105,10 +113,10 @@ export class View {
       this.clearCell(chunk, time, base);
       if (chunk.counts) this.setCluster(chunk.cell, chunk.counts, time);
     }
-    for (const entry of chunk.entries) this.entry(entry, chunk.cell, time, ages);
+    for (const entry of chunk.entries) this.entry(entry, chunk, time, ages);
   }
 
-  private entry(entry: Entry, cell: Cell, time: number, ages: number[]): void {
+  private entry(entry: Entry, { cell, kind }: Chunk, time: number, ages: number[]): void {
     const { id } = entry;
     if (id === this.me || this.left.has(id)) return;
     const withdrawn = this.withdrawn.get(id);
@@ -119,7 +127,7 @@ export class View {
     if (removal && after(removal.time, time) && cellsOverlap(removal.cell, cell)) return;
     this.removals.delete(id);
     const sampled = (time - entry.age) >>> 0;
-    if (!old || after(sampled, old.sampled)) ages.push(entry.age);
+    if (old ? hasMoved(entry, old) : kind === 'delta') ages.push(entry.age);
     this.figures.set(id, {
       id,
       lat: entry.lat,
