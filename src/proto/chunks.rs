@@ -3,7 +3,7 @@
 
 use super::bits::BitWriter;
 use super::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
-use super::geo::Cell;
+use super::geo::{Cell, TOP_LEVEL};
 use super::interest::Grid;
 use super::people::{Body, NONE, Slot, mix};
 use super::pose::Pose;
@@ -99,7 +99,10 @@ impl Chunks {
             self.watches[known as usize].viewers += 1;
             return known;
         }
-        let number = u64::from(cell.x) << 32 | u64::from(cell.y) << 8 | u64::from(cell.level);
+        // Neighbours share a phase: a viewer of still people gets a few frames a second, not one
+        // for each of its cells.
+        let block = cell.ancestor((cell.level + 2).min(TOP_LEVEL));
+        let number = u64::from(block.x) << 32 | u64::from(block.y) << 8 | u64::from(block.level);
         let watch = Watch {
             node,
             viewers: 1,

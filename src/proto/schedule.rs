@@ -39,8 +39,6 @@ struct Unit {
     page: u16,
     /// Sent as a crowd.
     crowd: bool,
-    /// Anybody of it was ever told.
-    told: bool,
     /// Nearness to the middle of the view, 1 to 8.
     near: u8,
     /// The viewer knows all up to this tick.
@@ -138,7 +136,6 @@ impl Viewer {
                     page_bits,
                     page,
                     crowd,
-                    told: old.iter().any(|unit| Some(unit.cell) == known && unit.told),
                     near,
                     synced: 0,
                     sent: 0,
@@ -288,7 +285,7 @@ impl Viewer {
             frame::write_link(frame, u32::from(unit.cell - last_cell));
             last_cell = unit.cell;
             scene.chunks.copy(want.piece, frame);
-            (unit.synced, unit.sent, unit.told) = (scene.tick, scene.tick, true);
+            (unit.synced, unit.sent) = (scene.tick, scene.tick);
             if want.what != What::Delta {
                 unit.keyed = scene.tick;
             }
@@ -304,10 +301,6 @@ impl Unit {
         let watch = scene.chunks.watch(self.watch);
         let node = scene.grid.node(watch.node);
         let Scene { tick, refresh, .. } = *scene;
-        if node.count == 0 && !self.told {
-            (self.synced, self.keyed) = (tick, tick);
-            return None;
-        }
         let its_turn = tick.wrapping_add(watch.phase) % refresh == 0 && self.keyed != tick;
         if self.keyed == 0 || its_turn || tick - self.keyed >= refresh {
             return Some(if self.crowd { What::Crowd } else { What::Key });

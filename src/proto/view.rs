@@ -49,6 +49,9 @@ pub struct Cluster {
 pub struct View {
     own: Option<PeerId>,
     figures: BTreeMap<PeerId, Figure>,
+    /// Who is no longer where they were, by the time of the frame that said so: an older frame
+    /// that comes late does not bring them back.
+    absent: BTreeMap<PeerId, Stamp>,
     clusters: BTreeMap<Cell, Cluster>,
     roster: BTreeMap<PeerId, Person>,
     left: BTreeSet<PeerId>,
@@ -169,10 +172,15 @@ impl View {
             return;
         }
         let Chunk { cell, page, .. } = *chunk;
-        self.figures.retain(|&id, figure| {
-            time.after(figure.shown) <= 0
+        let Self { figures, absent, .. } = self;
+        figures.retain(|&id, figure| {
+            let stays = time.after(figure.shown) <= 0
                 || !cell.contains(figure.position)
-                || ids.page(id, page.bits) != page.index
+                || ids.page(id, page.bits) != page.index;
+            if !stays {
+                absent.insert(id, time);
+            }
+            stays
         });
         self.clusters
             .retain(|other, cluster| time.after(cluster.shown) <= 0 || !cell.overlaps(*other));
@@ -194,6 +202,9 @@ impl View {
     ) {
         let Entry { id, position, orientation, age, .. } = *entry;
         if Some(id) == self.own || self.left.contains(&id) {
+            return;
+        }
+        if self.absent.get(&id).is_some_and(|since| time.after(*since) < 0) {
             return;
         }
         let known = self.figures.get(&id);
@@ -224,6 +235,7 @@ impl View {
         }
         self.swept = newest;
         self.figures.retain(|_, figure| newest.after(figure.shown) <= STALE_MS);
+        self.absent.retain(|_, since| newest.after(*since) <= STALE_MS);
         self.clusters.retain(|_, cluster| newest.after(cluster.shown) <= STALE_MS);
     }
 }

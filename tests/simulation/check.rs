@@ -1,0 +1,149 @@
+//! What must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpys::proto::geo::{Cell, Cover, Position, cell_step};
+use gpys::proto::pose::Pose;
+use gpys::proto::view::{Figure, View};
+use gpys::proto::wire::PeerId;
+
+use crate::sim::{Device, Sim};
+
+/// The bound on starvation: somebody in view, and not shown as part of a crowd, is sent again
+/// within a refresh and the time that the viewer's rate takes for this many bytes. It is what all
+/// that can be overdue at once takes: the people that a budget allows, one by one, and a full
+/// cover of crowds.
+const OVERDUE_BYTES: u64 = 16 * 1024;
+
+/// Whether `view` shows the place as a crowd.
+fn in_crowd(view: &View, place: Position) -> bool {
+    view.clusters().any(|(cell, _)| cell.contains(place))
+}
+
+/// Nobody in view starves.
+pub fn starvation(sim: &mut Sim) -> Result<(), String> {
+    let now = sim.now;
+    let visible: BTreeMap<PeerId, Position> = sim
+        .model
+        .people
+        .iter()
+        .filter_map(|(&id, person)| Some((id, person.visible()?.position)))
+        .collect();
+    for device in sim.devices.iter_mut().filter(|device| device.linked && !device.refuses) {
+        let Device { viewport, id: own, sent, in_view_since, .. } = device;
+        let rate = u64::from(sim.world.budget(*own).unwrap_or(u32::MAX));
+        let bound = u64::from(sim.settings.limits.refresh_ms) + OVERDUE_BYTES * 1000 / rate;
+        in_view_since.retain(|id, _| visible.get(id).is_some_and(|at| viewport.contains(*at)));
+        for (&id, &place) in visible.iter().filter(|(id, at)| *id != own && viewport.contains(**at))
+        {
+            let since = *in_view_since.entry(id).or_insert(now);
+            if in_crowd(sent, place) {
+                in_view_since.insert(id, now);
+                continue;
+            }
+            let shown = sent.figure(id).map(|figure| now.nearest(figure.shown));
+            let latest = shown.unwrap_or(since).max(since);
+            if now.since(latest) > bound {
+                return Err(format!("{own} was not sent {id} for {} ms", now.since(latest)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nobody who left is seen again by whoever was told.
+pub fn gone_stay_gone(sim: &Sim) -> Result<(), String> {
+    for device in &sim.devices {
+        let on_roster: BTreeSet<_> = device.view.roster().map(|person| person.id).collect();
+        for (id, figure) in device.view.figures() {
+            // A frame may be ahead of the roster, but not by more than the reliable lane's delay.
+            let age = sim.now.since(sim.now.nearest(figure.shown));
+            if age > 6_000 && !on_roster.contains(&id) && !sim.model.people.contains_key(&id) {
+                return Err(format!("{} still sees {id}, who left", device.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// After quiet, every view is the model.
+pub fn views_equal_model(sim: &Sim) -> Result<(), String> {
+    for device in &sim.devices {
+        view_equals_model(sim, device)
+            .map_err(|what| format!("{} sees wrong: {what}", device.id))?;
+    }
+    Ok(())
+}
+
+fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
+    let Device { view, viewport, id: own, .. } = device;
+    let people = &sim.model.people;
+    let roster: BTreeMap<_, _> = view.roster().map(|person| (person.id, person.presence)).collect();
+    let expected: BTreeMap<_, _> = people.iter().map(|(&id, p)| (id, p.presence)).collect();
+    if roster != expected {
+        return Err(format!("roster {roster:?} is not {expected:?}"));
+    }
+    if view.online().total() as usize != sim.model.online() {
+        return Err(format!("{:?} online is not {}", view.online(), sim.model.online()));
+    }
+    for (&id, person) in people.iter().filter(|(id, _)| *id != own) {
+        let Some(pose) = person.visible().filter(|pose| viewport.contains(pose.position)) else {
+            continue;
+        };
+        match view.figure(id) {
+            Some(figure) => compare(figure, pose, person.presence, id)?,
+            None if in_crowd(view, pose.position) => {}
+            None => return Err(format!("{id} is missing")),
+        }
+    }
+    for (id, figure) in view.figures().filter(|(_, f)| viewport.contains(f.position)) {
+        let truth = people.get(&id).and_then(|person| person.visible());
+        if truth.is_none() {
+            return Err(format!("{id} is a ghost, last shown at {:?}", figure.shown));
+        }
+    }
+    crowds_equal_model(sim, device)
+}
+
+fn compare(
+    figure: &Figure,
+    pose: Pose,
+    presence: gpys::proto::wire::Presence,
+    id: PeerId,
+) -> Result<(), String> {
+    let half = cell_step(figure.cell.level).div_ceil(2);
+    let near = |a: i32, b: i32| a.abs_diff(b) <= half;
+    let hidden = presence == gpys::proto::wire::Presence::Hidden;
+    let same = near(figure.position.lat(), pose.position.lat())
+        && near(figure.position.lng(), pose.position.lng())
+        && figure.orientation == pose.orientation
+        && figure.accuracy == pose.accuracy
+        && figure.hidden == hidden;
+    if same { Ok(()) } else { Err(format!("{id} is {figure:?}, not {pose:?} {presence:?}")) }
+}
+
+/// The counts of crowds within the viewer's cells are the model's.
+fn crowds_equal_model(sim: &Sim, device: &Device) -> Result<(), String> {
+    let cover = Cover::of(device.viewport);
+    for (cell, cluster) in device.view.clusters().filter(|(cell, _)| cover.index(*cell).is_some()) {
+        let mut counts = [0; 4];
+        for pose in sim.model.people.values().filter_map(|person| person.visible()) {
+            if cell.contains(pose.position) {
+                counts[quarter(cell, pose.position)] += 1;
+            }
+        }
+        if counts != cluster.counts {
+            return Err(format!("{cell:?} has {counts:?}, not {:?}", cluster.counts));
+        }
+    }
+    Ok(())
+}
+
+fn quarter(cell: Cell, place: Position) -> usize {
+    if cell.level > 0 {
+        return Cell::at(cell.level - 1, place).quadrant();
+    }
+    let half = 1 << (gpys::proto::geo::cell_bits(0) - 1);
+    let (x, y) = cell.steps(place);
+    usize::from(x >= half) | usize::from(y >= half) << 1
+}

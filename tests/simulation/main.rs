@@ -1,0 +1,191 @@
+//! The main layer of tests: scripted peers over seeded lossy links in virtual time, against a
+//! naive model. Run one seed with `GPYS_SEED=N cargo test --test simulation`.
+
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test may panic, and its modules are private anyway"
+)]
+
+mod check;
+mod link;
+mod model;
+mod sim;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use gpys::proto::wire::Presence;
+use sim::{Script, Sim};
+
+/// Seeds of the suite.
+const SEEDS: u64 = 1_200;
+
+/// What a run sent, to see that it tried what it is there to try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    frames: u64,
+    /// Views that showed a crowd at the end.
+    crowds: u64,
+}
+
+/// What the run of a seed is like: streets, a dense crowd on a small budget, the antimeridian,
+/// a pole, a sparse country.
+fn script(seed: u64) -> Script {
+    let street = Script {
+        people: 12,
+        centre: (457_700_000, 143_600_000),
+        spread: 20_000,
+        budget: 64 * 1024,
+        chaos_ms: 4_000,
+    };
+    let dense = Script { people: 150, spread: 9_000, chaos_ms: 2_500, ..street };
+    match seed % 6 {
+        0 | 1 => street,
+        2 if seed % 24 == 8 => {
+            Script { people: 300, spread: 3_000, budget: 4 * 1024, chaos_ms: 1_200, ..street }
+        }
+        2 => Script { budget: 16 * 1024, ..dense },
+        3 => Script { centre: (-165_000_000, 1_799_990_000), ..street },
+        4 => Script { centre: (899_990_000, -1_799_999_000), ..street },
+        _ => Script { spread: 40_000_000, people: 20, ..street },
+    }
+}
+
+/// Chaos, then quiet; what must hold is checked all along.
+fn run(seed: u64) -> Result<Tally, String> {
+    let script = script(seed);
+    let mut sim = Sim::new(seed, script);
+    for _ in 0..script.people {
+        sim.join();
+    }
+    let start = sim.now;
+    while sim.now.since(start) < script.chaos_ms {
+        disturb(&mut sim);
+        for index in 0..sim.devices.len() {
+            if sim.rng.f64() < 0.4 {
+                sim.walk(index);
+            }
+        }
+        let pause = sim.rng.u64(5..60);
+        sim.run(sim.now + pause)?;
+        check::starvation(&mut sim)?;
+        check::gone_stay_gone(&sim)?;
+    }
+    // The detached come back or are given up; everybody stands still and the losses end.
+    for index in (0..sim.devices.len()).rev() {
+        if !sim.devices[index].linked {
+            sim.resume(index);
+        }
+    }
+    sim.calm();
+    let refresh = u64::from(sim.settings.limits.refresh_ms);
+    // Whatever is under way arrives (delay, jitter twice); then one refresh and a tick, and the
+    // delay of the frame that tells it.
+    sim.run(sim.now + 320)?;
+    for _ in 0..12 {
+        sim.run(sim.now + (refresh + 34 + 200) / 12 + 1)?;
+        check::starvation(&mut sim)?;
+    }
+    check::views_equal_model(&sim)?;
+    let crowds = sim.devices.iter().filter(|device| device.view.clusters().next().is_some());
+    Ok(Tally { frames: sim.frames, crowds: crowds.count() as u64 })
+}
+
+/// Something happens to somebody.
+fn disturb(sim: &mut Sim) {
+    if sim.devices.is_empty() {
+        sim.join();
+        return;
+    }
+    let index = sim.rng.usize(0..sim.devices.len());
+    let presence = [Presence::Sharing, Presence::Watching, Presence::Hidden][sim.rng.usize(0..3)];
+    match sim.rng.u32(0..100) {
+        0..4 => sim.join(),
+        4..7 => sim.leave(index),
+        7..12 => sim.detach(index),
+        12..22 if !sim.devices[index].linked => sim.resume(index),
+        // A link that is replaced while it still lives.
+        22..24 => sim.resume(index),
+        24..40 => sim.look(index),
+        40..48 => sim.set_presence(index, presence),
+        48..54 => sim.refuse(index, true),
+        54..64 => sim.refuse(index, false),
+        64..70 => sim.feedback(index),
+        70..72 => {
+            // Time passes and nothing happens: silence, expiry, quiet rooms.
+            let pause = sim.rng.u64(100..2_000);
+            let until = sim.now + pause;
+            let _ = sim.run(until);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn any_weather_heals() {
+    if let Ok(seed) = std::env::var("GPYS_SEED") {
+        let seed = seed.parse().expect("GPYS_SEED is a number");
+        run(seed).unwrap();
+        return;
+    }
+    let next = AtomicU64::new(0);
+    let (frames, crowds) = (AtomicU64::new(0), AtomicU64::new(0));
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let work = || loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= SEEDS {
+                break;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
+            match outcome {
+                Ok(Ok(tally)) => {
+                    frames.fetch_add(tally.frames, Ordering::Relaxed);
+                    crowds.fetch_add(tally.crowds, Ordering::Relaxed);
+                }
+                Ok(Err(what)) => panic!("seed {seed}: {what}; replay with GPYS_SEED={seed}"),
+                Err(_) => panic!("seed {seed} panicked; replay with GPYS_SEED={seed}"),
+            }
+        };
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        for handle in handles {
+            if let Err(panic) = handle.join() {
+                next.store(SEEDS, Ordering::Relaxed);
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    let (frames, crowds) = (frames.into_inner(), crowds.into_inner());
+    println!("{SEEDS} seeds, {frames} frames, {crowds} views of crowds");
+    assert!(crowds > 100, "the simulation hardly showed a crowd: {crowds} views");
+    assert!(frames > SEEDS * 100, "the simulation hardly sent anything: {frames} frames");
+}
+
+#[test]
+fn the_same_seed_runs_the_same() {
+    assert_eq!(run(3), run(3));
+}
+
+#[test]
+fn loss_that_never_ends_heals_too() {
+    for seed in 10_000..10_050 {
+        let mut sim = Sim::new(seed, script(0));
+        for _ in 0..8 {
+            sim.join();
+        }
+        for _ in 0..60 {
+            for index in 0..sim.devices.len() {
+                sim.walk(index);
+            }
+            sim.run(sim.now + 100).unwrap();
+        }
+        // Up to 40 % of the datagrams stay lost. The chance that a cell's refresh is lost twenty
+        // times in a row is below one in ten million.
+        for _ in 0..20 {
+            sim.run(sim.now + 1_000).unwrap();
+        }
+        check::views_equal_model(&sim).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
+}

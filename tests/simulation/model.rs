@@ -1,0 +1,103 @@
+//! The naive reference: what the room should be, one person at a time, with no cleverness.
+
+use std::collections::BTreeMap;
+
+use gpys::proto::pose::Pose;
+use gpys::proto::time::Time;
+use gpys::proto::wire::{PeerId, Presence, Sample};
+use gpys::proto::world::SILENCE_MS;
+
+/// One person, as the protocol's words have it.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub presence: Presence,
+    /// Poses are shown (also while hidden).
+    pub shares: bool,
+    pub pose: Option<Pose>,
+    /// Pose kept aside until the person shares.
+    pub aside: Option<Pose>,
+    pub seq: Option<u32>,
+    /// When the link was last heard, if it is gone.
+    pub heard: Option<Time>,
+}
+
+impl Person {
+    /// What everybody should see of this person.
+    pub fn visible(&self) -> Option<Pose> {
+        (self.shares && self.presence != Presence::Gone).then_some(self.pose).flatten()
+    }
+}
+
+/// Everybody who is here.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub people: BTreeMap<PeerId, Person>,
+}
+
+impl Model {
+    pub fn join(&mut self, id: PeerId, presence: Presence) {
+        let shares = presence == Presence::Sharing;
+        let person = Person { presence, shares, pose: None, aside: None, seq: None, heard: None };
+        assert!(self.people.insert(id, person).is_none(), "an id is used once");
+    }
+
+    pub fn leave(&mut self, id: PeerId) {
+        self.people.remove(&id);
+    }
+
+    pub fn detach(&mut self, id: PeerId, now: Time) {
+        if let Some(person) = self.people.get_mut(&id) {
+            person.heard = Some(now);
+        }
+    }
+
+    pub fn resume(&mut self, id: PeerId, presence: Presence) {
+        if let Some(person) = self.people.get_mut(&id) {
+            (person.heard, person.seq) = (None, None);
+            self.set_presence(id, presence);
+        }
+    }
+
+    pub fn set_presence(&mut self, id: PeerId, presence: Presence) {
+        let Some(person) = self.people.get_mut(&id) else { return };
+        person.presence = presence;
+        match presence {
+            Presence::Sharing => {
+                person.shares = true;
+                person.pose = person.aside.take().or(person.pose);
+            }
+            Presence::Watching => {
+                (person.shares, person.pose, person.aside) = (false, None, None);
+            }
+            Presence::Hidden | Presence::Gone => {}
+        }
+    }
+
+    pub fn pose(&mut self, id: PeerId, sample: Sample) {
+        let Some(person) = self.people.get_mut(&id) else { return };
+        if person.seq.is_some_and(|seq| sample.seq <= seq) {
+            return;
+        }
+        person.seq = Some(sample.seq);
+        if person.shares {
+            person.pose = Some(sample.pose);
+        } else {
+            person.aside = Some(sample.pose);
+        }
+    }
+
+    /// Silence turns people into the gone and those who left.
+    pub fn expire(&mut self, now: Time, resume_ms: u64) {
+        self.people.retain(|_, person| person.heard.is_none_or(|heard| heard + resume_ms > now));
+        for person in self.people.values_mut() {
+            if person.heard.is_some_and(|heard| heard + SILENCE_MS <= now) {
+                person.presence = Presence::Gone;
+            }
+        }
+    }
+
+    /// People online, as the roster counts them.
+    pub fn online(&self) -> usize {
+        self.people.values().filter(|person| person.presence != Presence::Gone).count()
+    }
+}

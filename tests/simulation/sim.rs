@@ -1,0 +1,476 @@
+//! Scripted peers, links, the world under test and the reference model, in one virtual time.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use gpys::proto::geo::{MAX_LAT, MAX_LNG, Position, Viewport};
+use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
+use gpys::proto::time::Time;
+use gpys::proto::view::View;
+use gpys::proto::wire::{
+    ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
+};
+use gpys::proto::world::{Audience, Feedback, Newcomer, Settings, World};
+use uuid::Uuid;
+
+use crate::link::{Lane, Weather};
+use crate::model::Model;
+
+/// Up the link.
+#[derive(Clone, Debug)]
+enum Up {
+    Pose(Sample),
+    Message(ClientMessage),
+}
+
+/// Down the link.
+#[derive(Clone, Debug)]
+enum Down {
+    Frame(Vec<u8>),
+    Message(ServerMessage),
+}
+
+/// The bytes that a viewer may have been sent: what its rate allows, and a burst.
+#[derive(Debug)]
+struct Allowance {
+    rate: u64,
+    /// Thousandths of bytes.
+    tokens: u64,
+    filled: Time,
+}
+
+impl Allowance {
+    const fn burst(rate: u64) -> u64 {
+        let burst = rate / 10;
+        if burst > 2_000 { burst } else { 2_000 }
+    }
+
+    fn spend(&mut self, bytes: usize, now: Time) -> Result<(), String> {
+        self.tokens += self.rate * now.since(self.filled);
+        self.tokens = self.tokens.min(Self::burst(self.rate) * 1000);
+        self.filled = now;
+        let left = self.tokens.checked_sub(bytes as u64 * 1000);
+        self.tokens = left.ok_or_else(|| format!("{bytes} bytes are over the budget"))?;
+        Ok(())
+    }
+}
+
+/// One device: its script's state and what it sees.
+#[derive(Debug)]
+pub struct Device {
+    pub id: PeerId,
+    pub view: View,
+    /// What a viewer on a perfect link would see: the frames as they were sent.
+    pub sent: View,
+    pub viewport: Viewport,
+    /// Since when somebody was continuously in the viewport, and could be sent.
+    pub in_view_since: BTreeMap<PeerId, Time>,
+    up: Lane<Up>,
+    down: Lane<Down>,
+    weather: Weather,
+    pub linked: bool,
+    /// The link takes no frames.
+    pub refuses: bool,
+    presence: Presence,
+    place: Position,
+    /// Number of the newest sample over the device's life, also its orientation code.
+    sample: u32,
+    seq: u32,
+    last: Option<Pose>,
+    moved: Time,
+    repeated: Time,
+    allowance: Allowance,
+    /// The newest sample seen of each person.
+    newest: BTreeMap<PeerId, u32>,
+}
+
+/// What a run is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Script {
+    pub people: usize,
+    /// Where they are, and how far apart, in units of 1e-7 degree.
+    pub centre: (i32, i32),
+    pub spread: i32,
+    /// Bytes per second that each viewer asks for.
+    pub budget: u32,
+    pub chaos_ms: u64,
+}
+
+pub struct Sim {
+    pub rng: Rng,
+    pub world: World,
+    pub model: Model,
+    pub now: Time,
+    pub devices: Vec<Device>,
+    pub settings: Settings,
+    pub script: Script,
+    next_id: u32,
+    /// Everybody who was ever announced, and whether they left.
+    announced: BTreeMap<PeerId, bool>,
+    pub frames: u64,
+}
+
+fn token(id: PeerId) -> Token {
+    Token::mint(id, [9; 12])
+}
+
+impl Sim {
+    pub fn new(seed: u64, script: Script) -> Self {
+        let limits = Limits { resume_ms: 30_000, ..Settings::default().limits };
+        let settings = Settings { limits, ..Settings::default() };
+        Self {
+            rng: Rng::with_seed(seed),
+            world: World::new(settings, seed),
+            model: Model::default(),
+            now: Time(1_000 + seed % 77),
+            devices: Vec::new(),
+            settings,
+            script,
+            next_id: (seed % 5_000) as u32,
+            announced: BTreeMap::new(),
+            frames: 0,
+        }
+    }
+
+    /// A place near the crowd, wrapped at the antimeridian and held at the poles.
+    fn anywhere(&mut self) -> Position {
+        let Script { centre, spread, .. } = self.script;
+        let lat = (centre.0 + self.rng.i32(-spread..=spread)).clamp(-MAX_LAT, MAX_LAT);
+        let lng = i64::from(centre.1) + i64::from(self.rng.i32(-spread..=spread));
+        Position::new(lat, wrap(lng)).unwrap()
+    }
+
+    fn any_viewport(&mut self) -> Viewport {
+        let middle = self.anywhere();
+        let size = (self.script.spread / 4).max(1) << self.rng.u32(0..4);
+        let zoom = self.rng.u8(120..200);
+        Viewport {
+            south: (middle.lat() - size).max(-MAX_LAT),
+            north: (middle.lat() + size).min(MAX_LAT),
+            west: wrap(i64::from(middle.lng()) - i64::from(size)),
+            east: wrap(i64::from(middle.lng()) + i64::from(size)),
+            zoom,
+        }
+    }
+
+    pub fn join(&mut self) {
+        self.next_id += self.rng.u32(1..4);
+        let id = PeerId(self.next_id);
+        let presence =
+            [Presence::Sharing, Presence::Sharing, Presence::Watching][self.rng.usize(0..3)];
+        let viewport = self.any_viewport();
+        let newcomer = Newcomer {
+            id,
+            uuid: PublicId(Uuid::from_u128(id.0.into())),
+            token: token(id),
+            name: String::new(),
+            presence,
+            budget: self.script.budget,
+            viewport: Some(viewport),
+        };
+        self.world.join(newcomer, self.now).unwrap();
+        self.model.join(id, presence);
+        let weather = Weather::any(&mut self.rng);
+        let place = self.anywhere();
+        self.devices.push(Device {
+            id,
+            view: View::default(),
+            sent: View::default(),
+            viewport,
+            in_view_since: BTreeMap::new(),
+            up: Lane::new(weather),
+            down: Lane::new(weather),
+            weather,
+            linked: true,
+            refuses: false,
+            presence,
+            place,
+            sample: 0,
+            seq: 0,
+            last: None,
+            moved: self.now,
+            repeated: self.now,
+            allowance: self.allowance(),
+            newest: BTreeMap::new(),
+        });
+    }
+
+    fn allowance(&self) -> Allowance {
+        let limits = self.settings.limits;
+        let rate = u64::from(self.script.budget.clamp(limits.min_budget, limits.max_budget));
+        Allowance { rate, tokens: Allowance::burst(rate) * 1000, filled: self.now }
+    }
+
+    pub fn leave(&mut self, index: usize) {
+        let device = self.devices.swap_remove(index);
+        self.world.leave(device.id, self.now);
+        self.model.leave(device.id);
+    }
+
+    pub fn detach(&mut self, index: usize) {
+        let device = &mut self.devices[index];
+        if std::mem::replace(&mut device.linked, false) {
+            device.up.cut();
+            device.down.cut();
+            self.world.detach(device.id, self.now, self.now);
+            self.model.detach(device.id, self.now);
+        }
+    }
+
+    pub fn resume(&mut self, index: usize) {
+        let viewport = self.any_viewport();
+        let allowance = self.allowance();
+        let device = &mut self.devices[index];
+        device.up.cut();
+        device.down.cut();
+        let back = self.world.resume(
+            token(device.id),
+            device.presence,
+            self.script.budget,
+            Some(viewport),
+            self.now,
+        );
+        assert_eq!(back.is_some(), self.model.people.contains_key(&device.id));
+        if back.is_none() {
+            self.devices.swap_remove(index);
+            return;
+        }
+        self.model.resume(device.id, device.presence);
+        device.linked = true;
+        device.seq = 0;
+        device.repeated = self.now;
+        device.viewport = viewport;
+        device.in_view_since.clear();
+        device.allowance = allowance;
+        // What is on the device's screen stays there; the link begins anew.
+        device.sent = View::default();
+    }
+
+    pub fn look(&mut self, index: usize) {
+        let viewport = self.any_viewport();
+        let Self { rng, devices, now, .. } = self;
+        devices[index].up.reliable(rng, *now, Up::Message(ClientMessage::Viewport(viewport)));
+    }
+
+    pub fn set_presence(&mut self, index: usize, presence: Presence) {
+        let Self { rng, devices, now, .. } = self;
+        let device = &mut devices[index];
+        device.presence = presence;
+        if device.linked {
+            device.up.reliable(rng, *now, Up::Message(ClientMessage::Presence(presence)));
+        }
+    }
+
+    pub fn refuse(&mut self, index: usize, refuses: bool) {
+        self.devices[index].refuses = refuses;
+        self.devices[index].in_view_since.clear();
+    }
+
+    pub fn feedback(&mut self, index: usize) {
+        let lost = self.rng.u64(0..8);
+        let feedback = Feedback { sent: 30, lost, rtt_ms: self.rng.u32(5..60), refused: 0 };
+        self.world.handle_feedback(self.devices[index].id, feedback);
+    }
+
+    /// The device takes a new sample and sends it.
+    pub fn walk(&mut self, index: usize) {
+        let now = self.now;
+        let Self { rng, devices, .. } = self;
+        let device = &mut devices[index];
+        let step = if rng.f64() < 0.01 { 20_000 } else { 60 };
+        let lat = (device.place.lat() + rng.i32(-step..=step)).clamp(-MAX_LAT, MAX_LAT);
+        let lng = wrap(i64::from(device.place.lng()) + i64::from(rng.i32(-step..=step)));
+        device.place = Position::new(lat, lng).unwrap();
+        device.sample += 1;
+        let pose = Pose {
+            position: device.place,
+            orientation: Some(Orientation::from_code(device.sample % ORIENTATIONS).unwrap()),
+            accuracy: Accuracy::from_code(rng.u8(0..64)).unwrap(),
+            sampled: now,
+        };
+        device.last = Some(pose);
+        device.moved = now;
+        device.repeated = now;
+        if device.linked && device.presence != Presence::Watching {
+            device.seq += 1;
+            let sample = Sample { seq: device.seq, pose };
+            device.up.datagram(rng, now, Up::Pose(sample));
+        }
+    }
+
+    /// Repeats last poses, as docs/PROTOCOL.md, section 4, tells senders to.
+    fn repeat(&mut self) {
+        let now = self.now;
+        let Self { rng, devices, .. } = self;
+        for device in devices {
+            let gap = if now.since(device.moved) <= 3_500 { 1_000 } else { 5_000 };
+            if let Some(pose) = device.last
+                && device.linked
+                && device.presence != Presence::Watching
+                && now.since(device.repeated) >= gap
+            {
+                device.repeated = now;
+                let sample = Sample { seq: device.seq, pose };
+                device.up.datagram(rng, now, Up::Pose(sample));
+            }
+        }
+    }
+
+    /// All links become lossless; what was lost stays lost. The last poses arrive.
+    pub fn calm(&mut self) {
+        let now = self.now;
+        let Self { rng, devices, .. } = self;
+        for device in devices.iter_mut().filter(|device| device.linked) {
+            device.up.set_weather(device.weather.calm());
+            device.down.set_weather(device.weather.calm());
+            device.refuses = false;
+            device.in_view_since.clear();
+            if let Some(pose) = device.last
+                && device.presence != Presence::Watching
+            {
+                let sample = Sample { seq: device.seq, pose };
+                device.up.datagram(rng, now, Up::Pose(sample));
+            }
+        }
+    }
+
+    /// Runs everything until `until`, checking what must hold at every step.
+    pub fn run(&mut self, until: Time) -> Result<(), String> {
+        loop {
+            let links =
+                self.devices.iter().flat_map(|device| [device.up.next(), device.down.next()]);
+            let next = links.flatten().chain(self.world.poll_timeout()).min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
+            self.now = self.now.max(next);
+            self.step()?;
+        }
+        self.now = until;
+        self.repeat();
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.arrivals_up()?;
+        self.world.handle_timeout(self.now);
+        self.model.expire(self.now, u64::from(self.settings.limits.resume_ms));
+        self.send_events()?;
+        self.send_frames()?;
+        self.arrivals_down()
+    }
+
+    fn arrivals_up(&mut self) -> Result<(), String> {
+        let now = self.now;
+        for index in 0..self.devices.len() {
+            let device = &mut self.devices[index];
+            while let Some(up) = device.up.arrive(now) {
+                match up {
+                    Up::Pose(sample) => {
+                        self.world.handle_pose(device.id, sample, now);
+                        self.model.pose(device.id, sample);
+                    }
+                    Up::Message(message) => {
+                        self.world
+                            .handle_message(device.id, &message, now)
+                            .map_err(|violation| format!("{}: {violation}", device.id))?;
+                        match message {
+                            ClientMessage::Presence(presence) => {
+                                self.model.set_presence(device.id, presence);
+                            }
+                            ClientMessage::Viewport(viewport) => {
+                                device.viewport = viewport;
+                                device.in_view_since.clear();
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_events(&mut self) -> Result<(), String> {
+        while let Some(event) = self.world.poll_event() {
+            if let (Audience::Everyone, ServerMessage::Roster(roster)) = (event.to, &event.message)
+            {
+                for person in &roster.joined {
+                    if self.announced.insert(person.id, false).is_some() {
+                        return Err(format!("{} was announced twice", person.id));
+                    }
+                }
+                for id in &roster.left {
+                    if self.model.people.contains_key(id) {
+                        return Err(format!("{id} is told to have left but is here"));
+                    }
+                    self.announced.insert(*id, true);
+                }
+            }
+            let Self { rng, devices, now, .. } = self;
+            for device in devices.iter_mut().filter(|device| device.linked) {
+                if event.to == Audience::Everyone || event.to == Audience::One(device.id) {
+                    device.sent.handle_message(&event.message);
+                    device.down.reliable(rng, *now, Down::Message(event.message.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_frames(&mut self) -> Result<(), String> {
+        while let Some(viewer) = self.world.poll_viewer() {
+            let Some(device) = self.devices.iter_mut().find(|device| device.id == viewer) else {
+                return Err(format!("{viewer} is nobody's but has a turn"));
+            };
+            if !device.linked {
+                return Err(format!("{viewer} has no link but a turn"));
+            }
+            if device.refuses {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
+                self.frames += 1;
+                if bytes.len() > 1000 || bytes.is_empty() {
+                    return Err(format!("a frame of {} bytes", bytes.len()));
+                }
+                device.allowance.spend(bytes.len(), self.now)?;
+                device.sent.handle_frame(&bytes, |_, _| {}).map_err(|error| error.to_string())?;
+                device.down.datagram(&mut self.rng, self.now, Down::Frame(bytes));
+            }
+        }
+        Ok(())
+    }
+
+    fn arrivals_down(&mut self) -> Result<(), String> {
+        for device in &mut self.devices {
+            while let Some(down) = device.down.arrive(self.now) {
+                match down {
+                    Down::Message(message) => device.view.handle_message(&message),
+                    Down::Frame(bytes) => {
+                        let newest = &mut device.newest;
+                        let mut older = None;
+                        let fresh = |id, figure: &gpys::proto::view::Figure| {
+                            let sample = figure.orientation.map_or(0, Orientation::code);
+                            let known = newest.entry(id).or_insert(sample);
+                            if sample < *known {
+                                older = Some(id);
+                            }
+                            *known = sample;
+                        };
+                        device.view.handle_frame(&bytes, fresh).map_err(|e| e.to_string())?;
+                        if let Some(id) = older {
+                            return Err(format!("{}: an older pose of {id}", device.id));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Longitude in units, brought back into the circle.
+fn wrap(lng: i64) -> i32 {
+    let circle = 2 * i64::from(MAX_LNG);
+    ((lng + i64::from(MAX_LNG)).rem_euclid(circle) - i64::from(MAX_LNG)) as i32
+}
