@@ -5,7 +5,11 @@
 //!
 //! - [`proto`] is the sans-IO core: the wire, the world of a room, and who is sent what and when.
 //!   It has no sockets, clocks, randomness or async runtime.
-//! - [`client`] is a native client, and a swarm of them.
+//! - [`config`] turns flags, environment and file into one validated set of settings.
+//! - [`server`] is the IO shell around the core: listeners, links, rooms.
+//! - [`client`] is the native client, used by the swarm, the benches and the tests.
 
 pub mod client;
+pub mod config;
 pub mod proto;
+pub mod server;

@@ -1,2 +1,114 @@
-//! The `gpys` program.
-fn main() {}
+//! The `gpys` program: parse, build, run until told to stop.
+
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
+use gpys::server::{Server, certs, signals};
+
+/// One live map: everybody sees where everybody else is and how they hold their device.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the map (what `gpys` alone does, too)
+    #[command(after_help = EXAMPLES)]
+    Serve(Box<Serve>),
+    /// Make a certificate that devices can trust, and say how
+    Certs(certs::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    flags: Flags,
+    /// Read settings from this TOML file [default: gpys.toml, if it is there]
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    config: Option<PathBuf>,
+    /// Print the settings as a TOML file, and end
+    #[arg(long, help_heading = "Settings")]
+    print_config: bool,
+    /// Check the settings, and end
+    #[arg(long, help_heading = "Settings")]
+    check_config: bool,
+}
+
+const EXAMPLES: &str = "\
+Every setting is a flag, a variable like GPYS_TICK_HZ, or a line of gpys.toml; flags go first.
+
+Examples:
+  gpys                                      serve on port 4433, and say where to open it
+  gpys --http 127.0.0.1:8080                also at http://localhost:8080, without a warning
+  gpys --venue 45.75,14.36,\"Main stage\"     with a purple pin
+  gpys --cert c.pem --key k.pem --ca-signed with a certificate from a public CA
+  gpys certs                                certificates for the devices of this network
+  gpys --print-config > gpys.toml           a file to change settings in";
+
+fn main() -> ExitCode {
+    let Cli { command, serve: bare } = Cli::parse();
+    let done = match command.unwrap_or_else(|| Command::Serve(Box::new(bare))) {
+        Command::Serve(args) => serve(&args),
+        Command::Certs(args) => certs::run(&args).map_err(Into::into).and_then(|it| say(&it)),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    let _ = writeln!(stderr(), "gpys: {error:#}");
+    if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+fn serve(args: &Serve) -> anyhow::Result<()> {
+    let path = args.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if args.config.is_some() => {
+            let wrong = format!("--config is {path:?}, which cannot be read: {error}");
+            return Err(ConfigError(vec![wrong]).into());
+        }
+        text => text.ok(),
+    };
+    let name = path.display().to_string();
+    let file = text.as_deref().map(|text| (name.as_str(), text));
+    let config = Config::load(&args.flags, |name| std::env::var(name).ok(), file)?;
+    if args.print_config {
+        return say(&config.to_toml());
+    }
+    if args.check_config {
+        return say("The settings are right.\n");
+    }
+    start_log(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(config))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let quiet = config.quiet;
+    let mut signals = signals::Stop::listen().context("signals cannot be received")?;
+    let server = Server::bind(config)?;
+    if !quiet {
+        say(&server.banner()?)?;
+    }
+    Ok(signals.run(server).await?)
+}
+
+fn start_log(config: &Config) {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(&config.log)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn say(words: &str) -> anyhow::Result<()> {
+    stdout().write_all(words.as_bytes()).context("standard output is closed")
+}

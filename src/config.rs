@@ -1,0 +1,371 @@
+//! The server's settings: flags before `GPYS_*` in the environment before a TOML file before
+//! defaults, checked once and all together.
+
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use http::Uri;
+
+use crate::proto::geo::Position;
+use crate::proto::world::Settings;
+use crate::server::certs::{LEAF, LEAF_KEY};
+
+pub use self::sources::{Flags, Source};
+use self::sources::{Given, gather};
+
+/// The file that is read when no other is named.
+pub const DEFAULT_FILE: &str = "gpys.toml";
+/// Where `gpys certs` puts the certificate.
+const CERTS_DIR: &str = "certs";
+
+/// Everything that the server is told, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where TCP and UDP listen; `None` for the default port on every address.
+    pub listen: Option<SocketAddr>,
+    /// Where plain HTTP listens, if it does.
+    pub http: Option<SocketAddr>,
+    /// The purple pin.
+    pub venue: Option<Venue>,
+    /// The URL of a MapLibre style.
+    pub map_style: Option<String>,
+    /// A file with a map.
+    pub pmtiles: Option<PathBuf>,
+    /// A directory from which the page is served live.
+    pub web_dir: Option<PathBuf>,
+    /// Origins whose pages may connect, beside the server's own.
+    pub allow_origins: Vec<String>,
+    /// The certificate of HTTPS.
+    pub certificate: Certificate,
+    /// How rooms run.
+    pub room: Settings,
+    /// Most connections from one network address.
+    pub max_per_network: u32,
+    /// What is logged, as a `tracing` filter.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Whether the start-up text is left out.
+    pub quiet: bool,
+}
+
+/// Something on the map that is not a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Venue {
+    /// Latitude in degrees.
+    pub lat: f64,
+    /// Longitude in degrees.
+    pub lng: f64,
+    /// What it is called.
+    pub label: String,
+}
+
+/// Where the certificate of HTTPS comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// From PEM files.
+    Files {
+        /// The certificate, followed by those that vouch for it.
+        chain: PathBuf,
+        /// Its key.
+        key: PathBuf,
+        /// Whether a CA vouches for it that every browser knows, so that WebTransport can use
+        /// it as well.
+        public: bool,
+    },
+    /// Made for this run.
+    ThisRun,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Everything that is wrong with the settings, one sentence each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Reads and checks the settings. `env` looks up a variable of the environment, `file` is
+    /// the name and text of the TOML file, if there is one.
+    ///
+    /// # Errors
+    /// With everything that is wrong, if anything is.
+    pub fn load(
+        flags: &Flags,
+        env: impl Fn(&str) -> Option<String>,
+        file: Option<(&str, &str)>,
+    ) -> Result<Self, ConfigError> {
+        let (given, mut wrong) = gather(flags, env, file);
+        let config = check(&given, &mut wrong);
+        if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// The settings as a TOML file with comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        sources::print(|name| self.value(name))
+    }
+
+    /// A setting as TOML; `None` if it is not set.
+    fn value(&self, name: &str) -> Option<toml::Value> {
+        let text = |text: String| Some(toml::Value::String(text));
+        let path =
+            |path: &Option<PathBuf>| path.as_ref().and_then(|p| text(p.display().to_string()));
+        let number = |number: u32| Some(toml::Value::Integer(number.into()));
+        let (chain, key, public) = match &self.certificate {
+            Certificate::Files { chain, key, public } => (Some(chain), Some(key), *public),
+            Certificate::ThisRun => (None, None, false),
+        };
+        match name {
+            "listen" => self.listen.and_then(|address| text(address.to_string())),
+            "http" => self.http.and_then(|address| text(address.to_string())),
+            "venue" => {
+                self.venue.as_ref().and_then(|v| text(format!("{},{},{}", v.lat, v.lng, v.label)))
+            }
+            "map-style" => self.map_style.clone().and_then(text),
+            "pmtiles" => path(&self.pmtiles),
+            "web-dir" => path(&self.web_dir),
+            "allow-origin" => Some(self.allow_origins.clone().into()),
+            "cert" => path(&chain.cloned()),
+            "key" => path(&key.cloned()),
+            "ca-signed" => Some(public.into()),
+            "tick-hz" => number(self.room.tick_hz.into()),
+            "max-people" => number(self.room.max_people),
+            "max-per-address" => number(self.max_per_network),
+            "budget" => number(self.room.default_budget),
+            "log" => text(self.log.clone()),
+            "log-format" => {
+                text(if self.log_format == LogFormat::Json { "json" } else { "text" }.into())
+            }
+            "quiet" => Some(self.quiet.into()),
+            _ => None,
+        }
+    }
+}
+
+/// Checks what was given; what is wrong is added to `wrong`.
+fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
+    let rooms = Settings::default();
+    let one = |name| given.one(name);
+    let socket = "an address and a port, like 0.0.0.0:4433 or [::]:4433";
+    let mut reader = Reader { wrong };
+    let listen = reader.read(one("listen"), socket, parse);
+    let http = reader.read(one("http"), socket, parse);
+    let venue = "LATITUDE,LONGITUDE,LABEL in degrees, like 45.75,14.36,Main stage";
+    let venue = reader.read(one("venue"), venue, parse_venue);
+    let map_style =
+        reader.read(one("map-style"), "the https:// URL of a MapLibre style", parse_url);
+    let pmtiles = reader.read(one("pmtiles"), "a file that is there", |text| {
+        Some(PathBuf::from(text)).filter(|path| path.is_file())
+    });
+    let web_dir = reader.read(one("web-dir"), "a directory that is there", |text| {
+        Some(PathBuf::from(text)).filter(|path| path.is_dir())
+    });
+    let tick_hz = reader.read(one("tick-hz"), "a whole number from 1 to 120", within(1, 120));
+    let max_people =
+        reader.read(one("max-people"), "a whole number from 1 to 1000000", within(1, 1_000_000));
+    let max_per_network =
+        reader.read(one("max-per-address"), "a whole number from 1", within(1, u32::MAX));
+    let (least, most) = (rooms.limits.min_budget, rooms.limits.max_budget);
+    let bytes = format!("bytes per second, a whole number from {least} to {most}");
+    let budget = reader.read(one("budget"), &bytes, within(least, most));
+    let log_format = reader.read(one("log-format"), "text or json", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    let log = reader.read(
+        one("log"),
+        "error, warn, info, debug or trace, or a filter like \
+        gpys=debug,info",
+        |text| text.parse::<tracing_subscriber::EnvFilter>().is_ok().then(|| text.to_owned()),
+    );
+    let quiet = reader.read(one("quiet"), "true or false", parse);
+    let origin = "an origin as browsers write it, like https://example.org, or * for any";
+    let allow_origins = given
+        .all("allow-origin")
+        .into_iter()
+        .filter_map(|it| reader.read(Some(it), origin, parse_origin));
+    let allow_origins = allow_origins.collect();
+    let certificate = certificate(given, &mut reader);
+    Config {
+        listen,
+        http,
+        venue,
+        map_style,
+        pmtiles,
+        web_dir,
+        allow_origins,
+        certificate,
+        room: Settings {
+            tick_hz: tick_hz.and_then(|hz| u8::try_from(hz).ok()).unwrap_or(rooms.tick_hz),
+            max_people: max_people.unwrap_or(10_000),
+            default_budget: budget.unwrap_or(rooms.default_budget),
+            ..rooms
+        },
+        max_per_network: max_per_network.unwrap_or(1_024),
+        log: log.unwrap_or_else(|| "info".to_owned()),
+        log_format: log_format.unwrap_or(LogFormat::Text),
+        quiet: quiet.unwrap_or(false),
+    }
+}
+
+fn certificate(given: &Given, reader: &mut Reader<'_>) -> Certificate {
+    let file = |text: &str| Some(PathBuf::from(text)).filter(|path| path.is_file());
+    let words = "a PEM file that is there";
+    let chain = reader.read(given.one("cert"), words, file);
+    let key = reader.read(given.one("key"), words, file);
+    let public = reader.read(given.one("ca-signed"), "true or false", parse).unwrap_or(false);
+    let is_given = |name| given.one(name).is_some();
+    match (is_given("cert"), is_given("key")) {
+        (true, false) => {
+            reader.wrong.push("cert is given without key: both belong together".into())
+        }
+        (false, true) => {
+            reader.wrong.push("key is given without cert: both belong together".into())
+        }
+        (false, false) if public => reader.wrong.push(
+            "ca-signed is given without cert and key: it says that these are from a public CA"
+                .into(),
+        ),
+        _ => {}
+    }
+    let made = PathBuf::from(CERTS_DIR);
+    match (chain, key) {
+        (Some(chain), Some(key)) => Certificate::Files { chain, key, public },
+        _ if made.join(LEAF).is_file() && made.join(LEAF_KEY).is_file() => {
+            Certificate::Files { chain: made.join(LEAF), key: made.join(LEAF_KEY), public: false }
+        }
+        _ => Certificate::ThisRun,
+    }
+}
+
+/// Reads values and notes what is wrong with them.
+struct Reader<'a> {
+    wrong: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The value, if it is given and right.
+    fn read<T>(
+        &mut self,
+        given: Option<(&str, &str, Source)>,
+        right: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (name, text, source) = given?;
+        let value = parse(text);
+        if value.is_none() {
+            self.wrong.push(format!("{} is {text:?}, but should be {right}", source.name(name)));
+        }
+        value
+    }
+}
+
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn within(least: u32, most: u32) -> impl Fn(&str) -> Option<u32> {
+    move |text| parse(text).filter(|value| (least..=most).contains(value))
+}
+
+fn parse_venue(text: &str) -> Option<Venue> {
+    let mut parts = text.splitn(3, ',').map(str::trim);
+    let (lat, lng): (f64, f64) = (parse(parts.next()?)?, parse(parts.next()?)?);
+    let label = parts.next().unwrap_or_default().to_owned();
+    Position::from_degrees(lat, lng).ok()?;
+    Some(Venue { lat, lng, label })
+}
+
+fn parse_url(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("https" | "http"));
+    (web && uri.authority().is_some()).then(|| text.to_owned())
+}
+
+fn parse_origin(text: &str) -> Option<String> {
+    let origin = text.trim_end_matches('/').to_ascii_lowercase();
+    let uri: Uri = origin.parse().ok()?;
+    let whole = uri.scheme_str().zip(uri.authority()).is_some_and(|(scheme, authority)| {
+        matches!(scheme, "http" | "https") && format!("{scheme}://{authority}") == origin
+    });
+    (whole || origin == "*").then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: &Flags, env: &[(&str, &str)], toml: &str) -> Result<Config, ConfigError> {
+        let look = |name: &str| {
+            env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::load(flags, look, Some(("gpys.toml", toml)))
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_before_the_file_before_defaults() {
+        let flags = Flags { tick_hz: Some("10".into()), ..Flags::default() };
+        let env = [("GPYS_TICK_HZ", "20"), ("GPYS_BUDGET", "50000")];
+        let toml = "tick-hz = 30\nbudget = 60000\nmax-people = 7\n\
+            allow-origin = [\"https://a.example\", \"https://b.example/\"]\n";
+        let config = load(&flags, &env, toml).unwrap();
+        assert_eq!(config.room.tick_hz, 10);
+        assert_eq!(config.room.default_budget, 50_000);
+        assert_eq!(config.room.max_people, 7);
+        assert_eq!(config.allow_origins, ["https://a.example", "https://b.example"]);
+        let defaults = load(&Flags::default(), &[], "").unwrap();
+        assert_eq!(defaults.room.tick_hz, Settings::default().tick_hz);
+        assert_eq!(defaults.listen, None);
+    }
+
+    #[test]
+    fn everything_wrong_is_named_at_once() {
+        let flags = Flags {
+            listen: Some("here".into()),
+            cert: Some("/nowhere".into()),
+            allow_origin: vec!["example.org".into()],
+            ..Flags::default()
+        };
+        let env = [("GPYS_TICK_HZ", "500")];
+        let toml = "venue = \"91,0,Pole\"\ncolour = \"red\"\nquiet = \"perhaps\"\nbudget = [1]\n";
+        let ConfigError(wrong) = load(&flags, &env, toml).unwrap_err();
+        let starts = [
+            "--listen is \"here\", but should be an address",
+            "--cert is \"/nowhere\"",
+            "cert is given without key",
+            "--allow-origin is \"example.org\"",
+            "GPYS_TICK_HZ is \"500\", but should be a whole number from 1 to 120",
+            "venue in gpys.toml is \"91,0,Pole\"",
+            "colour in gpys.toml is no setting",
+            "quiet in gpys.toml is \"perhaps\"",
+            "budget in gpys.toml is a list",
+        ];
+        for start in starts {
+            assert!(wrong.iter().any(|line| line.starts_with(start)), "{start}\n{wrong:#?}");
+        }
+        assert_eq!(wrong.len(), starts.len(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let toml = "listen = \"0.0.0.0:5000\"\nvenue = \"45.75,14.36,Main stage\"\n\
+            tick-hz = 12\nlog-format = \"json\"\nquiet = true\nallow-origin = \"*\"\n";
+        let config = load(&Flags::default(), &[], toml).unwrap();
+        let again = load(&Flags::default(), &[], &config.to_toml()).unwrap();
+        assert_eq!(config, again);
+        let defaults = load(&Flags::default(), &[], "").unwrap();
+        assert_eq!(load(&Flags::default(), &[], &defaults.to_toml()).unwrap(), defaults);
+    }
+}

@@ -1,0 +1,250 @@
+//! Where settings come from: the flags, the environment, the file; and their list.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use clap::Args;
+
+/// The flags of `gpys serve`. Each is text here; the settings are checked all together.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Flags {
+    /// Address and port for https, wss (TCP) and WebTransport (UDP) [default: every address,
+    /// IPv4 and IPv6, port 4433]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
+    pub listen: Option<String>,
+    /// Also serve plain HTTP here. Browsers give the location to http://localhost, but to no
+    /// other plain page
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
+    pub http: Option<String>,
+    /// An origin whose pages may connect, beside the server's own; may be given several times,
+    /// * for any
+    #[arg(long, value_name = "ORIGIN", help_heading = "Where it listens")]
+    pub allow_origin: Vec<String>,
+
+    /// A purple pin on the map, like 45.75,14.36,"Main stage"
+    #[arg(
+        long,
+        value_name = "LAT,LNG,LABEL",
+        help_heading = "What people see",
+        allow_hyphen_values = true
+    )]
+    pub venue: Option<String>,
+    /// Streets from this MapLibre style, in place of the built-in map of countries
+    #[arg(long, value_name = "URL", help_heading = "What people see")]
+    pub map_style: Option<String>,
+    /// Streets from this file
+    #[arg(long, value_name = "FILE", help_heading = "What people see")]
+    pub pmtiles: Option<String>,
+    /// Serve the page from this directory, read anew each time, for work on the page
+    #[arg(long, value_name = "DIR", help_heading = "What people see")]
+    pub web_dir: Option<String>,
+
+    /// The certificate and those that vouch for it, as PEM [default: the one that `gpys certs`
+    /// made in certs/, or else one for this run]
+    #[arg(long, value_name = "FILE", help_heading = "Certificates")]
+    pub cert: Option<String>,
+    /// The certificate's key, as PEM
+    #[arg(long, value_name = "FILE", help_heading = "Certificates")]
+    pub key: Option<String>,
+    /// The certificate is from a CA that every browser knows, so WebTransport uses it too.
+    /// Otherwise WebTransport has certificates of its own, which pages know by their hash
+    #[arg(long, help_heading = "Certificates")]
+    pub ca_signed: bool,
+
+    /// Ticks per second, 1 to 120: how often people move [default: 30]
+    #[arg(long, value_name = "HZ", help_heading = "Limits")]
+    pub tick_hz: Option<String>,
+    /// Most people in a room [default: 10000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_people: Option<String>,
+    /// Most connections from one address, or one IPv6 /64; this computer's own are not counted
+    /// [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_per_address: Option<String>,
+    /// Bytes per second of movement for a page that asks for no amount [default: 65536]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub budget: Option<String>,
+
+    /// error, warn, info, debug, trace, or a filter like gpys=debug,info [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = "What it says")]
+    pub log: Option<String>,
+    /// text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "What it says")]
+    pub log_format: Option<String>,
+    /// Do not print the addresses and the QR code
+    #[arg(long, help_heading = "What it says")]
+    pub quiet: bool,
+}
+
+/// Every setting, and what a printed file says of it.
+const SETTINGS: [(&str, &str); 17] = [
+    ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
+    ("http", "Address and port of plain HTTP; by default none."),
+    ("allow-origin", "Origins whose pages may connect, beside the server's own."),
+    ("venue", "A purple pin: latitude, longitude, label."),
+    ("map-style", "URL of a MapLibre style."),
+    ("pmtiles", "A file with a map."),
+    ("web-dir", "A directory from which the page is served live."),
+    ("cert", "The certificate and those that vouch for it, as PEM."),
+    ("key", "The certificate's key, as PEM."),
+    ("ca-signed", "Whether a CA vouches for the certificate that every browser knows."),
+    ("tick-hz", "Ticks per second, 1 to 120."),
+    ("max-people", "Most people in a room."),
+    ("max-per-address", "Most connections from one address."),
+    ("budget", "Bytes per second of movement for a page that asks for no amount."),
+    ("log", "What is logged: error, warn, info, debug, trace, or a filter."),
+    ("log-format", "text or json."),
+    ("quiet", "Whether the addresses and the QR code are left out at the start."),
+];
+
+/// Where a value comes from, to name it as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+    /// The TOML file.
+    File,
+}
+
+impl Source {
+    /// The setting as it is called there.
+    pub(super) fn name(self, name: &str) -> String {
+        match self {
+            Self::Flag => format!("--{name}"),
+            Self::Environment => variable(name),
+            Self::File => format!("{name} in {}", super::DEFAULT_FILE),
+        }
+    }
+}
+
+fn variable(name: &str) -> String {
+    format!("GPYS_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The values that were given, by setting.
+#[derive(Debug, Default)]
+pub(super) struct Given(BTreeMap<&'static str, (Vec<String>, Source)>);
+
+impl Given {
+    /// The setting's name, value and source.
+    pub(super) fn one(&self, name: &'static str) -> Option<(&'static str, &str, Source)> {
+        self.all(name).into_iter().next()
+    }
+
+    /// The same for each value of a list.
+    pub(super) fn all(&self, name: &'static str) -> Vec<(&'static str, &str, Source)> {
+        let values = self.0.get(name).into_iter();
+        values.flat_map(|(all, from)| all.iter().map(|it| (name, it.as_str(), *from))).collect()
+    }
+}
+
+/// Gathers the values; also returns what is wrong with the file as such.
+pub(super) fn gather(
+    flags: &Flags,
+    env: impl Fn(&str) -> Option<String>,
+    file: Option<(&str, &str)>,
+) -> (Given, Vec<String>) {
+    let mut given = Given::default();
+    let mut wrong = Vec::new();
+    if let Some((name, text)) = file {
+        match text.parse::<toml::Table>() {
+            Ok(table) => read_table(name, &table, &mut given, &mut wrong),
+            Err(error) => wrong.push(format!("{name} is not TOML: {error}")),
+        }
+    }
+    for (name, _) in SETTINGS {
+        if let Some(value) = env(&variable(name)) {
+            let values = match name {
+                "allow-origin" => value.split(',').map(|it| it.trim().to_owned()).collect(),
+                _ => vec![value],
+            };
+            given.0.insert(name, (values, Source::Environment));
+        }
+        let values = flags.values(name);
+        if !values.is_empty() {
+            given.0.insert(name, (values, Source::Flag));
+        }
+    }
+    (given, wrong)
+}
+
+fn read_table(file: &str, table: &toml::Table, given: &mut Given, wrong: &mut Vec<String>) {
+    for (key, value) in table {
+        let Some((name, _)) = SETTINGS.iter().find(|(name, _)| name == key) else {
+            let names: Vec<_> = SETTINGS.iter().map(|(name, _)| *name).collect();
+            wrong.push(format!("{key} in {file} is no setting; these are: {}", names.join(", ")));
+            continue;
+        };
+        match (value, *name) {
+            (toml::Value::Array(values), "allow-origin") => {
+                let values: Option<_> = values.iter().map(scalar).collect();
+                match values {
+                    Some(values) => drop(given.0.insert(name, (values, Source::File))),
+                    None => wrong.push(format!("{key} in {file} is a list of what is not text")),
+                }
+            }
+            (toml::Value::Array(_), _) => {
+                wrong.push(format!("{key} in {file} is a list, but should be one value"));
+            }
+            (value, _) => match scalar(value) {
+                Some(value) => drop(given.0.insert(name, (vec![value], Source::File))),
+                None => wrong.push(format!("{key} in {file} is neither text nor a number")),
+            },
+        }
+    }
+}
+
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(yes) => Some(yes.to_string()),
+        _ => None,
+    }
+}
+
+impl Flags {
+    fn values(&self, name: &str) -> Vec<String> {
+        let text = match name {
+            "listen" => &self.listen,
+            "http" => &self.http,
+            "venue" => &self.venue,
+            "map-style" => &self.map_style,
+            "pmtiles" => &self.pmtiles,
+            "web-dir" => &self.web_dir,
+            "cert" => &self.cert,
+            "key" => &self.key,
+            "tick-hz" => &self.tick_hz,
+            "max-people" => &self.max_people,
+            "max-per-address" => &self.max_per_address,
+            "budget" => &self.budget,
+            "log" => &self.log,
+            "log-format" => &self.log_format,
+            "allow-origin" => return self.allow_origin.clone(),
+            "ca-signed" => return on(self.ca_signed),
+            "quiet" => return on(self.quiet),
+            _ => &None,
+        };
+        text.iter().cloned().collect()
+    }
+}
+
+fn on(flag: bool) -> Vec<String> {
+    if flag { vec![true.to_string()] } else { Vec::new() }
+}
+
+/// Every setting with its words; one that is not set is commented out.
+pub(super) fn print(value: impl Fn(&str) -> Option<toml::Value>) -> String {
+    let mut text = String::from("# The settings of `gpys serve`. Each can also be a flag, or a\n");
+    text.push_str("# variable of the environment like GPYS_TICK_HZ.\n");
+    for (name, words) in SETTINGS {
+        let _ = write!(text, "\n# {words}\n");
+        let _ = match value(name) {
+            Some(value) => writeln!(text, "{name} = {value}"),
+            None => writeln!(text, "# {name} ="),
+        };
+    }
+    text
+}

@@ -1,0 +1,113 @@
+//! What the server says when it is ready: where to open it, here and on a phone.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use fast_qr::QRBuilder;
+
+use super::addresses::{in_url, network};
+
+/// What there is to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Banner {
+    /// Where HTTPS listens.
+    pub(crate) https: SocketAddr,
+    /// Where WebTransport listens.
+    pub(crate) web_transport: SocketAddr,
+    /// Where plain HTTP listens.
+    pub(crate) http: Option<SocketAddr>,
+    /// Whether browsers warn of the certificate.
+    pub(crate) warns: bool,
+}
+
+impl Banner {
+    /// The words, with a QR code for the first address on the network.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::from("GPyS is ready.\n\n  On this computer\n");
+        let here = self.http.filter(|http| reaches_loopback(http.ip()));
+        if let Some(http) = here {
+            line(&mut text, &format!("http://localhost{}/", port(http.port(), 80)));
+        }
+        if reaches_loopback(self.https.ip()) {
+            line(&mut text, &self.url("localhost"));
+        }
+        let others = self.others();
+        if !others.is_empty() {
+            text.push_str("\n  On a phone or another computer of this network\n");
+            others.iter().for_each(|url| line(&mut text, url));
+        }
+        if self.warns {
+            text.push_str(
+                "\n  Browsers warn once of an https address, because its certificate was made\n  \
+                 just now: continue all the same, or end the warning with `gpys certs`.\n",
+            );
+        }
+        if let Some(code) = others.first().and_then(|url| QRBuilder::new(url.as_str()).build().ok())
+        {
+            text.push('\n');
+            text.push_str(&code.to_str());
+            text.push('\n');
+        }
+        let udp = self.web_transport.port();
+        let _ = write!(text, "\n  WebTransport needs UDP port {udp}; without it WebSocket serves.");
+        text.push_str("\n  Ctrl-C stops.\n");
+        text
+    }
+
+    /// The addresses for others; IPv4 first, because those can be typed.
+    fn others(&self) -> Vec<String> {
+        let ip = self.https.ip().to_canonical();
+        let addresses = match ip {
+            ip if ip.is_loopback() => Vec::new(),
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                network().into_iter().filter(IpAddr::is_ipv4).collect()
+            }
+            ip if ip.is_unspecified() => network(),
+            ip => vec![ip],
+        };
+        addresses.into_iter().map(|address| self.url(&in_url(address))).collect()
+    }
+
+    fn url(&self, host: &str) -> String {
+        format!("https://{host}{}/", port(self.https.port(), 443))
+    }
+}
+
+fn line(text: &mut String, url: &str) {
+    text.push_str("    ");
+    text.push_str(url);
+    text.push('\n');
+}
+
+fn port(port: u16, default: u16) -> String {
+    if port == default { String::new() } else { format!(":{port}") }
+}
+
+fn reaches_loopback(ip: IpAddr) -> bool {
+    ip.is_unspecified() || ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_names_what_can_be_opened() {
+        let mut banner = Banner {
+            https: "192.0.2.7:4433".parse().unwrap(),
+            web_transport: "192.0.2.7:4434".parse().unwrap(),
+            http: Some("127.0.0.1:8080".parse().unwrap()),
+            warns: true,
+        };
+        let text = banner.text();
+        assert!(text.contains("    http://localhost:8080/\n"), "{text}");
+        assert!(text.contains("    https://192.0.2.7:4433/\n"), "{text}");
+        assert!(!text.contains("https://localhost"), "{text}");
+        assert!(text.contains("UDP port 4434"), "{text}");
+        assert!(text.contains('█'), "a QR code");
+        banner.https = "127.0.0.1:443".parse().unwrap();
+        let text = banner.text();
+        assert!(text.contains("    https://localhost/\n"), "{text}");
+        assert!(!text.contains("another computer"), "{text}");
+    }
+}

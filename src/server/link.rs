@@ -1,0 +1,372 @@
+//! A link as its room sees it: a lane that keeps everything, and room for one frame.
+//!
+//! Nothing here waits. Whatever has no room is refused at once, because a frame that waits is a
+//! frame that lies.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+use wtransport::quinn;
+
+use super::clock::Clock;
+use super::gate::lock;
+use crate::proto::time::Time;
+use crate::proto::wire::{CloseCode, DecodeError, PONG_LEN, ServerMessage};
+
+/// Most messages of the reliable lane that wait for a client to read them.
+const RELIABLE_QUEUE: usize = 256;
+/// Length of the length that precedes a message of the reliable lane, in bytes.
+pub(crate) const LENGTH_PREFIX: usize = 2;
+
+/// Tells the links of a peer apart, so that an old one cannot end a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkId(u64);
+
+impl LinkId {
+    /// An id that no other link has.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Why a link ends, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The reason, as a code.
+    pub(crate) code: CloseCode,
+    /// The reason, in words.
+    pub(crate) reason: Cow<'static, str>,
+}
+
+impl Ending {
+    /// An ending for this reason.
+    pub(crate) fn new(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    /// After how many milliseconds the client may come back by itself.
+    const fn retry_ms(&self) -> Option<u32> {
+        match self.code {
+            CloseCode::Restarting => Some(1_000),
+            CloseCode::Timeout | CloseCode::TooSlow => Some(2_000),
+            CloseCode::TooFast => Some(5_000),
+            CloseCode::Full => Some(10_000),
+            _ => None,
+        }
+    }
+
+    /// The last message of the link, as [`frame_reliable`] frames it.
+    pub(crate) fn message(&self) -> Bytes {
+        frame_reliable(&ServerMessage::closing(self.code, &self.reason, self.retry_ms()))
+    }
+}
+
+impl From<DecodeError> for Ending {
+    fn from(error: DecodeError) -> Self {
+        Self::new(error.close_code(), error.to_string())
+    }
+}
+
+/// A message of the reliable lane with its length before it, as a WebTransport stream carries it;
+/// a WebSocket carries what follows the first [`LENGTH_PREFIX`] bytes.
+pub(crate) fn frame_reliable(message: &ServerMessage) -> Bytes {
+    let body = message.encode();
+    let length = u16::try_from(body.len()).unwrap_or_else(|_| {
+        tracing::error!(bytes = body.len(), "a message is longer than the lane can carry");
+        0
+    });
+    let mut framed = Vec::with_capacity(LENGTH_PREFIX + body.len());
+    framed.extend_from_slice(&length.to_le_bytes());
+    framed.extend_from_slice(body.get(..usize::from(length)).unwrap_or_default());
+    framed.into()
+}
+
+/// The reliable lane had no room: the client does not read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooSlow;
+
+/// What a link learned of its path, counted since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathCounts {
+    /// Packets sent.
+    pub(crate) sent: u64,
+    /// Packets lost.
+    pub(crate) lost: u64,
+    /// Round trip now, in ms; 0 if unknown.
+    pub(crate) rtt_ms: u32,
+}
+
+/// How bytes leave.
+#[derive(Debug)]
+enum Path {
+    WebTransport(QuicPath),
+    WebSocket(Arc<SocketPath>),
+}
+
+#[derive(Debug)]
+struct QuicPath {
+    quic: quinn::Connection,
+    /// The session's number as HTTP datagrams begin with it.
+    prefix: Bytes,
+    /// Packets received when [`Link::heard`] last looked.
+    received: AtomicU64,
+}
+
+/// Where a WebSocket's frames wait for its writer: one place, not a queue.
+#[derive(Debug, Default)]
+pub(crate) struct SocketPath {
+    slot: Mutex<Slot>,
+    wake: Notify,
+    sent: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    frame: Option<Bytes>,
+    pong: Option<[u8; PONG_LEN]>,
+    /// The writer still waits for the socket to take what it has.
+    busy: bool,
+}
+
+impl SocketPath {
+    /// Waits until there is something to write.
+    pub(crate) async fn filled(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes what is to be written next; `None` says that the writer is idle.
+    pub(crate) fn take(&self) -> Option<Bytes> {
+        let mut slot = lock(&self.slot);
+        let pong = slot.pong.take().map(|pong| Bytes::copy_from_slice(&pong));
+        let bytes = pong.or_else(|| slot.frame.take());
+        slot.busy = bytes.is_some();
+        bytes
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: LinkId,
+    clock: Clock,
+    path: Path,
+    reliable: mpsc::Sender<Bytes>,
+    ending: watch::Sender<Option<Ending>>,
+    heard: AtomicU64,
+}
+
+/// A live connection of a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Link(Arc<Shared>);
+
+/// The end of a link that its connection's own task holds.
+#[derive(Debug)]
+pub(crate) struct LinkEnd {
+    /// What is to be written to the reliable lane, with its length before it.
+    pub(crate) reliable: mpsc::Receiver<Bytes>,
+    /// Why the link ends, once it ends.
+    pub(crate) ending: watch::Receiver<Option<Ending>>,
+}
+
+/// Waits until a link ends and tells why; `None` if nobody is left who could end it.
+pub(crate) async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Option<Ending> {
+    ending.wait_for(Option::is_some).await.ok().and_then(|ending| ending.clone())
+}
+
+impl Link {
+    /// A link over a WebTransport session whose datagrams begin with `prefix`.
+    pub(crate) fn web_transport(
+        quic: quinn::Connection,
+        prefix: Bytes,
+        clock: Clock,
+    ) -> (Self, LinkEnd) {
+        let received = AtomicU64::new(quic.stats().udp_rx.datagrams);
+        Self::new(Path::WebTransport(QuicPath { quic, prefix, received }), clock)
+    }
+
+    /// A link over a WebSocket, and where its frames wait.
+    pub(crate) fn web_socket(clock: Clock) -> (Self, LinkEnd, Arc<SocketPath>) {
+        let path = Arc::new(SocketPath::default());
+        let (link, end) = Self::new(Path::WebSocket(Arc::clone(&path)), clock);
+        (link, end, path)
+    }
+
+    fn new(path: Path, clock: Clock) -> (Self, LinkEnd) {
+        let (reliable, reliable_end) = mpsc::channel(RELIABLE_QUEUE);
+        let (ending, ending_end) = watch::channel(None);
+        let heard = AtomicU64::new(clock.now().0);
+        let shared = Shared { id: LinkId::next(), clock, path, reliable, ending, heard };
+        let end = LinkEnd { reliable: reliable_end, ending: ending_end };
+        (Self(Arc::new(shared)), end)
+    }
+
+    /// Which link this is.
+    pub(crate) fn id(&self) -> LinkId {
+        self.0.id
+    }
+
+    /// Something arrived on a link that does not see this by itself.
+    pub(crate) fn touch(&self) {
+        self.0.heard.store(self.0.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// When anything at all last arrived. On WebTransport it is known as exactly as this is
+    /// called often.
+    pub(crate) fn heard(&self) -> Time {
+        if let Path::WebTransport(path) = &self.0.path {
+            let received = path.quic.stats().udp_rx.datagrams;
+            if path.received.swap(received, Ordering::Relaxed) != received {
+                self.touch();
+            }
+        }
+        Time(self.0.heard.load(Ordering::Relaxed))
+    }
+
+    /// Longest frame that fits now, in bytes.
+    pub(crate) fn max_frame(&self) -> usize {
+        match &self.0.path {
+            Path::WebTransport(path) => {
+                let datagram = path.quic.max_datagram_size().unwrap_or_default();
+                datagram.saturating_sub(path.prefix.len())
+            }
+            Path::WebSocket(_) => usize::MAX,
+        }
+    }
+
+    /// Whether a frame of at most `len` bytes would leave at once.
+    pub(crate) fn ready(&self, len: usize) -> bool {
+        match &self.0.path {
+            Path::WebTransport(path) => {
+                path.quic.datagram_send_buffer_space() >= path.prefix.len() + len
+            }
+            Path::WebSocket(path) => {
+                let slot = lock(&path.slot);
+                !slot.busy && slot.frame.is_none()
+            }
+        }
+    }
+
+    /// Writes what precedes a frame in the buffer that [`Link::send_frame`] takes, so that the
+    /// frame is written where it is sent from.
+    pub(crate) fn begin_frame(&self, buffer: &mut Vec<u8>) {
+        if let Path::WebTransport(path) = &self.0.path {
+            buffer.extend_from_slice(&path.prefix);
+        }
+    }
+
+    /// Sends a frame behind what [`Link::begin_frame`] wrote, and tells whether it had room.
+    pub(crate) fn send_frame(&self, frame: Bytes) -> bool {
+        match &self.0.path {
+            Path::WebTransport(path) => path.quic.send_datagram(frame).is_ok(),
+            Path::WebSocket(path) => {
+                lock(&path.slot).frame = Some(frame);
+                path.sent.fetch_add(1, Ordering::Relaxed);
+                path.wake.notify_one();
+                true
+            }
+        }
+    }
+
+    /// Answers a ping; the answer may be lost.
+    pub(crate) fn send_pong(&self, pong: [u8; PONG_LEN]) {
+        match &self.0.path {
+            Path::WebTransport(path) => {
+                let datagram: Bytes = path.prefix.iter().copied().chain(pong).collect();
+                // A pong that does not fit is a pong that was lost.
+                drop(path.quic.send_datagram(datagram));
+            }
+            Path::WebSocket(path) => {
+                lock(&path.slot).pong = Some(pong);
+                path.wake.notify_one();
+            }
+        }
+    }
+
+    /// Sends a message that [`frame_reliable`] framed.
+    ///
+    /// # Errors
+    /// If too many wait already. The caller ends the link.
+    pub(crate) fn send_reliable(&self, framed: Bytes) -> Result<(), TooSlow> {
+        match self.0.reliable.try_send(framed) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(TooSlow),
+        }
+    }
+
+    /// Ends the link; the first reason counts. The link's own task tells the client.
+    pub(crate) fn close(&self, ending: Ending) {
+        self.0.ending.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(ending);
+            }
+            first
+        });
+    }
+
+    /// What the link learned of its path.
+    pub(crate) fn counts(&self) -> PathCounts {
+        match &self.0.path {
+            Path::WebTransport(path) => {
+                let stats = path.quic.stats().path;
+                let rtt_ms = u32::try_from(stats.rtt.as_millis()).unwrap_or(u32::MAX);
+                PathCounts { sent: stats.sent_packets, lost: stats.lost_packets, rtt_ms }
+            }
+            Path::WebSocket(path) => {
+                PathCounts { sent: path.sent.load(Ordering::Relaxed), lost: 0, rtt_ms: 0 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_holds_one_frame_until_it_is_written() {
+        let (link, _end, path) = Link::web_socket(Clock::start());
+        assert!(link.ready(1_000));
+        assert!(link.send_frame(Bytes::from_static(b"F")));
+        assert!(!link.ready(1_000), "a frame waits");
+        link.send_pong([0x52; PONG_LEN]);
+        assert_eq!(path.take().map(|bytes| bytes.len()), Some(PONG_LEN));
+        assert_eq!(path.take().as_deref(), Some(b"F".as_slice()));
+        assert!(!link.ready(1_000), "the writer still writes");
+        assert!(path.take().is_none());
+        assert!(link.ready(1_000));
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_is_not_read_is_too_slow() {
+        let (link, _end, _path) = Link::web_socket(Clock::start());
+        for _ in 0..RELIABLE_QUEUE {
+            assert_eq!(link.send_reliable(Bytes::new()), Ok(()));
+        }
+        assert_eq!(link.send_reliable(Bytes::new()), Err(TooSlow));
+    }
+
+    #[tokio::test]
+    async fn the_first_ending_counts() {
+        let (link, mut end, _path) = Link::web_socket(Clock::start());
+        link.close(Ending::new(CloseCode::TooSlow, "slow"));
+        link.close(Ending::new(CloseCode::Bye, "bye"));
+        let ending = ended(&mut end.ending).await.unwrap();
+        assert_eq!(ending.code, CloseCode::TooSlow);
+        let message = ending.message();
+        let (length, body) = message.split_at(LENGTH_PREFIX);
+        assert_eq!(length, u16::try_from(body.len()).unwrap().to_le_bytes());
+        let told = ServerMessage::closing(CloseCode::TooSlow, "slow", Some(2_000));
+        assert_eq!(ServerMessage::decode(body), Ok(told));
+    }
+
+    #[test]
+    fn exactly_the_retryable_endings_say_when() {
+        for code in [CloseCode::Bye, CloseCode::Replaced, CloseCode::Full, CloseCode::TooFast] {
+            assert_eq!(Ending::new(code, "").retry_ms().is_some(), code.retryable());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Sockets: binding them, and the accept loop of TCP.
+
+use std::io::{Error, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::Shared;
+use super::http::Wire;
+use super::origin::Host;
+
+/// The port for TCP and UDP when none is given.
+pub(crate) const DEFAULT_PORT: u16 = 4433;
+/// How long a client has to finish TLS, and to send the head of each request.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1_024;
+/// Most bytes that the kernel keeps unsent; a frame in there can no longer be replaced.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 2 * 1024;
+/// Most bytes of the head of a request.
+const HEAD: usize = 16 * 1024;
+/// Most header fields of a request.
+const FIELDS: usize = 64;
+/// First byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// A port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{protocol} {address} cannot be listened on: {}", reason(.error, .address))]
+pub struct ListenError {
+    /// `TCP` or `UDP`.
+    protocol: &'static str,
+    address: SocketAddr,
+    error: Error,
+}
+
+fn reason(error: &Error, address: &SocketAddr) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "another program has port {} (another GPyS?); stop it, or choose another port",
+            address.port()
+        ),
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need more rights; choose a port above 1023".to_owned()
+        }
+        ErrorKind::AddrNotAvailable => "this computer does not have that address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Listens for TCP and UDP on the same address; `None` is the default port on every address,
+/// IPv4 and IPv6.
+///
+/// # Errors
+/// If the address cannot be had.
+pub(crate) fn bind(address: Option<SocketAddr>) -> Result<(TcpListener, UdpSocket), ListenError> {
+    let Some(address) = address else {
+        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
+        return match bind(Some(both)) {
+            // A computer without IPv6 is no reason not to start.
+            Err(failed) if failed.error.kind() != ErrorKind::AddrInUse => {
+                bind(Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT))))
+            }
+            bound => bound,
+        };
+    };
+    let tcp = bind_tcp(address)?;
+    let udp = socket(address, Type::DGRAM, Protocol::UDP)
+        .and_then(|socket| socket.bind(&address.into()).map(|()| socket));
+    let udp = udp.map_err(|error| ListenError { protocol: "UDP", address, error })?;
+    Ok((tcp, udp.into()))
+}
+
+/// Listens for TCP.
+///
+/// # Errors
+/// If the address cannot be had.
+pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let tcp = socket(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    });
+    tcp.map_err(|error| ListenError { protocol: "TCP", address, error })
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
+}
+
+/// What a listener of TCP does with connections.
+#[derive(Clone)]
+pub(crate) struct Tcp {
+    /// Answers requests.
+    pub(crate) router: Router,
+    /// Wraps connections in TLS; without it they are plain.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// What sessions share.
+    pub(crate) shared: Arc<Shared>,
+    /// Becomes true when connections end at once.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Tcp {
+    /// Accepts connections until told to stop.
+    pub(crate) async fn accept(self, listener: tokio::net::TcpListener) {
+        let mut stop = self.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Without file descriptors it fails at once, again and again.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let Some(permit) = self.shared.gate.admit(address.ip()) else { continue };
+            let permit = Arc::new(permit);
+            let (tcp, mut stop) = (self.clone(), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = tcp.connection(stream, Wire { secure: tcp.tls.is_some(), permit }) => {}
+                }
+            });
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, wire: Wire) {
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%error, "a socket could not be tuned");
+        }
+        let Some(tls) = &self.tls else {
+            return serve(stream, self.router.clone(), wire).await;
+        };
+        let mut first = [0];
+        match timeout(DEADLINE, stream.peek(&mut first)).await {
+            Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
+            // Somebody typed the address without https.
+            Ok(Ok(1..)) => return serve(stream, Router::new().fallback(redirect), wire).await,
+            _ => return,
+        }
+        if let Ok(Ok(stream)) = timeout(DEADLINE, tls.accept(stream)).await {
+            serve(stream, self.router.clone(), wire).await;
+        }
+    }
+}
+
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
+}
+
+async fn serve<S>(stream: S, router: Router, wire: Wire)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(wire.clone());
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(DEADLINE)
+        .max_buf_size(HEAD)
+        .max_headers(FIELDS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::trace!(%error, "a connection ended");
+    }
+}
+
+/// Sends a plain request on the port of HTTPS to where it belongs.
+async fn redirect(request: axum::extract::Request) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    match host.and_then(Host::parse).zip(host) {
+        Some((_, host)) => Redirect::temporary(&format!("https://{host}{path}")).into_response(),
+        None => (StatusCode::BAD_REQUEST, "this port speaks https\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_told_in_words() {
+        let (tcp, _udp) = bind(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
+        let address = tcp.local_addr().unwrap();
+        let error = bind(Some(address)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("TCP {address} cannot")), "{error}");
+        assert!(error.contains("another program has port"), "{error}");
+    }
+}

@@ -1,0 +1,255 @@
+//! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
+//!
+//! Reading order: `listen`, `webtransport` and `websocket` accept; `session` is what both do with
+//! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
+//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls` and [`certs`] are
+//! identities; `gate`, `rate` and `origin` are the limits.
+
+mod addresses;
+mod assets;
+mod banner;
+pub mod certs;
+mod clock;
+mod gate;
+mod http;
+mod link;
+mod listen;
+mod mailbox;
+mod origin;
+mod pmtiles;
+mod rate;
+mod room;
+mod rooms;
+mod session;
+pub mod signals;
+mod tls;
+mod websocket;
+mod webtransport;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use wtransport::quinn::{self, VarInt};
+
+use crate::config::{Certificate, Config};
+use crate::proto::wire::{CloseCode, Limits};
+
+use self::assets::Assets;
+use self::banner::Banner;
+use self::clock::Clock;
+use self::gate::Gate;
+use self::http::Site;
+use self::listen::{ListenError, Tcp};
+use self::origin::Origins;
+use self::rooms::Rooms;
+use self::tls::{Identity, IdentityError, Rotation};
+
+/// Connections beside those of people: pages that load.
+const SPARE_CONNECTIONS: u32 = 1_024;
+/// How long sessions have to end by themselves when the server stops.
+const DRAIN: Duration = Duration::from_secs(7);
+/// How long QUIC has to say goodbye to those that did not.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A socket cannot be used.
+    #[error("a socket cannot be used: {0}")]
+    Socket(#[from] std::io::Error),
+}
+
+/// What every session of the server shares.
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    rooms: Arc<Rooms>,
+    gate: Arc<Gate>,
+    origins: Origins,
+    limits: Limits,
+    /// Whether the server is about to stop.
+    draining: AtomicBool,
+    /// How many sessions there are.
+    sessions: watch::Sender<usize>,
+}
+
+/// Counts a session for as long as it is kept.
+struct Counted(watch::Sender<usize>);
+
+impl Shared {
+    fn count_session(&self) -> Counted {
+        self.sessions.send_modify(|sessions| *sessions += 1);
+        Counted(self.sessions.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|sessions| *sessions -= 1);
+    }
+}
+
+/// A server whose ports are open.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    https: tokio::net::TcpListener,
+    http: Option<tokio::net::TcpListener>,
+    endpoint: quinn::Endpoint,
+    acceptor: TlsAcceptorConfig,
+    rotation: Option<Rotation>,
+    warns: bool,
+}
+
+type TlsAcceptorConfig = Arc<rustls::ServerConfig>;
+
+impl Server {
+    /// Opens the ports and gets the certificates. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// If a port cannot be had, or a certificate cannot be used.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let (tcp, udp) = listen::bind(config.listen)?;
+        let http = config.http.map(listen::bind_tcp).transpose()?;
+        let https = match &config.certificate {
+            Certificate::Files { chain, key, .. } => Identity::load(chain, key)?,
+            Certificate::ThisRun => Identity::for_this_run(addresses::names())?,
+        };
+        let max_frame = usize::from(config.room.limits.max_frame);
+        let (rotation, quic) = match &config.certificate {
+            Certificate::Files { public: true, .. } => (None, https.clone()),
+            _ => {
+                let rotation = Rotation::start()?;
+                let current = rotation.current();
+                (Some(rotation), current)
+            }
+        };
+        Ok(Self {
+            endpoint: webtransport::endpoint(udp, quic.quic(max_frame)?)?,
+            https: tokio::net::TcpListener::from_std(tcp)?,
+            http: http.map(tokio::net::TcpListener::from_std).transpose()?,
+            acceptor: Arc::new(https.https()?),
+            rotation,
+            warns: matches!(config.certificate, Certificate::ThisRun),
+            config,
+        })
+    }
+
+    /// Where HTTPS and `wss:` listen.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn https_address(&self) -> std::io::Result<SocketAddr> {
+        self.https.local_addr()
+    }
+
+    /// Where WebTransport listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn web_transport_address(&self) -> std::io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Where plain HTTP and `ws:` listen, if they do.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn http_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// What a person is told: where to open the page, with a QR code for a phone.
+    ///
+    /// # Errors
+    /// If a socket is gone.
+    pub fn banner(&self) -> std::io::Result<String> {
+        let banner = Banner {
+            https: self.https_address()?,
+            web_transport: self.web_transport_address()?,
+            http: self.http_address()?,
+            warns: self.warns,
+        };
+        Ok(banner.text())
+    }
+
+    /// Serves until `stop`, then tells everybody to come back, and ends within 10 s.
+    ///
+    /// # Errors
+    /// If a socket is gone before the first connection.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let shared = self.shared()?;
+        let (stop_tcp, stopped) = watch::channel(false);
+        let site = self.site(Arc::clone(&shared))?;
+        let router = http::router(site);
+        let tls = Some(TlsAcceptor::from(self.acceptor));
+        let tcp = Tcp { router, tls, shared: Arc::clone(&shared), stop: stopped };
+        if let Some(http) = self.http {
+            tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
+        }
+        tokio::spawn(tcp.accept(self.https));
+        tokio::spawn(webtransport::accept(self.endpoint.clone(), Arc::clone(&shared)));
+        let max_frame = usize::from(self.config.room.limits.max_frame);
+        let rotation =
+            self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
+
+        stop.await;
+        tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
+        shared.draining.store(true, Ordering::Relaxed);
+        let mut sessions = shared.sessions.subscribe();
+        let drained = async {
+            shared.rooms.drain().await;
+            sessions.wait_for(|sessions| *sessions == 0).await.is_ok()
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+        let _ = stop_tcp.send(true);
+        let code = VarInt::from_u32(CloseCode::Restarting as u32);
+        self.endpoint.close(code, b"the server is restarting");
+        let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
+        if let Some(rotation) = rotation {
+            rotation.abort();
+        }
+        Ok(())
+    }
+
+    fn shared(&self) -> std::io::Result<Arc<Shared>> {
+        let http = self.http_address()?.map(|address| address.port());
+        let ports = [Some(self.https_address()?.port()), http].into_iter().flatten().collect();
+        let clock = Clock::start();
+        let most = self.config.room.max_people.saturating_add(SPARE_CONNECTIONS);
+        Ok(Arc::new(Shared {
+            clock,
+            rooms: Rooms::new(self.config.room, clock),
+            gate: Gate::new(most, self.config.max_per_network),
+            origins: Origins { ports, allowed: self.config.allow_origins.clone() },
+            limits: self.config.room.limits,
+            draining: AtomicBool::new(false),
+            sessions: watch::Sender::new(0),
+        }))
+    }
+
+    fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
+        Ok(Site {
+            shared,
+            assets: self.config.web_dir.clone().map_or(Assets::Built, Assets::Directory),
+            web_transport: self.web_transport_address()?,
+            hashes: self.rotation.as_ref().map(Rotation::hashes),
+            venue: self.config.venue.clone(),
+            map_style: self.config.map_style.clone(),
+            pmtiles: self.config.pmtiles.clone(),
+        })
+    }
+}

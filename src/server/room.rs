@@ -1,0 +1,335 @@
+//! The one task that owns a room's [`World`].
+//!
+//! The world decides everything; the task hands it what arrived and what time it is, and carries
+//! out what it says. It never waits for a client: whatever a link has no room for is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::link::{Ending, Link, LinkId, PathCounts, frame_reliable};
+use super::mailbox::{Mailbox, Postbox};
+use super::rooms::{Admission, Mint, restarting};
+use crate::proto::time::Time;
+use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
+use crate::proto::world::{
+    Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, World,
+};
+
+/// How often the links are asked what they learned, in ms.
+const CHECK_MS: u64 = 500;
+/// How long an empty room waits for somebody before it ends, in ms.
+const LINGER_MS: u64 = 1_000;
+/// Most commands that are carried out before the world's turn comes.
+const BATCH: usize = 256;
+
+/// What a link's task asks of its room.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// To come in.
+    Enter(Box<Enter>),
+    /// To handle a message of the reliable lane.
+    Message(PeerId, LinkId, ClientMessage),
+    /// To leave for good.
+    Leave(PeerId, LinkId),
+    /// To know that the link is gone.
+    Detach(PeerId, LinkId),
+    /// To end every link, because the server stops.
+    Drain,
+}
+
+/// Somebody at the door.
+#[derive(Debug)]
+pub(crate) struct Enter {
+    /// What it said.
+    pub(crate) hello: Hello,
+    /// How to reach it.
+    pub(crate) link: Link,
+    /// Where the answer goes.
+    pub(crate) reply: oneshot::Sender<Admission>,
+}
+
+/// A peer with a link.
+#[derive(Debug)]
+struct Member {
+    link: Link,
+    /// What the link had learned when the world was last told.
+    told: PathCounts,
+    /// Frames refused since then.
+    refused: u32,
+}
+
+/// A room: its world, and the links of its people.
+#[derive(Debug)]
+pub(crate) struct Room {
+    world: World,
+    clock: Clock,
+    mint: Arc<Mint>,
+    settings: Settings,
+    inbox: mpsc::Receiver<Command>,
+    postbox: Arc<Postbox>,
+    members: HashMap<PeerId, Member>,
+    draining: bool,
+    next_check: Time,
+    empty_since: Time,
+    last_pose: Option<Instant>,
+}
+
+impl Room {
+    /// An empty room that takes commands from `inbox`.
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Clock,
+        mint: Arc<Mint>,
+        inbox: mpsc::Receiver<Command>,
+    ) -> Self {
+        let (seed, _) = Uuid::new_v4().as_u64_pair();
+        let now = clock.now();
+        Self {
+            world: World::new(settings, seed),
+            clock,
+            mint,
+            settings,
+            inbox,
+            postbox: Arc::default(),
+            members: HashMap::new(),
+            draining: false,
+            next_check: now,
+            empty_since: now,
+            last_pose: None,
+        }
+    }
+
+    /// Runs until nobody is here any more.
+    pub(crate) async fn run(mut self) {
+        let (mut commands, mut mailboxes) = (Vec::with_capacity(BATCH), Vec::new());
+        while !self.is_over() {
+            let due = self.clock.instant(self.next_due());
+            self.wait(due, &mut commands).await;
+            let now = self.clock.now();
+            for command in commands.drain(..) {
+                self.handle(command, now);
+            }
+            self.collect_poses(&mut mailboxes, now);
+            self.world.handle_timeout(now);
+            if now >= self.next_check {
+                self.next_check = now + CHECK_MS;
+                self.check_links(now);
+            }
+            self.deliver_events(now);
+            self.send_frames(now);
+            if !self.world.is_empty() || !self.members.is_empty() {
+                self.empty_since = now;
+            }
+        }
+        // Whoever sends from now on is told at once and finds another room.
+        self.inbox.close();
+    }
+
+    /// Waits until something is due or asked. A pose wakes a room that was quiet; while poses
+    /// keep coming they wait for what is due, so that a busy room does not wake for each.
+    async fn wait(&mut self, due: Instant, commands: &mut Vec<Command>) {
+        let (now, tick) = (Instant::now(), self.tick());
+        let busy = self.last_pose.is_some_and(|last| now < last + 2 * tick) && due <= now + tick;
+        tokio::select! {
+            _ = self.inbox.recv_many(commands, BATCH) => {}
+            () = self.postbox.filled(), if !busy => {}
+            () = tokio::time::sleep_until(due) => {}
+        }
+    }
+
+    fn tick(&self) -> Duration {
+        Duration::from_secs(1) / u32::from(self.settings.tick_hz.max(1))
+    }
+
+    fn next_due(&self) -> Time {
+        let world = self.world.poll_timeout();
+        let check = (!self.members.is_empty()).then_some(self.next_check);
+        let linger = self.world.is_empty().then_some(self.empty_since + LINGER_MS);
+        let due = [world, check, linger].into_iter().flatten().min();
+        due.unwrap_or_else(|| self.clock.now() + CHECK_MS)
+    }
+
+    fn is_over(&self) -> bool {
+        self.world.is_empty()
+            && self.members.is_empty()
+            && self.inbox.is_empty()
+            && (self.draining || self.clock.now().since(self.empty_since) >= LINGER_MS)
+    }
+
+    fn handle(&mut self, command: Command, now: Time) {
+        match command {
+            Command::Enter(enter) => self.enter(*enter, now),
+            Command::Message(peer, link, message) if self.is_current(peer, link) => {
+                if let Err(violation) = self.world.handle_message(peer, &message, now) {
+                    let ending = Ending::new(violation.close_code(), violation.to_string());
+                    self.end(peer, ending, now);
+                }
+            }
+            Command::Leave(peer, link) if self.is_current(peer, link) => {
+                self.world.leave(peer, now);
+                if let Some(member) = self.members.remove(&peer) {
+                    member.link.close(Ending::new(CloseCode::Bye, "bye"));
+                }
+            }
+            Command::Detach(peer, link) if self.is_current(peer, link) => {
+                self.end(peer, Ending::new(CloseCode::Timeout, "the link is gone"), now);
+            }
+            // Of a link that is not the peer's any more.
+            Command::Message(..) | Command::Leave(..) | Command::Detach(..) => {}
+            Command::Drain => self.drain(now),
+        }
+    }
+
+    /// Whether this is the peer's link, and not one that another has replaced.
+    fn is_current(&self, peer: PeerId, link: LinkId) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.link.id() == link)
+    }
+
+    fn enter(&mut self, enter: Enter, now: Time) {
+        let Enter { hello, link, reply } = enter;
+        let admission = self.admit(hello, &link, now).map(|peer| {
+            let told = link.counts();
+            let member = Member { link: link.clone(), told, refused: 0 };
+            if let Some(old) = self.members.insert(peer, member) {
+                old.link.close(Ending::new(CloseCode::Replaced, "you came back on another link"));
+            }
+            (peer, Mailbox::new(peer, link.id(), Arc::clone(&self.postbox)))
+        });
+        // The link's task may be gone already; then nobody else would say so.
+        if let Err(Ok((peer, _))) = reply.send(admission) {
+            self.end(peer, Ending::new(CloseCode::Timeout, "the link is gone"), now);
+        }
+    }
+
+    fn admit(&mut self, hello: Hello, link: &Link, now: Time) -> Result<PeerId, Ending> {
+        if self.draining {
+            return Err(restarting());
+        }
+        let Hello { name, presence, resume, budget, viewport, .. } = hello;
+        let back =
+            resume.and_then(|token| self.world.resume(token, presence, budget, viewport, now));
+        if let Some(peer) = back {
+            tracing::debug!(%peer, link = ?link.id(), "somebody is back");
+            return Ok(peer);
+        }
+        let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
+        let id = self.mint.peer().ok_or_else(full)?;
+        let (uuid, token) = (Mint::uuid(), Mint::token(id));
+        let newcomer = Newcomer { id, uuid, token, name, presence, budget, viewport };
+        let refused = |error: JoinError| Ending::new(CloseCode::Full, error.to_string());
+        self.world.join(newcomer, now).map_err(refused)?;
+        tracing::debug!(peer = %id, link = ?link.id(), "somebody joins");
+        Ok(id)
+    }
+
+    fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>, now: Time) {
+        self.postbox.swap(mailboxes);
+        if !mailboxes.is_empty() {
+            self.last_pose = Some(Instant::now());
+        }
+        for mailbox in mailboxes.drain(..) {
+            // Numbers of samples begin again on a new link, so an old link's must not count.
+            if let Some(sample) = mailbox.take()
+                && self.is_current(mailbox.peer, mailbox.link)
+            {
+                self.world.handle_pose(mailbox.peer, sample, now);
+            }
+        }
+    }
+
+    /// Sends what the world has to say on the reliable lane; each message is encoded once,
+    /// however many hear it.
+    fn deliver_events(&mut self, now: Time) {
+        loop {
+            let mut slow = Vec::new();
+            while let Some(Event { to, message }) = self.world.poll_event() {
+                let framed = frame_reliable(&message);
+                let mut deliver = |peer: PeerId, member: &Member| {
+                    if member.link.send_reliable(Bytes::clone(&framed)).is_err() {
+                        slow.push(peer);
+                    }
+                };
+                match to {
+                    Audience::One(peer) => {
+                        self.members.get(&peer).into_iter().for_each(|m| deliver(peer, m));
+                    }
+                    Audience::Everyone => self.members.iter().for_each(|(&p, m)| deliver(p, m)),
+                }
+            }
+            if slow.is_empty() {
+                return;
+            }
+            for peer in slow {
+                let reason = "the client does not read its reliable lane";
+                self.end(peer, Ending::new(CloseCode::TooSlow, reason), now);
+            }
+        }
+    }
+
+    fn send_frames(&mut self, now: Time) {
+        let most = usize::from(self.settings.limits.max_frame);
+        while let Some(peer) = self.world.poll_viewer() {
+            let Some(member) = self.members.get_mut(&peer) else { continue };
+            let max_len = member.link.max_frame().min(most);
+            // Whom the world is not asked about lost nothing: the next frame tells it all.
+            if !member.link.ready(max_len) {
+                member.refused += 1;
+                continue;
+            }
+            let mut buffer = Vec::with_capacity(max_len.saturating_add(8));
+            member.link.begin_frame(&mut buffer);
+            if self.world.poll_frame(peer, max_len, now, &mut buffer)
+                && !member.link.send_frame(buffer.into())
+            {
+                member.refused += 1;
+            }
+        }
+    }
+
+    /// Tells the world what the links learned, and ends those on which nothing arrives.
+    fn check_links(&mut self, now: Time) {
+        let mut silent = Vec::new();
+        for (&peer, member) in &mut self.members {
+            if now.since(member.link.heard()) >= SILENCE_MS {
+                silent.push(peer);
+                continue;
+            }
+            let counts = member.link.counts();
+            let feedback = Feedback {
+                sent: counts.sent.saturating_sub(member.told.sent),
+                lost: counts.lost.saturating_sub(member.told.lost),
+                rtt_ms: counts.rtt_ms,
+                refused: std::mem::take(&mut member.refused),
+            };
+            member.told = counts;
+            self.world.handle_feedback(peer, feedback);
+        }
+        for peer in silent {
+            self.end(peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s"), now);
+        }
+    }
+
+    /// Ends a peer's link; the peer keeps its place for a while.
+    fn end(&mut self, peer: PeerId, ending: Ending, now: Time) {
+        if let Some(member) = self.members.remove(&peer) {
+            tracing::debug!(%peer, code = ?ending.code, reason = %ending.reason, "a link ends");
+            member.link.close(ending);
+            self.world.detach(peer, member.link.heard(), now);
+        }
+    }
+
+    fn drain(&mut self, now: Time) {
+        self.draining = true;
+        let peers: Vec<_> = self.members.keys().copied().collect();
+        for peer in peers {
+            self.end(peer, restarting(), now);
+        }
+    }
+}

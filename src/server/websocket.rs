@@ -1,0 +1,164 @@
+//! WebSocket: the fallback, with the same messages under the same rules.
+//!
+//! TCP keeps everything it is given, so it is given little: one frame at a time, and the next
+//! one only when the kernel has taken the last. Nothing stale waits anywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite;
+
+use super::Shared;
+use super::gate::Permit;
+use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, SocketPath, ended};
+use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
+
+/// Longest message or fragment that is read, in bytes. It is a little above what the protocol
+/// allows, so that a client with a message too long is told so.
+const MAX_MESSAGE: usize = 2 * 1024;
+/// How often the server pings.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a client that was told why has to close the socket itself.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Answers an upgrade whose origin has been checked.
+pub(crate) fn upgrade(
+    upgrade: WebSocketUpgrade,
+    shared: Arc<Shared>,
+    permit: Arc<Permit>,
+) -> Response {
+    upgrade
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(256 * 1024)
+        .on_upgrade(move |socket| async move {
+            let _counted = shared.count_session();
+            serve(socket, &shared).await;
+            drop(permit);
+        })
+}
+
+async fn serve(socket: WebSocket, shared: &Arc<Shared>) {
+    let (sink, stream) = socket.split();
+    let (link, end, path) = Link::web_socket(shared.clock);
+    let ending = end.ending.clone();
+    let mut source = SocketSource { stream, link: link.clone() };
+    let writer = write(sink, end, &path, &link);
+    tokio::join!(session::run(shared, &link, ending, &mut source), writer);
+    // A socket that is dropped with bytes unread is reset, and a reset can overtake the reason.
+    let unread = async { while let Some(Ok(_)) = source.stream.next().await {} };
+    drop(timeout(LINGER, unread).await);
+}
+
+/// Writes both lanes until the link ends, tells the client why, and closes.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut end: LinkEnd,
+    path: &SocketPath,
+    link: &Link,
+) {
+    let mut ending = end.ending.clone();
+    let lanes = async {
+        loop {
+            let written = write_next(&mut sink, &mut end, path).await;
+            if written.is_err() {
+                link.close(Ending::new(CloseCode::Timeout, "the socket is gone"));
+                return;
+            }
+        }
+    };
+    // A message that is cut short here is whole in the socket's own buffer.
+    tokio::select! {
+        biased;
+        _ = ended(&mut ending) => {}
+        () = lanes => {}
+    }
+    let Some(ending) = ended(&mut ending).await else { return };
+    let told = async {
+        sink.send(Message::Binary(ending.message().slice(LENGTH_PREFIX..))).await?;
+        let reason = ending.reason.as_ref().into();
+        sink.send(Message::Close(Some(CloseFrame { code: ending.code.websocket(), reason }))).await
+    };
+    // A client that does not read is not told; its connection ends all the same.
+    drop(timeout(CLOSE_DEADLINE, told).await);
+}
+
+/// Writes for as long as there is something to write: a ping when it is time, what waits on the
+/// reliable lane, and the newest frame.
+async fn write_next(
+    sink: &mut SplitSink<WebSocket, Message>,
+    end: &mut LinkEnd,
+    path: &SocketPath,
+) -> Result<(), axum::Error> {
+    let mut pings = interval(PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = pings.tick() => sink.send(Message::Ping(Bytes::new())).await?,
+            Some(framed) = end.reliable.recv() => {
+                sink.send(Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..))).await?;
+            }
+            () = path.filled() => {
+                while let Some(bytes) = path.take() {
+                    sink.send(Message::Binary(bytes)).await?;
+                }
+            }
+        }
+    }
+}
+
+/// The receiving half of a socket.
+struct SocketSource {
+    stream: SplitStream<WebSocket>,
+    link: Link,
+}
+
+impl Source for SocketSource {
+    async fn next(&mut self) -> Result<Input, Over> {
+        loop {
+            let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
+            self.link.touch();
+            match message {
+                Message::Binary(bytes) => {
+                    return Ok(match bytes.first() {
+                        Some(&first) if first >= DATAGRAM_LANE => Input::Datagram(bytes),
+                        _ => Input::Reliable(bytes),
+                    });
+                }
+                Message::Text(_) => {
+                    let reason = "text messages are not part of the protocol";
+                    return Err(Ending::new(CloseCode::BadMessage, reason).into());
+                }
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Close(_) => return Err(Over::Gone),
+            }
+        }
+    }
+}
+
+/// Why a session is over whose socket failed.
+fn over(error: axum::Error) -> Over {
+    match error.into_inner().downcast_ref::<tungstenite::Error>() {
+        Some(tungstenite::Error::Capacity(_)) => {
+            Ending::from(DecodeError::TooLong(MAX_CLIENT_MESSAGE)).into()
+        }
+        Some(tungstenite::Error::Protocol(
+            tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        )) => Over::Gone,
+        Some(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_)) => {
+            Ending::new(CloseCode::BadMessage, "the bytes are not a WebSocket's").into()
+        }
+        _ => Over::Gone,
+    }
+}
