@@ -25,7 +25,7 @@
 //!
 //! Reading order: `config` and `trust` (where the server is, and whether to believe it), `link`
 //! with `webtransport` and `websocket`, `session` (the loop), [`clock`] and [`sender`] (its pure
-//! parts).
+//! parts). Beside them, [`gpx`] and [`walk`] are people who walk, and [`swarm`] is many of them.
 
 pub mod clock;
 pub mod config;
@@ -33,6 +33,7 @@ pub mod gpx;
 mod link;
 pub mod sender;
 mod session;
+pub mod swarm;
 pub mod trust;
 pub mod walk;
 mod websocket;
@@ -431,7 +432,7 @@ impl Client {
     }
 
     /// Leaves for good, and waits until the server knows (2 s at most).
-    pub async fn leave(self) {
+    pub async fn leave(&self) {
         self.shared.ask(|outbox| outbox.leave = true);
         self.closed().await;
     }
