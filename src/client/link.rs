@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{webtransport, websocket};
+use super::{websocket, webtransport};
 
 /// What arrived.
 #[derive(Debug)]

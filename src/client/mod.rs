@@ -191,7 +191,9 @@ impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Left => f.write_str("left"),
-            Self::Closed { code, reason, .. } => write!(f, "closed by the server: {reason} ({code})"),
+            Self::Closed { code, reason, .. } => {
+                write!(f, "closed by the server: {reason} ({code})")
+            }
             Self::Lost(reason) => write!(f, "lost: {reason}"),
             Self::Silent => f.write_str("nothing arrived for 15 s"),
         }

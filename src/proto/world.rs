@@ -156,9 +156,11 @@ impl World {
 
     /// Somebody is back on a new link: `None` if nobody with this token is known any more.
     /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
+    /// A new name is told to everybody.
     pub fn resume(
         &mut self,
         token: Token,
+        name: &str,
         presence: Presence,
         budget: u32,
         viewport: Option<Viewport>,
@@ -170,6 +172,10 @@ impl World {
         if let Some(heard) = peer.heard.take() {
             self.deadlines.remove(&(heard + SILENCE_MS, id));
             self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
+        }
+        if *peer.name != *name {
+            peer.name = name.into();
+            self.bulletin.joined(id);
         }
         self.bodies[slot as usize].seq = None;
         self.dismiss(slot);
