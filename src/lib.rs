@@ -5,9 +5,11 @@
 //!
 //! - [`proto`] is the sans-IO core: the wire, the world of a room, and who is sent what and when.
 //!   It has no sockets, clocks, randomness or async runtime.
-//! - [`config`] is what the server is told: flags, environment, file, defaults.
-//! - [`server`] is the IO shell: the page, WebTransport and WebSocket, and a task per room.
+//! - [`config`] turns flags, environment and file into one validated set of settings.
+//! - [`server`] is the IO shell around the core: listeners, links, rooms.
+//! - [`client`] is the native client, used by the swarm, the benches and the tests.
 
+pub mod client;
 pub mod config;
 pub mod proto;
 pub mod server;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use gpys::client::swarm;
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::server::{Server, certs, signals};
 
@@ -26,6 +27,9 @@ enum Command {
     Serve(Box<Serve>),
     /// Make a certificate that devices can trust, and say how
     Certs(certs::Args),
+    /// Make people walk on a server's map, and report how well they see each other
+    #[command(after_help = SWARMS)]
+    Swarm(Box<swarm::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,11 +58,20 @@ Examples:
   gpys certs                                certificates for the devices of this network
   gpys --print-config > gpys.toml           a file to change settings in";
 
+const SWARMS: &str = "\
+It exits with 1 if somebody could not connect, lost the link, or was not seen by another.
+
+Examples:
+  gpys swarm --people 200 --for 30s         at https://localhost:4433, half and half
+  gpys swarm https://192.168.1.7:4433 --transport wt --gpx hike.gpx ride.gpx
+  gpys swarm --people 500 --json            one JSON object on standard output";
+
 fn main() -> ExitCode {
     let Cli { command, serve: bare } = Cli::parse();
     let done = match command.unwrap_or_else(|| Command::Serve(Box::new(bare))) {
         Command::Serve(args) => serve(&args),
         Command::Certs(args) => certs::run(&args).map_err(Into::into).and_then(|it| say(&it)),
+        Command::Swarm(args) => return walk(*args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
     let _ = writeln!(stderr(), "gpys: {error:#}");
@@ -96,6 +109,25 @@ async fn run(config: Config) -> anyhow::Result<()> {
         say(&server.banner()?)?;
     }
     Ok(signals.run(server).await?)
+}
+
+fn walk(args: swarm::Args) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let report = match runtime.worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime.block_on(swarm::run(args)),
+        Err(error) => {
+            let _ = writeln!(stderr(), "gpys: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match report {
+        Ok(report) if report.is_clean() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(stderr(), "gpys: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
 
 fn start_log(config: &Config) {

@@ -1,4 +1,5 @@
-//! The messages of docs/PROTOCOL.md: the reliable lane (sections 3 and 9), poses (4), pings (6).
+//! The messages of docs/PROTOCOL.md: the reliable lane (section 3), and by its two parts poses,
+//! pings and codes.
 //!
 //! Frames have a module of their own, [`frame`](super::frame). This is the only module that
 //! knows bincode.
@@ -11,9 +12,17 @@ use bincode::config::{Configuration, Limit};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::geo::{GeoError, Position, Viewport};
-use super::pose::{Accuracy, Orientation, Pose, PoseError};
-use super::time::{Stamp, Time};
+pub use codes::{CloseCode, DecodeError};
+pub use datagram::{
+    ClientDatagram, MAX_AGE_MS, MAX_AHEAD_MS, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG,
+    Sample, decode_pong, encode_ping, encode_pong,
+};
+
+use super::geo::Viewport;
+use super::time::Stamp;
+
+mod codes;
+mod datagram;
 
 /// The protocol's version.
 pub const VERSION: u16 = 1;
@@ -25,77 +34,10 @@ pub const MAX_SERVER_MESSAGE: usize = u16::MAX as usize;
 pub const DATAGRAM_LANE: u8 = 0x40;
 /// First byte of a frame.
 pub const FRAME_TAG: u8 = 0x46;
-/// First byte of a pose.
-pub const POSE_TAG: u8 = 0x50;
-/// First byte of a ping.
-pub const PING_TAG: u8 = 0x51;
-/// First byte of a pong.
-pub const PONG_TAG: u8 = 0x52;
-/// Length of a pose, in bytes.
-pub const POSE_LEN: usize = 22;
-/// Length of a pong, in bytes.
-pub const PONG_LEN: usize = 9;
-/// In place of an orientation code: the device has no orientation sensor.
-const NO_ORIENTATION: u32 = u32::MAX;
-/// How far ahead of the server's clock a sample's time may be, in ms: the error of a client's
-/// estimate of that clock over a bad link.
-pub const MAX_AHEAD_MS: u64 = 5_000;
-/// Samples older than this, in ms, are taken as this old.
-pub const MAX_AGE_MS: u64 = 60_000;
 /// Longest name of a room, in bytes.
 pub const MAX_ROOM: usize = 64;
 /// Longest name of a person, in bytes.
 pub const MAX_NAME: usize = 64;
-
-/// Why bytes from the other side are refused. It ends the link, and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// The bytes are not a message.
-    #[error("the bytes are not a message of protocol version {VERSION}")]
-    Malformed,
-    /// Bytes are left over after the message.
-    #[error("{0} bytes are left over after the message")]
-    Trailing(usize),
-    /// The message is longer than allowed.
-    #[error("the message is longer than {0} bytes")]
-    TooLong(usize),
-    /// A hello of another version.
-    #[error("this server speaks protocol version {VERSION}, not {0}")]
-    Version(u16),
-    /// A room's name that is not one.
-    #[error("a room's name is 1 to {MAX_ROOM} of a-z, 0-9 and -")]
-    Room,
-    /// A person's name that is too long or has control characters.
-    #[error("a name has at most {MAX_NAME} bytes and no control characters")]
-    Name,
-    /// A presence that a client cannot claim.
-    #[error("a client is sharing, watching or hidden")]
-    Presence,
-    /// A place that is off its range.
-    #[error(transparent)]
-    Geo(#[from] GeoError),
-    /// A pose that is off its range.
-    #[error(transparent)]
-    Pose(#[from] PoseError),
-    /// A sample from the future.
-    #[error("the sample's time is more than {MAX_AHEAD_MS} ms ahead")]
-    Future,
-}
-
-impl DecodeError {
-    /// The close code that tells the peer.
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => CloseCode::BadMessage,
-            Self::Version(_) => CloseCode::BadVersion,
-            Self::Room => CloseCode::BadRoom,
-            Self::Name | Self::Presence | Self::Geo(_) | Self::Pose(_) | Self::Future => {
-                CloseCode::BadValue
-            }
-        }
-    }
-}
 
 /// Number of a peer on the wire; never given out twice while the server lives.
 #[derive(
@@ -304,172 +246,6 @@ pub enum ServerMessage {
     Closing(Closing),
 }
 
-/// Why a link ends (docs/PROTOCOL.md, section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum CloseCode {
-    /// Answer to [`ClientMessage::Leave`].
-    Bye = 0,
-    /// Bytes that do not decode, or a message out of turn.
-    BadMessage = 1,
-    /// A version that is not spoken here.
-    BadVersion = 2,
-    /// A room's name that is not one.
-    BadRoom = 3,
-    /// A value out of its range.
-    BadValue = 4,
-    /// Far more messages or datagrams than allowed.
-    TooFast = 5,
-    /// The client did not read its reliable lane.
-    TooSlow = 6,
-    /// The same peer came back on another link.
-    Replaced = 7,
-    /// No hello in time.
-    Timeout = 8,
-    /// The room or the server is full.
-    Full = 9,
-    /// The server is stopping.
-    Restarting = 10,
-}
-
-impl CloseCode {
-    /// The code of a WebSocket close frame.
-    #[must_use]
-    pub const fn websocket(self) -> u16 {
-        4000 + self as u16
-    }
-
-    /// Whether a client may come back by itself.
-    #[must_use]
-    pub const fn retryable(self) -> bool {
-        match self {
-            Self::TooFast | Self::TooSlow | Self::Timeout | Self::Full | Self::Restarting => true,
-            Self::Bye
-            | Self::BadMessage
-            | Self::BadVersion
-            | Self::BadRoom
-            | Self::BadValue
-            | Self::Replaced => false,
-        }
-    }
-}
-
-/// A sample of a pose as a client numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// The link's count of samples.
-    pub seq: u32,
-    /// The sample.
-    pub pose: Pose,
-}
-
-impl Sample {
-    /// Its bytes on the wire.
-    #[must_use]
-    pub fn encode(&self) -> [u8; POSE_LEN] {
-        let mut bytes = [POSE_TAG; POSE_LEN];
-        let Pose { position, orientation, accuracy, sampled } = self.pose;
-        let fields = [
-            self.seq.to_le_bytes(),
-            sampled.stamp().0.to_le_bytes(),
-            position.lat().to_le_bytes(),
-            position.lng().to_le_bytes(),
-        ];
-        let tail = orientation.map_or(NO_ORIENTATION, Orientation::code).to_le_bytes();
-        let all = fields.into_iter().flatten().chain([accuracy.code()]).chain(tail);
-        for (byte, value) in bytes.iter_mut().skip(1).zip(all) {
-            *byte = value;
-        }
-        bytes
-    }
-}
-
-/// A message of the datagram lane from a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientDatagram {
-    /// A pose.
-    Pose(Sample),
-    /// A ping, to be answered with the same number.
-    Ping(u32),
-    /// A kind that this version does not know; ignored.
-    Unknown,
-}
-
-impl ClientDatagram {
-    /// Decodes a datagram that arrived at `now`.
-    ///
-    /// # Errors
-    /// If its length is wrong or a value is off its range. A sample's time that is too old is
-    /// clamped instead.
-    pub fn decode(bytes: &[u8], now: Time) -> Result<Self, DecodeError> {
-        match bytes.split_first() {
-            Some((&POSE_TAG, rest)) => decode_pose(rest, now).map(Self::Pose),
-            Some((&PING_TAG, rest)) => {
-                let echo = rest.try_into().map_err(|_| DecodeError::Malformed)?;
-                Ok(Self::Ping(u32::from_le_bytes(echo)))
-            }
-            Some((&tag, _)) if tag > PONG_TAG => Ok(Self::Unknown),
-            _ => Err(DecodeError::Malformed),
-        }
-    }
-}
-
-fn decode_pose(mut rest: &[u8], now: Time) -> Result<Sample, DecodeError> {
-    let mut word = || -> Result<[u8; 4], DecodeError> {
-        let (word, tail) = rest.split_first_chunk().ok_or(DecodeError::Malformed)?;
-        rest = tail;
-        Ok(*word)
-    };
-    let seq = u32::from_le_bytes(word()?);
-    let time = Stamp(u32::from_le_bytes(word()?));
-    let lat = i32::from_le_bytes(word()?);
-    let lng = i32::from_le_bytes(word()?);
-    let (&accuracy, orientation) = rest.split_first().ok_or(DecodeError::Malformed)?;
-    let orientation = orientation.try_into().map_err(|_| DecodeError::Malformed)?;
-    let orientation = match u32::from_le_bytes(orientation) {
-        NO_ORIENTATION => None,
-        code => Some(Orientation::from_code(code)?),
-    };
-    let ahead = i64::from(time.after(now.stamp()));
-    if ahead > MAX_AHEAD_MS as i64 {
-        return Err(DecodeError::Future);
-    }
-    let pose = Pose {
-        position: Position::new(lat, lng)?,
-        orientation,
-        accuracy: Accuracy::from_code(accuracy)?,
-        sampled: now.nearest(time).max(now - MAX_AGE_MS),
-    };
-    Ok(Sample { seq, pose })
-}
-
-/// A ping with this number.
-#[must_use]
-pub fn encode_ping(echo: u32) -> [u8; 5] {
-    let [a, b, c, d] = echo.to_le_bytes();
-    [PING_TAG, a, b, c, d]
-}
-
-/// The answer, at `now`, to a ping with this number.
-#[must_use]
-pub fn encode_pong(echo: u32, now: Time) -> [u8; PONG_LEN] {
-    let ([a, b, c, d], [e, f, g, h]) = (echo.to_le_bytes(), now.stamp().0.to_le_bytes());
-    [PONG_TAG, a, b, c, d, e, f, g, h]
-}
-
-/// The number and the server's clock in a pong.
-///
-/// # Errors
-/// If the bytes are not a pong.
-pub fn decode_pong(bytes: &[u8]) -> Result<(u32, Stamp), DecodeError> {
-    match bytes {
-        &[PONG_TAG, a, b, c, d, e, f, g, h] => {
-            Ok((u32::from_le_bytes([a, b, c, d]), Stamp(u32::from_le_bytes([e, f, g, h]))))
-        }
-        _ => Err(DecodeError::Malformed),
-    }
-}
-
 type Bincode = Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
@@ -579,6 +355,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::proto::geo::GeoError;
 
     fn hello() -> Hello {
         Hello {
@@ -590,16 +367,6 @@ mod tests {
             budget: 65_536,
             viewport: Some(Viewport::WORLD),
         }
-    }
-
-    fn sample() -> Sample {
-        let pose = Pose {
-            position: Position::from_degrees(45.75, 14.36).unwrap(),
-            orientation: Some(Orientation::from_euler(10.0, 20.0, 30.0).unwrap()),
-            accuracy: Accuracy::from_metres(5.0),
-            sampled: Time(70_000),
-        };
-        Sample { seq: 300, pose }
     }
 
     #[test]
@@ -645,69 +412,6 @@ mod tests {
         assert_eq!(ServerMessage::decode(&bytes), Err(DecodeError::Malformed));
     }
 
-    #[test]
-    fn a_pose_survives_the_wire() {
-        let bytes = sample().encode();
-        let decoded = ClientDatagram::decode(&bytes, Time(70_010));
-        assert_eq!(decoded, Ok(ClientDatagram::Pose(sample())));
-    }
-
-    #[test]
-    fn a_pose_off_its_range_is_refused() {
-        let check = |at: usize, value: [u8; 4], error| {
-            let mut bytes = sample().encode();
-            bytes[at..at + 4].copy_from_slice(&value);
-            assert_eq!(ClientDatagram::decode(&bytes, Time(70_010)), Err(error));
-        };
-        check(5, 76_000_u32.to_le_bytes(), DecodeError::Future);
-        check(9, 900_000_001_i32.to_le_bytes(), DecodeError::Geo(GeoError::Latitude));
-        check(13, i32::MIN.to_le_bytes(), DecodeError::Geo(GeoError::Longitude));
-        check(18, 133_544_992_u32.to_le_bytes(), DecodeError::Pose(PoseError::Orientation));
-        let short = &sample().encode()[..21];
-        assert_eq!(ClientDatagram::decode(short, Time(0)), Err(DecodeError::Malformed));
-    }
-
-    #[test]
-    fn an_old_sample_is_taken_as_a_minute_old() {
-        let Ok(ClientDatagram::Pose(old)) =
-            ClientDatagram::decode(&sample().encode(), Time(1_000_000))
-        else {
-            panic!("an old pose is a pose")
-        };
-        assert_eq!(old.pose.sampled, Time(940_000));
-    }
-
-    #[test]
-    fn pings_and_pongs_match() {
-        assert_eq!(ClientDatagram::decode(&encode_ping(77), Time(0)), Ok(ClientDatagram::Ping(77)));
-        assert_eq!(decode_pong(&encode_pong(77, Time(9))), Ok((77, Stamp(9))));
-        assert_eq!(ClientDatagram::decode(&[0x60, 1], Time(0)), Ok(ClientDatagram::Unknown));
-        assert_eq!(ClientDatagram::decode(&[], Time(0)), Err(DecodeError::Malformed));
-        assert_eq!(ClientDatagram::decode(&[FRAME_TAG], Time(0)), Err(DecodeError::Malformed));
-    }
-
-    #[test]
-    fn close_codes_are_pinned() {
-        let codes = [
-            CloseCode::Bye,
-            CloseCode::BadMessage,
-            CloseCode::BadVersion,
-            CloseCode::BadRoom,
-            CloseCode::BadValue,
-            CloseCode::TooFast,
-            CloseCode::TooSlow,
-            CloseCode::Replaced,
-            CloseCode::Timeout,
-            CloseCode::Full,
-            CloseCode::Restarting,
-        ];
-        for (number, code) in codes.into_iter().enumerate() {
-            assert_eq!(code as usize, number);
-            assert_eq!(usize::from(code.websocket()), 4000 + number);
-            assert_eq!(code.retryable(), [5, 6, 8, 9, 10].contains(&number));
-        }
-    }
-
     proptest! {
         #[test]
         fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -716,9 +420,6 @@ mod tests {
             }
             if let Ok(message) = ServerMessage::decode(&bytes) {
                 prop_assert_eq!(ServerMessage::decode(&message.encode()), Ok(message));
-            }
-            if let Ok(ClientDatagram::Pose(sample)) = ClientDatagram::decode(&bytes, Time(1 << 33)) {
-                prop_assert_eq!(sample.encode().len(), POSE_LEN);
             }
         }
     }

@@ -1,0 +1,242 @@
+//! `/config.json` (docs/PROTOCOL.md, section 10): where a server can be reached and how.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Uri;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::trust::{self, Trust};
+use crate::proto::wire::VERSION;
+
+/// Longest `/config.json` that is read, in bytes.
+const MAX_CONFIG: usize = 64 * 1024;
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why `/config.json` cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The URL is not one of a server.
+    #[error("{0} is not a server's address; https://localhost:4433 would be")]
+    Url(String),
+    /// The server cannot be reached.
+    #[error("cannot reach {0}: {1}")]
+    Unreachable(String, String),
+    /// The server has no `/config.json`, or one that is not right.
+    #[error("{0}/config.json is not what a GPyS server says: {1}")]
+    Answer(String, String),
+}
+
+/// What `/config.json` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// The protocol's version.
+    pub protocol: u16,
+    /// URL for WebTransport.
+    pub webtransport: String,
+    /// Digests of the certificates that WebTransport may show; empty when an authority vouches
+    /// for it.
+    #[serde(default)]
+    pub server_certificate_hashes: Vec<CertificateHash>,
+    /// URL for WebSocket.
+    pub websocket: String,
+    /// The venue, if there is one.
+    pub venue: Option<Venue>,
+}
+
+/// The digest of a certificate.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CertificateHash {
+    /// `sha-256`; others are ignored.
+    pub algorithm: String,
+    /// The digest in base64.
+    pub value: String,
+}
+
+impl CertificateHash {
+    /// The 32 bytes of a SHA-256 digest.
+    #[must_use]
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        if self.algorithm != "sha-256" {
+            return None;
+        }
+        STANDARD.decode(&self.value).ok()?.try_into().ok()
+    }
+}
+
+/// The place that everybody comes to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Venue {
+    /// Latitude, in degrees.
+    pub lat: f64,
+    /// Longitude, in degrees.
+    pub lng: f64,
+    /// What it is called.
+    pub label: String,
+}
+
+/// Fetches `/config.json` from the server at `url` (scheme, host and port; the rest is ignored).
+/// Tells as well which of the host's addresses answered.
+///
+/// # Errors
+/// If the URL is not an address, the server cannot be reached, or its answer is not right.
+pub(super) async fn fetch(url: &str, trust: Trust) -> Result<(Config, SocketAddr), ConfigError> {
+    let target = Target::parse(url).ok_or_else(|| ConfigError::Url(url.to_owned()))?;
+    let unreachable = |why: String| ConfigError::Unreachable(target.base(), why);
+    let fetched = tokio::time::timeout(PATIENCE, async {
+        let (stream, address) = target.open(trust).await.map_err(unreachable)?;
+        let body = get(stream, &target).await.map_err(unreachable)?;
+        Ok((body, address))
+    });
+    let (body, address) =
+        fetched.await.map_err(|_| unreachable(format!("no answer within {PATIENCE:?}")))??;
+    let wrong = |why: String| ConfigError::Answer(target.base(), why);
+    let config: Config = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+    if config.protocol != VERSION {
+        let theirs = config.protocol;
+        return Err(wrong(format!("it speaks protocol {theirs}, this client speaks {VERSION}")));
+    }
+    Ok((config, address))
+}
+
+/// Where a URL points to.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) uri: Uri,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Whether the link is encrypted.
+    pub(super) tls: bool,
+}
+
+/// A byte stream, encrypted or plain.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Target {
+    /// From a URL with scheme http, https, ws or wss.
+    pub(super) fn parse(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let tls = match uri.scheme_str()? {
+            "https" | "wss" => true,
+            "http" | "ws" => false,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Some(Self { uri, host, port, tls })
+    }
+
+    fn base(&self) -> String {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{}://{authority}", self.uri.scheme_str().unwrap_or_default())
+    }
+
+    /// Connects by TCP, and by TLS if the URL wants it.
+    pub(super) async fn open(&self, trust: Trust) -> Result<(Box<dyn Stream>, SocketAddr), String> {
+        let tls = if self.tls { Some(self.tls(trust)?) } else { None };
+        self.open_with(tls.as_ref()).await
+    }
+
+    /// A TLS configuration that many links to this host can share.
+    pub(super) fn tls(&self, trust: Trust) -> Result<TlsConnector, String> {
+        Ok(TlsConnector::from(Arc::new(trust::tls(trust.verifies(&self.host), b"http/1.1")?)))
+    }
+
+    /// Connects by TCP, and by TLS with this configuration if there is one.
+    pub(super) async fn open_with(
+        &self,
+        tls: Option<&TlsConnector>,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), String> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| error.to_string())?;
+        let address = tcp.peer_addr().map_err(|error| error.to_string())?;
+        // Poses are small and must not wait for more to fill a packet.
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        let Some(tls) = tls else {
+            return Ok((Box::new(tcp), address));
+        };
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+        let stream = tls.connect(name, tcp).await.map_err(|error| error.to_string())?;
+        Ok((Box::new(stream), address))
+    }
+}
+
+async fn get(stream: Box<dyn Stream>, target: &Target) -> Result<Bytes, String> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let driver = tokio::spawn(connection);
+    let authority = target.uri.authority().map_or("", |authority| authority.as_str());
+    let request = http::Request::get("/config.json")
+        .header(http::header::HOST, authority)
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    if response.status() != http::StatusCode::OK {
+        return Err(format!("/config.json is answered with {}", response.status()));
+    }
+    let body = Limited::new(response.into_body(), MAX_CONFIG);
+    let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    driver.abort();
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_protocol_is_read() {
+        let config: Config = serde_json::from_str(
+            r#"{
+              "protocol": 1,
+              "webtransport": "https://192.168.1.7:4433/wt",
+              "serverCertificateHashes": [{ "algorithm": "sha-256",
+                "value": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" },
+                { "algorithm": "sha-512", "value": "" }],
+              "websocket": "wss://192.168.1.7:4433/ws",
+              "venue": { "lat": 45.75, "lng": 14.36, "label": "Main stage" },
+              "map": { "style": null, "pmtiles": null }
+            }"#,
+        )
+        .unwrap();
+        let digests: Vec<_> =
+            config.server_certificate_hashes.iter().map(CertificateHash::sha256).collect();
+        assert_eq!(digests, [Some(std::array::from_fn(|i| i as u8)), None]);
+        assert_eq!(config.venue.unwrap().label, "Main stage");
+    }
+
+    #[test]
+    fn urls_become_targets() {
+        let target = Target::parse("https://[::1]/r/x").unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.tls), ("::1", 443, true));
+        let target = Target::parse("ws://localhost:8080/ws").unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.tls), ("localhost", 8080, false));
+        assert_eq!(target.base(), "ws://localhost:8080");
+        for bad in ["localhost:4433", "ftp://x", "", "https://"] {
+            assert!(Target::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_a_sentence() {
+        let error = fetch("http://127.0.0.1:9", Trust::Public).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot reach http://127.0.0.1:9: "), "{error}");
+        let error = fetch("nonsense", Trust::Public).await.unwrap_err().to_string();
+        assert!(error.starts_with("nonsense is not a server's address"), "{error}");
+    }
+}

@@ -1,0 +1,445 @@
+//! A native client, for programs that walk on the map without a browser.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), gpys::client::ConnectError> {
+//! use gpys::client::{Connector, Options, Reading, Trust};
+//! use gpys::proto::geo::Position;
+//! use gpys::proto::pose::Accuracy;
+//!
+//! let server = Connector::new("https://localhost:4433", Trust::Public).await?;
+//! let client = server.connect(Options::default()).await?;
+//! if let Ok(position) = Position::from_degrees(45.75, 14.36) {
+//!     client.send(Reading { position, orientation: None, accuracy: Accuracy::UNKNOWN });
+//! }
+//! for (id, figure) in client.view().figures() {
+//!     println!("{id} is at {:?}", figure.position.degrees());
+//! }
+//! client.leave().await;
+//! # Ok(()) }
+//! ```
+//!
+//! A [`Connector`] holds what links to one server share (its configuration, one UDP socket, one
+//! TLS configuration), so that a process can be thousands of clients; a [`Client`] is one peer on
+//! one link. It does not reconnect by itself: [`Client::closed`] tells how the link ended, and
+//! [`Options::resume`] comes back as the same peer.
+//!
+//! Reading order: `config` and `trust` (where the server is, and whether to believe it), `link`
+//! with `webtransport` and `websocket`, `session` (the loop), [`clock`] and [`sender`] (its pure
+//! parts). Beside them, [`gpx`] and [`walk`] are people who walk, and [`swarm`] is many of them.
+
+pub mod clock;
+pub mod config;
+pub mod gpx;
+mod link;
+pub mod sender;
+mod session;
+pub mod swarm;
+pub mod trust;
+pub mod walk;
+mod websocket;
+mod webtransport;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use wtransport::Endpoint;
+use wtransport::endpoint::endpoint_side;
+
+pub use self::config::{Config, ConfigError};
+pub use self::trust::Trust;
+
+use self::config::Target;
+use self::link::{Incoming, Link};
+use self::session::{Session, Shared, lock};
+use crate::proto::geo::{Position, Viewport};
+use crate::proto::pose::{Accuracy, Orientation, Pose};
+use crate::proto::time::{Stamp, Time};
+use crate::proto::view::{Figure, View};
+use crate::proto::wire::{
+    ClientMessage, Hello, PeerId, Presence, ServerMessage, Token, VERSION, Welcome,
+};
+
+/// How long a link and the welcome may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which transport carries a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// WebTransport over HTTP/3.
+    #[default]
+    WebTransport,
+    /// WebSocket.
+    WebSocket,
+}
+
+/// How a client joins.
+pub struct Options {
+    /// The transport.
+    pub transport: Transport,
+    /// The room, 1 to 64 of a-z, 0-9 and `-`.
+    pub room: String,
+    /// The name to show to others, at most 64 bytes; may be empty.
+    pub name: String,
+    /// The presence to begin with.
+    pub presence: Presence,
+    /// The token of an earlier [`Client::welcome`], to come back as the same peer.
+    pub resume: Option<Token>,
+    /// Most bytes of frames per second; 0 for the server's default.
+    pub budget: u32,
+    /// What the client shows, if it knows already.
+    pub viewport: Option<Viewport>,
+    /// Is told what arrives.
+    pub events: Option<Events>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            transport: Transport::WebTransport,
+            room: "lobby".to_owned(),
+            name: String::new(),
+            presence: Presence::Sharing,
+            resume: None,
+            budget: 0,
+            viewport: None,
+            events: None,
+        }
+    }
+}
+
+/// Something arrived.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A frame shows somebody anew.
+    Figure {
+        /// Who.
+        id: PeerId,
+        /// How.
+        figure: &'a Figure,
+        /// The server's clock at the frame's arrival, as the client estimates it.
+        now: Stamp,
+    },
+    /// A message of the reliable lane.
+    Message(&'a ServerMessage),
+}
+
+/// Is told what arrives, at once, on the task that reads the link: it must be quick, and must not
+/// ask for [`Client::view`], which is locked while it runs.
+pub type Events = Box<dyn FnMut(Event<'_>) + Send>;
+
+/// Where somebody is and how they hold their device, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Where.
+    pub position: Position,
+    /// How the device is held; `None` without such a sensor.
+    pub orientation: Option<Orientation>,
+    /// How sure the position is.
+    pub accuracy: Accuracy,
+}
+
+/// Why a client cannot join.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no server, or it is not one.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The link cannot be opened, or breaks before the welcome.
+    #[error("cannot connect to {url}: {reason}")]
+    Link {
+        /// Where to.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server closes the link instead of a welcome.
+    #[error("the server refuses: {reason} (code {code})")]
+    Refused {
+        /// The close code (docs/PROTOCOL.md, section 3).
+        code: u8,
+        /// In words.
+        reason: String,
+        /// Come back after this long plus a random part of as much again, in ms; `None`: do not.
+        retry_ms: Option<u32>,
+    },
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The client left, or was dropped.
+    Left,
+    /// The server closed it.
+    Closed {
+        /// The close code (docs/PROTOCOL.md, section 3).
+        code: u8,
+        /// In words.
+        reason: String,
+        /// Come back after this long plus a random part of as much again, in ms; `None`: do not.
+        retry_ms: Option<u32>,
+    },
+    /// The link broke.
+    Lost(String),
+    /// Nothing arrived for 15 s.
+    Silent,
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Left => f.write_str("left"),
+            Self::Closed { code, reason, .. } => write!(f, "closed by the server: {reason} ({code})"),
+            Self::Lost(reason) => write!(f, "lost: {reason}"),
+            Self::Silent => f.write_str("nothing arrived for 15 s"),
+        }
+    }
+}
+
+/// What went over a link so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// New poses sent.
+    pub poses: u64,
+    /// Repeats of poses sent.
+    pub repeats: u64,
+    /// Frames received.
+    pub frames: u64,
+    /// Their bytes.
+    pub frame_bytes: u64,
+    /// Datagrams received that the protocol does not allow.
+    pub bad: u64,
+}
+
+/// What the links to one server share.
+pub struct Connector {
+    config: Config,
+    trust: Trust,
+    /// An address at which the server answers.
+    known: std::net::SocketAddr,
+    endpoint: OnceCell<Endpoint<endpoint_side::Client>>,
+    websocket: OnceCell<(Target, Option<TlsConnector>)>,
+}
+
+impl Connector {
+    /// Asks the server at `url` (such as `https://localhost:4433`) how it can be reached.
+    ///
+    /// The certificate hashes in the answer are kept for the connector's life; the server's
+    /// change after some days, and then a new connector is due.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or its answer is not right.
+    pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
+        let (config, known) = config::fetch(url, trust).await?;
+        let (endpoint, websocket) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { config, trust, known, endpoint, websocket })
+    }
+
+    /// What the server's `/config.json` says.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Joins; returns after the welcome.
+    ///
+    /// # Errors
+    /// If the link cannot be opened within 10 s, or the server refuses.
+    pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
+        let url = match options.transport {
+            Transport::WebTransport => &self.config.webtransport,
+            Transport::WebSocket => &self.config.websocket,
+        };
+        let failed = |reason: String| ConnectError::Link { url: url.clone(), reason };
+        let joined = tokio::time::timeout(PATIENCE, async {
+            let link = self.open(options.transport).await.map_err(failed)?;
+            join(link, options).await.map_err(|error| error.map_link(failed))
+        });
+        joined.await.map_err(|_| failed(format!("no welcome within {PATIENCE:?}")))?
+    }
+
+    async fn open(&self, transport: Transport) -> Result<Link, String> {
+        match transport {
+            Transport::WebTransport => {
+                let open = || webtransport::endpoint(&self.config, self.trust, self.known);
+                let endpoint = self.endpoint.get_or_try_init(open).await?;
+                let link = webtransport::Link::open(endpoint, &self.config.webtransport).await?;
+                Ok(Link::WebTransport(Box::new(link)))
+            }
+            Transport::WebSocket => {
+                let prepare = || async { websocket_target(&self.config, self.trust) };
+                let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
+                let (stream, _) = target.open_with(tls.as_ref()).await?;
+                let link = websocket::Link::open(stream, target).await?;
+                Ok(Link::WebSocket(Box::new(link)))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn websocket_target(
+    config: &Config,
+    trust: Trust,
+) -> Result<(Target, Option<TlsConnector>), String> {
+    let target = Target::parse(&config.websocket)
+        .ok_or_else(|| format!("{} is no URL for WebSocket", config.websocket))?;
+    let tls = if target.tls { Some(target.tls(trust)?) } else { None };
+    Ok((target, tls))
+}
+
+/// Why joining failed on an open link.
+enum JoinError {
+    Link(String),
+    Refused(ConnectError),
+}
+
+impl JoinError {
+    fn map_link(self, failed: impl FnOnce(String) -> ConnectError) -> ConnectError {
+        match self {
+            Self::Link(reason) => failed(reason),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+/// Says hello and waits for the welcome.
+async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
+    let Options { room, name, presence, resume, budget, viewport, events, .. } = options;
+    let version = VERSION;
+    let hello = Hello { version, room, name, presence, resume, budget, viewport };
+    let shared = Arc::new(Shared::new());
+    let sent = shared.local();
+    let hello = ClientMessage::Hello(hello).encode();
+    link.send_message(&hello).await.map_err(|end| JoinError::Link(end.reason))?;
+    let message = loop {
+        match link.recv().await {
+            Ok(Incoming::Message(bytes)) => break ServerMessage::decode(&bytes),
+            // The lanes race.
+            Ok(Incoming::Datagram(_)) => {}
+            Err(end) => return Err(JoinError::Link(end.reason)),
+        }
+    };
+    let message = message.map_err(|error| JoinError::Link(error.to_string()))?;
+    let welcome = match &message {
+        ServerMessage::Welcome(welcome) => welcome.clone(),
+        ServerMessage::Closing(closing) => {
+            return Err(JoinError::Refused(ConnectError::Refused {
+                code: closing.code,
+                reason: closing.reason.clone(),
+                retry_ms: closing.retry_ms,
+            }));
+        }
+        ServerMessage::Roster(_) => {
+            return Err(JoinError::Link("a roster came before the welcome".to_owned()));
+        }
+    };
+    shared.note_clock(sent, shared.local(), welcome.time);
+    lock(&shared.view).handle_message(&message);
+    let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
+    tokio::spawn(session.run());
+    Ok(Client { shared, welcome })
+}
+
+/// One peer on one link. Dropping it breaks the link without a word; others see the peer fade
+/// after a while, and it may come back. [`Client::leave`] is for good.
+#[derive(Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    welcome: Welcome,
+}
+
+impl Client {
+    /// Joins the server at `url` alone; who joins many times shares a [`Connector`].
+    ///
+    /// # Errors
+    /// If the server cannot be reached or refuses.
+    pub async fn connect(url: &str, trust: Trust, options: Options) -> Result<Self, ConnectError> {
+        Connector::new(url, trust).await?.connect(options).await
+    }
+
+    /// What the server said first: who this client is, and what is allowed.
+    #[must_use]
+    pub const fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// The server's clock, as estimated.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        self.shared.now()
+    }
+
+    /// The shortest of the last round trips, in ms.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<f64> {
+        self.shared.round_trip()
+    }
+
+    /// Sends where this client is, now. The newest reading wins: one that still waits for its
+    /// turn is replaced. A reading that says the same as the last one is not sent.
+    pub fn send(&self, reading: Reading) {
+        let Reading { position, orientation, accuracy } = reading;
+        let sampled = Time(u64::from(self.now().0));
+        let pose = Pose { position, orientation, accuracy, sampled };
+        self.shared.ask(|outbox| outbox.pose = Some(pose));
+    }
+
+    /// Says what the client shows now. More than ten a second end the link; four are plenty.
+    pub fn set_viewport(&self, viewport: Viewport) {
+        self.shared.ask(|outbox| outbox.viewport = Some(viewport));
+    }
+
+    /// Says whether the client shares, watches or is hidden.
+    pub fn set_presence(&self, presence: Presence) {
+        self.shared.ask(|outbox| outbox.presence = Some(presence));
+    }
+
+    /// Who is where. What arrives waits while this is held, so hold it briefly.
+    #[must_use]
+    pub fn view(&self) -> MutexGuard<'_, View> {
+        lock(&self.shared.view)
+    }
+
+    /// What went over the link so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let counters = &self.shared.counters;
+        Traffic {
+            poses: counters.poses.load(Ordering::Relaxed),
+            repeats: counters.repeats.load(Ordering::Relaxed),
+            frames: counters.frames.load(Ordering::Relaxed),
+            frame_bytes: counters.frame_bytes.load(Ordering::Relaxed),
+            bad: counters.bad.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the link ends, and tells how.
+    pub async fn closed(&self) -> Ended {
+        let mut ended = self.shared.ended.subscribe();
+        // The sender lives as long as `self` does, so waiting cannot fail.
+        match ended.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or(Ended::Left),
+            Err(_) => Ended::Left,
+        }
+    }
+
+    /// Leaves for good, and waits until the server knows (2 s at most).
+    pub async fn leave(&self) {
+        self.shared.ask(|outbox| outbox.leave = true);
+        self.closed().await;
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.shared.ask(|outbox| outbox.abandoned = true);
+    }
+}

@@ -1,0 +1,130 @@
+//! What a client sends of its poses, and when (docs/PROTOCOL.md, section 4). Pure: time is an
+//! argument.
+
+use crate::proto::pose::Pose;
+use crate::proto::wire::Sample;
+
+/// After a pose, it is repeated this often at a second's distance.
+const QUICK_REPEATS: u32 = 3;
+/// Between the first repeats, in ms.
+const QUICK_MS: f64 = 1_000.0;
+/// Between the later repeats, in ms.
+const SLOW_MS: f64 = 5_000.0;
+
+/// Latest wins: keeps the newest pose only, paces itself, and repeats the last pose now and then
+/// so that a lost one is healed.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Between new poses, in ms.
+    pace: f64,
+    waiting: Option<Pose>,
+    last: Option<Sent>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    sample: Sample,
+    /// When the sample went out first, in ms.
+    at: f64,
+    repeats: u32,
+    /// When it is repeated next, in ms.
+    repeat_at: f64,
+}
+
+impl Sender {
+    /// A sender of at most `pose_hz` new poses a second.
+    #[must_use]
+    pub fn new(pose_hz: u8) -> Self {
+        Self { pace: 1_000.0 / f64::from(pose_hz.max(1)), waiting: None, last: None }
+    }
+
+    /// Takes a new pose in place of one that still waits. A pose that says the same as the last
+    /// one sent is no news.
+    pub fn offer(&mut self, pose: Pose) {
+        let news = self.last.is_none_or(|last| {
+            let old = last.sample.pose;
+            (old.position, old.orientation, old.accuracy)
+                != (pose.position, pose.orientation, pose.accuracy)
+        });
+        self.waiting = news.then_some(pose);
+    }
+
+    /// When [`Sender::poll`] has something next, in ms.
+    #[must_use]
+    pub fn due(&self) -> Option<f64> {
+        match (self.waiting, self.last) {
+            (Some(_), None) => Some(0.0),
+            (Some(_), Some(last)) => Some(last.at + self.pace),
+            (None, last) => last.map(|last| last.repeat_at),
+        }
+    }
+
+    /// What to send at `now` ms, if anything, and whether it is new.
+    pub fn poll(&mut self, now: f64) -> Option<(Sample, bool)> {
+        if self.due().is_none_or(|due| due > now) {
+            return None;
+        }
+        if let Some(pose) = self.waiting.take() {
+            let seq = self.last.map_or(0, |last| last.sample.seq.wrapping_add(1));
+            let sample = Sample { seq, pose };
+            self.last = Some(Sent { sample, at: now, repeats: 0, repeat_at: now + QUICK_MS });
+            return Some((sample, true));
+        }
+        let last = self.last.as_mut()?;
+        last.repeats += 1;
+        last.repeat_at = now + if last.repeats < QUICK_REPEATS { QUICK_MS } else { SLOW_MS };
+        Some((last.sample, false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::geo::Position;
+    use crate::proto::pose::Accuracy;
+    use crate::proto::time::Time;
+
+    fn pose(lat: i32, sampled: u64) -> Pose {
+        Pose {
+            position: Position::new(lat, 0).unwrap(),
+            orientation: None,
+            accuracy: Accuracy::UNKNOWN,
+            sampled: Time(sampled),
+        }
+    }
+
+    #[test]
+    fn the_newest_pose_waits_for_its_turn_alone() {
+        let mut sender = Sender::new(10);
+        sender.offer(pose(1, 0));
+        assert_eq!(sender.poll(0.0).unwrap().0, Sample { seq: 0, pose: pose(1, 0) });
+        sender.offer(pose(2, 20));
+        assert_eq!(sender.poll(20.0), None);
+        sender.offer(pose(3, 60));
+        assert_eq!(sender.due(), Some(100.0));
+        assert_eq!(sender.poll(100.0), Some((Sample { seq: 1, pose: pose(3, 60) }, true)));
+    }
+
+    #[test]
+    fn the_last_pose_is_repeated_with_its_number_and_time() {
+        let mut sender = Sender::new(30);
+        sender.offer(pose(1, 5));
+        sender.poll(0.0);
+        let mut times = Vec::new();
+        for now in 1..=20_000 {
+            // Somebody who stands still offers the same place again and again.
+            sender.offer(pose(1, now));
+            if let Some((sample, new)) = sender.poll(now as f64) {
+                assert_eq!((sample, new), (Sample { seq: 0, pose: pose(1, 5) }, false));
+                times.push(now);
+            }
+        }
+        assert_eq!(times, [1_000, 2_000, 3_000, 8_000, 13_000, 18_000]);
+    }
+
+    #[test]
+    fn nothing_offered_is_nothing_sent() {
+        let mut sender = Sender::new(30);
+        assert_eq!((sender.due(), sender.poll(1e9)), (None, None));
+    }
+}

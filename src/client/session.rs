@@ -1,0 +1,338 @@
+//! The loop of one client: what arrives goes into the view, what is new in the outbox goes out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::link::{End, Incoming, Link};
+use super::sender::Sender;
+use super::{Ended, Event, Events};
+use crate::proto::geo::Viewport;
+use crate::proto::pose::Pose;
+use crate::proto::time::Stamp;
+use crate::proto::view::View;
+use crate::proto::wire::{
+    ClientMessage, FRAME_TAG, PONG_TAG, Presence, ServerMessage, Welcome, decode_pong, encode_ping,
+};
+
+/// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long the answer to a leave is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// The first pings come this quickly after one another, in ms.
+const QUICK_PING_MS: f64 = 300.0;
+/// How many of them.
+const QUICK_PINGS: u32 = 4;
+/// Between later pings, in ms.
+const PING_MS: f64 = 2_000.0;
+/// How many pings may wait for their pong.
+const OPEN_PINGS: usize = 8;
+
+/// What the client asks its session to send. Everything is latest wins, so it cannot grow.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) pose: Option<Pose>,
+    pub(super) presence: Option<Presence>,
+    pub(super) viewport: Option<Viewport>,
+    pub(super) leave: bool,
+    /// The client was dropped.
+    pub(super) abandoned: bool,
+}
+
+/// What went over a link so far.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) poses: AtomicU64,
+    pub(super) repeats: AtomicU64,
+    pub(super) frames: AtomicU64,
+    pub(super) frame_bytes: AtomicU64,
+    pub(super) bad: AtomicU64,
+}
+
+/// What a client and its session have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) view: Mutex<View>,
+    clock: Mutex<Clock>,
+    outbox: Mutex<Outbox>,
+    wake: Notify,
+    pub(super) counters: Counters,
+    pub(super) ended: watch::Sender<Option<Ended>>,
+    epoch: Instant,
+}
+
+/// A panic elsewhere does not make these values wrong: each is whole between two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            view: Mutex::default(),
+            clock: Mutex::default(),
+            outbox: Mutex::default(),
+            wake: Notify::new(),
+            counters: Counters::default(),
+            ended: watch::Sender::new(None),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The local clock, in ms.
+    pub(super) fn local(&self) -> f64 {
+        self.epoch.elapsed().as_secs_f64() * 1_000.0
+    }
+
+    /// The server's clock.
+    pub(super) fn now(&self) -> Stamp {
+        lock(&self.clock).server(self.local())
+    }
+
+    pub(super) fn round_trip(&self) -> Option<f64> {
+        lock(&self.clock).round_trip()
+    }
+
+    pub(super) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) {
+        lock(&self.clock).note(sent, received, stamp);
+    }
+
+    /// Changes what is to be sent, and wakes the session.
+    pub(super) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
+        change(&mut lock(&self.outbox));
+        self.wake.notify_one();
+    }
+}
+
+/// When to ping, and which pings are unanswered.
+#[derive(Debug, Default)]
+struct Pings {
+    count: u32,
+    due: f64,
+    open: [(u32, f64); OPEN_PINGS],
+}
+
+impl Pings {
+    /// The next ping, sent at `now` ms.
+    fn next(&mut self, now: f64) -> [u8; 5] {
+        self.count = self.count.wrapping_add(1);
+        self.due = now + if self.count < QUICK_PINGS { QUICK_PING_MS } else { PING_MS };
+        self.open[self.count as usize % OPEN_PINGS] = (self.count, now);
+        encode_ping(self.count)
+    }
+
+    /// When the ping with this number was sent, if it is one of the last.
+    fn sent(&self, echo: u32) -> Option<f64> {
+        let (count, sent) = self.open[echo as usize % OPEN_PINGS];
+        (echo != 0 && count == echo).then_some(sent)
+    }
+}
+
+/// The loop's state.
+pub(super) struct Session {
+    link: Link,
+    shared: Arc<Shared>,
+    events: Option<Events>,
+    sender: Sender,
+    presence: Presence,
+    pings: Pings,
+    heard: Instant,
+}
+
+impl Session {
+    pub(super) fn new(
+        link: Link,
+        shared: Arc<Shared>,
+        events: Option<Events>,
+        welcome: &Welcome,
+        presence: Presence,
+    ) -> Self {
+        let sender = Sender::new(welcome.limits.pose_hz);
+        let (pings, heard) = (Pings::default(), Instant::now());
+        Self { link, shared, events, sender, presence, pings, heard }
+    }
+
+    /// Runs until the link ends.
+    pub(super) async fn run(mut self) {
+        let ended = self.serve().await;
+        self.link.close().await;
+        self.shared.ended.send_replace(Some(ended));
+    }
+
+    async fn serve(&mut self) -> Ended {
+        loop {
+            match tokio::time::timeout(SILENCE, self.flush()).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(ended))) => return ended,
+                Ok(Err(end)) => return self.last_words(end).await,
+                Err(_) => return Ended::Silent,
+            }
+            let due = self.shared.epoch + Duration::from_secs_f64(self.due() / 1_000.0);
+            tokio::select! {
+                incoming = self.link.recv() => {
+                    self.heard = Instant::now();
+                    match incoming.map(|incoming| self.handle(&incoming)) {
+                        Ok(None) => {}
+                        Ok(Some(ended)) => return ended,
+                        Err(end) => return end.into(),
+                    }
+                }
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep_until(due) => {}
+                () = tokio::time::sleep_until(self.heard + SILENCE) => return Ended::Silent,
+            }
+        }
+    }
+
+    /// When there is something to send by itself, in ms.
+    fn due(&self) -> f64 {
+        let pose = self.sender.due().filter(|_| self.presence == Presence::Sharing);
+        pose.map_or(self.pings.due, |due| due.min(self.pings.due))
+    }
+
+    /// Sends whatever is due.
+    async fn flush(&mut self) -> Result<Option<Ended>, End> {
+        let Outbox { pose, presence, viewport, leave, abandoned } =
+            std::mem::take(&mut *lock(&self.shared.outbox));
+        if abandoned {
+            return Ok(Some(Ended::Left));
+        }
+        if let Some(presence) = presence {
+            self.presence = presence;
+            self.link.send_message(&ClientMessage::Presence(presence).encode()).await?;
+        }
+        if let Some(viewport) = viewport {
+            self.link.send_message(&ClientMessage::Viewport(viewport).encode()).await?;
+        }
+        if let Some(pose) = pose {
+            self.sender.offer(pose);
+        }
+        if leave {
+            return self.leave().await.map(Some);
+        }
+        let now = self.shared.local();
+        if self.presence == Presence::Sharing
+            && let Some((sample, new)) = self.sender.poll(now)
+        {
+            self.link.send_datagram(&sample.encode()).await?;
+            let counters = &self.shared.counters;
+            let counter = if new { &counters.poses } else { &counters.repeats };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.pings.due <= now {
+            let ping = self.pings.next(now);
+            self.link.send_datagram(&ping).await?;
+        }
+        Ok(None)
+    }
+
+    async fn leave(&mut self) -> Result<Ended, End> {
+        self.link.send_message(&ClientMessage::Leave.encode()).await?;
+        let answer = async {
+            loop {
+                match self.link.recv().await {
+                    Ok(incoming) => {
+                        if self.handle(&incoming).is_some() {
+                            return;
+                        }
+                    }
+                    Err(_) => return,
+                }
+            }
+        };
+        // Whether or not the server answers, this client is gone.
+        let _ = tokio::time::timeout(FAREWELL, answer).await;
+        Ok(Ended::Left)
+    }
+
+    /// Sending failed: what the server said before is in what is still to be read.
+    async fn last_words(&mut self, end: End) -> Ended {
+        let read = async {
+            loop {
+                match self.link.recv().await {
+                    Ok(incoming) => {
+                        if let Some(ended) = self.handle(&incoming) {
+                            return ended;
+                        }
+                    }
+                    Err(end) => return end.into(),
+                }
+            }
+        };
+        tokio::time::timeout(FAREWELL, read).await.unwrap_or_else(|_| end.into())
+    }
+
+    fn handle(&mut self, incoming: &Incoming) -> Option<Ended> {
+        match incoming {
+            Incoming::Message(bytes) => self.handle_message(bytes),
+            Incoming::Datagram(bytes) => {
+                match bytes.first() {
+                    Some(&FRAME_TAG) => self.handle_frame(bytes),
+                    Some(&PONG_TAG) => self.handle_pong(bytes),
+                    // A kind that this version does not know.
+                    _ => {}
+                }
+                None
+            }
+        }
+    }
+
+    fn handle_message(&mut self, bytes: &[u8]) -> Option<Ended> {
+        let message = match ServerMessage::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => return Some(Ended::Lost(format!("the server's message: {error}"))),
+        };
+        lock(&self.shared.view).handle_message(&message);
+        if let Some(events) = &mut self.events {
+            events(Event::Message(&message));
+        }
+        match message {
+            ServerMessage::Closing(closing) => Some(Ended::Closed {
+                code: closing.code,
+                reason: closing.reason,
+                retry_ms: closing.retry_ms,
+            }),
+            ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
+        }
+    }
+
+    fn handle_frame(&mut self, bytes: &[u8]) {
+        let counters = &self.shared.counters;
+        counters.frames.fetch_add(1, Ordering::Relaxed);
+        counters.frame_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let now = self.shared.now();
+        let events = &mut self.events;
+        let taken = lock(&self.shared.view).handle_frame(bytes, |id, figure| {
+            if let Some(events) = events {
+                events(Event::Figure { id, figure, now });
+            }
+        });
+        if taken.is_err() {
+            counters.bad.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn handle_pong(&self, bytes: &[u8]) {
+        let received = self.shared.local();
+        let Ok((echo, stamp)) = decode_pong(bytes) else {
+            self.shared.counters.bad.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if let Some(sent) = self.pings.sent(echo) {
+            self.shared.note_clock(sent, received, stamp);
+        }
+    }
+}
+
+impl From<End> for Ended {
+    fn from(end: End) -> Self {
+        match end.code {
+            Some(code) => Self::Closed { code, reason: end.reason, retry_ms: None },
+            None => Self::Lost(end.reason),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Does everybody see everybody?
+//!
+//! Because one process knows where all its people are, it can look at the world through each
+//! one's eyes. Somebody is **lost** if another person's map does not show them although they
+//! were within its viewport for the last three seconds (alone or as part of a crowd), or if
+//! another person's roster does not name them (rooms of up to 1,024 people, whose rosters are
+//! complete). Frames are on their way at any moment, so only who is missing in each of three
+//! looks, half a second apart, is lost. Somebody is **doubled** if a roster has their uuid under
+//! two numbers, or two people were given the same number or uuid.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::people::{Crowd, Person};
+use crate::proto::geo::Position;
+use crate::proto::wire::{PeerId, PublicId};
+
+/// Looks, and the time between them.
+const LOOKS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(500);
+/// How long somebody must have been in view, in seconds, and how often it is checked.
+const SETTLED: f64 = 3.0;
+const STEPS: usize = 7;
+/// Largest room whose rosters are complete.
+const WHOLE_ROSTER: usize = 1_024;
+
+/// Who is lost and who is doubled, by index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Audit {
+    pub(super) lost: BTreeSet<usize>,
+    pub(super) doubled: BTreeSet<usize>,
+}
+
+/// Looks through everybody's eyes.
+pub(super) async fn look(crowd: &Crowd) -> Audit {
+    let people = crowd.people();
+    let mut missing: Option<BTreeSet<(usize, usize)>> = None;
+    let mut doubled = doubled_welcomes(&people);
+    for turn in 0..LOOKS {
+        if turn > 0 {
+            tokio::time::sleep(BETWEEN).await;
+        }
+        let now = missing_pairs(&people, crowd.time());
+        missing = Some(match missing {
+            Some(before) => before.intersection(&now).copied().collect(),
+            None => now,
+        });
+        doubled.extend(doubled_on_rosters(&people));
+    }
+    let missing = missing.unwrap_or_default();
+    for &(observer, person) in &missing {
+        tracing::debug!(observer, person, "not seen");
+    }
+    Audit { lost: missing.into_iter().map(|(_, person)| person).collect(), doubled }
+}
+
+fn doubled_welcomes(people: &[Arc<Person>]) -> BTreeSet<usize> {
+    let (mut ids, mut uuids) = (BTreeSet::new(), BTreeSet::new());
+    let mut doubled = BTreeSet::new();
+    for person in people {
+        let welcome = person.client.welcome();
+        let new_id = ids.insert(welcome.id);
+        if !uuids.insert(welcome.uuid.0) || !new_id {
+            doubled.insert(person.index);
+        }
+    }
+    doubled
+}
+
+fn doubled_on_rosters(people: &[Arc<Person>]) -> BTreeSet<usize> {
+    let index = |uuid: PublicId| {
+        let own = |person: &&Arc<Person>| person.client.welcome().uuid == uuid;
+        people.iter().find(own).map(|person| person.index)
+    };
+    let mut doubled = BTreeSet::new();
+    for observer in people {
+        let mut uuids = BTreeSet::new();
+        for person in observer.client.view().roster() {
+            if !uuids.insert(person.uuid.0) {
+                // Somebody who is not of the swarm is counted as one more.
+                doubled.insert(index(person.uuid).unwrap_or(usize::MAX));
+            }
+        }
+    }
+    doubled
+}
+
+/// Where somebody was during the last seconds.
+struct Trace {
+    index: usize,
+    id: PeerId,
+    joined: f64,
+    places: [Position; STEPS],
+}
+
+/// Whom nobody shows: pairs of the observer's index and the person's.
+fn missing_pairs(people: &[Arc<Person>], now: f64) -> BTreeSet<(usize, usize)> {
+    let here: Vec<_> = people.iter().filter(|person| person.is_here()).collect();
+    let step = SETTLED / (STEPS - 1) as f64;
+    let traces: Vec<_> = here
+        .iter()
+        .map(|person| Trace {
+            index: person.index,
+            id: person.client.welcome().id,
+            joined: person.joined,
+            places: std::array::from_fn(|i| person.walker.position(now - step * i as f64)),
+        })
+        .collect();
+    let mut missing = BTreeSet::new();
+    for observer in here {
+        let sight = observer.sight();
+        // What was asked for lately may not have arrived; what was asked for before is known.
+        let settled = now - sight.since > SETTLED;
+        let view = observer.client.view();
+        let shown: BTreeMap<_, _> = view.figures().collect();
+        let named: BTreeSet<_> = view.roster().map(|person| person.id).collect();
+        let whole = view.online().total() as usize <= WHOLE_ROSTER;
+        for trace in &traces {
+            let known = now - trace.joined.max(observer.joined) > SETTLED;
+            if trace.index == observer.index || !known {
+                continue;
+            }
+            let in_view = trace.places.iter().all(|&place| {
+                sight.viewport.contains(place) && (settled || sight.before.contains(place))
+            });
+            let drawn = shown.contains_key(&trace.id)
+                || view.clusters().any(|(cell, _)| cell.contains(trace.places[0]));
+            if (in_view && !drawn) || (whole && !named.contains(&trace.id)) {
+                missing.insert((observer.index, trace.index));
+            }
+        }
+    }
+    missing
+}

@@ -1,0 +1,76 @@
+//! The WebSocket side of a link: every binary message is a message of either lane.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::config::{Stream, Target};
+use super::link::{End, Incoming};
+use crate::proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
+
+/// First close code of the protocol's own.
+const CLOSE_BASE: u16 = 4_000;
+/// Read at a time, in bytes: clients are many, and frames are small.
+const READ_BUFFER: usize = 4_096;
+
+/// A WebSocket.
+pub(super) struct Link {
+    socket: WebSocketStream<Box<dyn Stream>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("websocket::Link").finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Opens a WebSocket over a stream that is connected to `target` already.
+    pub(super) async fn open(stream: Box<dyn Stream>, target: &Target) -> Result<Self, String> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_SERVER_MESSAGE))
+            .max_frame_size(Some(MAX_SERVER_MESSAGE));
+        let (socket, _) =
+            tokio_tungstenite::client_async_with_config(&target.uri, stream, Some(config))
+                .await
+                .map_err(|error| error.to_string())?;
+        Ok(Self { socket })
+    }
+
+    pub(super) async fn recv(&mut self) -> Result<Incoming, End> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    return match bytes.first() {
+                        Some(&first) if first >= DATAGRAM_LANE => Ok(Incoming::Datagram(bytes)),
+                        _ => Ok(Incoming::Message(bytes)),
+                    };
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    // Sends the answer that closing by the book asks for.
+                    let _ = self.socket.flush().await;
+                    let Some(frame) = frame else {
+                        return Err(End::because("closed by the server"));
+                    };
+                    let code = u16::from(frame.code).checked_sub(CLOSE_BASE);
+                    let code = code.and_then(|code| u8::try_from(code).ok());
+                    return Err(End { code, reason: frame.reason.to_string() });
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(End::because(error)),
+                None => return Err(End::because("the connection is closed")),
+            }
+        }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.socket.send(Message::binary(bytes.to_vec())).await.map_err(End::because)
+    }
+
+    pub(super) async fn close(&mut self) {
+        let _ = self.socket.close(None).await;
+    }
+}

@@ -1,0 +1,197 @@
+//! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
+//! and datagrams.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use socket2::{Domain, Protocol, Socket, Type};
+use wtransport::config::{DnsLookupFuture, DnsResolver};
+use wtransport::endpoint::endpoint_side;
+use wtransport::error::ConnectionError;
+use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
+use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+
+use super::config::{CertificateHash, Config, Target};
+use super::link::{End, Incoming};
+use super::trust::{self, Trust};
+
+/// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
+const IDLE_MS: u32 = 15_000;
+/// Keeps the path open through NATs and finds dead links.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Received datagrams that wait for the client, in bytes: a second of frames at full budget.
+const RECEIVE_BUFFER: usize = 256 * 1024;
+/// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
+/// newer ones, so it holds a few only.
+const SEND_BUFFER: usize = 256;
+/// Buffers of the UDP socket, in bytes: many links share it, and a tick sends to all at once.
+const SOCKET_BUFFER: usize = 8 << 20;
+/// Read from the stream at a time, in bytes.
+const CHUNK: usize = 2_048;
+
+/// Opens the endpoint that all WebTransport links to one server share.
+///
+/// `known` is an address at which the server's host answers already.
+pub(super) async fn endpoint(
+    config: &Config,
+    trust: Trust,
+    known: SocketAddr,
+) -> Result<Endpoint<endpoint_side::Client>, String> {
+    let target = Target::parse(&config.webtransport)
+        .ok_or_else(|| format!("{} is no URL for WebTransport", config.webtransport))?;
+    let address = resolve(&target, known.ip()).await?;
+    let builder = ClientConfig::builder()
+        .with_bind_socket(socket(address.is_ipv6()).map_err(|error| error.to_string())?);
+    let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
+    let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
+    let builder = if digests.is_empty() {
+        let verify = trust.verifies(&target.host);
+        builder.with_custom_tls(trust::tls(verify, WEBTRANSPORT_ALPN)?)
+    } else {
+        builder.with_server_certificate_hashes(digests)
+    };
+    let mut client = builder.dns_resolver(Fixed(address)).build();
+    client.quic_config_mut().transport_config(Arc::new(transport()));
+    Endpoint::client(client).map_err(|error| error.to_string())
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
+        .datagram_send_buffer_size(SEND_BUFFER);
+    transport
+}
+
+/// The host's address: the one that answered already, if it is among them, because a server may
+/// listen on one family only.
+async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, String> {
+    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let found: Vec<_> = found.map_err(|error| error.to_string())?.collect();
+    let same = found.iter().find(|address| address.ip() == known);
+    let address = same.or_else(|| found.first());
+    address.copied().ok_or_else(|| format!("{} has no address", target.host))
+}
+
+fn socket(ipv6: bool) -> std::io::Result<UdpSocket> {
+    let (domain, any): (_, IpAddr) = if ipv6 {
+        (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())
+    } else {
+        (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    // The kernel grants what it may; less is no reason to fail.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    Ok(socket.into())
+}
+
+/// Answers every question with the address that is known already.
+#[derive(Debug)]
+struct Fixed(SocketAddr);
+
+impl DnsResolver for Fixed {
+    fn resolve(&self, _host: &str) -> std::pin::Pin<Box<dyn DnsLookupFuture>> {
+        let address = self.0;
+        Box::pin(async move { Ok(Some(address)) })
+    }
+}
+
+/// A WebTransport session.
+#[derive(Debug)]
+pub(super) struct Link {
+    connection: Connection,
+    sending: SendStream,
+    receiving: RecvStream,
+    /// Bytes of the stream that are not a whole message yet.
+    pending: BytesMut,
+    chunk: [u8; CHUNK],
+    /// The connection is closed, but the stream may have more to read.
+    ended: Option<End>,
+}
+
+impl Link {
+    /// Opens a session and its stream.
+    pub(super) async fn open(
+        endpoint: &Endpoint<endpoint_side::Client>,
+        url: &str,
+    ) -> Result<Self, String> {
+        let connection = endpoint.connect(url).await.map_err(|error| error.to_string())?;
+        let opening = connection.open_bi().await.map_err(|error| error.to_string())?;
+        let (sending, receiving) = opening.await.map_err(|error| error.to_string())?;
+        let pending = BytesMut::new();
+        Ok(Self { connection, sending, receiving, pending, chunk: [0; CHUNK], ended: None })
+    }
+
+    pub(super) async fn recv(&mut self) -> Result<Incoming, End> {
+        loop {
+            if let Some(message) = self.message() {
+                return Ok(Incoming::Message(message));
+            }
+            if let Some(end) = &self.ended {
+                // The server's last words may be in the stream still.
+                match self.receiving.read(&mut self.chunk).await {
+                    Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
+                    Ok(None) | Err(_) => return Err(end.clone()),
+                }
+                continue;
+            }
+            tokio::select! {
+                datagram = self.connection.receive_datagram() => match datagram {
+                    Ok(datagram) => return Ok(Incoming::Datagram(datagram.payload())),
+                    Err(error) => self.ended = Some(end(&error)),
+                },
+                read = self.receiving.read(&mut self.chunk) => match read {
+                    Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
+                    Ok(None) | Err(_) => self.ended = Some(self.wait_closed().await),
+                },
+            }
+        }
+    }
+
+    /// The stream is over; the connection follows.
+    async fn wait_closed(&self) -> End {
+        match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
+            Ok(error) => end(&error),
+            Err(_) => End::because("the server ended the stream"),
+        }
+    }
+
+    fn message(&mut self) -> Option<Bytes> {
+        let prefix = self.pending.first_chunk::<2>()?;
+        let length = usize::from(u16::from_le_bytes(*prefix));
+        if self.pending.len() < 2 + length {
+            return None;
+        }
+        self.pending.advance(2);
+        Some(self.pending.split_to(length).freeze())
+    }
+
+    pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), End> {
+        let length = u16::try_from(message.len()).map_err(End::because)?;
+        let framed = [&length.to_le_bytes(), message].concat();
+        self.sending.write_all(&framed).await.map_err(End::because)
+    }
+
+    pub(super) fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
+        self.connection.send_datagram(datagram).map_err(End::because)
+    }
+
+    pub(super) fn close(&self) {
+        self.connection.close(wtransport::VarInt::from_u32(0), b"");
+    }
+}
+
+fn end(error: &ConnectionError) -> End {
+    let code = match error {
+        ConnectionError::ApplicationClosed(close) => u8::try_from(close.code().into_inner()).ok(),
+        _ => None,
+    };
+    End { code, reason: error.to_string() }
+}

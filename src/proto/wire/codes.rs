@@ -1,0 +1,132 @@
+//! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
+
+use super::{MAX_AHEAD_MS, MAX_NAME, MAX_ROOM, VERSION};
+use crate::proto::geo::GeoError;
+use crate::proto::pose::PoseError;
+
+/// Why bytes from the other side are refused. It ends the link, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes are not a message.
+    #[error("the bytes are not a message of protocol version {VERSION}")]
+    Malformed,
+    /// Bytes are left over after the message.
+    #[error("{0} bytes are left over after the message")]
+    Trailing(usize),
+    /// The message is longer than allowed.
+    #[error("the message is longer than {0} bytes")]
+    TooLong(usize),
+    /// A hello of another version.
+    #[error("this server speaks protocol version {VERSION}, not {0}")]
+    Version(u16),
+    /// A room's name that is not one.
+    #[error("a room's name is 1 to {MAX_ROOM} of a-z, 0-9 and -")]
+    Room,
+    /// A person's name that is too long or has control characters.
+    #[error("a name has at most {MAX_NAME} bytes and no control characters")]
+    Name,
+    /// A presence that a client cannot claim.
+    #[error("a client is sharing, watching or hidden")]
+    Presence,
+    /// A place that is off its range.
+    #[error(transparent)]
+    Geo(#[from] GeoError),
+    /// A pose that is off its range.
+    #[error(transparent)]
+    Pose(#[from] PoseError),
+    /// A sample from the future.
+    #[error("the sample's time is more than {MAX_AHEAD_MS} ms ahead")]
+    Future,
+}
+
+impl DecodeError {
+    /// The close code that tells the peer.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => CloseCode::BadMessage,
+            Self::Version(_) => CloseCode::BadVersion,
+            Self::Room => CloseCode::BadRoom,
+            Self::Name | Self::Presence | Self::Geo(_) | Self::Pose(_) | Self::Future => {
+                CloseCode::BadValue
+            }
+        }
+    }
+}
+
+/// Why a link ends (docs/PROTOCOL.md, section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CloseCode {
+    /// Answer to [`ClientMessage::Leave`].
+    Bye = 0,
+    /// Bytes that do not decode, or a message out of turn.
+    BadMessage = 1,
+    /// A version that is not spoken here.
+    BadVersion = 2,
+    /// A room's name that is not one.
+    BadRoom = 3,
+    /// A value out of its range.
+    BadValue = 4,
+    /// Far more messages or datagrams than allowed.
+    TooFast = 5,
+    /// The client did not read its reliable lane.
+    TooSlow = 6,
+    /// The same peer came back on another link.
+    Replaced = 7,
+    /// No hello in time.
+    Timeout = 8,
+    /// The room or the server is full.
+    Full = 9,
+    /// The server is stopping.
+    Restarting = 10,
+}
+
+impl CloseCode {
+    /// The code of a WebSocket close frame.
+    #[must_use]
+    pub const fn websocket(self) -> u16 {
+        4000 + self as u16
+    }
+
+    /// Whether a client may come back by itself.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        match self {
+            Self::TooFast | Self::TooSlow | Self::Timeout | Self::Full | Self::Restarting => true,
+            Self::Bye
+            | Self::BadMessage
+            | Self::BadVersion
+            | Self::BadRoom
+            | Self::BadValue
+            | Self::Replaced => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_codes_are_pinned() {
+        let codes = [
+            CloseCode::Bye,
+            CloseCode::BadMessage,
+            CloseCode::BadVersion,
+            CloseCode::BadRoom,
+            CloseCode::BadValue,
+            CloseCode::TooFast,
+            CloseCode::TooSlow,
+            CloseCode::Replaced,
+            CloseCode::Timeout,
+            CloseCode::Full,
+            CloseCode::Restarting,
+        ];
+        for (number, code) in codes.into_iter().enumerate() {
+            assert_eq!(code as usize, number);
+            assert_eq!(usize::from(code.websocket()), 4000 + number);
+            assert_eq!(code.retryable(), [5, 6, 8, 9, 10].contains(&number));
+        }
+    }
+}

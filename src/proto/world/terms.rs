@@ -1,0 +1,120 @@
+//! The words in which the shell and the world speak.
+
+use crate::proto::geo::Viewport;
+use crate::proto::wire::{
+    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Token,
+};
+
+use super::VIEWPORTS_PER_SECOND;
+
+/// How a room runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Ticks per second, 1 to 120.
+    pub tick_hz: u8,
+    /// Most people in the room.
+    pub max_people: u32,
+    /// Budget of a viewer that asks for none, in bytes per second.
+    pub default_budget: u32,
+    /// What clients are told.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tick_hz: 30,
+            max_people: 100_000,
+            default_budget: 64 * 1024,
+            limits: Limits {
+                max_message: MAX_CLIENT_MESSAGE as u16,
+                pose_hz: 60,
+                max_frame: 1000,
+                min_budget: 4 * 1024,
+                max_budget: 1024 * 1024,
+                refresh_ms: 1000,
+                resume_ms: 30_000,
+            },
+        }
+    }
+}
+
+/// Somebody who joins: what the shell mints, and what the hello said.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// A number that was never used before.
+    pub id: PeerId,
+    /// Its public identity.
+    pub uuid: PublicId,
+    /// Its secret, minted with [`Token::mint`] for this id.
+    pub token: Token,
+    /// The name it gave.
+    pub name: String,
+    /// Its presence.
+    pub presence: Presence,
+    /// The budget it asked for, in bytes per second; 0 for the default.
+    pub budget: u32,
+    /// What it shows.
+    pub viewport: Option<Viewport>,
+}
+
+/// Why somebody cannot join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The room is full.
+    #[error("the room is full ({0} people)")]
+    Full(u32),
+}
+
+/// What ends a peer's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A message at the wrong time (a second hello).
+    #[error("a link says hello once")]
+    OutOfTurn,
+    /// More viewports than allowed.
+    #[error("more than {VIEWPORTS_PER_SECOND} viewports a second")]
+    TooFast,
+}
+
+impl Violation {
+    /// The close code that tells the peer.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::OutOfTurn => CloseCode::BadMessage,
+            Self::TooFast => CloseCode::TooFast,
+        }
+    }
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// One peer.
+    One(PeerId),
+    /// Every peer with a link.
+    Everyone,
+}
+
+/// A message for the reliable lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Who is told.
+    pub to: Audience,
+    /// What.
+    pub message: ServerMessage,
+}
+
+/// What a link learned of its path, for the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback {
+    /// Packets sent since the last feedback.
+    pub sent: u64,
+    /// Packets found lost since the last feedback.
+    pub lost: u64,
+    /// Round trip now, in ms; 0 if unknown.
+    pub rtt_ms: u32,
+    /// Frames that found no room in the link since the last feedback.
+    pub refused: u32,
+}

@@ -1,0 +1,203 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::proto::geo::Position;
+use crate::proto::pose::Accuracy;
+use crate::proto::view::View;
+
+/// A room, and what its people see.
+struct Room {
+    world: World,
+    now: Time,
+    views: Vec<(PeerId, View)>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { world: World::new(Settings::default(), 1), now: Time(1000), views: Vec::new() }
+    }
+
+    fn join(&mut self, id: u32, presence: Presence) -> PeerId {
+        let id = PeerId(id);
+        let newcomer = Newcomer {
+            id,
+            uuid: PublicId(Uuid::from_u128(id.0.into())),
+            token: Token::mint(id, [3; 12]),
+            name: format!("n{id}"),
+            presence,
+            budget: 0,
+            viewport: Some(viewport()),
+        };
+        self.world.join(newcomer, self.now).unwrap();
+        self.views.push((id, View::default()));
+        id
+    }
+
+    fn pose(&mut self, id: PeerId, seq: u32, lat: f64) {
+        let pose = Pose {
+            position: Position::from_degrees(lat, 14.0).unwrap(),
+            orientation: Some(Orientation::from_euler(1.0, 2.0, 3.0).unwrap()),
+            accuracy: Accuracy::from_metres(5.0),
+            sampled: self.now,
+        };
+        self.world.handle_pose(id, Sample { seq, pose }, self.now);
+    }
+
+    fn deliver(&mut self) {
+        while let Some(event) = self.world.poll_event() {
+            for (id, view) in &mut self.views {
+                if event.to == Audience::Everyone || event.to == Audience::One(*id) {
+                    view.handle_message(&event.message);
+                }
+            }
+        }
+        let mut bytes = Vec::new();
+        while let Some(viewer) = self.world.poll_viewer() {
+            bytes.clear();
+            if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
+                assert!(bytes.len() <= 1000);
+                for (id, view) in &mut self.views {
+                    if *id == viewer {
+                        view.handle_frame(&bytes, |_, _| {}).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(next) = self.world.poll_timeout().filter(|next| *next <= until) {
+            self.now = self.now.max(next);
+            self.world.handle_timeout(self.now);
+            self.deliver();
+        }
+        self.now = until;
+    }
+
+    fn view(&self, id: PeerId) -> &View {
+        &self.views.iter().find(|(other, _)| *other == id).unwrap().1
+    }
+}
+
+fn viewport() -> Viewport {
+    Viewport {
+        south: 459_990_000,
+        north: 460_010_000,
+        west: 139_990_000,
+        east: 140_010_000,
+        zoom: 170,
+    }
+}
+
+#[test]
+fn a_pose_is_seen_within_a_tick_and_a_leave_at_once() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.run(200);
+    room.pose(walker, 0, 46.0);
+    room.run(9);
+    let seen = *room.view(watcher).figure(walker).unwrap();
+    assert!(seen.position.lat().abs_diff(460_000_000) <= 3);
+    assert_eq!(room.view(watcher).online().total(), 2);
+    room.world.leave(walker, room.now);
+    room.run(40);
+    assert_eq!(room.view(watcher).figure(walker), None);
+    assert_eq!(room.view(watcher).online().total(), 1);
+    assert_eq!(room.view(watcher).roster().count(), 1);
+}
+
+#[test]
+fn poses_out_of_order_are_dropped() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 5, 46.0);
+    room.pose(walker, 4, 46.0005);
+    room.run(50);
+    assert!(room.view(watcher).figure(walker).unwrap().position.lat() < 460_000_100);
+}
+
+#[test]
+fn who_stops_sharing_has_no_pin_and_late_poses_bring_none_back() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 0, 46.0);
+    room.run(50);
+    let stop = ClientMessage::Presence(Presence::Watching);
+    room.world.handle_message(walker, &stop, room.now).unwrap();
+    room.pose(walker, 1, 46.0);
+    room.run(1100);
+    assert_eq!(room.view(watcher).figure(walker), None);
+    assert_eq!(room.view(watcher).online(), Online { watching: 2, ..Online::default() });
+}
+
+#[test]
+fn the_silent_are_gone_and_then_left() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 0, 46.0);
+    room.run(50);
+    let heard = room.now;
+    room.world.detach(walker, heard, room.now);
+    room.run(14_900);
+    assert!(room.view(watcher).figure(walker).is_some());
+    room.run(1_300);
+    assert!(room.view(watcher).figure(walker).is_none());
+    assert_eq!(room.view(watcher).online().total(), 1);
+    assert_eq!(room.view(watcher).roster().count(), 2);
+    room.run(14_000);
+    assert_eq!(room.view(watcher).roster().count(), 1);
+    assert_eq!(
+        room.world.resume(Token::mint(walker, [3; 12]), Presence::Sharing, 0, None, room.now),
+        None
+    );
+}
+
+#[test]
+fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 7, 46.0);
+    room.run(50);
+    room.world.detach(walker, room.now, room.now);
+    room.run(5_000);
+    let wrong = Token::mint(walker, [4; 12]);
+    assert_eq!(room.world.resume(wrong, Presence::Sharing, 0, None, room.now), None);
+    let token = Token::mint(walker, [3; 12]);
+    let back = room.world.resume(token, Presence::Sharing, 0, None, room.now);
+    assert_eq!(back, Some(walker));
+    while let Some(event) = room.world.poll_event() {
+        assert_eq!(event.to, Audience::One(walker));
+    }
+    room.pose(walker, 0, 46.0005);
+    room.run(40);
+    assert!(room.view(watcher).figure(walker).unwrap().position.lat() > 460_004_000);
+}
+
+#[test]
+fn an_empty_room_has_nothing_to_do() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    room.run(100);
+    room.world.leave(walker, room.now);
+    room.run(100);
+    assert!(room.world.is_empty());
+    assert_eq!(room.world.poll_timeout(), None);
+}
+
+#[test]
+fn too_many_viewports_end_the_link() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let look = ClientMessage::Viewport(viewport());
+    for _ in 0..VIEWPORT_BURST {
+        room.world.handle_message(walker, &look, room.now).unwrap();
+    }
+    let refused = room.world.handle_message(walker, &look, room.now);
+    assert_eq!(refused, Err(Violation::TooFast));
+}

@@ -1,0 +1,20 @@
+/** The age of information: how old positions are when they get here, over the last seconds. */
+
+const WINDOW_MS = 5000;
+const MOST = 512;
+
+export class Ages {
+  private samples: { at: number; age: number }[] = [];
+
+  add(age: number, now: number): void {
+    this.samples.push({ at: now, age });
+    if (this.samples.length > MOST) this.samples.splice(0, MOST / 2);
+  }
+
+  /** The median, or undefined if there was no news lately. */
+  median(now: number): number | undefined {
+    const recent = this.samples.filter((s) => now - s.at < WINDOW_MS).map((s) => s.age);
+    recent.sort((a, b) => a - b);
+    return recent[recent.length >> 1];
+  }
+}

@@ -1,0 +1,255 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backoff, Connection, type State } from './connect';
+import type { Config, Link, LinkEvents, Opener, Transport } from './link';
+import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './race';
+import { Presence } from './wire';
+
+/** A transport that opens, or fails, after a while; it plays the server, too. */
+class FakeTransport {
+  opens: {
+    at: number;
+    aborted: boolean;
+    closed: boolean;
+    sent: Uint8Array[];
+    events: LinkEvents;
+  }[] = [];
+
+  constructor(
+    private readonly transport: Transport,
+    public after: number,
+    public fails = false,
+  ) {}
+
+  readonly open: Opener = (_config, events, signal) => {
+    const attempt = {
+      at: performance.now(),
+      aborted: false,
+      closed: false,
+      sent: [] as Uint8Array[],
+      events,
+    };
+    this.opens.push(attempt);
+    const link: Link = {
+      transport: this.transport,
+      send: (message) => attempt.sent.push(message),
+      sendDatagram: () => true,
+      close: () => {
+        attempt.closed = true;
+      },
+    };
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        attempt.aborted = true;
+        reject(new Error('aborted'));
+      });
+      setTimeout(() => (this.fails ? reject(new Error('refused')) : resolve(link)), this.after);
+    });
+  };
+
+  get last() {
+    return this.opens.at(-1)!;
+  }
+}
+
+class FakeStorage implements Storage {
+  private readonly map = new Map<string, string>();
+  [name: string]: unknown;
+  get length(): number {
+    return this.map.size;
+  }
+  clear = (): void => this.map.clear();
+  key = (): null => null;
+  getItem = (key: string): string | null => this.map.get(key) ?? null;
+  setItem = (key: string, value: string): void => void this.map.set(key, value);
+  removeItem = (key: string): void => void this.map.delete(key);
+}
+
+const CONFIG: Config = {
+  protocol: 1,
+  webtransport: 'https://localhost:4433/wt',
+  websocket: 'wss://localhost:4433/ws',
+  venue: null,
+  map: { style: null, pmtiles: null },
+};
+
+const WELCOME = Uint8Array.from([
+  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
+  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4],
+]);
+
+let wt: FakeTransport;
+let ws: FakeTransport;
+let states: State[];
+let storage: FakeStorage;
+let connection: Connection;
+
+function build(force?: Transport, mayResume = false): void {
+  connection = new Connection(
+    {
+      openers: { webtransport: wt.open, websocket: ws.open },
+      config: async () => CONFIG,
+      greeting: () => ({ room: 'lobby', name: '', presence: Presence.Watching, viewport: null }),
+      force,
+      storage,
+      mayResume,
+      random: () => 0.5,
+    },
+    {
+      welcome: () => undefined,
+      roster: () => undefined,
+      frame: () => undefined,
+      state: (state) => states.push(state),
+    },
+  );
+}
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+const live = (): State | undefined => states.find((s) => s.phase === 'live');
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  wt = new FakeTransport('webtransport', 100);
+  ws = new FakeTransport('websocket', 20);
+  states = [];
+  storage = new FakeStorage();
+  build();
+});
+
+afterEach(() => {
+  connection.leave();
+  vi.useRealTimers();
+});
+
+describe('the race', () => {
+  it('is over before WebSocket starts when WebTransport opens in time', async () => {
+    connection.connect();
+    await pass(1000);
+    wt.last.events.message(WELCOME);
+    expect(ws.opens.length).toBe(0);
+    expect(live()).toEqual({ phase: 'live', transport: 'webtransport', lost: undefined });
+  });
+
+  it('lets WebSocket win when nothing answers over UDP, and cancels the other', async () => {
+    wt.after = 1e9;
+    connection.connect();
+    await pass(HEAD_START_MS + 50);
+    ws.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'websocket', lost: 'no answer over UDP in time' });
+    expect(wt.last.aborted).toBe(true);
+    expect(wt.last.sent.length).toBe(0);
+  });
+
+  it('does not wait for the head start when WebTransport fails', async () => {
+    wt.fails = true;
+    connection.connect();
+    await pass(130);
+    ws.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'websocket', lost: 'refused' });
+  });
+
+  it('cancels WebSocket when WebTransport is only a little late', async () => {
+    wt.after = 600;
+    ws.after = 5000;
+    connection.connect();
+    await pass(700);
+    wt.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'webtransport' });
+    expect(ws.last.aborted).toBe(true);
+  });
+
+  it('remembers that WebSocket won, for a while', async () => {
+    wt.fails = true;
+    connection.connect();
+    await pass(200);
+    ws.last.events.message(WELCOME);
+    ws.last.events.end({ code: undefined, reason: '' });
+    await pass(2000);
+    expect(wt.opens.length).toBe(1);
+    expect(ws.opens.length).toBe(2);
+    await pass(10 * 60_000);
+    connection.connect();
+    await pass(200);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('tries a forced transport alone, and gives up on silence', async () => {
+    wt.after = 1e9;
+    build('webtransport');
+    connection.connect();
+    await pass(OPEN_TIMEOUT_MS + 1);
+    expect(ws.opens.length).toBe(0);
+    expect(states.at(-1)).toMatchObject({ phase: 'waiting', reason: 'no answer' });
+  });
+
+  it('says what both said when both fail', async () => {
+    wt.fails = true;
+    ws.fails = true;
+    connection.connect();
+    await pass(300);
+    expect(states.at(-1)).toMatchObject({
+      phase: 'waiting',
+      reason: 'WebTransport: refused. WebSocket: refused.',
+    });
+  });
+});
+
+describe('coming back', () => {
+  it('waits longer from loss to loss, from 0.5 s to 20 s', () => {
+    const waits = (r: number) => [0, 1, 2, 3, 4, 5, 6, 20].map((n) => backoff(n, () => r));
+    expect(waits(0.5)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
+    expect(waits(0)).toEqual([500, 750, 1500, 3000, 6000, 12_000, 15_000, 15_000]);
+    expect(Math.max(...waits(1))).toBe(20_000);
+  });
+
+  it('offers the token to the next link, on either transport', async () => {
+    connection.connect();
+    await pass(200);
+    wt.last.events.message(WELCOME);
+    wt.fails = true;
+    wt.last.events.end({ code: undefined, reason: 'Connection lost.' });
+    expect(states.at(-1)).toMatchObject({ phase: 'waiting', reason: 'Connection lost.' });
+    await pass(700);
+    const hello = ws.last.sent[0]!;
+    expect([...hello.slice(10, 27)]).toEqual([1, ...new Array(16).fill(0xbb)]);
+  });
+
+  it('does what the closing says', async () => {
+    connection.connect();
+    await pass(200);
+    wt.last.events.message(WELCOME);
+    wt.last.events.message(Uint8Array.of(2, 10, 1, 0xfb, 0xe8, 3, 0));
+    wt.last.events.end({ code: 10, reason: '' });
+    const waiting = states.at(-1) as Extract<State, { phase: 'waiting' }>;
+    expect(waiting.code).toBe(10);
+    expect(waiting.until - performance.now()).toBe(1500);
+    await pass(2000);
+    wt.last.events.message(Uint8Array.of(2, 7, 0, 0));
+    wt.last.events.end({ code: 7, reason: '' });
+    expect(states.at(-1)).toMatchObject({ phase: 'ended', code: 7 });
+    await pass(100_000);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('takes the token of before a reload only when told to', async () => {
+    storage.setItem('gpys.token', new Array(16).fill(1).join(','));
+    build(undefined, true);
+    connection.connect();
+    await pass(200);
+    expect(wt.last.sent[0]![10]).toBe(1);
+    connection.leave();
+    expect(storage.getItem('gpys.token')).toBeNull();
+    expect([...wt.last.sent.at(-1)!]).toEqual([4]);
+    expect(wt.last.closed).toBe(true);
+  });
+
+  it('gives up a link that falls silent, and a server that does not welcome', async () => {
+    connection.connect();
+    await pass(6200);
+    expect(states.at(-1)).toMatchObject({ reason: 'the server sent no welcome' });
+    await pass(1000);
+    wt.last.events.message(WELCOME);
+    await pass(12_000);
+    const reasons = states.map((s) => (s.phase === 'waiting' ? s.reason : ''));
+    expect(reasons).toContain('the server does not answer any more');
+  });
+});

@@ -1,0 +1,152 @@
+/** Decodes a frame: part of the world at one moment (docs/PROTOCOL.md, section 7). */
+import { BitReader, DecodeError } from './bits';
+import { CELL, type Cell, LAT_MAX, LNG_MAX } from './geo';
+import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
+
+export const FRAME = 0x46;
+
+export type ChunkKind = 'delta' | 'key' | 'crowd';
+
+export interface Entry {
+  id: number;
+  lat: number;
+  lng: number;
+  /** The orientation's code, or NO_ORIENTATION. */
+  orientation: number;
+  /** Milliseconds from the sample to the frame's time. */
+  age: number;
+  /** Code 0 to 63; a delta does not say it. */
+  accuracy: number | undefined;
+  hidden: boolean | undefined;
+}
+
+/** South-west, south-east, north-west, north-east. */
+export type Quarters = readonly [number, number, number, number];
+
+export interface Chunk {
+  kind: ChunkKind;
+  cell: Cell;
+  /** The page that the chunk is about: ids with (id - base) mod 2^pageBits = page. */
+  pageBits: number;
+  page: number;
+  counts: Quarters | undefined;
+  entries: Entry[];
+}
+
+export interface Frame {
+  time: number;
+  base: number;
+  chunks: Chunk[];
+}
+
+interface Header {
+  level: number;
+  x0: number;
+  y0: number;
+  width: number;
+  base: number;
+  span: number;
+}
+
+export const AGES = [
+  ...Array.from({ length: 16 }, (_, code) => 4 * code),
+  ...[64, 91, 128, 181, 256, 362, 512, 724],
+  ...[1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585],
+];
+
+export function decodeFrame(bytes: Uint8Array): Frame {
+  const r = new BitReader(bytes);
+  if (r.read(8) !== FRAME) throw new DecodeError('not a frame');
+  const time = r.read(32);
+  const level = r.read(5);
+  if (level > 19) throw new DecodeError(`there is no level ${level}`);
+  const x0 = r.read(Math.max(0, 19 - level));
+  const y0 = r.read(Math.max(0, 18 - level));
+  const width = r.read(5) + 1;
+  const base = r.gamma() - 1;
+  const span = r.read(5);
+  const grid = CELL[level]!;
+  if (x0 >= grid.columns || y0 >= grid.rows) throw new DecodeError('a cover outside the grid');
+  const header = { level, x0, y0, width, base, span };
+  const chunks: Chunk[] = [];
+  let index = 0;
+  while (r.bit()) {
+    index += r.unary();
+    chunks.push(readChunk(r, header, index));
+  }
+  const rest = r.bitsLeft;
+  if (rest > 7 || r.read(rest) !== 0) throw new DecodeError('bytes follow the end of the frame');
+  return { time, base, chunks };
+}
+
+function readChunk(r: BitReader, header: Header, index: number): Chunk {
+  const cell = cellAt(header, index);
+  const kind = r.bit() ? (r.bit() ? 'crowd' : 'key') : 'delta';
+  let pageBits = 0;
+  let page = 0;
+  if (r.bit()) {
+    pageBits = r.read(4) + 1;
+    page = r.read(pageBits);
+  }
+  const counts: Quarters | undefined =
+    kind === 'crowd' ? [r.gamma() - 1, r.gamma() - 1, r.gamma() - 1, r.gamma() - 1] : undefined;
+  const n = r.gamma() - 1;
+  // The smallest entry takes more than a byte, so a larger count is a lie and not worth an array.
+  if (n * 8 > r.bitsLeft) throw new DecodeError('more entries than bytes');
+  const entries = n > 0 ? readEntries(r, header, cell, kind, pageBits, page, n) : [];
+  return { kind, cell, pageBits, page, counts, entries };
+}
+
+function cellAt(header: Header, index: number): Cell {
+  if (index > 63) throw new DecodeError('a cell outside the cover');
+  const { columns, rows } = CELL[header.level]!;
+  const column = (header.x0 + (index % header.width)) % columns;
+  const row = header.y0 + Math.floor(index / header.width);
+  if (row >= rows) throw new DecodeError('a cell outside the grid');
+  return { level: header.level, column, row };
+}
+
+function readEntries(
+  r: BitReader,
+  header: Header,
+  cell: Cell,
+  kind: ChunkKind,
+  pageBits: number,
+  page: number,
+  n: number,
+): Entry[] {
+  const { size, bits, step, half } = CELL[cell.level]!;
+  const west = cell.column * size - LNG_MAX + half;
+  const south = cell.row * size - LAT_MAX + half;
+  // 32 - clz32(n) is ceil(log2(n + 1)) for every n from 1 on.
+  const k = Math.max(0, header.span - pageBits - (32 - Math.clz32(n)));
+  const limit = 2 ** header.span;
+  const pages = 2 ** pageBits;
+  const oriented = r.bit();
+  const whole = kind !== 'delta';
+  const entries = new Array<Entry>(n);
+  let v = -1;
+  for (let i = 0; i < n; i++) {
+    v += r.rice(k) + 1;
+    const offset = v * pages + page;
+    if (offset >= limit || header.base + offset > 0xffffffff) {
+      throw new DecodeError('an id above the span');
+    }
+    const lng = Math.min(LNG_MAX - 1, west + r.read(bits) * step);
+    const lat = Math.min(LAT_MAX, south + r.read(bits) * step);
+    const orientation = oriented || r.bit() ? r.read(27) : NO_ORIENTATION;
+    if (orientation >= ORIENTATION_CODES && orientation !== NO_ORIENTATION) {
+      throw new DecodeError('an orientation that is none');
+    }
+    entries[i] = {
+      id: header.base + offset,
+      lat,
+      lng,
+      orientation,
+      age: AGES[r.read(5)]!,
+      accuracy: whole ? r.read(6) : undefined,
+      hidden: whole ? r.bit() : undefined,
+    };
+  }
+  return entries;
+}

@@ -1,0 +1,26 @@
+import { App } from './app';
+import { exposeDebug } from './debug';
+import type { Config, Transport } from './link';
+
+const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' };
+
+async function fetchConfig(): Promise<Config> {
+  const response = await fetch('/config.json', { cache: 'no-store' }).catch(() => undefined);
+  if (!response) throw new Error('the server cannot be reached');
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  return (await response.json()) as Config;
+}
+
+const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
+const force = FORCE[new URLSearchParams(location.search).get('transport') ?? ''];
+// Without a config the map starts all the same, and says that it is not connected.
+const config = await fetchConfig().catch(() => undefined);
+let fresh = config;
+/** The first connection takes what has just been fetched; certificates may change until the next. */
+async function loadConfig(): Promise<Config> {
+  const now = fresh ?? (await fetchConfig());
+  fresh = undefined;
+  return now;
+}
+const app = new App({ room, force, config, loadConfig });
+exposeDebug(() => app.state());

@@ -1,0 +1,95 @@
+/** The page's elements, and the few states that they can be in. */
+import type { Tone } from './status';
+
+function byId<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+export interface Notice {
+  text: string;
+  action?: { label: string; run(): void };
+}
+
+export interface Dock {
+  sharing: boolean;
+  /** Others see this device right now. */
+  onAir: boolean;
+  live: string;
+  hint: string;
+}
+
+export class Page {
+  readonly map = byId('map');
+  readonly labels = byId<HTMLCanvasElement>('labels');
+  readonly name = byId<HTMLInputElement>('name');
+  readonly share = byId<HTMLButtonElement>('share');
+  readonly stop = byId<HTMLButtonElement>('stop');
+  readonly people = { counts: byId('counts'), list: byId('list'), more: byId('more') };
+
+  private readonly panel = byId('people');
+  private readonly toggle = byId<HTMLButtonElement>('people-toggle');
+  private readonly noticeAction = byId<HTMLButtonElement>('notice-action');
+
+  constructor(room: string) {
+    const chip = byId('room');
+    chip.textContent = room;
+    chip.title = `Room ${room}`;
+    this.toggle.addEventListener('click', () => this.showPeople(!this.peopleShown));
+    byId('people-close').addEventListener('click', () => {
+      this.showPeople(false);
+      this.toggle.focus();
+    });
+    this.showPeople(matchMedia('(min-width: 1000px)').matches);
+  }
+
+  get peopleShown(): boolean {
+    return this.panel.hidden === false;
+  }
+
+  private showPeople(shown: boolean): void {
+    this.panel.hidden = !shown;
+    this.toggle.setAttribute('aria-expanded', String(shown));
+  }
+
+  online(n: number): void {
+    const words = `GPyS (${n} online)`;
+    setText(byId('title'), words);
+    if (document.title !== words) document.title = words;
+  }
+
+  status(tone: Tone, text: string): void {
+    byId('lamp').dataset.tone = tone;
+    setText(byId('status'), text);
+  }
+
+  dock({ sharing, onAir, live, hint }: Dock): void {
+    const focused = document.activeElement;
+    byId('idle').hidden = sharing;
+    byId('live').hidden = !sharing;
+    // The button that was pressed goes away; the keyboard goes on from the one in its place.
+    if (focused === this.share && sharing) this.stop.focus();
+    if (focused === this.stop && !sharing) this.share.focus();
+    byId('live').dataset.onAir = String(onAir);
+    setText(byId('live-words'), live);
+    byId('hint').hidden = hint === '';
+    setText(byId('hint'), hint);
+  }
+
+  notice(notice: Notice | undefined): void {
+    byId('notice').hidden = !notice;
+    setText(byId('notice-text'), notice?.text ?? '');
+    this.noticeAction.hidden = !notice?.action;
+    setText(this.noticeAction, notice?.action?.label ?? '');
+    this.noticeAction.onclick = () => notice?.action?.run();
+  }
+
+  /** Whether what was typed belongs to a text field or a list, not to the own figure. */
+  static typesInto(target: EventTarget | null): boolean {
+    return target instanceof HTMLElement && target.closest('input, aside') !== null;
+  }
+}
+
+/** Writing the same words again would make a screen reader say them again. */
+function setText(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { encodeOrientation, fromAngles } from './orientation';
+import { type Sample, Sender } from './sender';
+
+interface Sent {
+  at: number;
+  seq: number;
+  lat: number;
+  time: number;
+}
+
+let sender: Sender;
+let sent: Sent[];
+let busy: boolean;
+
+const sample = (lat: number, more: Partial<Sample> = {}): Sample => ({
+  lat,
+  lng: 1,
+  accuracy: 9,
+  orientation: 0xffffffff,
+  at: performance.now(),
+  ...more,
+});
+
+function open(): void {
+  sender.open({
+    poseHz: 20,
+    serverTime: (at) => at + 1000,
+    sendDatagram: (bytes) => {
+      if (busy) return false;
+      const view = new DataView(bytes.buffer);
+      const [seq, time, lat] = [
+        view.getUint32(1, true),
+        view.getUint32(5, true),
+        view.getInt32(9, true),
+      ];
+      sent.push({ at: performance.now(), seq, lat, time });
+      return true;
+    },
+  });
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+  sender = new Sender();
+  sent = [];
+  busy = false;
+});
+
+afterEach(() => vi.useRealTimers());
+
+it('sends at once, then the newest at the pace, never a queue', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 100; i++) {
+    sender.offer(sample(i));
+    vi.advanceTimersByTime(5);
+  }
+  expect(sent.map((s) => s.at - start)).toEqual([
+    0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500,
+  ]);
+  expect(sent.map((s) => s.seq)).toEqual([...sent.keys()]);
+  expect(sent.slice(0, 4).map((s) => s.lat)).toEqual([0, 9, 19, 29]);
+  expect(sent.every((s) => s.at + 1000 - s.time <= 5)).toBe(true);
+});
+
+it('sends nothing while nothing changes, but repeats its last pose', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 1400; i++) {
+    sender.offer(sample(7));
+    vi.advanceTimersByTime(10);
+  }
+  expect(sent.map((s) => s.at - start)).toEqual([0, 1000, 2000, 3000, 8000, 13_000]);
+  expect(new Set(sent.map((s) => `${s.seq} ${s.time}`)).size).toBe(1);
+});
+
+it('takes the flicker of a device that lies still for no news', () => {
+  open();
+  const turned = (degrees: number) => encodeOrientation(fromAngles(degrees, 0, 0));
+  sender.offer(sample(1, { orientation: turned(10) }));
+  vi.advanceTimersByTime(200);
+  sender.offer(sample(1, { orientation: turned(10.3) }));
+  vi.advanceTimersByTime(200);
+  expect(sent.length).toBe(1);
+  sender.offer(sample(1, { orientation: turned(12) }));
+  vi.advanceTimersByTime(200);
+  expect(sent.length).toBe(2);
+});
+
+it('keeps the newest while the lane is busy', () => {
+  open();
+  busy = true;
+  sender.offer(sample(1));
+  vi.advanceTimersByTime(300);
+  sender.offer(sample(2));
+  vi.advanceTimersByTime(300);
+  busy = false;
+  vi.advanceTimersByTime(20);
+  expect(sent.map((s) => [s.seq, s.lat])).toEqual([[0, 2]]);
+});
+
+it('starts again at 0 with the same pose on a new link', () => {
+  open();
+  sender.offer(sample(1));
+  vi.advanceTimersByTime(100);
+  sender.offer(sample(2));
+  vi.advanceTimersByTime(100);
+  sender.close();
+  vi.advanceTimersByTime(60_000);
+  open();
+  vi.advanceTimersByTime(100);
+  expect(sent.map((s) => [s.seq, s.lat])).toEqual([
+    [0, 1],
+    [1, 2],
+    [0, 2],
+  ]);
+});
+
+it('falls silent when sharing ends', () => {
+  open();
+  sender.offer(sample(1));
+  sender.clear();
+  vi.advanceTimersByTime(60_000);
+  expect(sent.length).toBe(1);
+});

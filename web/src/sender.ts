@@ -1,0 +1,129 @@
+/** Sends the own pose: the newest sample, paced, never queued (docs/PROTOCOL.md, section 4). */
+import { angleBetween, decodeOrientation, NO_ORIENTATION } from './orientation';
+import { encodePose } from './wire';
+
+export interface Sample {
+  /** In units of 1e-7 degree. */
+  lat: number;
+  lng: number;
+  accuracy: number;
+  orientation: number;
+  /** When it was taken, on the local clock. */
+  at: number;
+}
+
+export interface Outlet {
+  /** False: the lane is busy. */
+  sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean;
+  /** The server's time at a local time. */
+  serverTime(at: number): number | undefined;
+  poseHz: number;
+}
+
+/** A device that lies still flickers between two neighbouring codes; that is no news. */
+const STILL_DEGREES = 0.6;
+/** After the last new pose it is repeated: at these times, then at every REPEAT_MS. */
+const REPEATS_MS = [1000, 2000, 3000];
+const REPEAT_MS = 5000;
+const BUSY_RETRY_MS = 5;
+
+export function isNews(sample: Sample, last: Sample): boolean {
+  if (sample.lat !== last.lat || sample.lng !== last.lng) return true;
+  if (sample.accuracy !== last.accuracy) return true;
+  if (sample.orientation === last.orientation) return false;
+  if (sample.orientation === NO_ORIENTATION || last.orientation === NO_ORIENTATION) return true;
+  const turn = angleBetween(
+    decodeOrientation(sample.orientation),
+    decodeOrientation(last.orientation),
+  );
+  return turn > STILL_DEGREES;
+}
+
+export class Sender {
+  private outlet: Outlet | undefined;
+  private pending: Sample | undefined;
+  private current: Sample | undefined;
+  private bytes: Uint8Array<ArrayBuffer> | undefined;
+  private seq = 0;
+  private sentAt = Number.NEGATIVE_INFINITY;
+  private newAt = 0;
+  private repeats = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** A new link: seq starts again, and it has not heard of the pose yet. */
+  open(outlet: Outlet): void {
+    this.outlet = outlet;
+    this.seq = 0;
+    this.bytes = undefined;
+    this.pending ??= this.current;
+    this.schedule();
+  }
+
+  close(): void {
+    this.outlet = undefined;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  offer(sample: Sample): void {
+    const last = this.pending ?? this.current;
+    if (last && !isNews(sample, last)) return;
+    this.pending = sample;
+    this.schedule();
+  }
+
+  /** Sharing has ended: there is no pose any more. */
+  clear(): void {
+    this.pending = undefined;
+    this.current = undefined;
+    this.bytes = undefined;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  private schedule(): void {
+    if (!this.outlet) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const now = performance.now();
+    if (this.pending) {
+      const due = this.sentAt + Math.ceil(1000 / this.outlet.poseHz);
+      if (due <= now) this.sendNew(this.outlet, now);
+      else this.timer = setTimeout(() => this.schedule(), due - now);
+    } else if (this.bytes) {
+      this.timer = setTimeout(() => this.repeat(), Math.max(0, this.repeatDue() - now));
+    }
+  }
+
+  private sendNew(outlet: Outlet, now: number): void {
+    const sample = this.pending!;
+    const time = outlet.serverTime(sample.at);
+    const bytes = time === undefined ? undefined : encodePose({ ...sample, seq: this.seq, time });
+    if (!bytes || !outlet.sendDatagram(bytes)) {
+      this.timer = setTimeout(() => this.schedule(), BUSY_RETRY_MS);
+      return;
+    }
+    this.seq = (this.seq + 1) >>> 0;
+    this.bytes = bytes;
+    this.current = sample;
+    this.pending = undefined;
+    this.sentAt = now;
+    this.newAt = now;
+    this.repeats = 0;
+    this.schedule();
+  }
+
+  private repeatDue(): number {
+    const early = REPEATS_MS[this.repeats];
+    return early === undefined ? this.sentAt + REPEAT_MS : this.newAt + early;
+  }
+
+  private repeat(): void {
+    if (!this.outlet || !this.bytes) return;
+    // A repeat that finds the lane busy is not worth waiting for; the next one comes.
+    this.outlet.sendDatagram(this.bytes);
+    this.sentAt = performance.now();
+    this.repeats++;
+    this.schedule();
+  }
+}

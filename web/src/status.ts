@@ -1,0 +1,94 @@
+/** What is going on, in words for a person. Pure: state in, sentences out. */
+import type { State } from './connect';
+import type { LocationProblem } from './sensors';
+import { Code } from './wire';
+
+export type Tone = 'good' | 'busy' | 'bad';
+
+export interface Facts {
+  state: State;
+  now: number;
+  rtt: number | undefined;
+  age: number | undefined;
+  /** For how long nothing at all has arrived, in ms. */
+  silence: number;
+}
+
+/** Without a byte for this long, with a ping every two seconds, what is drawn may be wrong. */
+export const STALLED_MS = 4500;
+
+const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
+
+export function statusLine(facts: Facts): { tone: Tone; text: string } {
+  const { state, now } = facts;
+  switch (state.phase) {
+    case 'connecting':
+      return { tone: 'busy', text: 'Connecting' };
+    case 'waiting': {
+      const seconds = Math.max(0, Math.ceil((state.until - now) / 1000));
+      return {
+        tone: 'bad',
+        text: `${reasonOf(state.code, state.reason)} Next try in ${seconds} s`,
+      };
+    }
+    case 'ended':
+      return { tone: 'bad', text: reasonOf(state.code, state.reason) };
+    case 'live':
+      return liveLine(state, facts);
+  }
+}
+
+function liveLine(
+  state: Extract<State, { phase: 'live' }>,
+  { rtt, age, silence }: Facts,
+): { tone: Tone; text: string } {
+  const name = NAMES[state.transport];
+  if (silence > STALLED_MS) {
+    return { tone: 'bad', text: `${name}: no answer for ${Math.round(silence / 1000)} s` };
+  }
+  const parts: string[] = [name];
+  if (rtt !== undefined) parts.push(`round trip ${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`);
+  if (age !== undefined) parts.push(`positions ${Math.round(age)} ms old`);
+  if (state.lost) parts.push(whyNotWebTransport(state.lost));
+  return { tone: 'good', text: parts.join(' · ') };
+}
+
+function whyNotWebTransport(lost: string): string {
+  if (lost.startsWith('this browser')) return 'no WebTransport in this browser';
+  if (lost.startsWith('no answer')) return 'WebTransport got no answer: UDP is blocked or slow';
+  return 'WebTransport refused: UDP blocked or certificate not trusted';
+}
+
+export function reasonOf(code: number | undefined, reason: string): string {
+  switch (code) {
+    case Code.Restarting:
+      return 'The server is restarting.';
+    case Code.Full:
+      return 'This room is full.';
+    case Code.TooFast:
+    case Code.TooSlow:
+      return 'The connection did not keep up.';
+    case Code.Replaced:
+      return 'You are connected from another tab or device.';
+    case Code.BadVersion:
+      return 'This page and the server speak different versions.';
+    case Code.BadRoom:
+      return 'The address names no room: use a-z, 0-9 and - after /r/.';
+    case Code.BadValue:
+    case Code.BadMessage:
+      return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
+    default:
+      return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';
+  }
+}
+
+export function locationWords(problem: LocationProblem): string {
+  switch (problem) {
+    case 'insecure':
+      return 'This page was opened over plain HTTP, so the browser gives it no location. Open the https address, or tap the map to place yourself.';
+    case 'refused':
+      return 'Location was refused. You can go on watching, or tap the map to place yourself.';
+    case 'unavailable':
+      return 'This device cannot tell where it is. Tap the map to place yourself.';
+  }
+}

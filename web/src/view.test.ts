@@ -1,0 +1,211 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { decodeFrame } from './frame';
+import {
+  type ChunkIn,
+  columnOf,
+  encodeFrame,
+  type FrameIn,
+  type PersonIn,
+  rowOf,
+} from './testing/encode-frame';
+import { STALE_MS, View } from './view';
+import { Presence, type Roster } from './wire';
+
+const LEVEL = 3;
+const LAT = 457_700_000;
+const LNG = 142_140_000;
+const EAST = LNG + 100_000;
+const UUID = '00000000-0000-0000-0000-000000000000';
+
+let view: View;
+
+const at = (id: number, more: Partial<PersonIn> = {}): PersonIn => ({
+  id,
+  lat: LAT,
+  lng: LNG,
+  ...more,
+});
+
+function apply(time: number, chunk: Partial<ChunkIn>, more: Partial<FrameIn> = {}): number[] {
+  const lng = chunk.people?.[0]?.lng ?? LNG;
+  const [x0, y0] = [columnOf(lng, more.level ?? LEVEL), rowOf(LAT, more.level ?? LEVEL)];
+  const whole: ChunkIn = { index: 0, kind: 'delta', people: [], ...chunk };
+  const frame = {
+    time,
+    level: LEVEL,
+    x0,
+    y0,
+    width: 1,
+    base: 0,
+    span: 12,
+    chunks: [whole],
+    ...more,
+  };
+  return view.frame(decodeFrame(encodeFrame(frame)));
+}
+
+function roster(time: number, more: Partial<Roster>): void {
+  const online = { sharing: 0, watching: 0, hidden: 0 };
+  view.roster({ type: 'Roster', time, joined: [], left: [], presence: [], online, ...more });
+}
+
+const person = (id: number, presence: Presence, name = '') => ({ id, uuid: UUID, name, presence });
+const seen = (): number[] => [...view.figures.keys()].sort((a, b) => a - b);
+
+beforeEach(() => {
+  view = new View();
+  view.welcome(1, false);
+});
+
+describe('people', () => {
+  it('are where the newest frame says, in whatever order frames come', () => {
+    apply(200, { people: [at(2, { lat: LAT + 700 })] });
+    apply(100, { people: [at(2)] });
+    expect(Math.abs(view.figures.get(2)!.lat - LAT - 700)).toBeLessThanOrEqual(3);
+    apply(300, { people: [at(2)] });
+    expect(Math.abs(view.figures.get(2)!.lat - LAT)).toBeLessThanOrEqual(3);
+  });
+
+  it('tell the age of what is news, once', () => {
+    expect(apply(100, { people: [at(2, { age: 8 })] })).toEqual([]);
+    expect(apply(200, { people: [at(2, { age: 128 })] })).toEqual([]);
+    expect(apply(300, { people: [at(2, { age: 4 })] })).toEqual([4]);
+    expect(apply(300, { people: [at(2, { age: 4 })] })).toEqual([]);
+    expect(apply(3000, { people: [at(2, { age: 2896 })] })).toEqual([]);
+    expect(apply(400, { kind: 'key', people: [at(3, { age: 4096 })] })).toEqual([]);
+  });
+
+  it('are never oneself, and never come back after they left', () => {
+    apply(100, { people: [at(1), at(2)] });
+    expect(seen()).toEqual([2]);
+    roster(110, { left: [2] });
+    apply(120, { people: [at(2)] });
+    expect(seen()).toEqual([]);
+  });
+
+  it('keep their accuracy when a delta does not say it', () => {
+    apply(100, { kind: 'key', people: [at(2, { accuracy: 9 })] });
+    apply(200, { people: [at(2)] });
+    expect(view.figures.get(2)!.accuracy).toBe(9);
+  });
+
+  it('expire when frames have not named them for a while', () => {
+    apply(100, { people: [at(2)] });
+    apply(100 + STALE_MS, { people: [at(3)] });
+    expect(seen()).toEqual([2, 3]);
+    apply(101 + STALE_MS, { people: [at(3)] });
+    expect(seen()).toEqual([3]);
+  });
+
+  it('are not taken from a frame that is too old, across the wrap of time', () => {
+    apply(100, { people: [at(2)] });
+    apply(2 ** 32 - STALE_MS, { people: [at(3)] });
+    expect(seen()).toEqual([2]);
+    apply(2 ** 32 - 100, { people: [at(4)] });
+    expect(seen()).toEqual([2, 4]);
+  });
+});
+
+describe('a key chunk', () => {
+  it('removes those it does not list from its cell, and nobody from elsewhere', () => {
+    apply(100, { people: [at(2), at(3)] });
+    apply(100, { people: [at(4, { lng: EAST })] });
+    apply(200, { kind: 'key', people: [at(3)] });
+    expect(seen()).toEqual([3, 4]);
+    apply(300, { kind: 'key', people: [] });
+    expect(seen()).toEqual([4]);
+  });
+
+  it('says nothing of whom a newer frame named', () => {
+    apply(200, { people: [at(2)] });
+    apply(100, { kind: 'key', people: [] });
+    expect(seen()).toEqual([2]);
+  });
+
+  it('is not undone by an older delta of its cell, but by one of another cell', () => {
+    apply(100, { people: [at(2), at(3)] });
+    apply(200, { kind: 'key', people: [] });
+    apply(150, { people: [at(2)] });
+    expect(seen()).toEqual([]);
+    apply(150, { people: [at(3, { lng: EAST })] });
+    expect(seen()).toEqual([3]);
+  });
+
+  it('lets somebody move to another cell in the same frame', () => {
+    apply(100, { people: [at(2)] });
+    apply(200, { kind: 'key', people: [] });
+    apply(200, { people: [at(2, { lng: EAST })] });
+    expect(seen()).toEqual([2]);
+  });
+
+  it('is about its page only', () => {
+    apply(100, { people: [at(10), at(11), at(12), at(13)] });
+    apply(200, { kind: 'key', pageBits: 1, page: 0, people: [at(12)] });
+    expect(seen()).toEqual([11, 12, 13]);
+    apply(300, { kind: 'key', pageBits: 1, page: 0, people: [at(13)] }, { base: 11 });
+    expect(seen()).toEqual([12, 13]);
+  });
+});
+
+describe('a crowd chunk', () => {
+  const crowd = { kind: 'crowd' as const, counts: [5, 0, 1, 2] };
+
+  it('sets the counts and keeps only its sample', () => {
+    apply(100, { people: [at(2), at(3)] });
+    apply(200, { ...crowd, people: [at(3)] });
+    expect(seen()).toEqual([3]);
+    expect([...view.clusters.values()].map((c) => c.counts)).toEqual([[5, 0, 1, 2]]);
+  });
+
+  it('ends with a key chunk of the cell, or with a crowd of a cell around it', () => {
+    apply(100, { ...crowd, people: [] });
+    apply(90, { kind: 'key', people: [] });
+    expect(view.clusters.size).toBe(1);
+    apply(200, { ...crowd, people: [] }, { level: 6 });
+    expect([...view.clusters.values()].map((c) => c.cell.level)).toEqual([6]);
+    apply(300, { kind: 'key', people: [] });
+    expect(view.clusters.size).toBe(0);
+  });
+
+  it('expires as people do', () => {
+    apply(100, { ...crowd, people: [] });
+    apply(101 + STALE_MS, { people: [at(3)] });
+    expect(view.clusters.size).toBe(0);
+  });
+});
+
+describe('the roster', () => {
+  it('says who is hidden, against older frames', () => {
+    roster(50, { joined: [person(2, Presence.Sharing, 'Ada')] });
+    apply(100, { kind: 'key', people: [at(2), at(3, { hidden: true })] });
+    expect(view.figures.get(3)!.hidden).toBe(true);
+    roster(150, { presence: [{ id: 2, presence: Presence.Hidden }] });
+    expect(view.figures.get(2)!.hidden).toBe(true);
+    apply(120, { people: [at(2)] });
+    expect(view.figures.get(2)!.hidden).toBe(true);
+    expect(view.people.get(2)!.name).toBe('Ada');
+  });
+
+  it('withdraws a pose at once, and for frames from before', () => {
+    roster(50, { joined: [person(2, Presence.Sharing)] });
+    apply(100, { people: [at(2)] });
+    roster(150, { presence: [{ id: 2, presence: Presence.Watching }] });
+    apply(140, { people: [at(2)] });
+    expect(seen()).toEqual([]);
+    roster(200, { presence: [{ id: 2, presence: Presence.Sharing }] });
+    apply(210, { people: [at(2)] });
+    expect(seen()).toEqual([2]);
+  });
+
+  it('is void after a welcome, and so is the map for a new peer', () => {
+    roster(50, { joined: [person(2, Presence.Sharing)], left: [3] });
+    apply(100, { people: [at(2)] });
+    view.welcome(1, true);
+    expect(view.people.size).toBe(0);
+    expect(seen()).toEqual([2]);
+    view.welcome(1, false);
+    expect(seen()).toEqual([]);
+    apply(50, { people: [at(3)] });
+    expect(seen()).toEqual([3]);
+  });
+});

@@ -1,0 +1,50 @@
+/** A link over WebSocket: one binary message each, and the first byte tells the lane. */
+import type { Link, Opener } from './link';
+import { DATAGRAMS_FROM } from './wire';
+
+/** Close codes of the protocol are sent as 4000 + code. */
+const CODES_FROM = 4000;
+/** One pose or ping may still be on its way to the network; a second one would be a queue. */
+const BUSY_BYTES = 1;
+
+export const openWebSocket: Opener = (config, events, signal) =>
+  new Promise((resolve, reject) => {
+    const socket = new WebSocket(config.websocket);
+    socket.binaryType = 'arraybuffer';
+    let live = true;
+    let opened = false;
+    const close = (): void => {
+      live = false;
+      socket.close(1000);
+    };
+    signal.addEventListener('abort', close, { once: true });
+    const link: Link = {
+      transport: 'websocket',
+      send: (message) => socket.readyState === WebSocket.OPEN && socket.send(message),
+      sendDatagram: (bytes) => {
+        if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount >= BUSY_BYTES) {
+          return false;
+        }
+        socket.send(bytes);
+        return true;
+      },
+      close,
+    };
+    socket.onopen = () => {
+      opened = true;
+      signal.removeEventListener('abort', close);
+      resolve(link);
+    };
+    socket.onmessage = ({ data }) => {
+      if (!live || !(data instanceof ArrayBuffer)) return;
+      const bytes = new Uint8Array(data);
+      if (bytes.length > 0 && bytes[0]! < DATAGRAMS_FROM) events.message(bytes);
+      else events.datagram(bytes);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (!opened) reject(new Error('the WebSocket did not open'));
+      if (!live || !opened) return;
+      live = false;
+      events.end({ code: code >= CODES_FROM ? code - CODES_FROM : undefined, reason });
+    };
+  });

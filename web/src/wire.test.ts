@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type ClientMessage,
+  decodeAccuracy,
+  decodeMessage,
+  decodePong,
+  encodeAccuracy,
+  encodeMessage,
+  encodePing,
+  encodePose,
+  Presence,
+} from './wire';
+
+const bytes = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.replace(/\s/g, '').match(/../g) ?? [], (h) => Number.parseInt(h, 16));
+const hex = (b: Uint8Array): string => Buffer.from(b).toString('hex');
+
+describe('client messages', () => {
+  it.each<[string, ClientMessage, string]>([
+    [
+      'a bare Hello',
+      {
+        type: 'Hello',
+        version: 1,
+        room: 'lobby',
+        name: '',
+        presence: Presence.Watching,
+        resume: null,
+        budget: 0,
+        viewport: null,
+      },
+      '00 01 05 6c6f626279 00 01 00 00 00',
+    ],
+    [
+      'a Hello with everything',
+      {
+        type: 'Hello',
+        version: 1,
+        room: 'a',
+        name: 'ž',
+        presence: Presence.Sharing,
+        resume: bytes('000102030405060708090a0b0c0d0e0f'),
+        budget: 100_000,
+        viewport: { south: -1, west: 1, north: 125, east: -126, zoom: 171 },
+      },
+      '00 01 0161 02c5be 00 01 000102030405060708090a0b0c0d0e0f fca0860100 01 01 02 fa fbfb00 ab',
+    ],
+    [
+      'the whole circle',
+      { type: 'Viewport', south: -9e8, west: -1.8e9, north: 9e8, east: 1.8e9, zoom: 14 },
+      '01 fcffd1496b fcffa393d6 fc00d2496b fc00a493d6 0e',
+    ],
+    ['Presence', { type: 'Presence', presence: Presence.Hidden }, '02 02'],
+    ['Budget', { type: 'Budget', budget: 251 }, '03 fbfb00'],
+    ['Leave', { type: 'Leave' }, '04'],
+  ])('%s', (_name, message, expected) => {
+    expect(hex(encodeMessage(message))).toBe(expected.replace(/\s/g, ''));
+  });
+});
+
+describe('server messages', () => {
+  it('reads a Welcome', () => {
+    const welcome =
+      '00 01 fb2c01 00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100 01' +
+      'fc40420f00 1e fb0004 1e fb7e04 fbd007 fc40420f00 fbe803 fb3075';
+    expect(decodeMessage(bytes(welcome))).toMatchObject({
+      type: 'Welcome',
+      version: 1,
+      id: 300,
+      uuid: '00112233-4455-6677-8899-aabbccddeeff',
+      resumed: true,
+      time: 1_000_000,
+      tick_hz: 30,
+      limits: { max_message: 1024, pose_hz: 30, max_frame: 1150, resume_ms: 30_000 },
+    });
+  });
+
+  it('reads a Roster', () => {
+    const uuid = '00112233445566778899aabbccddeeff';
+    expect(
+      decodeMessage(bytes(`01 05 01 07 ${uuid} 03416461 02 02 09 fbfb00 01 07 03 01 02 03`)),
+    ).toEqual({
+      type: 'Roster',
+      time: 5,
+      joined: [{ id: 7, uuid: '00112233-4455-6677-8899-aabbccddeeff', name: 'Ada', presence: 2 }],
+      left: [9, 251],
+      presence: [{ id: 7, presence: Presence.Gone }],
+      online: { sharing: 1, watching: 2, hidden: 3 },
+    });
+  });
+
+  it('reads a Closing', () => {
+    expect(decodeMessage(bytes('02 0a 01 fbe803 026f6b'))).toEqual({
+      type: 'Closing',
+      code: 10,
+      retry_ms: 1000,
+      reason: 'ok',
+    });
+    expect(decodeMessage(bytes('02 07 00 00'))).toMatchObject({ retry_ms: null, reason: '' });
+  });
+
+  it('refuses what is no message', () => {
+    for (const bad of ['', '03', '02', '02 0a 02 00', '02 07 00 00 00', '02 07 00 05 61']) {
+      expect(() => decodeMessage(bytes(bad)), bad).toThrow();
+    }
+  });
+});
+
+describe('datagrams', () => {
+  it('writes poses and pings, reads pongs', () => {
+    const pose = {
+      seq: 1,
+      time: 2,
+      lat: -1,
+      lng: 1_799_999_999,
+      accuracy: 9,
+      orientation: 0xffffffff,
+    };
+    expect(hex(encodePose(pose))).toBe('500100000002000000ffffffffffd1496b09ffffffff');
+    expect(hex(encodePing(0x01020304))).toBe('5104030201');
+    expect(decodePong(bytes('52 04030201 00000080'))).toEqual({ echo: 0x01020304, time: 2 ** 31 });
+    expect(() => decodePong(bytes('52 00'))).toThrow();
+  });
+
+  it('takes the smallest accuracy code that is wide enough', () => {
+    expect(encodeAccuracy(undefined)).toBe(0);
+    expect(encodeAccuracy(Number.NaN)).toBe(0);
+    expect(encodeAccuracy(0)).toBe(1);
+    expect(encodeAccuracy(0.5)).toBe(1);
+    expect(encodeAccuracy(0.51)).toBe(2);
+    expect(encodeAccuracy(1e9)).toBe(63);
+    expect(decodeAccuracy(encodeAccuracy(12))).toBeGreaterThanOrEqual(12);
+  });
+});
