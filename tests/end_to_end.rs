@@ -255,7 +255,8 @@ async fn every_answer_is_guarded() {
             "permissions-policy: geolocation=(self)",
             "content-security-policy: default-src 'none'; script-src 'self';",
             &format!("connect-src 'self' https://localhost:{udp} ws://localhost:8080"),
-            "https://tiles.example;",
+            "img-src 'self' data: blob: https://tiles.example;",
+            "ws://localhost:8080 https://tiles.example;",
         ] {
             assert!(head.contains(guard), "{path} lacks {guard}: {head}");
         }
