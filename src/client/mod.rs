@@ -191,7 +191,9 @@ impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Left => f.write_str("left"),
-            Self::Closed { code, reason, .. } => write!(f, "closed by the server: {reason} ({code})"),
+            Self::Closed { code, reason, .. } => {
+                write!(f, "closed by the server: {reason} ({code})")
+            }
             Self::Lost(reason) => write!(f, "lost: {reason}"),
             Self::Silent => f.write_str("nothing arrived for 15 s"),
         }
@@ -403,7 +405,6 @@ impl Client {
     }
 
     /// Who is where. What arrives waits while this is held, so hold it briefly.
-    #[must_use]
     pub fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.shared.view)
     }
