@@ -405,7 +405,6 @@ impl Client {
     }
 
     /// Who is where. What arrives waits while this is held, so hold it briefly.
-    #[must_use]
     pub fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.shared.view)
     }

@@ -103,7 +103,7 @@ impl Mix {
         match self {
             Self::Wt => Transport::WebTransport,
             Self::Ws => Transport::WebSocket,
-            Self::Mix if index % 2 == 0 => Transport::WebTransport,
+            Self::Mix if index.is_multiple_of(2) => Transport::WebTransport,
             Self::Mix => Transport::WebSocket,
         }
     }

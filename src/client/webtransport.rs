@@ -159,7 +159,7 @@ impl Link {
     async fn wait_closed(&self) -> End {
         match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
             Ok(error) => end(&error),
-            Err(_) => End::because("the server ended the stream"),
+            Err(_) => End::because(&"the server ended the stream"),
         }
     }
 
@@ -174,13 +174,13 @@ impl Link {
     }
 
     pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), End> {
-        let length = u16::try_from(message.len()).map_err(End::because)?;
+        let length = u16::try_from(message.len()).map_err(|error| End::because(&error))?;
         let framed = [&length.to_le_bytes(), message].concat();
-        self.sending.write_all(&framed).await.map_err(End::because)
+        self.sending.write_all(&framed).await.map_err(|error| End::because(&error))
     }
 
     pub(super) fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
-        self.connection.send_datagram(datagram).map_err(End::because)
+        self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
     }
 
     pub(super) fn close(&self) {
