@@ -179,7 +179,11 @@ impl Site {
         let Host { name, port } = host;
         let scheme = if secure { "wss" } else { "ws" };
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        let web_transport = format!("https://{name}:{}", self.web_transport.port());
+        // Browsers take localhost for ::1 first and do not try again over QUIC. A certificate known
+        // by its hash needs no name.
+        let loopback = name == "localhost" && self.web_transport.is_ipv4() && self.hashes.is_some();
+        let quic_name = if loopback { "127.0.0.1" } else { name };
+        let web_transport = format!("https://{quic_name}:{}", self.web_transport.port());
         (web_transport, format!("{scheme}://{name}{port}"))
     }
 
