@@ -286,7 +286,7 @@ impl World {
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
         self.take_turns(now);
-        if self.due.is_empty() && self.ticker.begin(now, self.watching > 0) {
+        if self.due.is_empty() && self.ticker.begin(now, self.seated()) {
             self.run_tick(now);
             self.take_turns(now);
         }
@@ -317,7 +317,11 @@ impl World {
             tick: self.tick,
             refresh: refresh_ticks(&self.settings),
         };
-        viewer.compose(&mut scene, max_len, now, out)
+        let sent = viewer.compose(&mut scene, max_len, now, out);
+        if viewer.backlog {
+            self.ticker.want_second(id.0 as usize % self.seats.len());
+        }
+        sent
     }
 
     /// Whether nobody is here, not even somebody who may come back.
@@ -454,6 +458,12 @@ impl World {
         body.pose = Some(pose);
         self.grid.place(&mut self.bodies, slot, pose.position);
         self.grid.mark(&mut self.bodies, slot, self.tick);
+    }
+
+    /// A bit for each slot in which there are viewers.
+    fn seated(&self) -> u32 {
+        let seats = self.seats.iter().enumerate();
+        seats.map(|(slot, seats)| u32::from(!seats.is_empty()) << slot).sum()
     }
 
     fn widen_ids(&mut self, id: PeerId) {
