@@ -51,11 +51,11 @@ class Session(QuicConnectionProtocol):
         if isinstance(event, StreamDataReceived) and event.stream_id == self.stream:
             self.on_stream(event.data)
             return
-        for event in self.h3.handle_event(event) if self.h3 else []:
-            if isinstance(event, HeadersReceived) and not self.status.done():
-                self.status.set_result(int(dict(event.headers)[b":status"]))
-            elif isinstance(event, DatagramReceived):
-                self.on_datagram(event.data)
+        for happened in self.h3.handle_event(event) if self.h3 else []:
+            if isinstance(happened, HeadersReceived) and not self.status.done():
+                self.status.set_result(int(dict(happened.headers)[b":status"]))
+            elif isinstance(happened, DatagramReceived):
+                self.on_datagram(happened.data)
 
     async def open(self, url, origin=None):
         """Asks for the session, and opens its one stream if it is granted."""
