@@ -53,7 +53,6 @@ export class Tab {
     await context.addInitScript(watchPolicy);
     if (name) await context.addInitScript((it) => localStorage.setItem('gpys.name', it), name);
     tab.page = await context.newPage();
-    tab.#listen();
     tab.#cdp = await context.newCDPSession(tab.page);
     const url = new URL(options.path ?? '/', options.secure ? server.secureUrl : server.url);
     if (options.transport) url.searchParams.set('transport', options.transport);
@@ -62,6 +61,7 @@ export class Tab {
       await tab.page.goto(new URL('/healthz', url).href);
       await tab.hold(held);
     }
+    tab.#listen();
     await tab.page.goto(url.href);
     return tab;
   }
