@@ -88,9 +88,23 @@ impl BitWriter {
     pub fn append(&mut self, source: &Self, word: usize, bits: usize) {
         let whole = bits / 64;
         let words = source.words.get(word..).unwrap_or_default();
-        for &value in words.iter().take(whole) {
-            self.push(value, 64);
+        // Each word's low part fills the last word up, its high part begins the next.
+        let at = (self.len % 64) as u32;
+        let full = words.get(..whole).unwrap_or_default();
+        match self.words.last_mut() {
+            Some(last) if at > 0 => {
+                let mut carry = *last;
+                self.words.pop();
+                self.words.extend(full.iter().map(|&value| {
+                    let word = carry | value << at;
+                    carry = value >> (64 - at);
+                    word
+                }));
+                self.words.push(carry);
+            }
+            _ => self.words.extend_from_slice(full),
         }
+        self.len += 64 * full.len();
         let rest = (bits % 64) as u32;
         if let Some(&value) = words.get(whole)
             && rest > 0
@@ -101,9 +115,11 @@ impl BitWriter {
 
     /// Appends the stream's bytes to `out`, the last one filled with zeros.
     pub fn write_bytes(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len.div_ceil(8);
-        for word in &self.words {
-            out.extend_from_slice(&word.to_le_bytes());
+        let (start, end) = (out.len(), out.len() + self.len.div_ceil(8));
+        out.resize(start + 8 * self.words.len(), 0);
+        let (bytes, _) = out.split_at_mut(start).1.as_chunks_mut();
+        for (bytes, word) in bytes.iter_mut().zip(&self.words) {
+            *bytes = word.to_le_bytes();
         }
         out.truncate(end);
     }

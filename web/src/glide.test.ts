@@ -6,7 +6,16 @@ import type { Figure } from './view';
 
 function figure(lat: number, lng: number, sampled: number, orientation = NO_ORIENTATION): Figure {
   const at = { lat: Math.round(lat / UNIT), lng: Math.round(lng / UNIT) };
-  return { id: 1, ...at, orientation, accuracy: 0, hidden: false, time: sampled, sampled };
+  return {
+    id: 1,
+    ...at,
+    orientation,
+    accuracy: 0,
+    hidden: false,
+    time: sampled,
+    sampled,
+    sampledBy: sampled,
+  };
 }
 
 const shown = (glide: Glide, now: number) => fromMercator(...glide.point(now));

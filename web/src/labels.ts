@@ -59,9 +59,9 @@ export class Labels {
   private names(drawn: Drawn[], size: number): void {
     const taken: [x: number, y: number, w: number][] = [];
     // The own figure and the venue come first, so that a crowd does not take their place.
-    const first = drawn.filter((d) => d.own || d.kind === 'venue');
-    const others = drawn.filter((d) => !d.own && d.kind !== 'venue' && d.label !== '');
-    for (const one of [...first, ...others]) {
+    const rank = (d: Drawn): number => (d.own ? 0 : d.kind === 'venue' ? 1 : 2);
+    const named = drawn.filter((d) => d.label !== '').sort((a, b) => rank(a) - rank(b));
+    for (const one of named) {
       if (taken.length >= MOST_NAMES) return;
       const width = this.context.measureText(one.label).width + 10;
       const y = one.dy + (one.kind === 'figure' ? 0.46 : 0.2) * size + 6;

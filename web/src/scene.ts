@@ -210,7 +210,17 @@ function middle([, se, nw, ne]: Quarters, all: number): [number, number] {
 
 function ownFigure(sample: Sample): Figure {
   const { lat, lng, orientation, accuracy, at } = sample;
-  return { id: OWN, lat, lng, orientation, accuracy, hidden: false, time: 0, sampled: at };
+  return {
+    id: OWN,
+    lat,
+    lng,
+    orientation,
+    accuracy,
+    hidden: false,
+    time: 0,
+    sampled: at,
+    sampledBy: at,
+  };
 }
 
 /** Where the nearest copy of the world shows a point. */

@@ -67,10 +67,12 @@ describe('people', () => {
   });
 
   it('tell the age of what is news, once', () => {
-    expect(apply(100, { people: [at(2, { age: 8 })] })).toEqual([8]);
     expect(apply(100, { people: [at(2, { age: 8 })] })).toEqual([]);
-    expect(apply(200, { people: [at(2, { age: 109 })] })).toEqual([]);
-    expect(apply(300, { people: [at(2, { age: 0 })] })).toEqual([0]);
+    expect(apply(200, { people: [at(2, { age: 128 })] })).toEqual([]);
+    expect(apply(300, { people: [at(2, { age: 4 })] })).toEqual([4]);
+    expect(apply(300, { people: [at(2, { age: 4 })] })).toEqual([]);
+    expect(apply(3000, { people: [at(2, { age: 2896 })] })).toEqual([]);
+    expect(apply(400, { kind: 'key', people: [at(3, { age: 4096 })] })).toEqual([]);
   });
 
   it('are never oneself, and never come back after they left', () => {

@@ -2,7 +2,7 @@
  * What this receiver knows of its room: the roster, and who is where according to the frames.
  * Pure: it holds no clock; every time is one that a message carried (docs/PROTOCOL.md, section 7).
  */
-import type { Chunk, Entry, Frame, Quarters } from './frame';
+import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './frame';
 import { type Cell, cellHolds, cellsOverlap } from './geo';
 import { type Online, type Person, Presence, type Roster } from './wire';
 
@@ -18,8 +18,9 @@ export interface Figure {
   hidden: boolean;
   /** The newest frame time applied. */
   time: number;
-  /** When the sample was taken, on the server's clock. */
+  /** When the sample was taken, on the server's clock: at the earliest, and at the latest. */
   sampled: number;
+  sampledBy: number;
 }
 
 export interface Cluster {
@@ -38,6 +39,9 @@ interface Removal {
 export function after(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }
+
+/** An age is a rough code: it stands for everything above the code before it. */
+const YOUNGEST = new Map(AGES.map((age, code) => [age, AGES[code - 1] ?? 0]));
 
 export class View {
   readonly figures = new Map<number, Figure>();
@@ -90,7 +94,10 @@ export class View {
     return this.presence.get(id);
   }
 
-  /** Applies a frame and returns the ages of the samples that were news, in ms at the frame's time. */
+  /**
+   * Applies a frame and returns the ages, in ms at the frame's time, of the samples that were news.
+   * Somebody who stands still is none, at first sight or later: that sample is old, not late.
+   */
   frame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
     if (this.newest === undefined || after(frame.time, this.newest)) this.newest = frame.time;
@@ -105,10 +112,10 @@ export class View {
       this.clearCell(chunk, time, base);
       if (chunk.counts) this.setCluster(chunk.cell, chunk.counts, time);
     }
-    for (const entry of chunk.entries) this.entry(entry, chunk.cell, time, ages);
+    for (const entry of chunk.entries) this.entry(entry, chunk, time, ages);
   }
 
-  private entry(entry: Entry, cell: Cell, time: number, ages: number[]): void {
+  private entry(entry: Entry, { cell }: Chunk, time: number, ages: number[]): void {
     const { id } = entry;
     if (id === this.me || this.left.has(id)) return;
     const withdrawn = this.withdrawn.get(id);
@@ -119,7 +126,8 @@ export class View {
     if (removal && after(removal.time, time) && cellsOverlap(removal.cell, cell)) return;
     this.removals.delete(id);
     const sampled = (time - entry.age) >>> 0;
-    if (!old || after(sampled, old.sampled)) ages.push(entry.age);
+    // Surely newer, however the two ages were rounded; the last code has no upper end at all.
+    if (old && after(sampled, old.sampledBy) && entry.age < AGES.at(-1)!) ages.push(entry.age);
     this.figures.set(id, {
       id,
       lat: entry.lat,
@@ -129,6 +137,7 @@ export class View {
       hidden: this.isHidden(id, entry.hidden ?? old?.hidden ?? false),
       time,
       sampled,
+      sampledBy: (time - YOUNGEST.get(entry.age)!) >>> 0,
     });
   }
 

@@ -1,0 +1,56 @@
+# What the scripts share. Source it from the repository's root.
+
+step() { printf '\n== %s\n' "$*"; }
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+need_rust() {
+    command -v cargo >/dev/null 2>&1 ||
+        fail "Rust is missing: install it from https://rustup.rs, then run this again."
+}
+
+need_node() {
+    command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 ||
+        fail "Node is missing: install version 20 or newer from https://nodejs.org, then run this again."
+    local version
+    version=$(node --version)
+    version=${version#v}
+    [ "${version%%.*}" -ge 20 ] ||
+        fail "Node $version is too old: version 20 or newer is needed (https://nodejs.org)."
+}
+
+# Installs what the page is built with, unless what is installed is as new as the lock file.
+web_install() {
+    local installed=web/node_modules/.package-lock.json
+    if [ ! -e "$installed" ] || [ web/package-lock.json -nt "$installed" ]; then
+        step "installing what the page is built with"
+        (cd web && npm ci --no-audit --no-fund)
+    fi
+}
+
+# Builds the page, unless it is newer than everything that it is made of.
+web_build() {
+    web_install
+    local page=web/dist/index.html
+    if [ ! -e "$page" ] || [ -n "$(find web -path web/node_modules -prune -o \
+        -path web/dist -prune -o -type f -newer "$page" -print)" ]; then
+        step "building the page"
+        (cd web && npm run --silent build)
+    fi
+}
+
+# Finds Chromium, or installs Debian's where that is possible.
+need_chromium() {
+    CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+    if [ -z "$CHROMIUM" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+        step "installing chromium"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+        CHROMIUM=$(command -v chromium || true)
+    fi
+    [ -n "$CHROMIUM" ] ||
+        fail "Chromium is missing: install it (Debian: apt-get install chromium), then run this again."
+    export CHROMIUM
+}

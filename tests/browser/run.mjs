@@ -1,0 +1,8 @@
+/** `node tests/browser/run.mjs`: every test of the page, in a real browser. See README.md. */
+import { prepare } from './support/world.mjs';
+
+prepare();
+await import('./two-tabs.mjs');
+await import('./transports.mjs');
+const { nothingElse } = await import('./page.mjs');
+nothingElse();

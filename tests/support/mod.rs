@@ -1,0 +1,326 @@
+//! A server on free ports, and clients of both transports for it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use gpys::config::{Config, Flags};
+use gpys::proto::geo::Position;
+use gpys::proto::pose::{Accuracy, Pose};
+use gpys::proto::time::Time;
+use gpys::proto::view::View;
+use gpys::proto::wire::{
+    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Presence, Sample,
+    ServerMessage, Token, VERSION, Welcome, encode_ping,
+};
+use gpys::server::{Server, StartError, certs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use wtransport::config::IpBindConfig;
+use wtransport::endpoint::ConnectOptions;
+use wtransport::error::{ConnectingError, ConnectionError};
+use wtransport::tls::Sha256Digest;
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+
+/// Longest that anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that runs.
+pub struct Running {
+    pub https: SocketAddr,
+    pub http: SocketAddr,
+    pub web_transport: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts a server with certificates of its own authority.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force: false };
+        certs::run(&args).unwrap();
+        let file = |name: &str| Some(dir.path().join(name).display().to_string());
+        let server = Self::bind(Flags {
+            cert: file(certs::LEAF),
+            key: file(certs::LEAF_KEY),
+            venue: Some("45.75,14.36,Main stage".into()),
+            map_style: Some("https://tiles.example/style.json".into()),
+            ..Flags::default()
+        })
+        .unwrap();
+        let (stop, stopped) = oneshot::channel();
+        Self {
+            https: server.https_address().unwrap(),
+            http: server.http_address().unwrap().unwrap(),
+            web_transport: server.web_transport_address().unwrap(),
+            stop: Some(stop),
+            served: tokio::spawn(server.run(async { drop(stopped.await) })),
+            dir,
+        }
+    }
+
+    fn bind(flags: Flags) -> Result<Server, StartError> {
+        let free = || Some("127.0.0.1:0".to_owned());
+        let flags = Flags { listen: free(), http: free(), ..flags };
+        Server::bind(Config::load(&flags, |_| None, None).unwrap())
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until the server has stopped.
+    pub async fn stopped(self) {
+        tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap().unwrap();
+    }
+
+    /// The head and the body of what plain HTTP answers.
+    pub async fn get(&self, path: &str, host: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    /// `/config.json`, as somebody hears it who addressed `host`.
+    pub async fn config(&self, host: &str) -> serde_json::Value {
+        serde_json::from_str(&self.get("/config.json", host).await.1).unwrap()
+    }
+
+    /// A WebTransport session from a page of this origin.
+    pub async fn session(
+        &self,
+        path: &str,
+        origin: Option<&str>,
+    ) -> Result<Connection, ConnectingError> {
+        use base64::Engine as _;
+        let config = self.config("127.0.0.1").await;
+        let hashes = config["serverCertificateHashes"].as_array().unwrap().iter().map(|hash| {
+            let value = hash["value"].as_str().unwrap();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(value).unwrap();
+            Sha256Digest::new(bytes.try_into().unwrap())
+        });
+        let config = ClientConfig::builder()
+            .with_bind_config(IpBindConfig::InAddrAnyV4)
+            .with_server_certificate_hashes(hashes)
+            .build();
+        let url = format!("https://{}{path}", self.web_transport);
+        let mut options = ConnectOptions::builder(url);
+        if let Some(origin) = origin {
+            options = options.add_header("origin", origin);
+        }
+        Endpoint::client(config).unwrap().connect(options.build()).await
+    }
+
+    /// A WebSocket over TLS from a page of this origin.
+    pub async fn socket(&self, origin: Option<&str>) -> Result<Socket, WsError> {
+        let mut roots = rustls::RootCertStore::empty();
+        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
+        roots.add(ca).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.https).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let mut request = format!("wss://{}/ws", self.https).into_client_request()?;
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    }
+
+    /// A client that has not said anything yet.
+    pub async fn client(&self, transport: Transport) -> Client {
+        let wire = match transport {
+            Transport::Wt => {
+                let connection = self.session("/wt", None).await.unwrap();
+                let (send, recv) = connection.open_bi().await.unwrap().await.unwrap();
+                Wire::Wt { connection, send, recv, buffer: Vec::new() }
+            }
+            Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.unwrap())),
+        };
+        Client { wire, view: View::default(), welcome: None, pongs: 0, closing: None, code: None }
+    }
+
+    /// A client that is in the room.
+    pub async fn join(&self, transport: Transport, room: &str, resume: Option<Token>) -> Client {
+        let mut client = self.client(transport).await;
+        client.send(&hello(room, resume).encode()).await;
+        client.until("a welcome", |client| client.welcome.is_some()).await;
+        client
+    }
+}
+
+pub fn hello(room: &str, resume: Option<Token>) -> ClientMessage {
+    ClientMessage::Hello(Hello {
+        version: VERSION,
+        room: room.into(),
+        name: "Ada".into(),
+        presence: Presence::Sharing,
+        resume,
+        budget: 0,
+        viewport: None,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Wt,
+    Ws,
+}
+
+pub const BOTH: [Transport; 2] = [Transport::Wt, Transport::Ws];
+
+pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+enum Wire {
+    Wt { connection: Connection, send: SendStream, recv: RecvStream, buffer: Vec<u8> },
+    Ws(Box<Socket>),
+}
+
+/// A client, and what it knows.
+pub struct Client {
+    wire: Wire,
+    pub view: View,
+    pub welcome: Option<Welcome>,
+    pub pongs: usize,
+    pub closing: Option<Closing>,
+    /// The code with which the connection was closed.
+    pub code: Option<u64>,
+}
+
+impl Client {
+    pub fn welcome(&self) -> &Welcome {
+        self.welcome.as_ref().unwrap()
+    }
+
+    /// Sends a message on the lane that its first byte tells. What a server that has closed does
+    /// not take is of no interest.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        match &mut self.wire {
+            Wire::Ws(socket) => drop(socket.send(Message::Binary(bytes.to_vec().into())).await),
+            Wire::Wt { connection, send, .. } => {
+                if bytes.first().is_some_and(|&first| first >= DATAGRAM_LANE) {
+                    drop(connection.send_datagram(bytes));
+                } else {
+                    let length = u16::try_from(bytes.len()).unwrap().to_le_bytes();
+                    drop(send.write_all(&[&length, bytes].concat()).await);
+                }
+            }
+        }
+    }
+
+    /// Sends a WebSocket text message.
+    pub async fn send_text(&mut self, text: &str) {
+        let Wire::Ws(socket) = &mut self.wire else { panic!("only a socket has text") };
+        socket.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    pub async fn ping(&mut self) {
+        self.send(&encode_ping(7)).await;
+    }
+
+    /// Sends a pose a little north of the venue, taken when the client was welcomed.
+    pub async fn pose(&mut self, seq: u32) {
+        let position = Position::from_degrees(45.75 + f64::from(seq) * 1e-6, 14.36).unwrap();
+        let sampled = Time(u64::from(self.welcome().time.0));
+        let accuracy = Accuracy::from_metres(5.0);
+        let pose = Pose { position, orientation: None, accuracy, sampled };
+        self.send(&Sample { seq, pose }.encode()).await;
+    }
+
+    /// Takes what arrives until `done`.
+    pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            let next = tokio::time::timeout_at(deadline.into(), self.next()).await;
+            let open = next.unwrap_or_else(|_| panic!("waited for {what}"));
+            assert!(open || done(self), "closed ({:?}) before {what}", self.closing);
+        }
+    }
+
+    /// Waits until the server has closed the link; gives the code and what it said.
+    pub async fn closed(&mut self) -> (u64, Closing) {
+        self.until("the link's end", |client| client.code.is_some()).await;
+        (self.code.unwrap(), self.closing.clone().expect("the server says why"))
+    }
+
+    /// Takes one thing; false if the link is closed.
+    async fn next(&mut self) -> bool {
+        let message = match &mut self.wire {
+            Wire::Ws(socket) => match socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    self.code = Some(u64::from(u16::from(frame.code)));
+                    return true;
+                }
+                Some(Ok(_)) => return true,
+                Some(Err(_)) | None => return false,
+            },
+            Wire::Wt { connection, recv, buffer, .. } => loop {
+                if let [low, high, rest @ ..] = buffer.as_slice() {
+                    let length = usize::from(u16::from_le_bytes([*low, *high]));
+                    if let Some(message) = rest.get(..length).map(<[u8]>::to_vec) {
+                        buffer.drain(..2 + length);
+                        break message;
+                    }
+                }
+                let mut bytes = [0; 4096];
+                tokio::select! {
+                    read = recv.read(&mut bytes) => match read {
+                        Ok(Some(count)) => buffer.extend_from_slice(&bytes[..count]),
+                        Ok(None) | Err(_) => {
+                            let ConnectionError::ApplicationClosed(close) = connection.closed().await
+                            else { return false };
+                            self.code = Some(close.code().into_inner());
+                            return true;
+                        }
+                    },
+                    datagram = connection.receive_datagram() => match datagram {
+                        Ok(datagram) => break datagram.payload().to_vec(),
+                        Err(_) => tokio::task::yield_now().await,
+                    },
+                }
+            },
+        };
+        self.take(&message);
+        true
+    }
+
+    fn take(&mut self, message: &[u8]) {
+        match message.first() {
+            Some(&FRAME_TAG) => self.view.handle_frame(message, |_, _| {}).unwrap(),
+            Some(&PONG_TAG) => self.pongs += 1,
+            _ => {
+                let message = ServerMessage::decode(message).unwrap();
+                self.view.handle_message(&message);
+                match message {
+                    ServerMessage::Welcome(welcome) => self.welcome = Some(welcome),
+                    ServerMessage::Closing(closing) => self.closing = Some(closing),
+                    ServerMessage::Roster(_) => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import type { State } from './connect';
+import { statusLine } from './status';
+
+const facts = { now: 1000, rtt: undefined, age: undefined, silence: 0 };
+const live = (lost?: string): State => ({
+  phase: 'live',
+  transport: lost ? 'websocket' : 'webtransport',
+  lost,
+});
+const text = (state: State, more = {}): string => statusLine({ ...facts, state, ...more }).text;
+
+it('names the transport, the round trip and the age of information', () => {
+  expect(text(live())).toBe('WebTransport');
+  expect(text(live(), { rtt: 4.25, age: 38.4 })).toBe(
+    'WebTransport · round trip 4.3 ms · positions 38 ms old',
+  );
+  expect(text(live(), { silence: 7200 })).toBe('WebTransport: no answer for 7 s');
+});
+
+it('says why it is not WebTransport', () => {
+  expect(text(live('no answer over UDP in time'))).toContain('UDP is blocked');
+  expect(text(live('Opening handshake failed.'))).toContain('certificate not trusted');
+  expect(text(live('this browser has no WebTransport here'))).toContain('in this browser');
+});
+
+it('says what is wrong and when it tries again', () => {
+  const waiting = { phase: 'waiting', until: 3500, reason: 'Connection lost.' } as const;
+  expect(text({ ...waiting, code: undefined })).toBe(
+    'Not connected (Connection lost). Next try in 3 s',
+  );
+  expect(text({ ...waiting, code: 10 })).toBe('The server is restarting. Next try in 3 s');
+  expect(text({ phase: 'ended', code: 7, reason: '' })).toContain('another tab');
+});
