@@ -22,8 +22,9 @@ use super::trust::{self, Trust};
 const IDLE_MS: u32 = 15_000;
 /// Keeps the path open through NATs and finds dead links.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Received datagrams that wait for the client, in bytes: a second of frames at full budget.
-const RECEIVE_BUFFER: usize = 256 * 1024;
+/// Received datagrams that wait for the client, in bytes. When a client falls behind, older frames
+/// are thrown away for newer ones: a few frames may wait, but not a second of them.
+const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
 /// newer ones, so it holds a few only.
 const SEND_BUFFER: usize = 256;
