@@ -175,7 +175,7 @@ impl Room {
         let (tick, now) = (self.tick, self.now);
         let (wide, tall) = (self.wide / 2.0 + 20.0, self.tall / 2.0 + 20.0);
         for (index, walker) in self.walkers.iter_mut().enumerate() {
-            if (index as u64 + tick) % POSE_TICKS != 0 {
+            if !(index as u64 + tick).is_multiple_of(POSE_TICKS) {
                 continue;
             }
             let Walker { at, step, pose } = walker;
