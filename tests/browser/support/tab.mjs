@@ -1,7 +1,7 @@
 /** One tab with its own window, device and storage, and what it shows. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 const POLL_MS = 40;
 const SENSORS = ['accelerometer', 'gyroscope', 'magnetometer'];
 
@@ -113,8 +113,9 @@ export class Tab {
     }
   }
 
-  online(n) {
-    return this.until(`${n} online`, (it) => it.connected && it.title === `GPyS (${n} online)`);
+  online(n, deadline) {
+    const fits = (it) => it.connected && it.title === `GPyS (${n} online)`;
+    return this.until(`${n} online`, fits, deadline);
   }
 
   async share() {
