@@ -79,7 +79,7 @@ function background(map, { width, height, channels, data }) {
 test('no barriers, on a phone and a desktop, light and dark', async () => {
   for (const [size, context] of Object.entries({ phone, desktop })) {
     const path = `/r/barriers-${size}`;
-    const other = await Tab.open(world.browser, world.server, { path, name: 'Other', at, held });
+    const other = await Tab.open(world.browser, world.server, { path, name: 'Other', at: beside(at, 0, 30), held });
     await other.share();
     const tab = await Tab.open(world.browser, world.server, { path, at, context });
     await tab.online(2);
