@@ -187,8 +187,8 @@ async def garbage(room):
     watcher, sharer, id = await room.two()
     now = sharer.now
     datagrams = [
-        ("a short pose", b"\x50\1\2\3", 4),
-        ("a long pose", wire.pose(1, now(), LAT, LNG) + b"\0", 4),
+        ("a short pose", b"\x50\1\2\3", 1),
+        ("a long pose", wire.pose(1, now(), LAT, LNG) + b"\0", 1),
         ("a latitude off the earth", wire.pose(1, now(), 900_000_001, 0), 4),
         ("a longitude off the earth", wire.pose(1, now(), 0, -1_800_000_001), 4),
         ("an accuracy of 64", wire.pose(1, now(), 0, 0, accuracy=64), 4),
