@@ -12,7 +12,7 @@ use super::config::{self, Config, Target};
 use super::link::{Incoming, Link};
 use super::session::{Session, Shared, lock};
 use super::trust::Trust;
-use super::{Client, ConnectError, Options, Transport, webtransport, websocket};
+use super::{Client, ConnectError, Options, Transport, websocket, webtransport};
 use crate::proto::wire::{ClientMessage, Hello, ServerMessage, VERSION};
 
 /// How long a link and the welcome may take.
