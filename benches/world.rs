@@ -131,7 +131,11 @@ impl Room {
                 at.1 += f64::from(mid.lat() - origin.lat()) / NORTH;
             }
             let looks = match crowd {
-                Crowd::Spread => viewport(at),
+                // Not over the room's edge, so that small and large rooms show as many people.
+                Crowd::Spread => {
+                    let (east, north) = (wide / 2.0 - 200.0, tall / 2.0 - 350.0);
+                    viewport((at.0.clamp(-east, east), at.1.clamp(-north, north)))
+                }
                 Crowd::OneCell | Crowd::AllInView => viewport((0.0, 0.0)),
             };
             let id = PeerId(index as u32);
@@ -175,7 +179,7 @@ impl Room {
         let (tick, now) = (self.tick, self.now);
         let (wide, tall) = (self.wide / 2.0 + 20.0, self.tall / 2.0 + 20.0);
         for (index, walker) in self.walkers.iter_mut().enumerate() {
-            if (index as u64 + tick) % POSE_TICKS != 0 {
+            if !(index as u64 + tick).is_multiple_of(POSE_TICKS) {
                 continue;
             }
             let Walker { at, step, pose } = walker;
@@ -192,6 +196,8 @@ impl Room {
             pose.sampled = now - self.random.u64(10..40);
             self.samples.push((PeerId(index as u32), Sample { seq: tick as u32 + 1, pose: *pose }));
         }
+        // Poses arrive in no order.
+        self.random.shuffle(&mut self.samples);
     }
 
     /// A tick's time, from poses to frames.
@@ -262,7 +268,8 @@ impl Room {
             let mut bits = BitWriter::default();
             frame::write_header(&mut bits, self.now, cover, ids);
             let (mut last, kind) = (0, if all { Kind::Key } else { Kind::Delta });
-            for (index, entries) in cells {
+            for (index, mut entries) in cells {
+                entries.sort_unstable_by_key(|entry| entry.id);
                 frame::write_link(&mut bits, index - last);
                 last = index;
                 let cell = cover.cell(index);

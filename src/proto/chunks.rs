@@ -4,7 +4,7 @@
 use super::bits::BitWriter;
 use super::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
 use super::geo::{Cell, TOP_LEVEL};
-use super::interest::Grid;
+use super::interest::{Grid, Node};
 use super::people::{Body, NONE, Slot, mix};
 use super::pose::Pose;
 use super::time::Time;
@@ -33,6 +33,10 @@ struct Built {
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     pub(crate) node: u32,
+    /// The node's count of people and tick of its last change as of this tick, so that viewers
+    /// need not go and see.
+    pub(crate) count: u32,
+    pub(crate) changed: u32,
     viewers: u32,
     /// Low bits of the ids that tell its pages apart.
     pub(crate) page_bits: u8,
@@ -70,8 +74,12 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Forgets the chunks of the last tick.
-    pub(crate) fn begin(&mut self, tick: u32, now: Time, ids: Ids) {
+    /// Forgets the chunks of the last tick; everybody is where they are in this one.
+    pub(crate) fn begin(&mut self, grid: &Grid, tick: u32, now: Time, ids: Ids) {
+        for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
+            let node = grid.node(watch.node);
+            (watch.count, watch.changed) = (node.count, node.changed);
+        }
         (self.tick, self.now, self.ids) = (tick, now, ids);
         self.arena.clear();
         self.pieces.clear();
@@ -103,10 +111,13 @@ impl Chunks {
         // for each of its cells.
         let block = cell.ancestor((cell.level + 2).min(TOP_LEVEL));
         let number = u64::from(block.x) << 32 | u64::from(block.y) << 8 | u64::from(block.level);
+        let Node { count, changed, .. } = *grid.node(node);
         let watch = Watch {
             node,
+            count,
+            changed,
             viewers: 1,
-            page_bits: page_bits(0, grid.node(node).count),
+            page_bits: page_bits(0, count),
             phase: mix(number) as u32 >> 1,
             motion: 0,
             built: [Built::default(); 3],

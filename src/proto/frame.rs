@@ -184,6 +184,7 @@ fn write_entries(
     ids: Ids,
     entries: &[Entry],
 ) {
+    debug_assert!(entries.is_sorted_by(|a, b| a.id < b.id));
     let oriented = entries.iter().all(|entry| entry.orientation.is_some());
     out.push(u64::from(oriented), 1);
     let k = ids.rice_bits(page, entries.len() as u32);

@@ -6,7 +6,7 @@
 //! exist only where somebody is or somebody looks.
 
 use super::geo::{Cell, Position, TOP_LEVEL};
-use super::people::{Body, NONE, Slot, mix};
+use super::people::{self, Body, NONE, Slot, mix};
 
 /// Most people in the sample of a crowd.
 pub(crate) const SAMPLE: usize = 16;
@@ -328,7 +328,7 @@ impl Grid {
                 index
             }
             None => {
-                self.nodes.push(node);
+                people::push(&mut self.nodes, node);
                 self.nodes.len() as u32 - 1
             }
         };

@@ -18,17 +18,37 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Somebody's place in the slab; used again once they left.
 pub(crate) type Slot = u32;
 
-/// One person: what every tick touches, kept small.
+/// Appends to a table that grows by a quarter, not by doubling: a room of many people then wastes
+/// an eighth of its memory on average, and still moves each entry only a few times.
+pub(crate) fn push<T>(table: &mut Vec<T>, value: T) {
+    if table.len() == table.capacity() {
+        table.reserve_exact(table.len() / 4 + 8);
+    }
+    table.push(value);
+}
+
+/// Where poses wait for the tick, apart from the bodies: taking one in touches half a cache line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mailbox {
+    /// The newest pose, until the next tick; kept aside while its sender is not shown.
+    pub(crate) pose: Option<Pose>,
+    /// Number of the newest pose taken from the link, once there was one.
+    pub(crate) seq: u32,
+    pub(crate) begun: bool,
+    /// Whether it is in the room's list of mail.
+    pub(crate) queued: bool,
+    /// Whether its sender shares and is not gone.
+    pub(crate) shown: bool,
+}
+
+/// One person: what every tick touches, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Body {
     /// Whose.
     pub(crate) id: PeerId,
     /// What everybody sees, if they are in the grid.
     pub(crate) pose: Option<Pose>,
-    /// The mailbox: the newest pose, until the next tick.
-    pub(crate) mail: Option<Pose>,
-    /// Number of the newest pose taken from their link.
-    pub(crate) seq: Option<u32>,
     /// Leaf of the grid in which they are, or [`NONE`].
     pub(crate) leaf: u32,
     /// Next and previous person in that leaf.
@@ -40,8 +60,6 @@ pub(crate) struct Body {
     pub(crate) changed: u32,
     /// How far they moved and turned at that change, in steps of a frame, at most 255.
     pub(crate) motion: u8,
-    /// Whether the mailbox is in the room's list of mail.
-    pub(crate) queued: bool,
     /// Whether their page is in the background.
     pub(crate) hidden: bool,
 }
@@ -51,15 +69,12 @@ impl Body {
         Self {
             id,
             pose: None,
-            mail: None,
-            seq: None,
             leaf: NONE,
             next: NONE,
             previous: NONE,
             next_changed: NONE,
             changed: 0,
             motion: 0,
-            queued: false,
             hidden: false,
         }
     }
@@ -122,5 +137,16 @@ impl Slots {
     pub(crate) fn memory(&self) -> usize {
         let buckets = (self.0.capacity() * 8 / 7).next_power_of_two();
         buckets * (size_of::<(PeerId, Slot)>() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_tick_touches_stays_small() {
+        assert_eq!(size_of::<Body>(), 64);
+        assert_eq!(size_of::<Mailbox>(), 32);
     }
 }

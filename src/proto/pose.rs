@@ -4,7 +4,7 @@
 //! and every receiver shows the same.
 
 use std::f64::consts::{FRAC_PI_4, PI};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use super::geo::Position;
 use super::time::Time;
@@ -148,19 +148,31 @@ pub fn angle_between(a: [f64; 4], b: [f64; 4]) -> f64 {
 }
 
 /// The radius within which a position is right, as a code: 0 unknown, *c* for 0.5 · 1.25^(c-1) m.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Accuracy(u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Accuracy(
+    /// The code plus one, so that an `Option` of a pose takes no more memory.
+    NonZeroU8,
+);
+
+impl Default for Accuracy {
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
+}
 
 impl Accuracy {
     /// The device did not say.
-    pub const UNKNOWN: Self = Self(0);
+    pub const UNKNOWN: Self = Self(NonZeroU8::MIN);
 
     /// From a code on the wire.
     ///
     /// # Errors
     /// If the code is above [`MAX_ACCURACY`].
     pub const fn from_code(code: u8) -> Result<Self, PoseError> {
-        if code <= MAX_ACCURACY { Ok(Self(code)) } else { Err(PoseError::Accuracy) }
+        match NonZeroU8::new(code.wrapping_add(1)) {
+            Some(above) if code <= MAX_ACCURACY => Ok(Self(above)),
+            _ => Err(PoseError::Accuracy),
+        }
     }
 
     /// The smallest radius that is no smaller than `metres`; unknown if that is not a radius.
@@ -169,20 +181,22 @@ impl Accuracy {
         if !metres.is_finite() || metres < 0.0 {
             return Self::UNKNOWN;
         }
-        let code = (1..MAX_ACCURACY).find(|&code| Self(code).metres() >= Some(metres));
-        Self(code.unwrap_or(MAX_ACCURACY))
+        let all = (1..=MAX_ACCURACY).filter_map(|code| Self::from_code(code).ok());
+        let enough = |accuracy: &Self| accuracy.metres() >= Some(metres);
+        let mut last = Self::UNKNOWN;
+        all.inspect(|&accuracy| last = accuracy).find(enough).unwrap_or(last)
     }
 
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The radius in metres, if known.
     #[must_use]
     pub fn metres(self) -> Option<f64> {
-        (self.0 > 0).then(|| 0.5 * 1.25_f64.powi(i32::from(self.0) - 1))
+        (self.code() > 0).then(|| 0.5 * 1.25_f64.powi(i32::from(self.code()) - 1))
     }
 }
 

@@ -186,7 +186,7 @@ impl Viewer {
         }
         let mut people = 0;
         for unit in self.units.iter().filter(|unit| unit.page == 0) {
-            people += scene.grid.node(scene.chunks.watch(unit.watch).node).count;
+            people += scene.chunks.watch(unit.watch).count;
             if unit.crowd || unit.page_bits != scene.chunks.page_bits(scene.grid, unit.watch) {
                 return true;
             }
@@ -299,13 +299,12 @@ impl Unit {
     /// What the viewer lacks of this unit.
     fn lacks(&mut self, scene: &Scene<'_>) -> Option<What> {
         let watch = scene.chunks.watch(self.watch);
-        let node = scene.grid.node(watch.node);
         let Scene { tick, refresh, .. } = *scene;
         let its_turn = tick.wrapping_add(watch.phase) % refresh == 0 && self.keyed != tick;
         if self.keyed == 0 || its_turn || tick - self.keyed >= refresh {
             return Some(if self.crowd { What::Crowd } else { What::Key });
         }
-        if node.changed <= self.synced {
+        if watch.changed <= self.synced {
             self.synced = tick;
             return None;
         }

@@ -11,7 +11,7 @@ use super::chunks::Chunks;
 use super::frame::Ids;
 use super::geo::Viewport;
 use super::interest::Grid;
-use super::people::{Body, Slot, Slots};
+use super::people::{self, Body, Mailbox, Slot, Slots};
 use super::pose::{Orientation, Pose};
 use super::roster::Bulletin;
 use super::schedule::{Scene, Scratch, Viewer};
@@ -30,7 +30,7 @@ mod terms;
 pub const SILENCE_MS: u64 = 15_000;
 /// Viewports a second that are taken, and how many at once.
 const VIEWPORTS_PER_SECOND: u64 = 10;
-const VIEWPORT_BURST: u64 = 20;
+const VIEWPORT_BURST: u16 = 20;
 /// People whom a newcomer is told of.
 const MAX_ROSTER: usize = 1024;
 /// Ticks between two looks at the range of ids.
@@ -51,7 +51,7 @@ struct Peer {
     /// Place in its slot's list of viewers.
     seat: u32,
     /// Viewports that may come at once, in thousandths, as of `looked`.
-    looks: u64,
+    looks: u16,
     looked: Time,
 }
 
@@ -60,6 +60,7 @@ struct Peer {
 pub struct World {
     settings: Settings,
     bodies: Vec<Body>,
+    mailboxes: Vec<Mailbox>,
     peers: Vec<Option<Peer>>,
     free: Vec<Slot>,
     slots: Slots,
@@ -92,6 +93,7 @@ impl World {
         Self {
             settings,
             bodies: Vec::new(),
+            mailboxes: Vec::new(),
             peers: Vec::new(),
             free: Vec::new(),
             slots: Slots::default(),
@@ -134,15 +136,21 @@ impl World {
             looked: now,
         };
         let body = Body { hidden: presence == Presence::Hidden, ..Body::new(id) };
+        let shown = presence == Presence::Sharing;
+        let mailbox = Mailbox { shown, ..Mailbox::default() };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.bodies[slot as usize] = body;
+                // Mail of whoever had the slot may still be in the list, at most once.
+                let queued = self.mailboxes[slot as usize].queued;
+                self.mailboxes[slot as usize] = Mailbox { queued, ..mailbox };
                 self.peers[slot as usize] = Some(peer);
                 slot
             }
             None => {
-                self.bodies.push(body);
-                self.peers.push(Some(peer));
+                people::push(&mut self.bodies, body);
+                people::push(&mut self.mailboxes, mailbox);
+                people::push(&mut self.peers, Some(peer));
                 self.bodies.len() as Slot - 1
             }
         };
@@ -177,7 +185,7 @@ impl World {
             peer.name = name.into();
             self.bulletin.joined(id);
         }
-        self.bodies[slot as usize].seq = None;
+        self.mailboxes[slot as usize].begun = false;
         self.dismiss(slot);
         self.set_presence(slot, presence);
         self.attach(slot, budget, viewport, true, now);
@@ -198,6 +206,7 @@ impl World {
                 self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
             }
         }
+        self.mailboxes[slot as usize].shown = false;
         self.slots.remove(id);
         self.free.push(slot);
         self.bulletin.left(id);
@@ -221,14 +230,15 @@ impl World {
     /// Takes a pose into the peer's mailbox: latest wins. Old ones are dropped.
     pub fn handle_pose(&mut self, id: PeerId, sample: Sample, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
-        let body = &mut self.bodies[slot as usize];
-        if body.seq.is_some_and(|seq| sample.seq <= seq) {
+        let mailbox = &mut self.mailboxes[slot as usize];
+        if mailbox.begun && sample.seq <= mailbox.seq {
             return;
         }
-        body.seq = Some(sample.seq);
-        body.mail = Some(sample.pose);
-        if !body.queued && self.peers[slot as usize].as_ref().is_some_and(|peer| peer.shares) {
-            self.queue_mail(slot, now);
+        (mailbox.begun, mailbox.seq) = (true, sample.seq);
+        mailbox.pose = Some(sample.pose);
+        if mailbox.shown {
+            self.queue_mail(slot);
+            self.ticker.note_change(now);
         }
     }
 
@@ -347,6 +357,7 @@ impl World {
     #[must_use]
     pub fn memory(&self) -> usize {
         self.bodies.capacity() * size_of::<Body>()
+            + self.mailboxes.capacity() * size_of::<Mailbox>()
             + self.peers.capacity() * size_of::<Option<Peer>>()
             + (self.free.capacity() + self.mail.capacity()) * size_of::<Slot>()
             + self.slots.memory()
@@ -368,9 +379,10 @@ impl World {
     fn set_presence(&mut self, slot: Slot, presence: Presence) {
         let Some(peer) = self.peers[slot as usize].as_mut() else { return };
         let body = &mut self.bodies[slot as usize];
+        let mailbox = &mut self.mailboxes[slot as usize];
         match presence {
             Presence::Sharing => peer.shares = true,
-            Presence::Watching => (peer.shares, body.mail) = (false, None),
+            Presence::Watching => (peer.shares, mailbox.pose) = (false, None),
             Presence::Hidden | Presence::Gone => {}
         }
         if peer.presence == presence {
@@ -385,29 +397,30 @@ impl World {
         peer.presence = presence;
         body.hidden = presence == Presence::Hidden;
         let shown = peer.shares && presence != Presence::Gone;
+        mailbox.shown = shown;
         // Whoever is back, or hid, is shown again by the next tick.
-        if shown && body.mail.is_none() {
-            body.mail = body.pose;
+        if shown && mailbox.pose.is_none() {
+            mailbox.pose = body.pose;
         }
-        let queue = shown && body.mail.is_some() && !body.queued;
-        if queue {
-            body.queued = true;
-            self.mail.push(slot);
-        }
+        let queue = shown && mailbox.pose.is_some();
         if !peer.shares {
             body.pose = None;
         }
         let id = body.id;
+        if queue {
+            self.queue_mail(slot);
+        }
         if !shown {
             self.grid.remove(&mut self.bodies, slot);
         }
         self.bulletin.changed(Change { id, presence });
     }
 
-    fn queue_mail(&mut self, slot: Slot, now: Time) {
-        self.bodies[slot as usize].queued = true;
-        self.mail.push(slot);
-        self.ticker.note_change(now);
+    fn queue_mail(&mut self, slot: Slot) {
+        let queued = &mut self.mailboxes[slot as usize].queued;
+        if !std::mem::replace(queued, true) {
+            self.mail.push(slot);
+        }
     }
 
     /// Turns the silent into the gone, and the gone into those who left.
@@ -436,7 +449,7 @@ impl World {
             self.deliver(slot);
         }
         self.mail = mail;
-        self.chunks.begin(self.tick, now, self.ids);
+        self.chunks.begin(&self.grid, self.tick, now, self.ids);
         let Self { slots, peers, bulletin, online, events, .. } = self;
         let person = |id| Some(person(peers[slots.get(id)? as usize].as_ref()?, id));
         let messages = bulletin.publish(person, *online, now).into_iter();
@@ -445,15 +458,13 @@ impl World {
 
     /// Moves a mailbox into the grid.
     fn deliver(&mut self, slot: Slot) {
-        let body = &mut self.bodies[slot as usize];
-        body.queued = false;
-        let shown = self.peers[slot as usize]
-            .as_ref()
-            .is_some_and(|peer| peer.shares && peer.presence != Presence::Gone);
-        if !shown {
+        let mailbox = &mut self.mailboxes[slot as usize];
+        mailbox.queued = false;
+        if !mailbox.shown {
             return;
         }
-        let Some(pose) = body.mail.take() else { return };
+        let Some(pose) = mailbox.pose.take() else { return };
+        let body = &mut self.bodies[slot as usize];
         body.motion = body.pose.map_or(u8::MAX, |old| motion(old, pose));
         body.pose = Some(pose);
         self.grid.place(&mut self.bodies, slot, pose.position);
@@ -485,7 +496,7 @@ fn refresh_ticks(settings: &Settings) -> u32 {
 }
 
 fn person(peer: &Peer, id: PeerId) -> Person {
-    Person { id, uuid: peer.uuid, name: peer.name.to_string(), presence: peer.presence }
+    Person { id, uuid: peer.uuid, name: peer.name.clone().into(), presence: peer.presence }
 }
 
 fn count(online: &mut Online, presence: Presence) -> &mut u32 {

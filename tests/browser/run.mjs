@@ -4,5 +4,6 @@ import { prepare } from './support/world.mjs';
 prepare();
 await import('./two-tabs.mjs');
 await import('./transports.mjs');
+await import('./looks.mjs');
 const { nothingElse } = await import('./page.mjs');
 nothingElse();

@@ -74,8 +74,8 @@ impl World {
         now: Time,
     ) -> Result<(), Violation> {
         let Some(peer) = self.peers[slot as usize].as_mut() else { return Ok(()) };
-        peer.looks =
-            (peer.looks + now.since(peer.looked) * VIEWPORTS_PER_SECOND).min(VIEWPORT_BURST * 1000);
+        let earned = u64::from(peer.looks) + now.since(peer.looked) * VIEWPORTS_PER_SECOND;
+        peer.looks = earned.min(u64::from(VIEWPORT_BURST) * 1000) as u16;
         peer.looked = now;
         peer.looks = peer.looks.checked_sub(1000).ok_or(Violation::TooFast)?;
         if let Some(viewer) = &mut peer.viewer {

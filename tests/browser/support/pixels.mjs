@@ -80,13 +80,13 @@ export function count(image, colour, box = { x: 0, y: 0, width: image.width, hei
   return n;
 }
 
-/** Where a place on the map is on the page. */
-export async function around(tab, { x, y }, radius = 30) {
-  const map = await tab.page.locator('#map').boundingBox();
+/** The box around a place on the map, on a page whose map is at `map`. */
+export function around(map, { x, y }, radius = 30) {
   return { x: map.x + x - radius, y: map.y + y - radius, width: 2 * radius, height: 2 * radius };
 }
 
 /** How many pixels of a colour there are around somebody who is drawn. */
 export async function coloured(tab, figure, colour) {
-  return count(await pixels(tab, await around(tab, figure.screen)), colour);
+  const map = await tab.page.locator('#map').boundingBox();
+  return count(await pixels(tab, around(map, figure.screen)), colour);
 }

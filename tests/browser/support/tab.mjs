@@ -1,7 +1,7 @@
 /** One tab with its own window, device and storage, and what it shows. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 const POLL_MS = 40;
 const SENSORS = ['accelerometer', 'gyroscope', 'magnetometer'];
 
@@ -53,7 +53,6 @@ export class Tab {
     await context.addInitScript(watchPolicy);
     if (name) await context.addInitScript((it) => localStorage.setItem('gpys.name', it), name);
     tab.page = await context.newPage();
-    tab.#listen();
     tab.#cdp = await context.newCDPSession(tab.page);
     const url = new URL(options.path ?? '/', options.secure ? server.secureUrl : server.url);
     if (options.transport) url.searchParams.set('transport', options.transport);
@@ -62,6 +61,7 @@ export class Tab {
       await tab.page.goto(new URL('/healthz', url).href);
       await tab.hold(held);
     }
+    tab.#listen();
     await tab.page.goto(url.href);
     return tab;
   }
@@ -72,7 +72,11 @@ export class Tab {
     page.on('request', (request) => asked.add(request.url()));
     page.on('websocket', (socket) => asked.add(socket.url()));
     page.on('pageerror', (error) => complain(String(error)));
-    page.on('console', (message) => message.type() === 'error' && complain(message.text()));
+    page.on('console', (message) => {
+      // The page that the sensor is set up on is plain text, for which browsers want an icon.
+      const icon = message.location().url.endsWith('/favicon.ico');
+      if (message.type() === 'error' && !icon) complain(message.text());
+    });
   }
 
   /** What a person who looks at the tab can see, and where on the map. */
@@ -113,8 +117,9 @@ export class Tab {
     }
   }
 
-  online(n) {
-    return this.until(`${n} online`, (it) => it.connected && it.title === `GPyS (${n} online)`);
+  online(n, deadline) {
+    const fits = (it) => it.connected && it.title === `GPyS (${n} online)`;
+    return this.until(`${n} online`, fits, deadline);
   }
 
   async share() {

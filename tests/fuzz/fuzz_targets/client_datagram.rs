@@ -1,0 +1,26 @@
+//! Any bytes as a client's datagram, at any time: refused, or values within their ranges.
+
+#![no_main]
+
+use gpys::proto::time::Time;
+use gpys::proto::wire::{ClientDatagram, MAX_AGE_MS, MAX_AHEAD_MS, encode_ping};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (u64, &[u8])| {
+    let (now, bytes) = (Time(input.0 % (1 << 48)), input.1);
+    match ClientDatagram::decode(bytes, now) {
+        Ok(ClientDatagram::Pose(sample)) => {
+            let sampled = sample.pose.sampled;
+            assert!(sampled.0 <= now.0 + MAX_AHEAD_MS && now.since(sampled) <= MAX_AGE_MS);
+            let again = sample.encode();
+            // The antimeridian and a sample's age are the only values that are put right.
+            assert_eq!(again.len(), bytes.len());
+            assert_eq!(again[..5], bytes[..5]);
+            assert_eq!(again[17..], bytes[17..]);
+            assert_eq!(ClientDatagram::decode(&again, now), Ok(ClientDatagram::Pose(sample)));
+        }
+        Ok(ClientDatagram::Ping(echo)) => assert_eq!(bytes, encode_ping(echo)),
+        Ok(ClientDatagram::Unknown) => assert!(bytes[0] > 0x52),
+        Err(_) => {}
+    }
+});

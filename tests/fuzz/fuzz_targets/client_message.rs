@@ -1,0 +1,19 @@
+//! Any bytes as a client's message: refused, or a message that survives the wire.
+
+#![no_main]
+
+use gpys::proto::wire::{ClientMessage, MAX_CLIENT_MESSAGE};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    match ClientMessage::decode(bytes) {
+        Ok(message) => {
+            assert!(bytes.len() <= MAX_CLIENT_MESSAGE);
+            let again = message.encode();
+            // Only a number that is not in its shortest form makes the bytes differ.
+            assert!(again.len() <= bytes.len());
+            assert_eq!(ClientMessage::decode(&again), Ok(message));
+        }
+        Err(error) => assert!(!error.close_code().retryable()),
+    }
+});

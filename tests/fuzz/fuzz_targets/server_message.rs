@@ -1,0 +1,16 @@
+//! Any bytes as a server's message: refused, or a message that survives the wire.
+
+#![no_main]
+
+use gpys::proto::view::View;
+use gpys::proto::wire::ServerMessage;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(message) = ServerMessage::decode(bytes) {
+        let again = message.encode();
+        assert!(again.len() <= bytes.len());
+        assert_eq!(ServerMessage::decode(&again).as_ref(), Ok(&message));
+        View::default().handle_message(&message);
+    }
+});
