@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_rustls::TlsConnector;
 use wtransport::Endpoint;
 use wtransport::endpoint::endpoint_side;
@@ -18,13 +18,26 @@ use crate::proto::wire::{ClientMessage, Hello, ServerMessage, VERSION};
 /// How long a link and the welcome may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Links that share a UDP socket. One task reads a socket, for 50 us at a time, so in a process
+/// of many busy clients a socket for all would be read too slowly; a socket for each would cost
+/// a large read buffer each.
+const LINKS_PER_ENDPOINT: usize = 16;
+
+/// The endpoint that takes new links. Older ones live as long as their links.
+#[derive(Default)]
+struct Endpoints {
+    newest: Option<Arc<Endpoint<endpoint_side::Client>>>,
+    /// Links that it was used for.
+    links: usize,
+}
+
 /// What the links to one server share.
 pub struct Connector {
     config: Config,
     trust: Trust,
     /// An address at which the server answers.
     known: std::net::SocketAddr,
-    endpoint: OnceCell<Endpoint<endpoint_side::Client>>,
+    endpoints: Mutex<Endpoints>,
     websocket: OnceCell<(Target, Option<TlsConnector>)>,
 }
 
@@ -38,8 +51,8 @@ impl Connector {
     /// If the server cannot be reached or its answer is not right.
     pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
         let (config, known) = config::fetch(url, trust).await?;
-        let (endpoint, websocket) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { config, trust, known, endpoint, websocket })
+        let (endpoints, websocket) = (Mutex::default(), OnceCell::new());
+        Ok(Self { config, trust, known, endpoints, websocket })
     }
 
     /// What the server's `/config.json` says.
@@ -68,9 +81,8 @@ impl Connector {
     async fn open(&self, transport: Transport) -> Result<Link, String> {
         match transport {
             Transport::WebTransport => {
-                let open = || webtransport::endpoint(&self.config, self.trust, self.known);
-                let endpoint = self.endpoint.get_or_try_init(open).await?;
-                let link = webtransport::Link::open(endpoint, &self.config.webtransport).await?;
+                let endpoint = self.endpoint().await?;
+                let link = webtransport::Link::open(&endpoint, &self.config.webtransport).await?;
                 Ok(Link::WebTransport(Box::new(link)))
             }
             Transport::WebSocket => {
@@ -81,6 +93,22 @@ impl Connector {
                 Ok(Link::WebSocket(Box::new(link)))
             }
         }
+    }
+
+    /// The endpoint for one more link.
+    async fn endpoint(&self) -> Result<Arc<Endpoint<endpoint_side::Client>>, String> {
+        let mut endpoints = self.endpoints.lock().await;
+        let room = endpoints.newest.as_ref().filter(|_| endpoints.links < LINKS_PER_ENDPOINT);
+        let endpoint = match room {
+            Some(endpoint) => Arc::clone(endpoint),
+            None => {
+                endpoints.links = 0;
+                let opened = webtransport::endpoint(&self.config, self.trust, self.known).await?;
+                Arc::clone(endpoints.newest.insert(Arc::new(opened)))
+            }
+        };
+        endpoints.links += 1;
+        Ok(endpoint)
     }
 }
 

@@ -18,7 +18,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Connector`] holds what links to one server share (its configuration, one UDP socket, one
+//! A [`Connector`] holds what links to one server share (its configuration, a few UDP sockets, one
 //! TLS configuration), so that a process can be thousands of clients; a [`Client`] is one peer on
 //! one link. It does not reconnect by itself: [`Client::closed`] tells how the link ended, and
 //! [`Options::resume`] comes back as the same peer.

@@ -1,12 +1,11 @@
 //! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
 //! and datagrams.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use socket2::{Domain, Protocol, Socket, Type};
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 use wtransport::endpoint::endpoint_side;
 use wtransport::error::ConnectionError;
@@ -28,12 +27,10 @@ const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
 /// newer ones, so it holds a few only.
 const SEND_BUFFER: usize = 256;
-/// Buffers of the UDP socket, in bytes: many links share it, and a tick sends to all at once.
-const SOCKET_BUFFER: usize = 8 << 20;
 /// Read from the stream at a time, in bytes.
 const CHUNK: usize = 2_048;
 
-/// Opens the endpoint that all WebTransport links to one server share.
+/// Opens an endpoint that several WebTransport links to one server can share.
 ///
 /// `known` is an address at which the server's host answers already.
 pub(super) async fn endpoint(
@@ -44,8 +41,13 @@ pub(super) async fn endpoint(
     let target = Target::parse(&config.webtransport)
         .ok_or_else(|| format!("{} is no URL for WebTransport", config.webtransport))?;
     let address = resolve(&target, known.ip()).await?;
-    let builder = ClientConfig::builder()
-        .with_bind_socket(socket(address.is_ipv6()).map_err(|error| error.to_string())?);
+    // The socket keeps the system's own buffer: few links share it, and in a larger one frames
+    // would only grow old when the process falls behind.
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let builder = ClientConfig::builder().with_bind_address(SocketAddr::new(any, 0));
     let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
     let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
     let builder = if digests.is_empty() {
@@ -77,20 +79,6 @@ async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, String> {
     let same = found.iter().find(|address| address.ip() == known);
     let address = same.or_else(|| found.first());
     address.copied().ok_or_else(|| format!("{} has no address", target.host))
-}
-
-fn socket(ipv6: bool) -> std::io::Result<UdpSocket> {
-    let (domain, any): (_, IpAddr) = if ipv6 {
-        (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())
-    } else {
-        (Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())
-    };
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-    // The kernel grants what it may; less is no reason to fail.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-    socket.bind(&SocketAddr::new(any, 0).into())?;
-    Ok(socket.into())
 }
 
 /// Answers every question with the address that is known already.
