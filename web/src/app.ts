@@ -153,11 +153,10 @@ export class App {
   }
 
   private greeting(): Greeting {
-    this.announced = this.presence;
     return {
       room: this.options.room,
       name: this.page.name.value.trim(),
-      presence: this.announced,
+      presence: this.presence,
       viewport: this.map.viewport(),
     };
   }
@@ -185,7 +184,9 @@ export class App {
 
   private connectionChanged(state: State): void {
     if (state.phase === 'live') {
-      // What changed between the greeting and the welcome could not be told.
+      // What changed between the greeting and the welcome could not be told, and of two greetings
+      // in a race the older one may have won: say it again.
+      this.announced = undefined;
       this.announce();
       this.connection.send({ type: 'Viewport', ...this.map.viewport() });
     } else {
@@ -201,7 +202,7 @@ export class App {
 
   private announce(): void {
     const { presence } = this;
-    if (presence === this.announced) return;
+    if (presence === this.announced || this.connection.state.phase !== 'live') return;
     this.announced = presence;
     this.connection.send({ type: 'Presence', presence });
   }

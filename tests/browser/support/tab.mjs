@@ -1,7 +1,7 @@
 /** One tab with its own window, device and storage, and what it shows. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const POLL_MS = 40;
 const SENSORS = ['accelerometer', 'gyroscope', 'magnetometer'];
 
