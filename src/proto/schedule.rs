@@ -7,7 +7,7 @@
 use super::bits::BitWriter;
 use super::chunks::{Chunks, Piece, What};
 use super::frame;
-use super::geo::{Cover, Viewport};
+use super::geo::{Cell, Cover, Viewport};
 use super::interest::Grid;
 use super::people::Body;
 use super::rate::Rate;
@@ -92,6 +92,12 @@ impl Viewer {
     pub(crate) fn new(viewport: Viewport, rate: Rate) -> Self {
         let cover = Cover::of(viewport);
         Self { cover, units: Vec::new(), rate, reviewed: 0, backlog: false }
+    }
+
+    /// Where the viewer looks, along a curve on which neighbours stay together.
+    pub(crate) fn place(&self) -> u64 {
+        let Cell { level, x, y } = self.cover.cell(0);
+        u64::from(level) << 40 | interleave(x) | interleave(y) << 1
     }
 
     /// The viewer looks elsewhere; cells that stay in view keep what was told of them.
@@ -324,6 +330,12 @@ impl Unit {
         let motion = scene.chunks.watch(self.watch).motion;
         waited.max(1) * u64::from(self.near) * u64::from(2 + (motion + 1).ilog2())
     }
+}
+
+/// The low 20 bits of `n`, each followed by a zero (Morton's code takes one of these for each
+/// axis).
+fn interleave(n: u32) -> u64 {
+    (0..20).fold(0, |code, bit| code | u64::from(n >> bit & 1) << (2 * bit))
 }
 
 /// Nearness of a cell to the middle of the view: 8 in the middle, 1 at the corner.

@@ -444,6 +444,7 @@ impl World {
         if self.tick.is_multiple_of(IDS_TICKS) {
             self.narrow_ids();
         }
+        self.arrange();
         let mut mail = std::mem::take(&mut self.mail);
         for slot in mail.drain(..) {
             self.deliver(slot);

@@ -10,6 +10,9 @@ use crate::proto::schedule::{Scene, Viewer};
 use crate::proto::time::Time;
 use crate::proto::wire::{ServerMessage, VERSION, Welcome};
 
+/// Ticks between two arrangements of seats; each is of one slot.
+const ARRANGE_TICKS: u32 = 4;
+
 impl World {
     /// Gives a peer that has no viewer one, and its welcome.
     pub(super) fn attach(
@@ -65,6 +68,27 @@ impl World {
             peer.seat = seat;
         }
         self.watching -= 1;
+    }
+
+    /// Now and then puts the viewers of a slot in the order of where they look: then those who
+    /// share cells come one after the other, while the cells are still in the processor's cache.
+    pub(super) fn arrange(&mut self) {
+        if !self.tick.is_multiple_of(ARRANGE_TICKS) {
+            return;
+        }
+        let slot = (self.tick / ARRANGE_TICKS) as usize % self.seats.len();
+        let Self { seats, peers, .. } = self;
+        let bucket = &mut seats[slot];
+        let place = |&slot: &Slot| {
+            let viewer = peers[slot as usize].as_ref()?.viewer.as_ref()?;
+            Some(viewer.place())
+        };
+        bucket.sort_by_cached_key(place);
+        for (seat, &slot) in bucket.iter().enumerate() {
+            if let Some(peer) = peers[slot as usize].as_mut() {
+                peer.seat = seat as u32;
+            }
+        }
     }
 
     pub(super) fn look(
