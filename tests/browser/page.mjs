@@ -1,7 +1,7 @@
 /** Words, rooms, refusals, and a server that goes away for a while. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count, pixels } from './support/pixels.mjs';
+import { count, looksLike, pixels } from './support/pixels.mjs';
 import { Server } from './support/server.mjs';
 import { asked, beside, complaints, seen, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
@@ -103,12 +103,9 @@ test('the venue is a purple pin', async () => {
     at: beside(VENUE, 0, 60),
     held,
   });
-  const purple = async () => count(await pixels(tab), 'purple');
   await tab.share();
-  await tab.page.waitForFunction(() => document.querySelector('#map canvas'));
-  let n = 0;
-  for (let i = 0; i < 50 && n < 40; i++) n = await purple();
-  assert.ok(n >= 40, `${n} purple pixels`);
+  const purple = async () => count(await pixels(tab), 'purple');
+  await looksLike('a purple pin', purple, (n) => n > 40);
   await tab.close();
 });
 

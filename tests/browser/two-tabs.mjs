@@ -1,7 +1,7 @@
 /** Two people, one by WebTransport and one by WebSocket: each sees everything of the other. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { coloured } from './support/pixels.mjs';
+import { coloured, looksLike } from './support/pixels.mjs';
 import { beside, listed, metresBetween, seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
@@ -73,7 +73,8 @@ async function arrives(who, { tab }) {
   const figure = seen(shown, who.id);
   assert.equal(figure.name, who.tab.name);
   assert.ok(near((figure.heading + 180) % 360, 180, 1), `it faces ${figure.heading}`);
-  assert.ok((await coloured(tab, figure, 'yellow')) > MANY, 'the figure is yellow');
+  const yellow = () => coloured(tab, figure, 'yellow');
+  await looksLike('a yellow figure', yellow, (n) => n > MANY);
   await tab.until('40 m in the list', (it) =>
     /: 40 m [EW] · facing N$/.test(listed(it, who.id)?.text),
   );
@@ -137,19 +138,21 @@ async function losesItsSensor(who, { tab }) {
   await who.tab.letGo();
   const shown = await tab.until('a pin', (it) => seen(it, who.id)?.kind === 'pin');
   assert.equal(seen(shown, who.id).heading, null);
-  assert.ok((await coloured(tab, seen(shown, who.id), 'red')) > MANY / 2, 'the pin is red');
+  const red = () => coloured(tab, seen(shown, who.id), 'red');
+  await looksLike('a red pin', red, (n) => n > MANY / 2);
   await tab.until('that in words', (it) => listed(it, who.id)?.text.endsWith('no motion sensor'));
   await who.tab.hold(upright);
   await tab.until('a figure again', (it) => seen(it, who.id)?.kind === 'figure');
 }
 
 async function hides(who, { tab }) {
-  const before = await coloured(tab, seen(await tab.shown(), who.id), 'yellow');
+  const figure = seen(await tab.shown(), who.id);
+  const yellow = () => coloured(tab, figure, 'yellow');
+  const before = await looksLike('a figure in full colour', yellow, (n) => n > MANY);
   await who.tab.behind(true);
   const shown = await tab.until('it hidden', (it) => seen(it, who.id)?.hidden);
   assert.equal(shown.title, 'GPyS (2 online)');
-  const faded = await coloured(tab, seen(shown, who.id), 'yellow');
-  assert.ok(faded < before / 2, `${before} yellow pixels become ${faded}`);
+  await looksLike(`less yellow than ${before}`, yellow, (n) => n < before / 2);
   await tab.until('that in words', (it) => listed(it, who.id)?.kind === 'hidden');
   await tab.until('it counted', (it) => it.counts.endsWith('1 hidden'));
   await who.tab.behind(false);

@@ -85,6 +85,18 @@ export function around(map, { x, y }, radius = 30) {
   return { x: map.x + x - radius, y: map.y + y - radius, width: 2 * radius, height: 2 * radius };
 }
 
+const DEADLINE_MS = 20_000;
+
+/** Looks at the page until it is as it should be: what it tells is drawn a moment later. */
+export async function looksLike(what, look, fits) {
+  const end = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const found = await look();
+    if (fits(found)) return found;
+    if (performance.now() > end) throw new Error(`${what}: what is drawn is ${found}`);
+  }
+}
+
 /** How many pixels of a colour there are around somebody who is drawn. */
 export async function coloured(tab, figure, colour) {
   const map = await tab.page.locator('#map').boundingBox();
