@@ -254,8 +254,9 @@ async fn every_answer_is_guarded() {
             "referrer-policy: no-referrer",
             "permissions-policy: geolocation=(self)",
             "content-security-policy: default-src 'none'; script-src 'self';",
-            &format!("connect-src 'self' https://localhost:{udp} ws://localhost:8080"),
-            "https://tiles.example;",
+            &format!("connect-src 'self' https://127.0.0.1:{udp} ws://localhost:8080"),
+            "img-src 'self' data: blob: https://tiles.example;",
+            "ws://localhost:8080 https://tiles.example;",
         ] {
             assert!(head.contains(guard), "{path} lacks {guard}: {head}");
         }

@@ -289,8 +289,7 @@ mod tests {
         let point = |lat: f64, time: &str| {
             format!("<trkpt lat='{lat}' lon='14'><time>{time}</time></trkpt>")
         };
-        let points =
-            point(45.0, "2010-08-06T10:36:35Z") + &point(45.001, "2010-08-06T10:36:30Z");
+        let points = point(45.0, "2010-08-06T10:36:35Z") + &point(45.001, "2010-08-06T10:36:30Z");
         let text = gpx(&format!("<trk><trkseg>{points}</trkseg></trk>"));
         assert!(Track::parse(text.as_bytes()).unwrap().paced);
     }
@@ -298,21 +297,18 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         assert_eq!(error(" \n"), "the file is empty");
-        assert_eq!(error("<html></html>"), "this is not GPX: its first element is <html> instead of <gpx>");
+        assert_eq!(
+            error("<html></html>"),
+            "this is not GPX: its first element is <html> instead of <gpx>"
+        );
         assert_eq!(error(&gpx("")), "there is no track or route of two or more points in it");
         assert_eq!(error(&gpx("<wpt lat='1' lon='1'/>")), error(&gpx("")));
         let one = "<trk><trkseg><trkpt lat='1' lon='1'/></trkseg></trk>";
         assert_eq!(error(&gpx(one)), error(&gpx("")));
-        assert_eq!(
-            error("<gpx><trk><trkseg>"),
-            "the file is cut off: <trkseg> is never closed"
-        );
+        assert_eq!(error("<gpx><trk><trkseg>"), "the file is cut off: <trkseg> is never closed");
         assert!(error("<gpx>\n<trk></gpx>").starts_with("broken XML in line 2: "));
         let bad = |attributes: &str| error(&gpx(&format!("<trk><trkseg><trkpt {attributes}/>")));
-        assert_eq!(
-            bad("lat='1'"),
-            "the point in line 3 has no place: lon is missing"
-        );
+        assert_eq!(bad("lat='1'"), "the point in line 3 has no place: lon is missing");
         assert_eq!(
             bad("lat='north' lon='1'"),
             "the point in line 3 has no place: lat=\"north\" is not a number"

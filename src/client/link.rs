@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{webtransport, websocket};
+use super::{websocket, webtransport};
 
 /// What arrived.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn because(reason: impl ToString) -> Self {
+    pub(super) fn because(reason: &impl ToString) -> Self {
         Self { code: None, reason: reason.to_string() }
     }
 }

@@ -50,7 +50,8 @@ impl Path {
     #[must_use]
     pub fn timed(places: &[Position], times: &[f64]) -> Option<Self> {
         Self::build(places, |i, metres| {
-            let recorded = times.get(i + 1).zip(times.get(i)).map_or(0.0, |(next, time)| next - time);
+            let recorded =
+                times.get(i + 1).zip(times.get(i)).map_or(0.0, |(next, time)| next - time);
             recorded.max(metres / TOP_SPEED)
         })
     }

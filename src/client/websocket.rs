@@ -53,21 +53,24 @@ impl Link {
                     // Sends the answer that closing by the book asks for.
                     let _ = self.socket.flush().await;
                     let Some(frame) = frame else {
-                        return Err(End::because("closed by the server"));
+                        return Err(End::because(&"closed by the server"));
                     };
                     let code = u16::from(frame.code).checked_sub(CLOSE_BASE);
                     let code = code.and_then(|code| u8::try_from(code).ok());
                     return Err(End { code, reason: frame.reason.to_string() });
                 }
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(End::because(error)),
-                None => return Err(End::because("the connection is closed")),
+                Some(Err(error)) => return Err(End::because(&error)),
+                None => return Err(End::because(&"the connection is closed")),
             }
         }
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.socket.send(Message::binary(bytes.to_vec())).await.map_err(End::because)
+        self.socket
+            .send(Message::binary(bytes.to_vec()))
+            .await
+            .map_err(|error| End::because(&error))
     }
 
     pub(super) async fn close(&mut self) {

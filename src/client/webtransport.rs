@@ -22,8 +22,9 @@ use super::trust::{self, Trust};
 const IDLE_MS: u32 = 15_000;
 /// Keeps the path open through NATs and finds dead links.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Received datagrams that wait for the client, in bytes: a second of frames at full budget.
-const RECEIVE_BUFFER: usize = 256 * 1024;
+/// Received datagrams that wait for the client, in bytes. When a client falls behind, older frames
+/// are thrown away for newer ones: a few frames may wait, but not a second of them.
+const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
 /// newer ones, so it holds a few only.
 const SEND_BUFFER: usize = 256;
@@ -159,7 +160,7 @@ impl Link {
     async fn wait_closed(&self) -> End {
         match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
             Ok(error) => end(&error),
-            Err(_) => End::because("the server ended the stream"),
+            Err(_) => End::because(&"the server ended the stream"),
         }
     }
 
@@ -174,13 +175,13 @@ impl Link {
     }
 
     pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), End> {
-        let length = u16::try_from(message.len()).map_err(End::because)?;
+        let length = u16::try_from(message.len()).map_err(|error| End::because(&error))?;
         let framed = [&length.to_le_bytes(), message].concat();
-        self.sending.write_all(&framed).await.map_err(End::because)
+        self.sending.write_all(&framed).await.map_err(|error| End::because(&error))
     }
 
     pub(super) fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
-        self.connection.send_datagram(datagram).map_err(End::because)
+        self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
     }
 
     pub(super) fn close(&self) {

@@ -6,9 +6,9 @@
 //! it (the bans are listed in `.clippy.toml`).
 //!
 //! Reading order: [`time`], [`geo`], [`pose`] are the values; [`bits`], [`wire`], [`frame`] are
-//! the bytes of `docs/PROTOCOL.md`; [`world`] is the server's state of a room, with [`interest`]
-//! (who is where) and [`schedule`] (what goes to whom, and when) beneath it; [`view`] is the
-//! receiver's state.
+//! the bytes of `docs/PROTOCOL.md`; [`world`] is the server's state of a room, with `interest`
+//! (who is where), `chunks` (encode once), `schedule` and `rate` (what goes to whom, and how
+//! much), `ticker` (when) beneath it; [`view`] is the receiver's state.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 

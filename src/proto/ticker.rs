@@ -29,8 +29,11 @@ pub(crate) struct Ticker {
     changed: Option<u64>,
     /// Whether something changed since the last tick.
     pending: bool,
-    /// Turns taken in this tick, of `2 * slots`.
-    turn: usize,
+    /// Turns that somebody waits for in this tick, a bit each: the first of every slot, then the
+    /// second.
+    turns: u32,
+    /// Turns that were taken in this tick: nobody has a third one.
+    taken: u32,
     /// Whether this tick's first turns are all at once.
     hurried: bool,
 }
@@ -46,7 +49,8 @@ impl Ticker {
             ticked: 0,
             changed: None,
             pending: false,
-            turn: 2 * slots,
+            turns: 0,
+            taken: 0,
             hurried: false,
         }
     }
@@ -66,7 +70,7 @@ impl Ticker {
 
     /// When there is something to do; `watched` tells whether anybody looks.
     pub(crate) fn poll_timeout(&self, watched: bool) -> Option<Time> {
-        let turn = (self.turn < 2 * self.slots).then(|| self.turn_at(self.turn));
+        let turn = (self.turns != 0).then(|| self.turn_at(self.turns.trailing_zeros() as usize));
         let tick = (self.pending || watched).then_some(self.next);
         let soonest = match (turn, tick) {
             (Some(turn), Some(tick)) => turn.min(tick),
@@ -75,10 +79,11 @@ impl Ticker {
         Some(Time(soonest.div_ceil(1000)))
     }
 
-    /// Begins a tick if it is due; tells whether it did.
-    pub(crate) fn begin(&mut self, now: Time, watched: bool) -> bool {
+    /// Begins a tick if it is due; tells whether it did. `slots` has a bit for each slot in which
+    /// there are viewers.
+    pub(crate) fn begin(&mut self, now: Time, slots: u32) -> bool {
         let now = now.0 * 1000;
-        if now < self.next || !(self.pending || watched) {
+        if now < self.next || !(self.pending || slots != 0) {
             return false;
         }
         // A room that fell behind, or was asleep, does not make up for missed ticks.
@@ -89,18 +94,24 @@ impl Ticker {
         if self.pending {
             self.changed = Some(now);
         }
-        (self.ticked, self.pending, self.turn) = (now, false, 0);
+        (self.ticked, self.pending, self.turns, self.taken) = (now, false, slots, 0);
         true
+    }
+
+    /// A viewer of this slot has something left over.
+    pub(crate) const fn want_second(&mut self, slot: usize) {
+        self.turns |= 1 << (self.slots + slot) & !self.taken;
     }
 
     /// The next turn that is due.
     pub(crate) fn next_turn(&mut self, now: Time) -> Option<Turn> {
-        if self.turn >= 2 * self.slots || self.turn_at(self.turn) > now.0 * 1000 {
+        let turn = self.turns.trailing_zeros() as usize;
+        if self.turns == 0 || self.turn_at(turn) > now.0 * 1000 {
             return None;
         }
-        let turn = Turn { slot: self.turn % self.slots, second: self.turn >= self.slots };
-        self.turn += 1;
-        Some(turn)
+        self.turns &= self.turns - 1;
+        self.taken |= 1 << turn;
+        Some(Turn { slot: turn % self.slots, second: turn >= self.slots })
     }
 
     fn turn_at(&self, turn: usize) -> u64 {
@@ -118,7 +129,7 @@ mod tests {
         let mut ticks = Vec::new();
         while let Some(Time(now)) = ticker.poll_timeout(true).filter(|time| time.0 <= until) {
             while ticker.next_turn(Time(now)).is_some() {}
-            if ticker.begin(Time(now), true) {
+            if ticker.begin(Time(now), 1) {
                 ticks.push(now);
             }
         }
@@ -151,23 +162,22 @@ mod tests {
     fn an_unwatched_room_sleeps() {
         let mut ticker = Ticker::new(30);
         assert_eq!(ticker.poll_timeout(false), None);
-        assert!(!ticker.begin(Time(5), false));
+        assert!(!ticker.begin(Time(5), 0));
         ticker.note_change(Time(5));
-        assert!(ticker.begin(Time(5), false));
+        assert!(ticker.begin(Time(5), 0));
     }
 
     #[test]
-    fn every_slot_has_two_turns_a_tick() {
+    fn a_slot_has_a_turn_if_somebody_is_in_it_and_a_second_if_somebody_wants_more() {
         let mut ticker = Ticker::new(30);
-        assert!(ticker.begin(Time(100), true));
+        assert!(ticker.begin(Time(100), 0b1000_0001));
         let mut turns = Vec::new();
-        for now in 100..133 {
+        while let Some(Time(now)) = ticker.poll_timeout(false) {
             while let Some(turn) = ticker.next_turn(Time(now)) {
                 turns.push((now, turn.slot, turn.second));
+                ticker.want_second(7);
             }
         }
-        assert_eq!(turns.len(), 2 * ticker.slots());
-        assert_eq!((turns[0], turns[7]), ((100, 0, false), (107, 7, false)));
-        assert!(turns[8].0 >= 116 && turns[8].2);
+        assert_eq!(turns, [(100, 0, false), (107, 7, false), (124, 7, true)]);
     }
 }

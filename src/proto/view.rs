@@ -7,7 +7,7 @@ use super::frame::{Chunk, Entry, Frame, FrameError, Ids, Kind, age_ms};
 use super::geo::{Cell, Position};
 use super::pose::{Accuracy, Orientation};
 use super::time::Stamp;
-use super::wire::{Online, PeerId, Person, Roster, ServerMessage};
+use super::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 
 /// Frames this much older than the newest are ignored, and whoever was not named for this long
 /// is out of view, in ms.
@@ -141,6 +141,10 @@ impl View {
         for change in &roster.presence {
             if let Some(person) = self.roster.get_mut(&change.id) {
                 person.presence = change.presence;
+            }
+            if matches!(change.presence, Presence::Watching | Presence::Gone) {
+                self.figures.remove(&change.id);
+                self.absent.insert(change.id, roster.time);
             }
         }
         for &id in &roster.left {

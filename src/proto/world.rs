@@ -164,9 +164,11 @@ impl World {
 
     /// Somebody is back on a new link: `None` if nobody with this token is known any more.
     /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
+    /// A new name is told to everybody.
     pub fn resume(
         &mut self,
         token: Token,
+        name: &str,
         presence: Presence,
         budget: u32,
         viewport: Option<Viewport>,
@@ -178,6 +180,10 @@ impl World {
         if let Some(heard) = peer.heard.take() {
             self.deadlines.remove(&(heard + SILENCE_MS, id));
             self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
+        }
+        if *peer.name != *name {
+            peer.name = name.into();
+            self.bulletin.joined(id);
         }
         self.mailboxes[slot as usize].begun = false;
         self.dismiss(slot);
@@ -290,7 +296,7 @@ impl World {
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
         self.take_turns(now);
-        if self.due.is_empty() && self.ticker.begin(now, self.watching > 0) {
+        if self.due.is_empty() && self.ticker.begin(now, self.seated()) {
             self.run_tick(now);
             self.take_turns(now);
         }
@@ -321,7 +327,11 @@ impl World {
             tick: self.tick,
             refresh: refresh_ticks(&self.settings),
         };
-        viewer.compose(&mut scene, max_len, now, out)
+        let sent = viewer.compose(&mut scene, max_len, now, out);
+        if viewer.backlog {
+            self.ticker.want_second(id.0 as usize % self.seats.len());
+        }
+        sent
     }
 
     /// Whether nobody is here, not even somebody who may come back.
@@ -459,6 +469,12 @@ impl World {
         body.pose = Some(pose);
         self.grid.place(&mut self.bodies, slot, pose.position);
         self.grid.mark(&mut self.bodies, slot, self.tick);
+    }
+
+    /// A bit for each slot in which there are viewers.
+    fn seated(&self) -> u32 {
+        let seats = self.seats.iter().enumerate();
+        seats.map(|(slot, seats)| u32::from(!seats.is_empty()) << slot).sum()
     }
 
     fn widen_ids(&mut self, id: PeerId) {

@@ -26,13 +26,12 @@ use super::{pmtiles, websocket};
 use crate::config::Venue;
 use crate::proto::wire::{VERSION, is_room_name};
 
-/// What the page may load and whom it may talk to. `{connect}` are this server's own addresses
-/// on its other ports, `{map}` is the origin of the map's style. MapLibre makes its worker and
-/// its images from blobs.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
-    worker-src 'self' blob:; style-src 'self'; img-src 'self' data: blob:{map}; \
-    font-src 'self'; connect-src 'self'{connect}{map}; manifest-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+/// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
+/// are this server's addresses for sessions. A map's style needs its own host `{map}`, and its
+/// images `{images}` come as blobs.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Headers that every answer has, beside the policy above.
 const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -180,7 +179,11 @@ impl Site {
         let Host { name, port } = host;
         let scheme = if secure { "wss" } else { "ws" };
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        let web_transport = format!("https://{name}:{}", self.web_transport.port());
+        // Browsers take localhost for ::1 first and do not try again over QUIC. A certificate known
+        // by its hash needs no name.
+        let loopback = name == "localhost" && self.web_transport.is_ipv4() && self.hashes.is_some();
+        let quic_name = if loopback { "127.0.0.1" } else { name };
+        let web_transport = format!("https://{quic_name}:{}", self.web_transport.port());
         (web_transport, format!("{scheme}://{name}{port}"))
     }
 
@@ -189,7 +192,9 @@ impl Site {
         let connect = connect.map(|(wt, ws)| format!(" {wt} {ws}")).unwrap_or_default();
         let map = self.map_style.as_deref().and_then(origin_of);
         let map = map.map(|origin| format!(" {origin}")).unwrap_or_default();
-        CONTENT_SECURITY_POLICY.replace("{connect}", &connect).replace("{map}", &map)
+        let images = if map.is_empty() { String::new() } else { format!(" blob:{map}") };
+        let policy = CONTENT_SECURITY_POLICY.replace("{connect}", &connect);
+        policy.replace("{map}", &map).replace("{images}", &images)
     }
 }
 

@@ -213,8 +213,8 @@ impl Room {
             return Err(restarting());
         }
         let Hello { name, presence, resume, budget, viewport, .. } = hello;
-        let back =
-            resume.and_then(|token| self.world.resume(token, presence, budget, viewport, now));
+        let back = resume
+            .and_then(|token| self.world.resume(token, &name, presence, budget, viewport, now));
         if let Some(peer) = back {
             tracing::debug!(%peer, link = ?link.id(), "somebody is back");
             return Ok(peer);

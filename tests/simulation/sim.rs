@@ -225,6 +225,7 @@ impl Sim {
         device.down.cut();
         let back = self.world.resume(
             token(device.id),
+            "",
             device.presence,
             self.script.budget,
             Some(viewport),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { distanceWords, leanWords, wind } from './people';
+import { distanceWords, leanWords, wayWords, wind } from './people';
 
 it('puts numbers into words', () => {
   expect([0, 22, 23, 180, 338, 359].map(wind)).toEqual(['N', 'N', 'NE', 'S', 'N', 'N']);
@@ -10,6 +10,7 @@ it('puts numbers into words', () => {
     '12 km',
     '1,235 km',
   ]);
+  expect([wayWords(0.4, 135), wayWords(12, 135)]).toEqual(['here', '12 m SE']);
 });
 
 it('says how somebody leans', () => {

@@ -28,6 +28,11 @@ export function distanceWords(metres: number): string {
   return km < 10 ? `${km.toFixed(1)} km` : `${Math.round(km).toLocaleString('en')} km`;
 }
 
+export function wayWords(metres: number, bearing: number): string {
+  // Closer than a position is exact, a direction would be made up.
+  return metres < 1 ? 'here' : `${distanceWords(metres)} ${wind(bearing)}`;
+}
+
 export function leanWords(place: Place): string {
   const side = place.lean_left_right_deg ?? 0;
   const front = place.lean_front_back_deg ?? 0;
@@ -99,7 +104,7 @@ export class PeopleList {
     }
     const { metres, bearing } = from ? way(from, place) : { metres: 0, bearing: 0 };
     const facts = [
-      from ? `${distanceWords(metres)} ${wind(bearing)}` : '',
+      from ? wayWords(metres, bearing) : '',
       place.heading === null ? 'no motion sensor' : `facing ${wind(place.heading)}`,
       leanWords(place),
     ];

@@ -203,7 +203,14 @@ impl Report {
             all.connected,
             all.people,
             self.measured_ms as f64 / 1_000.0,
-            "", "people", "sent", "received", "MB", "p50", "p99", "max"
+            "",
+            "people",
+            "sent",
+            "received",
+            "MB",
+            "p50",
+            "p99",
+            "max"
         );
         let parts = self.transports.iter().map(|(&name, part)| (name, part));
         for (name, part) in parts.chain([("all", all)]) {

@@ -58,7 +58,7 @@ impl DecodeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseCode {
-    /// Answer to [`ClientMessage::Leave`].
+    /// Answer to [`Leave`](super::ClientMessage::Leave).
     Bye = 0,
     /// Bytes that do not decode, or a message out of turn.
     BadMessage = 1,

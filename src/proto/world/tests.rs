@@ -152,7 +152,7 @@ fn the_silent_are_gone_and_then_left() {
     room.run(14_000);
     assert_eq!(room.view(watcher).roster().count(), 1);
     assert_eq!(
-        room.world.resume(Token::mint(walker, [3; 12]), Presence::Sharing, 0, None, room.now),
+        room.world.resume(Token::mint(walker, [3; 12]), "", Presence::Sharing, 0, None, room.now),
         None
     );
 }
@@ -167,9 +167,9 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     room.world.detach(walker, room.now, room.now);
     room.run(5_000);
     let wrong = Token::mint(walker, [4; 12]);
-    assert_eq!(room.world.resume(wrong, Presence::Sharing, 0, None, room.now), None);
+    assert_eq!(room.world.resume(wrong, "", Presence::Sharing, 0, None, room.now), None);
     let token = Token::mint(walker, [3; 12]);
-    let back = room.world.resume(token, Presence::Sharing, 0, None, room.now);
+    let back = room.world.resume(token, "n#1", Presence::Sharing, 0, None, room.now);
     assert_eq!(back, Some(walker));
     while let Some(event) = room.world.poll_event() {
         assert_eq!(event.to, Audience::One(walker));
@@ -177,6 +177,9 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     room.pose(walker, 0, 46.0005);
     room.run(40);
     assert!(room.view(watcher).figure(walker).unwrap().position.lat() > 460_004_000);
+    let _ = room.world.resume(token, "Ada", Presence::Sharing, 0, None, room.now);
+    room.run(40);
+    assert!(room.view(watcher).roster().any(|person| person.name == "Ada"));
 }
 
 #[test]

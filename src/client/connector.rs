@@ -1,0 +1,154 @@
+//! Opening links to one server, and joining over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use wtransport::Endpoint;
+use wtransport::endpoint::endpoint_side;
+
+use super::config::{self, Config, Target};
+use super::link::{Incoming, Link};
+use super::session::{Session, Shared, lock};
+use super::trust::Trust;
+use super::{Client, ConnectError, Options, Transport, webtransport, websocket};
+use crate::proto::wire::{ClientMessage, Hello, ServerMessage, VERSION};
+
+/// How long a link and the welcome may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the links to one server share.
+pub struct Connector {
+    config: Config,
+    trust: Trust,
+    /// An address at which the server answers.
+    known: std::net::SocketAddr,
+    endpoint: OnceCell<Endpoint<endpoint_side::Client>>,
+    websocket: OnceCell<(Target, Option<TlsConnector>)>,
+}
+
+impl Connector {
+    /// Asks the server at `url` (such as `https://localhost:4433`) how it can be reached.
+    ///
+    /// The certificate hashes in the answer are kept for the connector's life; the server's
+    /// change after some days, and then a new connector is due.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or its answer is not right.
+    pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
+        let (config, known) = config::fetch(url, trust).await?;
+        let (endpoint, websocket) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { config, trust, known, endpoint, websocket })
+    }
+
+    /// What the server's `/config.json` says.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Joins; returns after the welcome.
+    ///
+    /// # Errors
+    /// If the link cannot be opened within 10 s, or the server refuses.
+    pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
+        let url = match options.transport {
+            Transport::WebTransport => &self.config.webtransport,
+            Transport::WebSocket => &self.config.websocket,
+        };
+        let failed = |reason: String| ConnectError::Link { url: url.clone(), reason };
+        let joined = tokio::time::timeout(PATIENCE, async {
+            let link = self.open(options.transport).await.map_err(failed)?;
+            join(link, options).await.map_err(|error| error.map_link(failed))
+        });
+        joined.await.map_err(|_| failed(format!("no welcome within {PATIENCE:?}")))?
+    }
+
+    async fn open(&self, transport: Transport) -> Result<Link, String> {
+        match transport {
+            Transport::WebTransport => {
+                let open = || webtransport::endpoint(&self.config, self.trust, self.known);
+                let endpoint = self.endpoint.get_or_try_init(open).await?;
+                let link = webtransport::Link::open(endpoint, &self.config.webtransport).await?;
+                Ok(Link::WebTransport(Box::new(link)))
+            }
+            Transport::WebSocket => {
+                let prepare = || async { websocket_target(&self.config, self.trust) };
+                let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
+                let (stream, _) = target.open_with(tls.as_ref()).await?;
+                let link = websocket::Link::open(stream, target).await?;
+                Ok(Link::WebSocket(Box::new(link)))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn websocket_target(
+    config: &Config,
+    trust: Trust,
+) -> Result<(Target, Option<TlsConnector>), String> {
+    let target = Target::parse(&config.websocket)
+        .ok_or_else(|| format!("{} is no URL for WebSocket", config.websocket))?;
+    let tls = if target.tls { Some(target.tls(trust)?) } else { None };
+    Ok((target, tls))
+}
+
+/// Why joining failed on an open link.
+enum JoinError {
+    Link(String),
+    Refused(ConnectError),
+}
+
+impl JoinError {
+    fn map_link(self, failed: impl FnOnce(String) -> ConnectError) -> ConnectError {
+        match self {
+            Self::Link(reason) => failed(reason),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+/// Says hello and waits for the welcome.
+async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
+    let Options { room, name, presence, resume, budget, viewport, events, .. } = options;
+    let version = VERSION;
+    let hello = Hello { version, room, name, presence, resume, budget, viewport };
+    let shared = Arc::new(Shared::new());
+    let sent = shared.local();
+    let hello = ClientMessage::Hello(hello).encode();
+    link.send_message(&hello).await.map_err(|end| JoinError::Link(end.reason))?;
+    let message = loop {
+        match link.recv().await {
+            Ok(Incoming::Message(bytes)) => break ServerMessage::decode(&bytes),
+            // The lanes race.
+            Ok(Incoming::Datagram(_)) => {}
+            Err(end) => return Err(JoinError::Link(end.reason)),
+        }
+    };
+    let message = message.map_err(|error| JoinError::Link(error.to_string()))?;
+    let welcome = match &message {
+        ServerMessage::Welcome(welcome) => welcome.clone(),
+        ServerMessage::Closing(closing) => {
+            return Err(JoinError::Refused(ConnectError::Refused {
+                code: closing.code,
+                reason: closing.reason.clone(),
+                retry_ms: closing.retry_ms,
+            }));
+        }
+        ServerMessage::Roster(_) => {
+            return Err(JoinError::Link("a roster came before the welcome".to_owned()));
+        }
+    };
+    shared.note_clock(sent, shared.local(), welcome.time);
+    lock(&shared.view).handle_message(&message);
+    let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
+    tokio::spawn(session.run());
+    Ok(Client { shared, welcome })
+}

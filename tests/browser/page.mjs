@@ -1,0 +1,124 @@
+/** Words, rooms, refusals, and a server that goes away for a while. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { count, pixels } from './support/pixels.mjs';
+import { Server } from './support/server.mjs';
+import { asked, beside, complaints, seen, Tab } from './support/tab.mjs';
+import { VENUE, world } from './support/world.mjs';
+
+const held = { alpha: 0, beta: 0, gamma: 0 };
+
+test('without a location one can watch, or tap the map to be there', async () => {
+  const path = '/r/by-hand';
+  const tapper = await Tab.open(world.browser, world.server, { path, name: 'Tapper' });
+  const watcher = await Tab.open(world.browser, world.server, { path });
+  await watcher.online(2);
+  await tapper.page.click('#share');
+  const words = 'Location was refused. You can go on watching, or tap the map to place yourself.';
+  const asking = await tapper.until('what to do', (it) => it.notice === words);
+  assert.equal(asking.live, 'Not on the map yet');
+  await watcher.until('it only watching', (it) => it.counts.startsWith('0 sharing, 2 watching'));
+
+  const map = await tapper.page.locator('#map').boundingBox();
+  await tapper.page.mouse.click(map.x + map.width / 2, map.y + map.height / 2);
+  const placed = await tapper.until('itself', (it) => it.self.lat !== undefined);
+  assert.ok(Math.abs(placed.self.lat - 25) < 0.5 && Math.abs(placed.self.lng - 10) < 0.5);
+  assert.equal(placed.live, 'Live, placed by hand');
+  assert.equal(placed.notice, '');
+  await watcher.until('a pin there', (it) => {
+    const pin = seen(it, placed.id);
+    // From afar a place is known as well as the whole world's map can show it.
+    return pin?.kind === 'pin' && Math.abs(pin.lat - placed.self.lat) < 0.1;
+  });
+  // Without a motion sensor the arrow keys hold the device.
+  for (let i = 0; i < 3; i++) await tapper.page.keyboard.press('ArrowLeft');
+  await watcher.until('it lean left', (it) => {
+    const figure = seen(it, placed.id);
+    return figure?.kind === 'figure' && Math.abs(figure.lean_left_right_deg + 30) < 1;
+  });
+  await tapper.close();
+  await watcher.close();
+});
+
+test('a server that restarts: words, fading, and everybody is back by themselves', async () => {
+  const server = await Server.start();
+  const pardon = /Failed to load resource|WebSocket connection to|Failed to establish a connection/;
+  try {
+    const at = { lat: 46.36, lng: 14.09 };
+    const open = (transport, place) =>
+      Tab.open(world.browser, server, { at: place, held, transport, pardon, name: transport });
+    const tabs = [await open('wt', at), await open('ws', beside(at, 0, 30))];
+    for (const tab of tabs) await tab.share();
+    for (const tab of tabs) await tab.until('the other', (it) => it.figures.length === 1);
+
+    const told = tabs.map((tab) =>
+      tab.until('why', (it) => /^The server is restarting\. Next try in \d+ s$/.test(it.status)),
+    );
+    await server.stop();
+    for (const shown of await Promise.all(told)) assert.equal(shown.connected, false);
+    for (const tab of tabs) {
+      const shown = await tab.until('people fade', (it) => it.figures[0]?.gone);
+      assert.equal(shown.live, 'Not connected');
+    }
+    await tabs[0].until('that it is gone', (it) => it.status.includes('cannot be reached'));
+
+    await server.again();
+    for (const tab of tabs) {
+      const back = await tab.online(2);
+      assert.match(back.live, /^Live/);
+    }
+    for (const tab of tabs) await tab.until('the other', (it) => it.figures[0]?.gone === false);
+    for (const tab of tabs) await tab.close();
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a room is apart from the lobby, also over HTTPS', async () => {
+  const { browser, server } = world;
+  const lobby = await Tab.open(browser, server);
+  const context = { ignoreHTTPSErrors: true };
+  const inRoom = (transport) =>
+    Tab.open(browser, server, { path: '/r/side-room', secure: true, transport, context });
+  const room = [await inRoom('wt'), await inRoom('ws')];
+  for (const tab of room) await tab.online(2);
+  const shown = await lobby.online(1);
+  assert.equal(shown.rows.length, 0);
+  assert.equal(await lobby.page.textContent('#room'), 'lobby');
+  assert.equal(await room[0].page.textContent('#room'), 'side-room');
+  for (const tab of [lobby, ...room]) await tab.close();
+});
+
+test('a name that no room can have gets an answer in words', async () => {
+  const page = await world.browser.newPage();
+  const answer = await page.goto(`${world.server.url}/r/No_Room`);
+  assert.equal(answer.status(), 404);
+  assert.match(await page.textContent('body'), /room.*a-z/is);
+  await page.close();
+});
+
+test('the venue is a purple pin', async () => {
+  const tab = await Tab.open(world.browser, world.server, {
+    path: '/r/venue',
+    at: beside(VENUE, 0, 60),
+    held,
+  });
+  const purple = async () => count(await pixels(tab), 'purple');
+  await tab.share();
+  await tab.page.waitForFunction(() => document.querySelector('#map canvas'));
+  let n = 0;
+  for (let i = 0; i < 50 && n < 40; i++) n = await purple();
+  assert.ok(n >= 40, `${n} purple pixels`);
+  await tab.close();
+});
+
+/** Runs last: it is about all tabs of all tests. */
+export function nothingElse() {
+  test('no tab asked a third party for anything, and no console complained', () => {
+    const hosts = new Set([...asked].map((url) => new URL(url)).filter((url) => url.host));
+    const elsewhere = [...hosts].filter((url) => url.hostname !== '127.0.0.1');
+    assert.ok(hosts.size > 0);
+    assert.deepEqual(elsewhere, []);
+    assert.deepEqual(complaints, []);
+  });
+}

@@ -1,0 +1,9 @@
+/** `node tests/browser/run.mjs`: every test of the page, in a real browser. See README.md. */
+import { prepare } from './support/world.mjs';
+
+prepare();
+await import('./two-tabs.mjs');
+await import('./transports.mjs');
+await import('./looks.mjs');
+const { nothingElse } = await import('./page.mjs');
+nothingElse();

@@ -1,0 +1,39 @@
+/** The real browser. */
+import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+
+// The page's packages are the tests' packages.
+export const fromWeb = createRequire(new URL('../../../web/package.json', import.meta.url));
+const { chromium } = fromWeb('playwright-core');
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+const ARGS = [
+  '--no-sandbox',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+
+function inPath() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  for (const path of NAMES.flatMap((name) => folders.map((folder) => join(folder, name)))) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // It is not there.
+    }
+  }
+  throw new Error(`none of ${NAMES.join(', ')} is in PATH: install one, or name it in CHROMIUM`);
+}
+
+/** `detour`: packets and connections to the one port of this computer go to the other one. */
+export function launch(detour) {
+  const rules = detour && `MAP 127.0.0.1:${detour.from} 127.0.0.1:${detour.to}`;
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || inPath(),
+    args: rules ? [...ARGS, `--host-resolver-rules=${rules}`] : ARGS,
+  });
+}

@@ -1,0 +1,120 @@
+/** The real server and the real swarm, as child processes that end with the test. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const BINARY = resolve(process.env.GPYS ?? join(ROOT, 'target/debug/gpys'));
+const START_MS = 20_000;
+const STOP_MS = 12_000;
+
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts the program where no settings of this computer's owner reach it. */
+function start(args) {
+  if (!existsSync(BINARY)) {
+    throw new Error(`${BINARY} is not there: run \`cargo build\`, or name it in GPYS`);
+  }
+  const cwd = mkdtempSync(join(tmpdir(), 'gpys-browser-'));
+  const env = Object.entries(process.env).filter(([name]) => !name.startsWith('GPYS'));
+  const options = { cwd, env: Object.fromEntries(env), stdio: ['ignore', 'pipe', 'pipe'] };
+  const child = spawn(BINARY, args, options);
+  running.add(child);
+  child.words = '';
+  child.stdout.on('data', (data) => (child.words += data));
+  child.stderr.on('data', (data) => (child.words += data));
+  child.ended = once(child, 'exit').then(() => {
+    running.delete(child);
+    rmSync(cwd, { recursive: true, force: true });
+  });
+  return child;
+}
+
+async function stop(child) {
+  child.kill('SIGTERM');
+  const patience = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await child.ended;
+  clearTimeout(patience);
+  if (child.signalCode === 'SIGKILL') throw new Error(`it did not stop in time:\n${child.words}`);
+}
+
+/** Resolves once the program has said what `pattern` looks for. */
+function said(child, pattern) {
+  return new Promise((done, fail) => {
+    const look = () => {
+      if (!pattern.test(child.words)) return;
+      clearTimeout(patience);
+      done(child.words);
+    };
+    const give = (why) => fail(new Error(`${why}:\n${child.words}`));
+    const patience = setTimeout(() => give('it did not start in time'), START_MS);
+    child.stdout.on('data', look);
+    child.once('exit', () => {
+      clearTimeout(patience);
+      give('it ended by itself');
+    });
+    look();
+  });
+}
+
+export class Server {
+  #child;
+  #flags;
+
+  static async start(...flags) {
+    const server = new Server();
+    server.#flags = flags;
+    await server.#run('127.0.0.1:0', '127.0.0.1:0');
+    return server;
+  }
+
+  async #run(listen, http) {
+    const flags = ['--listen', listen, '--http', http, '--log', 'warn', ...this.#flags];
+    this.#child = start(flags);
+    const banner = await said(this.#child, /Ctrl-C stops/);
+    const port = (pattern) => Number(pattern.exec(banner)[1]);
+    this.http = port(/http:\/\/localhost:(\d+)\//);
+    this.https = port(/https:\/\/localhost:(\d+)\//);
+    this.udp = port(/UDP port (\d+)/);
+    const ready = await fetch(`${this.url}/readyz`);
+    if (!ready.ok) throw new Error(`/readyz says ${ready.status}`);
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.http}`;
+  }
+
+  get secureUrl() {
+    return `https://127.0.0.1:${this.https}`;
+  }
+
+  stop() {
+    return stop(this.#child);
+  }
+
+  /** Starts it again where pages look for it. */
+  again() {
+    return this.#run(`127.0.0.1:${this.udp}`, `127.0.0.1:${this.http}`);
+  }
+}
+
+/** People who walk about in a room until `stop`. */
+export class Swarm {
+  #child;
+
+  constructor(server, room, ...flags) {
+    const args = ['swarm', server.secureUrl, '--room', room, '--for', '10m', ...flags];
+    this.#child = start(args);
+  }
+
+  async stop() {
+    this.#child.kill('SIGKILL');
+    await this.#child.ended;
+  }
+}
