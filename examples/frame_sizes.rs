@@ -255,9 +255,10 @@ impl Tally {
             self.chunks as f64 / self.frames as f64,
         );
         println!(
-            "  {:.2} bytes an update; a delta entry {:.2}, a key entry {:.2} (headers of frames \
+            "  {:.2} bytes an update, {:.2} bytes an entry; a delta entry {:.2}, a key entry {:.2} (headers of frames \
              not included); {:.3} entries an update",
             per(8 * self.bytes) / 8.0,
+            self.bytes as f64 / (self.delta_entries + self.key_entries) as f64,
             self.delta_bits as f64 / 8.0 / self.delta_entries as f64,
             self.key_bits as f64 / 8.0 / self.key_entries as f64,
             (self.delta_entries + self.key_entries) as f64 / self.updates as f64,
@@ -494,7 +495,9 @@ impl<'a> Room<'a> {
             while world.poll_event().is_some() {}
         }
         let centre = (lat, lng);
-        let truths = walkers.iter().map(|walker| [walker.truth(now, centre); 4]).collect();
+        // Nothing was sent yet: samples from the clock's beginning match no figure.
+        let none = |walker: &Walker<'_>| Truth { sampled: Time(0), ..walker.truth(now, centre) };
+        let truths = walkers.iter().map(|walker| [none(walker); 4]).collect();
         Ok(Self {
             world,
             walkers,

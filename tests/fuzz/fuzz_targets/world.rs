@@ -128,7 +128,7 @@ impl Shell {
             Op::Resume { who, forged, presence: p } => {
                 let Some(id) = self.pick(who) else { return };
                 let token = if forged { Token::mint(id, [8; 12]) } else { Self::token(id) };
-                let back = self.world.resume(token, presence(p), 0, None, now);
+                let back = self.world.resume(token, "", presence(p), 0, None, now);
                 assert_eq!(back, (!forged).then_some(id));
                 if !forged {
                     let known = self.peers.get_mut(&id).unwrap();
