@@ -361,15 +361,18 @@ fn bars() {
     let mut crowds: Vec<Room> = [(1_000, 500), (10_000, 500), (10_000, 5_000), (100_000, 500)]
         .map(|(people, viewers)| Room::new(people, viewers, Crowd::OneCell))
         .into();
+    // As much memory as the largest room, and none of its size: what is left is the algorithm.
+    let mut hundred: Vec<Room> = (0..100).map(|_| Room::new(1_000, 50, Crowd::Spread)).collect();
     let mut shared = Room::new(1_000, 1_000, Crowd::AllInView);
     let mut naive = Room::new(1_000, 0, Crowd::AllInView);
-    for room in spread_rooms.iter_mut().chain(&mut crowds).chain([&mut shared]) {
+    let all_rooms = spread_rooms.iter_mut().chain(&mut hundred).chain(&mut crowds);
+    for room in all_rooms.chain([&mut shared]) {
         room.ticks(60);
     }
     let mut times: Vec<Vec<Cost>> = vec![Vec::new(); 3];
     let mut crowded: Vec<Vec<Cost>> = vec![Vec::new(); crowds.len()];
     let (mut exponents, mut all, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    let mut sharing = Vec::new();
+    let (mut sharing, mut apart, mut equals) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..12 {
         let rounds: Vec<f64> = spread_rooms
             .iter_mut()
@@ -381,6 +384,10 @@ fn bars() {
             })
             .collect();
         exponents.push((rounds[2] / rounds[0]).ln() / 100.0_f64.ln());
+        let round: Vec<f64> =
+            (0..15).map(|_| hundred.iter_mut().map(|room| ms(&room.tick())).sum()).collect();
+        equals.push(1.0 + (rounds[2] / round.iter().sum::<f64>()).ln() / 100.0_f64.ln());
+        apart.extend(round);
         for (room, crowded) in crowds.iter_mut().zip(&mut crowded) {
             crowded.extend(room.ticks(5));
         }
@@ -397,6 +404,12 @@ fn bars() {
         note(times);
     }
     row("growth exponent, 1,000 to 100,000", "", spread(exponents), 1.1, false);
+    let Spread { low, middle, high } = spread(apart);
+    println!(
+        "{:<52} {middle:9.3} ms  ({low:.3} to {high:.3})",
+        "a hundred rooms of 1,000, 50 viewers"
+    );
+    row("the same, against these hundred rooms", "", spread(equals), 1.1, false);
     for (what, times) in
         ["1,000, 500", "10,000, 500", "10,000, 5,000", "100,000, 500"].iter().zip(&crowded)
     {

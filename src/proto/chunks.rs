@@ -6,7 +6,6 @@ use super::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
 use super::geo::{Cell, TOP_LEVEL};
 use super::interest::{Grid, Node};
 use super::people::{Body, NONE, Slot, mix};
-use super::pose::Pose;
 use super::time::Time;
 
 /// People on a page before a cell gets twice as many pages: some 450 bytes, so that two pages fit
@@ -22,29 +21,42 @@ pub(crate) struct Piece {
     pub(crate) bits: u32,
 }
 
-/// The chunks of one kind of one cell, a piece a page, if they were made in `tick`.
-#[derive(Clone, Copy, Debug, Default)]
-struct Built {
-    tick: u32,
-    first: u32,
-}
-
-/// What the viewers of a cell share.
+/// What the viewers of a cell share, in one cache line; what it has of the node is as of this
+/// tick, so that viewers need not go and see.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Watch {
     pub(crate) node: u32,
-    /// The node's count of people and tick of its last change as of this tick, so that viewers
-    /// need not go and see.
+    cell: Cell,
+    /// People in the cell.
     pub(crate) count: u32,
+    /// Tick of the last change.
     pub(crate) changed: u32,
-    viewers: u32,
-    /// Low bits of the ids that tell its pages apart.
-    pub(crate) page_bits: u8,
-    /// The tick, modulo the refresh, in which all viewers get a key chunk.
-    pub(crate) phase: u32,
+    /// A leaf's list of changed people.
+    news: u32,
     /// How much its people moved and turned in the tick of its delta chunk.
     pub(crate) motion: u32,
-    built: [Built; 3],
+    viewers: u32,
+    /// The tick, modulo the refresh, in which all viewers get a key chunk.
+    phase: u16,
+    /// Whether that is this tick.
+    pub(crate) key_turn: bool,
+    /// Low bits of the ids that tell its pages apart; they change between ticks only.
+    pub(crate) page_bits: u8,
+    /// Some chunk was too long: there must be more pages from the next tick on.
+    overlong: bool,
+    /// The first piece of the chunks of each kind that were made in this tick, or [`NONE`].
+    built: [u32; 3],
+}
+
+impl Watch {
+    fn update(&mut self, node: &Node, tick: u32, refresh: u32) {
+        (self.count, self.changed, self.news) = (node.count, node.changed, node.news);
+        self.key_turn = tick.wrapping_add(self.phase.into()).is_multiple_of(refresh);
+        self.built = [NONE; 3];
+        let page_bits = self.page_bits + u8::from(std::mem::take(&mut self.overlong));
+        self.page_bits = fit_pages(page_bits, self.count);
+    }
 }
 
 /// Index into [`Watch::built`].
@@ -68,19 +80,19 @@ pub(crate) struct Chunks {
     tick: u32,
     now: Time,
     pub(crate) ids: Ids,
+    /// Ticks after which every cell is repeated.
+    refresh: u32,
     slots: Vec<Slot>,
-    order: Vec<(u64, Slot)>,
     entries: Vec<Entry>,
 }
 
 impl Chunks {
     /// Forgets the chunks of the last tick; everybody is where they are in this one.
-    pub(crate) fn begin(&mut self, grid: &Grid, tick: u32, now: Time, ids: Ids) {
+    pub(crate) fn begin(&mut self, grid: &Grid, tick: u32, refresh: u32, now: Time, ids: Ids) {
+        (self.tick, self.refresh, self.now, self.ids) = (tick, refresh, now, ids);
         for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
-            let node = grid.node(watch.node);
-            (watch.count, watch.changed) = (node.count, node.changed);
+            watch.update(grid.node(watch.node), tick, refresh);
         }
-        (self.tick, self.now, self.ids) = (tick, now, ids);
         self.arena.clear();
         self.pieces.clear();
     }
@@ -111,17 +123,21 @@ impl Chunks {
         // for each of its cells.
         let block = cell.ancestor((cell.level + 2).min(TOP_LEVEL));
         let number = u64::from(block.x) << 32 | u64::from(block.y) << 8 | u64::from(block.level);
-        let Node { count, changed, .. } = *grid.node(node);
-        let watch = Watch {
+        let mut watch = Watch {
             node,
-            count,
-            changed,
-            viewers: 1,
-            page_bits: page_bits(0, count),
-            phase: mix(number) as u32 >> 1,
+            cell,
+            count: 0,
+            changed: 0,
+            news: NONE,
             motion: 0,
-            built: [Built::default(); 3],
+            viewers: 1,
+            phase: mix(number) as u16,
+            key_turn: false,
+            page_bits: 0,
+            overlong: false,
+            built: [NONE; 3],
         };
+        watch.update(grid.node(node), self.tick, self.refresh.max(1));
         let index = match self.free.pop() {
             Some(index) => {
                 self.watches[index as usize] = watch;
@@ -147,16 +163,6 @@ impl Chunks {
         }
     }
 
-    /// The pages that the cell has this tick; they change only before its first chunk is made.
-    pub(crate) fn page_bits(&mut self, grid: &Grid, watch: u32) -> u8 {
-        let tick = self.tick;
-        let entry = &mut self.watches[watch as usize];
-        if entry.built.iter().all(|built| built.tick != tick) {
-            entry.page_bits = page_bits(entry.page_bits, grid.node(entry.node).count);
-        }
-        entry.page_bits
-    }
-
     /// The chunk of this kind of this page, encoded now if nobody needed it before.
     pub(crate) fn piece(
         &mut self,
@@ -166,12 +172,10 @@ impl Chunks {
         what: What,
         page: u16,
     ) -> Piece {
-        let built = self.watches[watch as usize].built[what as usize];
-        let first = if built.tick == self.tick {
-            built.first
-        } else {
-            self.build(grid, bodies, watch, what)
-        };
+        let mut first = self.watches[watch as usize].built[what as usize];
+        if first == NONE {
+            first = self.build(grid, bodies, watch, what);
+        }
         self.pieces.get(first as usize + usize::from(page)).copied().unwrap_or_default()
     }
 
@@ -182,11 +186,16 @@ impl Chunks {
 
     fn build(&mut self, grid: &Grid, bodies: &[Body], watch: u32, what: What) -> u32 {
         let first = self.pieces.len() as u32;
-        let Watch { node, page_bits, .. } = self.watches[watch as usize];
+        let Watch { node, cell, news, page_bits, .. } = self.watches[watch as usize];
         self.slots.clear();
+        self.entries.clear();
         let kind = match what {
             What::Delta => {
-                grid.changed(bodies, node, self.tick, &mut self.slots);
+                self.watches[watch as usize].motion = if cell.level == 0 {
+                    grid.news().read(news, &mut self.entries)
+                } else {
+                    grid.changed(node, self.tick, &mut self.entries)
+                };
                 Kind::Delta
             }
             What::Key => {
@@ -198,69 +207,47 @@ impl Chunks {
                 Kind::Crowd(grid.quarters(bodies, node))
             }
         };
-        if what == What::Delta {
-            let moved = self.slots.iter().map(|&slot| u32::from(bodies[slot as usize].motion));
-            self.watches[watch as usize].motion = moved.sum();
-        }
+        let now = self.now;
+        let people = self.slots.iter().filter_map(|&slot| bodies[slot as usize].entry(now));
+        self.entries.extend(people);
         let page_bits = if what == What::Crowd { 0 } else { u32::from(page_bits) };
-        self.sort(bodies, page_bits);
-        let longest = self.encode(grid.node(node).cell, bodies, kind, page_bits);
+        let longest = self.encode(cell, kind, page_bits);
         let entry = &mut self.watches[watch as usize];
-        entry.built[what as usize] = Built { tick: self.tick, first };
-        if longest > MAX_PIECE_BITS && u32::from(entry.page_bits) < MAX_PAGE_BITS {
-            entry.page_bits += 1;
-        }
+        entry.built[what as usize] = first;
+        entry.overlong |= longest > MAX_PIECE_BITS && page_bits < MAX_PAGE_BITS;
         first
     }
 
-    /// Orders the collected people by page, then id.
-    fn sort(&mut self, bodies: &[Body], page_bits: u32) {
-        let ids = self.ids;
-        self.order.clear();
-        self.order.extend(self.slots.iter().map(|&slot| {
-            let id = bodies[slot as usize].id;
-            (u64::from(ids.page(id, page_bits)) << 32 | u64::from(id.0), slot)
-        }));
-        self.order.sort_unstable();
-    }
-
-    /// Encodes the ordered people, a piece a page, and returns the longest piece's bits.
-    fn encode(&mut self, cell: Cell, bodies: &[Body], kind: Kind, page_bits: u32) -> u32 {
+    /// Encodes the collected people by page, then id, a piece a page, and returns the longest
+    /// piece's bits.
+    fn encode(&mut self, cell: Cell, kind: Kind, page_bits: u32) -> u32 {
+        let Self { ids, arena, pieces, entries, .. } = self;
+        entries.sort_unstable_by_key(|entry| (ids.page(entry.id, page_bits), entry.id));
         let mut longest = 0;
-        let mut rest = self.order.as_slice();
+        let mut rest = entries.as_slice();
         for index in 0..1_u32 << page_bits {
-            let end = rest.partition_point(|(key, _)| key >> 32 <= u64::from(index));
+            let end = rest.partition_point(|entry| ids.page(entry.id, page_bits) <= index);
             let (people, after) = rest.split_at(end);
             rest = after;
             if people.is_empty() && kind == Kind::Delta {
-                self.pieces.push(Piece::default());
+                pieces.push(Piece::default());
                 continue;
             }
-            self.entries.clear();
-            let now = self.now;
-            self.entries
-                .extend(people.iter().filter_map(|&(_, slot)| entry(&bodies[slot as usize], now)));
-            self.arena.align();
-            let start = self.arena.len();
+            arena.align();
+            let start = arena.len();
             let page = Page { bits: page_bits, index };
-            frame::write_chunk(&mut self.arena, cell, kind, page, self.ids, &self.entries);
-            let bits = (self.arena.len() - start) as u32;
-            self.pieces.push(Piece { word: (start / 64) as u32, bits });
+            frame::write_chunk(arena, cell, kind, page, *ids, people);
+            let bits = (arena.len() - start) as u32;
+            pieces.push(Piece { word: (start / 64) as u32, bits });
             longest = longest.max(bits);
         }
         longest
     }
 }
 
-fn entry(body: &Body, now: Time) -> Option<Entry> {
-    let Pose { position, orientation, accuracy, sampled } = body.pose?;
-    let age = frame::age_code(now.since(sampled));
-    Some(Entry { id: body.id, position, orientation, age, accuracy, hidden: body.hidden })
-}
-
 /// Page bits for `count` people, with a gap between growing and shrinking so that a cell at the
 /// border does not change its pages every tick.
-fn page_bits(bits: u8, count: u32) -> u8 {
+fn fit_pages(bits: u8, count: u32) -> u8 {
     let mut bits = u32::from(bits);
     while count > PAGE_PEOPLE << bits && bits < MAX_PAGE_BITS {
         bits += 1;
@@ -277,12 +264,12 @@ mod tests {
 
     #[test]
     fn pages_grow_and_shrink_with_a_gap() {
-        assert_eq!(page_bits(0, 48), 0);
-        assert_eq!(page_bits(0, 49), 1);
-        assert_eq!(page_bits(1, 30), 1);
-        assert_eq!(page_bits(1, 23), 0);
-        assert_eq!(page_bits(0, 1000), 5);
-        assert_eq!(page_bits(9, 0), 0);
-        assert_eq!(u32::from(page_bits(0, u32::MAX)), MAX_PAGE_BITS);
+        assert_eq!(fit_pages(0, 48), 0);
+        assert_eq!(fit_pages(0, 49), 1);
+        assert_eq!(fit_pages(1, 30), 1);
+        assert_eq!(fit_pages(1, 23), 0);
+        assert_eq!(fit_pages(0, 1000), 5);
+        assert_eq!(fit_pages(9, 0), 0);
+        assert_eq!(u32::from(fit_pages(0, u32::MAX)), MAX_PAGE_BITS);
     }
 }

@@ -5,7 +5,9 @@
 //! once a tick, so the changed people of any cell are found without looking at the others. Nodes
 //! exist only where somebody is or somebody looks.
 
+use super::frame::Entry;
 use super::geo::{Cell, Position, TOP_LEVEL};
+use super::news::News;
 use super::people::{self, Body, NONE, Slot, mix};
 
 /// Most people in the sample of a crowd.
@@ -15,8 +17,9 @@ const KEEP_SAMPLE: u32 = 64;
 /// ...until it has fewer than this.
 const DROP_SAMPLE: u32 = 32;
 
-/// A cell that somebody is in or looks at.
+/// A cell that somebody is in or looks at, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Node {
     pub(crate) cell: Cell,
     pub(crate) parent: u32,
@@ -26,8 +29,8 @@ pub(crate) struct Node {
     pub(crate) count: u32,
     /// Tick of the last change below.
     pub(crate) changed: u32,
-    /// A leaf's list of the people who changed in that tick.
-    first_changed: Slot,
+    /// Index of a leaf among those with changes in that tick.
+    pub(crate) news: u32,
     /// The children that changed in that tick, a bit each.
     changed_children: u8,
     /// Index of the kept sample, or [`NONE`].
@@ -44,7 +47,7 @@ impl Node {
             children: [NONE; 4],
             count: 0,
             changed: 0,
-            first_changed: NONE,
+            news: NONE,
             changed_children: 0,
             sample: NONE,
             watch: NONE,
@@ -87,6 +90,7 @@ pub(crate) struct Grid {
     free: Vec<u32>,
     samples: Vec<Sample>,
     free_samples: Vec<u32>,
+    news: News,
     /// Decides the ranks of people in samples.
     seed: u64,
 }
@@ -97,7 +101,14 @@ const ROOT: u32 = 0;
 impl Grid {
     pub(crate) fn new(seed: u64) -> Self {
         let nodes = vec![Node::new(Cell::WORLD, NONE)];
-        Self { nodes, free: Vec::new(), samples: Vec::new(), free_samples: Vec::new(), seed }
+        Self {
+            nodes,
+            free: Vec::new(),
+            samples: Vec::new(),
+            free_samples: Vec::new(),
+            news: News::default(),
+            seed,
+        }
     }
 
     pub(crate) fn node(&self, node: u32) -> &Node {
@@ -113,6 +124,7 @@ impl Grid {
         self.nodes.capacity() * size_of::<Node>()
             + self.samples.capacity() * size_of::<Sample>()
             + (self.free.capacity() + self.free_samples.capacity()) * size_of::<u32>()
+            + self.news.memory()
     }
 
     /// The node of `cell`, made if it is not there yet.
@@ -154,30 +166,30 @@ impl Grid {
         }
     }
 
-    /// Takes `slot` out.
-    pub(crate) fn remove(&mut self, bodies: &mut [Body], slot: Slot) {
-        let leaf = bodies[slot as usize].leaf;
+    /// Takes `slot` out, also from among the changed people of `tick`.
+    pub(crate) fn remove(&mut self, bodies: &mut [Body], slot: Slot, tick: u32) {
+        let Body { id, leaf, .. } = bodies[slot as usize];
         if leaf != NONE {
+            let Node { changed, news, .. } = *self.node(leaf);
+            if changed == tick {
+                self.news.forget(news, id);
+            }
             self.unlink(bodies, slot);
             self.forget(bodies, leaf, NONE, slot);
             self.prune(leaf);
         }
     }
 
-    /// Notes that `slot`, which is in the grid, changed in `tick`.
-    pub(crate) fn mark(&mut self, bodies: &mut [Body], slot: Slot, tick: u32) {
-        let body = &mut bodies[slot as usize];
-        if body.changed == tick {
-            return;
+    /// Notes that `slot`, which is in the grid, changed in `tick`; once a tick.
+    pub(crate) fn note_change(&mut self, leaf: u32, entry: Entry, motion: u8, tick: u32) {
+        let node = &mut self.nodes[leaf as usize];
+        let mut fresh = node.changed != tick;
+        if fresh {
+            node.changed = tick;
+            node.news = self.news.open();
         }
-        body.changed = tick;
-        let leaf = &mut self.nodes[body.leaf as usize];
-        let first_in_leaf = leaf.changed != tick;
-        body.next_changed = if first_in_leaf { NONE } else { leaf.first_changed };
-        leaf.first_changed = slot;
-        leaf.changed = tick;
-        let (mut parent, mut quadrant) = (leaf.parent, leaf.cell.quadrant());
-        let mut fresh = first_in_leaf;
+        self.news.push(node.news, entry, motion);
+        let (mut parent, mut quadrant) = (node.parent, node.cell.quadrant());
         while fresh && parent != NONE {
             let node = &mut self.nodes[parent as usize];
             fresh = node.changed != tick;
@@ -190,25 +202,28 @@ impl Grid {
         }
     }
 
-    /// Collects the people below `node` who changed in `tick`.
-    pub(crate) fn changed(&self, bodies: &[Body], node: u32, tick: u32, out: &mut Vec<Slot>) {
-        let Node { cell, changed, changed_children, children, mut first_changed, .. } =
-            *self.node(node);
+    /// The changed people of this tick, by leaf.
+    pub(crate) const fn news(&self) -> &News {
+        &self.news
+    }
+
+    pub(crate) const fn news_mut(&mut self) -> &mut News {
+        &mut self.news
+    }
+
+    /// Collects the people below `node` who changed in `tick`, and tells how much they moved.
+    pub(crate) fn changed(&self, node: u32, tick: u32, out: &mut Vec<Entry>) -> u32 {
+        let Node { cell, changed, changed_children, children, news, .. } = *self.node(node);
         if changed != tick {
-            return;
+            return 0;
         }
         if cell.level == 0 {
-            while first_changed != NONE {
-                out.push(first_changed);
-                first_changed = bodies[first_changed as usize].next_changed;
-            }
-            return;
+            return self.news.read(news, out);
         }
-        for (quadrant, &child) in children.iter().enumerate() {
-            if child != NONE && changed_children >> quadrant & 1 == 1 {
-                self.changed(bodies, child, tick, out);
-            }
-        }
+        let children = children.iter().enumerate();
+        let children = children.filter(|(quadrant, _)| changed_children >> quadrant & 1 == 1);
+        let children = children.filter(|&(_, &child)| child != NONE);
+        children.map(|(_, &child)| self.changed(child, tick, out)).sum()
     }
 
     /// Collects the people below `node`.
@@ -402,7 +417,7 @@ impl Grid {
     }
 
     fn unlink(&mut self, bodies: &mut [Body], slot: Slot) {
-        let Body { leaf, next, previous, changed, .. } = bodies[slot as usize];
+        let Body { leaf, next, previous, .. } = bodies[slot as usize];
         if previous == NONE {
             self.nodes[leaf as usize].children[0] = next;
         } else {
@@ -411,27 +426,6 @@ impl Grid {
         if next != NONE {
             bodies[next as usize].previous = previous;
         }
-        if changed == self.node(leaf).changed {
-            self.unlist(bodies, leaf, slot);
-        }
         bodies[slot as usize].leaf = NONE;
-    }
-
-    /// Takes `slot` out of the leaf's list of changed people, if it is there.
-    fn unlist(&mut self, bodies: &mut [Body], leaf: u32, slot: Slot) {
-        let after = bodies[slot as usize].next_changed;
-        let mut at = self.node(leaf).first_changed;
-        if at == slot {
-            self.nodes[leaf as usize].first_changed = after;
-            return;
-        }
-        while at != NONE {
-            let next = bodies[at as usize].next_changed;
-            if next == slot {
-                bodies[at as usize].next_changed = after;
-                return;
-            }
-            at = next;
-        }
     }
 }

@@ -9,7 +9,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::frame::{self, Entry};
 use super::pose::Pose;
+use super::time::Time;
 use super::wire::PeerId;
 
 /// No slot, no node.
@@ -54,29 +56,20 @@ pub(crate) struct Body {
     /// Next and previous person in that leaf.
     pub(crate) next: Slot,
     pub(crate) previous: Slot,
-    /// Next person in that leaf's list of changed people.
-    pub(crate) next_changed: Slot,
-    /// Tick of their last change.
-    pub(crate) changed: u32,
-    /// How far they moved and turned at that change, in steps of a frame, at most 255.
-    pub(crate) motion: u8,
     /// Whether their page is in the background.
     pub(crate) hidden: bool,
 }
 
 impl Body {
     pub(crate) const fn new(id: PeerId) -> Self {
-        Self {
-            id,
-            pose: None,
-            leaf: NONE,
-            next: NONE,
-            previous: NONE,
-            next_changed: NONE,
-            changed: 0,
-            motion: 0,
-            hidden: false,
-        }
+        Self { id, pose: None, leaf: NONE, next: NONE, previous: NONE, hidden: false }
+    }
+
+    /// What a frame says of them at `now`, if they are shown at all.
+    pub(crate) fn entry(&self, now: Time) -> Option<Entry> {
+        let Pose { position, orientation, accuracy, sampled } = self.pose?;
+        let age = frame::age_code(now.since(sampled));
+        Some(Entry { id: self.id, position, orientation, age, accuracy, hidden: self.hidden })
     }
 }
 

@@ -5,9 +5,9 @@
 //! not remembered as told, so a skip heals like a loss. Nothing is ever queued.
 
 use super::bits::BitWriter;
-use super::chunks::{Chunks, Piece, What};
+use super::chunks::{Chunks, Piece, Watch, What};
 use super::frame;
-use super::geo::{Cell, Cover, Viewport};
+use super::geo::{Cover, Viewport};
 use super::interest::Grid;
 use super::people::Body;
 use super::rate::Rate;
@@ -58,6 +58,10 @@ struct Want {
     score: u64,
 }
 
+/// A viewer's units are not the cell's pages any more.
+#[derive(Clone, Copy, Debug)]
+struct Repaged;
+
 /// Memory that all viewers of a room use in turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
@@ -94,12 +98,6 @@ impl Viewer {
         Self { cover, units: Vec::new(), rate, reviewed: 0, backlog: false }
     }
 
-    /// Where the viewer looks, along a curve on which neighbours stay together.
-    pub(crate) fn place(&self) -> u64 {
-        let Cell { level, x, y } = self.cover.cell(0);
-        u64::from(level) << 40 | interleave(x) | interleave(y) << 1
-    }
-
     /// The viewer looks elsewhere; cells that stay in view keep what was told of them.
     pub(crate) fn look(&mut self, scene: &mut Scene<'_>, viewport: Viewport) {
         let cover = Cover::of(viewport);
@@ -128,7 +126,7 @@ impl Viewer {
         let crowds = self.crowds(scene, &cells, &old, old_cover);
         for (index, (&watch, crowd)) in cells.iter().zip(crowds).enumerate() {
             let cell = self.cover.cell(index as u32);
-            let page_bits = if crowd { 0 } else { scene.chunks.page_bits(scene.grid, watch) };
+            let page_bits = if crowd { 0 } else { scene.chunks.watch(watch).page_bits };
             let known = old_cover.index(cell).map(|cell| cell as u8);
             let near = nearness(self.cover, index as u32);
             for page in 0..1_u16.checked_shl(page_bits.into()).unwrap_or(u16::MAX) {
@@ -170,7 +168,7 @@ impl Viewer {
         let mut order: Vec<(u32, usize)> = cells
             .iter()
             .enumerate()
-            .map(|(index, &watch)| (scene.grid.node(scene.chunks.watch(watch).node).count, index))
+            .map(|(index, &watch)| (scene.chunks.watch(watch).count, index))
             .collect();
         order.sort_unstable();
         let mut crowds = vec![false; cells.len()];
@@ -185,19 +183,19 @@ impl Viewer {
         crowds
     }
 
-    /// Whether some cell's pages or kind may have changed since the last review.
-    fn is_stale(&self, scene: &mut Scene<'_>) -> bool {
-        if scene.tick.wrapping_sub(self.reviewed) < REVIEW_TICKS && !self.units.is_empty() {
+    /// Whether it is time to see, now and then, which cells are crowds.
+    fn is_stale(&mut self, scene: &Scene<'_>) -> bool {
+        if self.units.is_empty() {
+            return true;
+        }
+        if scene.tick.wrapping_sub(self.reviewed) < REVIEW_TICKS {
             return false;
         }
-        let mut people = 0;
-        for unit in self.units.iter().filter(|unit| unit.page == 0) {
-            people += scene.chunks.watch(unit.watch).count;
-            if unit.crowd || unit.page_bits != scene.chunks.page_bits(scene.grid, unit.watch) {
-                return true;
-            }
-        }
-        self.units.is_empty() || people > self.rate.bytes_per_second() / BYTES_PER_PERSON
+        self.reviewed = scene.tick;
+        let first_pages = self.units.iter().filter(|unit| unit.page == 0);
+        let people: u32 = first_pages.map(|unit| scene.chunks.watch(unit.watch).count).sum();
+        self.units.iter().any(|unit| unit.crowd)
+            || people > self.rate.bytes_per_second() / BYTES_PER_PERSON
     }
 
     /// Writes the next frame, of at most `max_len` bytes, behind what is in `out`, and tells
@@ -211,10 +209,11 @@ impl Viewer {
     ) -> bool {
         if self.is_stale(scene) {
             self.review(scene, self.cover);
-        } else if scene.tick.wrapping_sub(self.reviewed) >= REVIEW_TICKS {
-            self.reviewed = scene.tick;
         }
-        let bits = self.gather(scene);
+        let bits = self.gather(scene).unwrap_or_else(|Repaged| {
+            self.review(scene, self.cover);
+            self.gather(scene).unwrap_or_default()
+        });
         self.backlog = false;
         if scene.scratch.wants.is_empty() {
             return false;
@@ -235,12 +234,20 @@ impl Viewer {
     }
 
     /// Fills `scratch.wants` with all that this viewer lacks, and returns the bits that it takes.
-    fn gather(&mut self, scene: &mut Scene<'_>) -> usize {
+    ///
+    /// # Errors
+    /// If a cell has other pages by now than this viewer knows.
+    fn gather(&mut self, scene: &mut Scene<'_>) -> Result<usize, Repaged> {
         scene.scratch.wants.clear();
         let mut bits = HEADER_BITS;
         let mut last_cell = 0;
         for (index, unit) in self.units.iter_mut().enumerate() {
-            let Some(what) = unit.lacks(scene) else { continue };
+            let watch = scene.chunks.watch(unit.watch);
+            if !unit.crowd && unit.page_bits != watch.page_bits {
+                scene.scratch.wants.clear();
+                return Err(Repaged);
+            }
+            let Some(what) = unit.lacks(watch, scene) else { continue };
             let piece = scene.chunks.piece(scene.grid, scene.bodies, unit.watch, what, unit.page);
             if piece.bits == 0 {
                 unit.synced = scene.tick;
@@ -251,7 +258,7 @@ impl Viewer {
             bits += piece.bits as usize + frame::link_bits(u32::from(unit.cell - last_cell));
             last_cell = unit.cell;
         }
-        bits
+        Ok(bits)
     }
 
     /// Keeps those wants, most urgent first, that fit `max_len` and `tokens` bytes. The first one
@@ -303,10 +310,9 @@ impl Viewer {
 
 impl Unit {
     /// What the viewer lacks of this unit.
-    fn lacks(&mut self, scene: &Scene<'_>) -> Option<What> {
-        let watch = scene.chunks.watch(self.watch);
+    fn lacks(&mut self, watch: &Watch, scene: &Scene<'_>) -> Option<What> {
         let Scene { tick, refresh, .. } = *scene;
-        let its_turn = tick.wrapping_add(watch.phase) % refresh == 0 && self.keyed != tick;
+        let its_turn = watch.key_turn && self.keyed != tick;
         if self.keyed == 0 || its_turn || tick - self.keyed >= refresh {
             return Some(if self.crowd { What::Crowd } else { What::Key });
         }
@@ -330,12 +336,6 @@ impl Unit {
         let motion = scene.chunks.watch(self.watch).motion;
         waited.max(1) * u64::from(self.near) * u64::from(2 + (motion + 1).ilog2())
     }
-}
-
-/// The low 20 bits of `n`, each followed by a zero (Morton's code takes one of these for each
-/// axis).
-fn interleave(n: u32) -> u64 {
-    (0..20).fold(0, |code, bit| code | u64::from(n >> bit & 1) << (2 * bit))
 }
 
 /// Nearness of a cell to the middle of the view: 8 in the middle, 1 at the corner.

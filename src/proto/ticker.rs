@@ -79,11 +79,10 @@ impl Ticker {
         Some(Time(soonest.div_ceil(1000)))
     }
 
-    /// Begins a tick if it is due; tells whether it did. `slots` has a bit for each slot in which
-    /// there are viewers.
-    pub(crate) fn begin(&mut self, now: Time, slots: u32) -> bool {
+    /// Begins a tick if it is due; tells whether it did. Nobody has a turn yet.
+    pub(crate) fn begin(&mut self, now: Time, watched: bool) -> bool {
         let now = now.0 * 1000;
-        if now < self.next || !(self.pending || slots != 0) {
+        if now < self.next || !(self.pending || watched) {
             return false;
         }
         // A room that fell behind, or was asleep, does not make up for missed ticks.
@@ -94,8 +93,13 @@ impl Ticker {
         if self.pending {
             self.changed = Some(now);
         }
-        (self.ticked, self.pending, self.turns, self.taken) = (now, false, slots, 0);
+        (self.ticked, self.pending, self.turns, self.taken) = (now, false, 0, 0);
         true
+    }
+
+    /// Gives slots their first turn in the tick that began; `slots` has a bit for each.
+    pub(crate) const fn want_first(&mut self, slots: u32) {
+        self.turns |= slots;
     }
 
     /// A viewer of this slot has something left over.
@@ -129,7 +133,7 @@ mod tests {
         let mut ticks = Vec::new();
         while let Some(Time(now)) = ticker.poll_timeout(true).filter(|time| time.0 <= until) {
             while ticker.next_turn(Time(now)).is_some() {}
-            if ticker.begin(Time(now), 1) {
+            if ticker.begin(Time(now), true) {
                 ticks.push(now);
             }
         }
@@ -162,15 +166,16 @@ mod tests {
     fn an_unwatched_room_sleeps() {
         let mut ticker = Ticker::new(30);
         assert_eq!(ticker.poll_timeout(false), None);
-        assert!(!ticker.begin(Time(5), 0));
+        assert!(!ticker.begin(Time(5), false));
         ticker.note_change(Time(5));
-        assert!(ticker.begin(Time(5), 0));
+        assert!(ticker.begin(Time(5), false));
     }
 
     #[test]
     fn a_slot_has_a_turn_if_somebody_is_in_it_and_a_second_if_somebody_wants_more() {
         let mut ticker = Ticker::new(30);
-        assert!(ticker.begin(Time(100), 0b1000_0001));
+        assert!(ticker.begin(Time(100), true));
+        ticker.want_first(0b1000_0001);
         let mut turns = Vec::new();
         while let Some(Time(now)) = ticker.poll_timeout(false) {
             while let Some(turn) = ticker.next_turn(Time(now)) {

@@ -21,6 +21,7 @@ use super::wire::{
     Change, ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Token,
 };
 
+use seats::Seats;
 pub use terms::{Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
 
 mod seats;
@@ -48,7 +49,7 @@ struct Peer {
     /// When the link was last heard, once it is gone.
     heard: Option<Time>,
     viewer: Option<Box<Viewer>>,
-    /// Place in its slot's list of viewers.
+    /// Its viewer's seat.
     seat: u32,
     /// Viewports that may come at once, in thousandths, as of `looked`.
     looks: u16,
@@ -72,11 +73,12 @@ pub struct World {
     ids: Ids,
     /// Slots with mail.
     mail: Vec<Slot>,
-    /// Viewers by sending slot.
-    seats: Vec<Vec<Slot>>,
+    seats: Seats,
     watching: usize,
-    /// Viewers whose turn it is.
-    due: VecDeque<PeerId>,
+    /// Viewers whose turn it is, and where they are found.
+    due: VecDeque<(PeerId, Slot)>,
+    /// The last of them that was polled.
+    polled: Option<(PeerId, Slot)>,
     events: VecDeque<Event>,
     bulletin: Bulletin,
     online: Online,
@@ -100,13 +102,14 @@ impl World {
             grid: Grid::new(seed),
             chunks: Chunks::default(),
             scratch: Scratch::default(),
-            seats: vec![Vec::new(); ticker.slots()],
+            seats: Seats::new(ticker.slots()),
             ticker,
             tick: 0,
             ids: Ids { base: u32::MAX, span: 0 },
             mail: Vec::new(),
             watching: 0,
             due: VecDeque::new(),
+            polled: None,
             events: VecDeque::new(),
             bulletin: Bulletin::default(),
             online: Online::default(),
@@ -196,7 +199,7 @@ impl World {
     pub fn leave(&mut self, id: PeerId, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
         self.dismiss(slot);
-        self.grid.remove(&mut self.bodies, slot);
+        self.grid.remove(&mut self.bodies, slot, self.tick);
         if let Some(peer) = self.peers[slot as usize].take() {
             if peer.presence != Presence::Gone {
                 *count(&mut self.online, peer.presence) -= 1;
@@ -296,7 +299,7 @@ impl World {
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
         self.take_turns(now);
-        if self.due.is_empty() && self.ticker.begin(now, self.seated()) {
+        if self.due.is_empty() && self.ticker.begin(now, self.watching > 0) {
             self.run_tick(now);
             self.take_turns(now);
         }
@@ -310,13 +313,14 @@ impl World {
     /// The next viewer whose turn it is; call [`World::poll_frame`] for it if its link has room.
     /// A viewer that is passed over lost nothing: its next frame tells all that is new.
     pub fn poll_viewer(&mut self) -> Option<PeerId> {
-        self.due.pop_front()
+        self.polled = self.due.pop_front();
+        self.polled.map(|(id, _)| id)
     }
 
     /// Writes the viewer's next frame of at most `max_len` bytes (at least 1,000 if it is not to
     /// starve in a crowd) behind what is in `out`, and tells whether there is one.
     pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool {
-        let Some(slot) = self.slots.get(id) else { return false };
+        let Some(slot) = self.slot_of(id) else { return false };
         let Some(peer) = self.peers[slot as usize].as_mut() else { return false };
         let Some(viewer) = &mut peer.viewer else { return false };
         let mut scene = Scene {
@@ -328,8 +332,10 @@ impl World {
             refresh: refresh_ticks(&self.settings),
         };
         let sent = viewer.compose(&mut scene, max_len, now, out);
-        if viewer.backlog {
-            self.ticker.want_second(id.0 as usize % self.seats.len());
+        if viewer.backlog
+            && let Some(slot) = self.seats.slot_of(peer.seat)
+        {
+            self.ticker.want_second(slot);
         }
         sent
     }
@@ -363,6 +369,14 @@ impl World {
             + self.slots.memory()
             + self.grid.memory()
             + self.chunks.memory()
+    }
+
+    /// Where somebody is; whoever was just polled is found without a search.
+    fn slot_of(&self, id: PeerId) -> Option<Slot> {
+        let polled = self
+            .polled
+            .filter(|&(polled, slot)| polled == id && self.bodies[slot as usize].id == id);
+        polled.map_or_else(|| self.slots.get(id), |(_, slot)| Some(slot))
     }
 
     fn viewer(&mut self, slot: Slot) -> Option<&mut Viewer> {
@@ -411,7 +425,7 @@ impl World {
             self.queue_mail(slot);
         }
         if !shown {
-            self.grid.remove(&mut self.bodies, slot);
+            self.grid.remove(&mut self.bodies, slot, self.tick);
         }
         self.bulletin.changed(Change { id, presence });
     }
@@ -444,13 +458,18 @@ impl World {
         if self.tick.is_multiple_of(IDS_TICKS) {
             self.narrow_ids();
         }
-        self.arrange();
+        self.seat_viewers();
         let mut mail = std::mem::take(&mut self.mail);
+        // In the order of the tables, in which memory is read ahead; mail comes in any order.
+        mail.sort_unstable();
+        self.grid.news_mut().clear();
         for slot in mail.drain(..) {
-            self.deliver(slot);
+            self.deliver(slot, now);
         }
+        self.grid.news_mut().sort();
         self.mail = mail;
-        self.chunks.begin(&self.grid, self.tick, now, self.ids);
+        let refresh = refresh_ticks(&self.settings);
+        self.chunks.begin(&self.grid, self.tick, refresh, now, self.ids);
         let Self { slots, peers, bulletin, online, events, .. } = self;
         let person = |id| Some(person(peers[slots.get(id)? as usize].as_ref()?, id));
         let messages = bulletin.publish(person, *online, now).into_iter();
@@ -458,24 +477,20 @@ impl World {
     }
 
     /// Moves a mailbox into the grid.
-    fn deliver(&mut self, slot: Slot) {
+    fn deliver(&mut self, slot: Slot, now: Time) {
         let mailbox = &mut self.mailboxes[slot as usize];
         mailbox.queued = false;
         if !mailbox.shown {
             return;
         }
         let Some(pose) = mailbox.pose.take() else { return };
-        let body = &mut self.bodies[slot as usize];
-        body.motion = body.pose.map_or(u8::MAX, |old| motion(old, pose));
-        body.pose = Some(pose);
         self.grid.place(&mut self.bodies, slot, pose.position);
-        self.grid.mark(&mut self.bodies, slot, self.tick);
-    }
-
-    /// A bit for each slot in which there are viewers.
-    fn seated(&self) -> u32 {
-        let seats = self.seats.iter().enumerate();
-        seats.map(|(slot, seats)| u32::from(!seats.is_empty()) << slot).sum()
+        let body = &mut self.bodies[slot as usize];
+        let motion = body.pose.map_or(u8::MAX, |old| motion(old, pose));
+        body.pose = Some(pose);
+        if let Some(entry) = body.entry(now) {
+            self.grid.note_change(body.leaf, entry, motion, self.tick);
+        }
     }
 
     fn widen_ids(&mut self, id: PeerId) {

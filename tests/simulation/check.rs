@@ -75,7 +75,8 @@ pub fn views_equal_model(sim: &Sim) -> Result<(), String> {
     Ok(())
 }
 
-fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
+/// The same for one device.
+pub fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
     let Device { view, viewport, id: own, .. } = device;
     let people = &sim.model.people;
     let roster: BTreeMap<_, _> = view.roster().map(|person| (person.id, person.presence)).collect();

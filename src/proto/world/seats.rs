@@ -1,17 +1,73 @@
 //! Who looks: viewers come, look elsewhere, take their turns and go.
 
+use std::ops::Range;
+
 use super::{Audience, Event, VIEWPORT_BURST, VIEWPORTS_PER_SECOND, Violation, World};
 use super::{MAX_ROSTER, person, refresh_ticks};
 use crate::proto::geo::Viewport;
-use crate::proto::people::Slot;
+use crate::proto::people::{NONE, Slot};
 use crate::proto::rate::Rate;
 use crate::proto::roster::Bulletin;
 use crate::proto::schedule::{Scene, Viewer};
 use crate::proto::time::Time;
 use crate::proto::wire::{ServerMessage, VERSION, Welcome};
 
-/// Ticks between two arrangements of seats; each is of one slot.
-const ARRANGE_TICKS: u32 = 4;
+/// The order in which viewers have their turns, split evenly among the slots of a tick.
+///
+/// It is the order in which they came, which is mostly the one in which their state lies in
+/// memory: that is worth more than the order of where they look (docs/BENCHMARKS.md).
+#[derive(Debug)]
+pub(super) struct Seats {
+    /// Who sits where; [`NONE`] once they rose, until the next round.
+    order: Vec<Slot>,
+    risen: bool,
+    /// Seats that have a turn in this tick; whoever comes later has the first one in the next.
+    round: usize,
+    /// Slots of a tick.
+    slots: usize,
+}
+
+impl Seats {
+    pub(super) const fn new(slots: usize) -> Self {
+        Self { order: Vec::new(), risen: false, round: 0, slots }
+    }
+
+    fn sit(&mut self, slot: Slot) -> u32 {
+        self.order.push(slot);
+        self.order.len() as u32 - 1
+    }
+
+    fn rise(&mut self, seat: u32) {
+        self.order[seat as usize] = NONE;
+        self.risen = true;
+    }
+
+    /// Begins a round: closes the gaps, and tells whether there were any.
+    fn begin(&mut self) -> bool {
+        let risen = std::mem::take(&mut self.risen);
+        if risen {
+            self.order.retain(|&slot| slot != NONE);
+        }
+        self.round = self.order.len();
+        risen
+    }
+
+    /// The seats of a slot: whoever has seat `i` of `n` is in slot `i * slots / n`.
+    fn range(&self, slot: usize) -> Range<usize> {
+        let first = |slot: usize| (slot * self.round).div_ceil(self.slots);
+        first(slot)..first(slot + 1)
+    }
+
+    /// A bit for each slot in which there are viewers.
+    fn occupied(&self) -> u32 {
+        (0..self.slots).map(|slot| u32::from(!self.range(slot).is_empty()) << slot).sum()
+    }
+
+    /// The slot of a seat that has a turn in this round.
+    pub(super) fn slot_of(&self, seat: u32) -> Option<usize> {
+        ((seat as usize) < self.round).then(|| seat as usize * self.slots / self.round)
+    }
+}
 
 impl World {
     /// Gives a peer that has no viewer one, and its welcome.
@@ -26,11 +82,9 @@ impl World {
         let id = self.bodies[slot as usize].id;
         let rate = Rate::new(self.clamp_budget(budget), self.settings.limits.min_budget, now);
         let viewer = Viewer::new(viewport.unwrap_or(Viewport::WORLD), rate);
-        let bucket = id.0 as usize % self.seats.len();
         let Some(peer) = self.peers[slot as usize].as_mut() else { return };
         peer.viewer = Some(Box::new(viewer));
-        peer.seat = self.seats[bucket].len() as u32;
-        self.seats[bucket].push(slot);
+        peer.seat = self.seats.sit(slot);
         self.watching += 1;
         let welcome = Welcome {
             version: VERSION,
@@ -54,41 +108,23 @@ impl World {
 
     /// Takes a peer's viewer away, if it has one.
     pub(super) fn dismiss(&mut self, slot: Slot) {
-        let id = self.bodies[slot as usize].id;
         let Some(peer) = self.peers[slot as usize].as_mut() else { return };
         let Some(mut viewer) = peer.viewer.take() else { return };
         viewer.close(&mut self.grid, &mut self.chunks);
-        let seat = peer.seat;
-        let seats = self.seats.len();
-        let bucket = &mut self.seats[id.0 as usize % seats];
-        bucket.swap_remove(seat as usize);
-        if let Some(&moved) = bucket.get(seat as usize)
-            && let Some(peer) = self.peers[moved as usize].as_mut()
-        {
-            peer.seat = seat;
-        }
+        self.seats.rise(peer.seat);
         self.watching -= 1;
     }
 
-    /// Now and then puts the viewers of a slot in the order of where they look: then those who
-    /// share cells come one after the other, while the cells are still in the processor's cache.
-    pub(super) fn arrange(&mut self) {
-        if !self.tick.is_multiple_of(ARRANGE_TICKS) {
-            return;
-        }
-        let slot = (self.tick / ARRANGE_TICKS) as usize % self.seats.len();
-        let Self { seats, peers, .. } = self;
-        let bucket = &mut seats[slot];
-        let place = |&slot: &Slot| {
-            let viewer = peers[slot as usize].as_ref()?.viewer.as_ref()?;
-            Some(viewer.place())
-        };
-        bucket.sort_by_cached_key(place);
-        for (seat, &slot) in bucket.iter().enumerate() {
-            if let Some(peer) = peers[slot as usize].as_mut() {
-                peer.seat = seat as u32;
+    /// Gives everybody who looks a turn in this tick.
+    pub(super) fn seat_viewers(&mut self) {
+        if self.seats.begin() {
+            for (seat, &slot) in (0..).zip(&self.seats.order) {
+                if let Some(peer) = self.peers[slot as usize].as_mut() {
+                    peer.seat = seat;
+                }
             }
         }
+        self.ticker.want_first(self.seats.occupied());
     }
 
     pub(super) fn look(
@@ -119,10 +155,10 @@ impl World {
 
     pub(super) fn take_turns(&mut self, now: Time) {
         while let Some(turn) = self.ticker.next_turn(now) {
-            for &slot in &self.seats[turn.slot] {
-                let viewer = self.peers[slot as usize].as_ref().and_then(|p| p.viewer.as_ref());
-                if viewer.is_some_and(|viewer| !turn.second || viewer.backlog) {
-                    self.due.push_back(self.bodies[slot as usize].id);
+            for &slot in &self.seats.order[self.seats.range(turn.slot)] {
+                let Some(Some(peer)) = self.peers.get(slot as usize) else { continue };
+                if peer.viewer.as_ref().is_some_and(|viewer| !turn.second || viewer.backlog) {
+                    self.due.push_back((self.bodies[slot as usize].id, slot));
                 }
             }
         }

@@ -204,3 +204,38 @@ fn too_many_viewports_end_the_link() {
     let refused = room.world.handle_message(walker, &look, room.now);
     assert_eq!(refused, Err(Violation::TooFast));
 }
+
+#[test]
+fn a_crowd_that_grows_and_shrinks_is_right_for_viewers_who_came_at_other_times() {
+    let mut room = Room::new();
+    let mut watchers = Vec::new();
+    for id in 1..=12 {
+        watchers.push(room.join(id, Presence::Watching));
+        room.run(33);
+    }
+    // Two cells, so that chunks of one lie behind those of the other.
+    let lat = |id: u32| if id.is_multiple_of(4) { 46.0005 } else { 46.0 } + f64::from(id) * 1e-6;
+    let people: Vec<PeerId> = (100..300).map(|id| room.join(id, Presence::Sharing)).collect();
+    for seq in 0..60 {
+        // They come over 20 ticks, and all but a few leave over the next 20.
+        let there = |at: u32| at / 10 <= seq && (at < 6 || at / 10 + 20 > seq);
+        for (at, &id) in (0..).zip(&people).filter(|&(at, _)| there(at)) {
+            room.pose(id, seq, lat(id.0));
+            if at >= 6 && at / 10 + 19 == seq {
+                room.world.leave(id, room.now);
+            }
+        }
+        room.run(33);
+        for &watcher in &watchers {
+            for (id, figure) in room.view(watcher).figures() {
+                let truth = Position::from_degrees(lat(id.0), 14.0).unwrap();
+                let error = figure.position.lat().abs_diff(truth.lat());
+                assert!(error <= 5, "{id} is {error} off in tick {seq}");
+            }
+        }
+    }
+    room.run(1_100);
+    for watcher in watchers {
+        assert_eq!(room.view(watcher).figures().count(), 6);
+    }
+}
