@@ -13,6 +13,13 @@ const WINDOWS = {
   phone: { width: 390, height: 844 },
   desktop: { width: 1280, height: 800 },
 };
+/** What the page offers; it takes its usual value for anything else. */
+const CHOICES = {
+  rate: ['10', '30', '60'],
+  transports: ['both', 'wt', 'ws'],
+  window: Object.keys(WINDOWS),
+};
+const MOST_SECONDS = 600;
 /** Loading the page and joining, at most, over a bad network. */
 const PATIENCE_MS = 60_000;
 
@@ -53,7 +60,13 @@ function options() {
     },
   });
   if (!values.url) throw new Error('--url is missing: the address of the page, which ends in /bench');
-  if (!WINDOWS[values.window]) throw new Error('--window is phone or desktop');
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    if (choices.includes(values[name])) continue;
+    throw new Error(`--${name} is one of ${choices.join(', ')}, not ${values[name]}`);
+  }
+  if (!/^[1-9]\d*$/.test(values.seconds) || values.seconds > MOST_SECONDS) {
+    throw new Error(`--seconds is a whole number from 1 to ${MOST_SECONDS}, not ${values.seconds}`);
+  }
   return values;
 }
 

@@ -89,7 +89,8 @@ function finished(result: BenchResult): void {
       return `${NAMES[transport]}: the picture was ${ms(picture.p50)} ms old half of the time, and at most ${ms(picture.p99)} ms for 99 % of it.`;
     })
     .join(' ');
-  setText(summary, `Measured for ${result.measured_seconds.toFixed(1)} s. ${words}`);
+  const time = result.measured_seconds;
+  setText(summary, time > 0 ? `Measured for ${time.toFixed(1)} s. ${words}` : words);
 }
 
 function toggle(): void {

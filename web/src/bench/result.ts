@@ -1,4 +1,4 @@
-/** What a run measured; docs/BENCHMARKS.md says what each field means. */
+/** What a run measured; web/README.md says what each field means. */
 import type { Transport } from '../link';
 import type { Gauge } from './gauge';
 import type { Percentiles } from './histogram';

@@ -13,7 +13,7 @@ interface Row {
 }
 
 const RANKS = [
-  ['p50', 'p50, the median'],
+  ['p50', 'p50 (half)'],
   ['p90', 'p90'],
   ['p99', 'p99'],
   ['p999', 'p99.9'],
