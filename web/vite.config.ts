@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({
+/** The map and the benchmark are built one after the other, so that they share no files. */
+export default defineConfig(({ mode }) => ({
   base: '/',
   build: {
     target: 'es2022',
@@ -9,6 +10,8 @@ export default defineConfig({
     // No file becomes a data: URL, so that the policy needs `data:` for images only.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
+    emptyOutDir: mode !== 'bench',
+    rolldownOptions: { input: mode === 'bench' ? 'bench.html' : 'index.html' },
   },
   worker: { format: 'es' },
   server: {
@@ -18,4 +21,4 @@ export default defineConfig({
     },
   },
   test: { include: ['src/**/*.test.ts'], benchmark: { include: ['bench/**/*.bench.ts'] } },
-});
+}));

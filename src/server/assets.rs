@@ -25,6 +25,11 @@ const NO_SUCH_ROOM: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf
     <p>A room's name is 1 to 64 of a-z, 0-9 and -, for example <a href=\"/r/my-room\">\
     /r/my-room</a>. Everybody meets in the <a href=\"/\">lobby</a>.</p></html>";
 
+/// The map, which every room has.
+pub(crate) const PAGE: &str = "index.html";
+/// The benchmark that runs in a browser.
+pub(crate) const BENCH_PAGE: &str = "bench.html";
+
 /// Vite names what is in this directory after its content, so it never changes.
 const HASHED: &str = "assets/";
 
@@ -46,10 +51,10 @@ struct File {
 }
 
 impl Assets {
-    /// The page itself.
-    pub(crate) async fn index(&self, known: Option<&HeaderValue>) -> Answer {
-        match self.find("index.html").await {
-            Some(file) => respond("index.html", file, known),
+    /// One of the pages.
+    pub(crate) async fn page(&self, path: &'static str, known: Option<&HeaderValue>) -> Answer {
+        match self.find(path).await {
+            Some(file) => respond(path, file, known),
             None => words(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT),
         }
     }
@@ -157,7 +162,7 @@ mod tests {
         for outside in ["../secret", "assets/../../secret", "/etc/hostname", "./../secret"] {
             assert_eq!(assets.file(outside, None).await.status(), StatusCode::NOT_FOUND);
         }
-        assert_eq!(assets.index(None).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(assets.page(PAGE, None).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[test]

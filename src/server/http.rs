@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
 use super::Shared;
-use super::assets::{Answer, Assets};
+use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
 use super::gate::{Permit, lock};
 use super::origin::Host;
 use super::tls::Hashes;
@@ -76,6 +76,7 @@ pub(crate) fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/r/{name}", get(room))
+        .route("/bench", get(bench))
         .route("/config.json", get(config))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -88,7 +89,11 @@ pub(crate) fn router(site: Site) -> Router {
 }
 
 async fn index(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
-    site.assets.index(headers.get(header::IF_NONE_MATCH)).await
+    site.assets.page(PAGE, headers.get(header::IF_NONE_MATCH)).await
+}
+
+async fn bench(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
+    site.assets.page(BENCH_PAGE, headers.get(header::IF_NONE_MATCH)).await
 }
 
 async fn room(

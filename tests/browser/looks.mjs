@@ -1,17 +1,15 @@
 /** What it looks like: nothing blank, everybody in their colour, and no barrier for anybody. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { fromWeb } from './support/browser.mjs';
+import { barriers } from './support/barriers.mjs';
 import { around, count, looksLike, pixels } from './support/pixels.mjs';
 import { Swarm } from './support/server.mjs';
 import { beside, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
 
 const SHOTS = fileURLToPath(new URL('shots/', import.meta.url));
-const AXE = readFileSync(fromWeb.resolve('axe-core/axe.min.js'), 'utf8');
 const SCHEMES = ['light', 'dark'];
 const PEOPLE = 30;
 const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -98,12 +96,12 @@ test('no barriers, on a phone and a desktop, light and dark', async () => {
     await tab.online(2);
     for (const colorScheme of SCHEMES) {
       await tab.page.emulateMedia({ colorScheme });
-      await hasNoBarrier(tab);
+      assert.deepEqual(await barriers(tab.page), []);
       await tab.share();
       const toggle = tab.page.locator('#people-toggle');
       if ((await toggle.getAttribute('aria-expanded')) === 'false') await toggle.click();
       await tab.until('somebody in the list', (it) => it.rows[0]?.kind === 'figure');
-      await hasNoBarrier(tab);
+      assert.deepEqual(await barriers(tab.page), []);
       if (size === 'phone') await tab.page.click('#people-close');
       await tab.page.click('#stop');
     }
@@ -111,15 +109,3 @@ test('no barriers, on a phone and a desktop, light and dark', async () => {
     await other.close();
   }
 });
-
-async function hasNoBarrier(tab) {
-  // From outside of the page, so that its policy stays as it is.
-  await tab.page.evaluate(AXE);
-  const barriers = await tab.page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
-  });
-  assert.deepEqual(barriers, []);
-}

@@ -5,5 +5,6 @@ prepare();
 await import('./two-tabs.mjs');
 await import('./transports.mjs');
 await import('./looks.mjs');
+await import('./measured.mjs');
 const { nothingElse } = await import('./page.mjs');
 nothingElse();

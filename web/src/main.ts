@@ -1,15 +1,9 @@
 import { App } from './app';
+import { fetchConfig } from './config';
 import { exposeDebug } from './debug';
 import type { Config, Transport } from './link';
 
 const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' };
-
-async function fetchConfig(): Promise<Config> {
-  const response = await fetch('/config.json', { cache: 'no-store' }).catch(() => undefined);
-  if (!response) throw new Error('the server cannot be reached');
-  if (!response.ok) throw new Error(`the server answered ${response.status}`);
-  return (await response.json()) as Config;
-}
 
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
 const force = FORCE[new URLSearchParams(location.search).get('transport') ?? ''];

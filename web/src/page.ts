@@ -1,9 +1,6 @@
 /** The page's elements, and the few states that they can be in. */
+import { byId, setText } from './dom';
 import type { Tone } from './status';
-
-function byId<T extends HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
-}
 
 export interface Notice {
   text: string;
@@ -87,9 +84,4 @@ export class Page {
   static typesInto(target: EventTarget | null): boolean {
     return target instanceof HTMLElement && target.closest('input, aside') !== null;
   }
-}
-
-/** Writing the same words again would make a screen reader say them again. */
-function setText(element: HTMLElement, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,0 +1,152 @@
+/** The page `/bench`: controls, words, and where a result can be read by a program. */
+import { fetchConfig } from '../config';
+import { byId, setText } from '../dom';
+import { messageOf, type Transport } from '../link';
+import { Chart } from './chart';
+import { type BenchResult, clockResolution, type Options } from './result';
+import { Run } from './run';
+import { ms, Table } from './table';
+
+const TRANSPORTS: Record<string, Transport[]> = {
+  both: ['webtransport', 'websocket'],
+  wt: ['webtransport'],
+  ws: ['websocket'],
+};
+const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
+/** The table follows a run at this pace. */
+const TABLE_MS = 1000;
+
+declare global {
+  interface Window {
+    /** The newest run's result, also of one that is still going on. */
+    gpysBench?: Promise<BenchResult>;
+  }
+}
+
+const rate = byId<HTMLSelectElement>('rate');
+const seconds = byId<HTMLInputElement>('seconds');
+const transports = byId<HTMLSelectElement>('transports');
+const start = byId<HTMLButtonElement>('start');
+const progress = byId<HTMLProgressElement>('progress');
+const summary = byId('summary');
+const copy = byId<HTMLButtonElement>('copy');
+const download = byId<HTMLButtonElement>('download');
+const chart = new Chart(byId('chart'));
+const table = new Table(byId('figures'));
+
+let run: Run | undefined;
+let busy = false;
+let latest: BenchResult | undefined;
+let tableShownAt = 0;
+
+async function measure(options: Options): Promise<BenchResult> {
+  setText(summary, 'Connecting.');
+  chart.clear(options.seconds);
+  table.show(undefined);
+  progress.value = 0;
+  const config = await fetchConfig();
+  run = new Run(options, config, { changed, looked });
+  const result = await run.done;
+  finished(result);
+  return result;
+}
+
+function changed(it: Run): void {
+  if (it.phase === 'hidden') {
+    setText(summary, 'This page is hidden: browsers slow it down, so this time does not count.');
+  } else if (it.phase === 'counting') {
+    const troubles = it.peers.filter(({ error }) => error).map(trouble);
+    setText(summary, ['Measuring.', ...troubles].join(' '));
+  }
+}
+
+function trouble({ transport, error }: { transport: Transport; error: string | null }): string {
+  return `${NAMES[transport]}: ${error?.replace(/\.$/, '')}.`;
+}
+
+function looked(it: Run, at: number, peaks: (number | undefined)[]): void {
+  progress.value = Math.min(1, at / it.options.seconds);
+  chart.add(at, Object.fromEntries(it.peers.map(({ transport }, i) => [transport, peaks[i]])));
+  const now = performance.now();
+  if (now - tableShownAt < TABLE_MS) return;
+  tableShownAt = now;
+  table.show(it.result());
+}
+
+function finished(result: BenchResult): void {
+  latest = result;
+  table.show(result);
+  byId('result').textContent = JSON.stringify(result);
+  copy.disabled = false;
+  download.disabled = false;
+  const words = (
+    Object.entries(result.transports) as [Transport, typeof result.transports.websocket][]
+  )
+    .map(([transport, it]) => {
+      if (it?.error) return trouble({ transport, error: it.error });
+      const picture = it?.sampled_age_ms;
+      if (!picture) return `${NAMES[transport]}: nothing was measured.`;
+      return `${NAMES[transport]}: the picture was ${ms(picture.p50)} ms old half of the time, and at most ${ms(picture.p99)} ms for 99 % of it.`;
+    })
+    .join(' ');
+  const time = result.measured_seconds;
+  setText(summary, time > 0 ? `Measured for ${time.toFixed(1)} s. ${words}` : words);
+}
+
+function toggle(): void {
+  if (busy) {
+    run?.stop();
+    return;
+  }
+  setBusy(true);
+  const options = {
+    rate: Number(rate.value),
+    seconds: seconds.valueAsNumber,
+    transports: TRANSPORTS[transports.value]!,
+  };
+  const result = measure(options);
+  window.gpysBench = result;
+  result
+    .catch((error) => setText(summary, `It could not start: ${messageOf(error)}.`))
+    .finally(() => setBusy(false));
+}
+
+function setBusy(now: boolean): void {
+  busy = now;
+  run = undefined;
+  for (const control of [rate, seconds, transports]) control.disabled = now;
+  setText(start, now ? 'Stop' : 'Start');
+}
+
+/** `?rate=60&seconds=10&transports=both&auto=1`; what is not one of the choices is not taken. */
+function readAddress(): void {
+  const asked = new URLSearchParams(location.search);
+  for (const control of [rate, seconds, transports]) {
+    const usual = control.value;
+    control.value = asked.get(control.id) ?? usual;
+    if (control.value === '' || !control.checkValidity()) control.value = usual;
+  }
+  if (asked.get('auto') === '1') toggle();
+}
+
+byId<HTMLFormElement>('controls').addEventListener('submit', (event) => {
+  event.preventDefault();
+  toggle();
+});
+// Pages that were not opened over HTTPS or on this computer have no clipboard.
+copy.hidden = navigator.clipboard === undefined;
+copy.addEventListener('click', async () => {
+  await navigator.clipboard.writeText(JSON.stringify(latest, null, 2));
+  setText(summary, 'Copied.');
+});
+download.addEventListener('click', () => {
+  const file = new Blob([JSON.stringify(latest, null, 2)], { type: 'application/json' });
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(file);
+  link.download = `gpys-bench-${latest?.started_at.replaceAll(/[:.]/g, '-')}.json`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+window.addEventListener('pagehide', () => run?.stop());
+setText(byId('clock'), `This page's clock has steps of ${clockResolution()} ms.`);
+readAddress();

@@ -1,0 +1,202 @@
+/** One link of the benchmark, by one transport and no other: it sends its walk, and receives. */
+import type { Frame } from '../frame';
+import type { Config, Link, LinkEvents, Transport } from '../link';
+import { messageOf } from '../link';
+import { encodeOrientation, fromAngles } from '../orientation';
+import { openOnly } from '../race';
+import { Sender } from '../sender';
+import { Session } from '../session';
+import { after, View } from '../view';
+import { openWebSocket } from '../websocket';
+import { openWebTransport } from '../webtransport';
+import { Presence, VERSION, type Welcome } from '../wire';
+import { spotOf, VIEWPORT } from './walk';
+
+/** As bytes go, it is somebody with a motion sensor. */
+const HELD = encodeOrientation(fromAngles(0, 0, 0));
+const OPENERS = { webtransport: openWebTransport, websocket: openWebSocket };
+
+export type PeerState = 'opening' | 'live' | 'failed' | 'ended' | 'closed';
+
+/**
+ * What has gone by so far. Bytes are those of the protocol's messages; what TLS, QUIC, TCP and IP
+ * add is not visible to a page.
+ */
+export interface Traffic {
+  messages_received: number;
+  bytes_received: number;
+  messages_sent: number;
+  bytes_sent: number;
+  /** Moments of the room that frames showed, each once, however many frames it took. */
+  moments: number;
+  /** The first and the newest of these moments, in ms on the server's clock. */
+  first: number;
+  newest: number;
+}
+
+export interface PeerEvents {
+  /** It has been welcomed, or will never be, or its link has ended. */
+  state(peer: Peer): void;
+  /** Its view shows something new. */
+  frame(peer: Peer, now: number): void;
+}
+
+export class Peer {
+  state: PeerState = 'opening';
+  error: string | null = null;
+  welcome: Welcome | undefined;
+  /** From the dial, in ms. */
+  readonly join = {
+    open: null as number | null,
+    welcome: null as number | null,
+    first_frame: null as number | null,
+  };
+  readonly traffic: Traffic = {
+    messages_received: 0,
+    bytes_received: 0,
+    messages_sent: 0,
+    bytes_sent: 0,
+    moments: 0,
+    first: 0,
+    newest: 0,
+  };
+  /** It is never told who it is, so it shows its own peer as it shows the others. */
+  readonly view = new View();
+  private readonly sender = new Sender();
+  private readonly session: Session;
+  private dialled = 0;
+
+  constructor(
+    readonly transport: Transport,
+    private readonly events: PeerEvents,
+  ) {
+    this.session = new Session({
+      welcome: (welcome) => this.welcomed(welcome),
+      roster: (roster) => this.view.roster(roster),
+      frame: (frame) => this.frame(frame),
+      end: (end, closing) => {
+        const reason = closing?.reason || end.reason || 'the connection was lost';
+        this.over(this.welcome ? 'ended' : 'failed', reason);
+      },
+    });
+  }
+
+  get rtt(): number | null {
+    return this.session.clock.rtt ?? null;
+  }
+
+  async open(config: Config, room: string): Promise<void> {
+    this.dialled = performance.now();
+    try {
+      const { link } = await openOnly(this.transport, OPENERS, config, this.counted());
+      if (this.state !== 'opening') {
+        link.close();
+        return;
+      }
+      this.join.open = this.sinceDial();
+      this.session.start(this.counting(link), {
+        type: 'Hello',
+        version: VERSION,
+        room,
+        name: this.transport,
+        presence: Presence.Sharing,
+        resume: null,
+        budget: 0,
+        viewport: VIEWPORT,
+      });
+    } catch (error) {
+      this.over('failed', messageOf(error));
+    }
+  }
+
+  /** Sends the walk's position of this number, taken just now. */
+  walk(number: number, now: number): void {
+    const { lat, lng } = spotOf(number);
+    this.sender.offer({ lat, lng, accuracy: 0, orientation: HELD, at: now });
+  }
+
+  leave(): void {
+    this.sender.close();
+    this.session.send({ type: 'Leave' });
+    this.session.close();
+    if (this.state === 'opening' || this.state === 'live') this.state = 'closed';
+  }
+
+  private sinceDial(): number {
+    return performance.now() - this.dialled;
+  }
+
+  private welcomed(welcome: Welcome): void {
+    this.join.welcome = this.sinceDial();
+    this.welcome = welcome;
+    this.state = 'live';
+    this.sender.open({
+      sendDatagram: (bytes) => this.session.sendDatagram(bytes),
+      serverTime: (at) => this.session.clock.at(at),
+      // Samples are taken at a pace already; a second one would only make them wait.
+      poseHz: Number.POSITIVE_INFINITY,
+    });
+    this.events.state(this);
+  }
+
+  private frame(frame: Frame): void {
+    this.join.first_frame ??= this.sinceDial();
+    const { traffic } = this;
+    if (traffic.moments === 0 || after(frame.time, traffic.newest)) {
+      if (traffic.moments === 0) traffic.first = frame.time;
+      traffic.newest = frame.time;
+      traffic.moments++;
+    }
+    this.view.frame(frame);
+    this.events.frame(this, performance.now());
+  }
+
+  private over(state: PeerState, error: string): void {
+    if (this.state === 'closed') return;
+    this.sender.close();
+    this.state = state;
+    this.error = error;
+    this.events.state(this);
+  }
+
+  /** What arrives is counted before the session reads it. */
+  private counted(): LinkEvents {
+    const { session, traffic } = this;
+    const count = (bytes: Uint8Array): void => {
+      traffic.messages_received++;
+      traffic.bytes_received += bytes.length;
+    };
+    return {
+      message: (bytes) => {
+        count(bytes);
+        session.message(bytes);
+      },
+      datagram: (bytes) => {
+        count(bytes);
+        session.datagram(bytes);
+      },
+      end: (end) => session.end(end),
+    };
+  }
+
+  private counting(link: Link): Link {
+    const { traffic } = this;
+    const count = (bytes: Uint8Array): void => {
+      traffic.messages_sent++;
+      traffic.bytes_sent += bytes.length;
+    };
+    return {
+      transport: link.transport,
+      send: (bytes) => {
+        count(bytes);
+        link.send(bytes);
+      },
+      sendDatagram: (bytes) => {
+        const taken = link.sendDatagram(bytes);
+        if (taken) count(bytes);
+        return taken;
+      },
+      close: () => link.close(),
+    };
+  }
+}
