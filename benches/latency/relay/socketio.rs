@@ -1,0 +1,84 @@
+//! Socket.IO 4 over WebSocket: JSON in the packets of Engine.IO (protocol 4) and Socket.IO
+//! (protocol 5).
+
+use gpys::proto::geo::Position;
+use gpys::proto::time::Time;
+use serde::Deserialize;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Relay, RelayError};
+use crate::track::Reading;
+
+/// Asks for the main namespace, and is the start of its granting.
+const CONNECT: &str = "40";
+const PING: &str = "2";
+const PONG: &str = "3";
+/// The start of an event of a pose, up to its argument.
+const POSE: &str = "42[\"pose\",";
+/// The start of an event of somebody's leaving.
+const LEFT: &str = "42[\"left\",";
+
+/// What of a pose is read.
+#[derive(Deserialize)]
+struct Place {
+    lat: f64,
+    lng: f64,
+}
+
+/// A connection.
+#[derive(Default)]
+pub struct SocketIo {
+    connected: bool,
+}
+
+impl Relay for SocketIo {
+    fn path(&self) -> String {
+        "/socket.io/?EIO=4&transport=websocket".into()
+    }
+
+    fn ready(&self) -> bool {
+        self.connected
+    }
+
+    fn encode(&mut self, reading: &Reading) -> Message {
+        let (lat, lng) = reading.position.degrees();
+        let [alpha, beta, gamma] = reading.angles;
+        let time = reading.sampled.0;
+        Message::text(format!(
+            r#"{POSE}{{"lat":{lat},"lng":{lng},"time":{time},"angles":[{alpha},{beta},{gamma}]}}]"#
+        ))
+    }
+
+    fn decode(
+        &mut self,
+        message: &Message,
+        _now: Time,
+        seen: &mut dyn FnMut(Position),
+    ) -> Result<Option<Message>, RelayError> {
+        let text = match message {
+            Message::Text(text) => text.as_str(),
+            Message::Ping(_) | Message::Pong(_) => return Ok(None),
+            Message::Close(_) => return Err(RelayError::Closed(message.to_string())),
+            _ => return Err(RelayError::unexpected(message)),
+        };
+        if let Some(pose) = text.strip_prefix(POSE).and_then(|rest| rest.strip_suffix(']')) {
+            let Place { lat, lng } = serde_json::from_str(pose)?;
+            seen(Position::from_degrees(lat, lng)?);
+            return Ok(None);
+        }
+        if text == PING {
+            return Ok(Some(Message::text(PONG)));
+        }
+        if text.starts_with("0{") {
+            return Ok(Some(Message::text(CONNECT)));
+        }
+        if text.starts_with(CONNECT) {
+            self.connected = true;
+        } else if text == "1" || text.starts_with("41") || text.starts_with("44") {
+            return Err(RelayError::Closed(text.into()));
+        } else if !text.starts_with(LEFT) {
+            return Err(RelayError::unexpected(message));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,60 @@
+//! Plain `ws`: up goes a pose as in docs/PROTOCOL.md, section 4; down comes the sender's number
+//! (u32, little endian) and a pose.
+
+use gpys::proto::geo::Position;
+use gpys::proto::pose::{Accuracy, Orientation, Pose};
+use gpys::proto::time::Time;
+use gpys::proto::wire::{ClientDatagram, Sample};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{Relay, RelayError};
+use crate::track::Reading;
+
+/// Bytes of the sender's number.
+const NUMBER_LEN: usize = 4;
+/// How sure every position is, in metres: what a phone outdoors says.
+const ACCURACY_M: f64 = 5.0;
+
+/// There is nothing to remember.
+pub struct Ws;
+
+impl Relay for Ws {
+    fn path(&self) -> String {
+        "/".into()
+    }
+
+    fn ready(&self) -> bool {
+        true
+    }
+
+    fn encode(&mut self, reading: &Reading) -> Message {
+        let [alpha, beta, gamma] = reading.angles;
+        let pose = Pose {
+            position: reading.position,
+            orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
+            accuracy: Accuracy::from_metres(ACCURACY_M),
+            sampled: reading.sampled,
+        };
+        Message::binary(Sample { seq: reading.number, pose }.encode().to_vec())
+    }
+
+    fn decode(
+        &mut self,
+        message: &Message,
+        now: Time,
+        seen: &mut dyn FnMut(Position),
+    ) -> Result<Option<Message>, RelayError> {
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Ping(_) | Message::Pong(_) => return Ok(None),
+            Message::Close(_) => return Err(RelayError::Closed(message.to_string())),
+            _ => return Err(RelayError::unexpected(message)),
+        };
+        let pose = bytes.get(NUMBER_LEN..).unwrap_or_default();
+        match ClientDatagram::decode(pose, now)? {
+            ClientDatagram::Pose(sample) => seen(sample.pose.position),
+            _ => return Err(RelayError::unexpected(message)),
+        }
+        Ok(None)
+    }
+}
