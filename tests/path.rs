@@ -1,6 +1,12 @@
 //! Real packets through a real path, and `gpys link`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may panic"
+)]
 
 use std::process::ExitCode;
 

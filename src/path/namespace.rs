@@ -18,6 +18,9 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A thread or process that is started by one in it is in it, too; so are the workers of a tokio
 /// runtime that is built by [`Self::run`]. A socket belongs to the namespace of the thread that
 /// makes it, wherever it is used.
+///
+/// Of such a runtime, `block_on` and `spawn_blocking` are in the namespace only if they are called
+/// there, by [`Self::run`] or by a task: from elsewhere, use `spawn`.
 #[derive(Debug)]
 pub struct Namespace {
     address: Ipv4Addr,
