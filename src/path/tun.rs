@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, new_connection};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::isolation::{PathError, check_tun};
@@ -31,24 +32,30 @@ pub(super) fn open(address: Ipv4Addr) -> Result<SyncDevice, PathError> {
         .ipv4(address, PREFIX, None)
         .mtu(MTU)
         .with(|linux| {
-            linux.offload(false).packet_information(false).tx_queue_len(WAITING);
+            linux.offload(false).packet_information(false);
         })
         .build_sync()
         .map_err(failed)?;
     device.set_nonblocking(true).map_err(failed)?;
-    raise_loopback().map_err(|cause| PathError::Device { device: LOOPBACK, cause })?;
+    let settings: [(&str, SetUp); 2] =
+        [(NAME, |link| link.txqueuelen(WAITING)), (LOOPBACK, LinkMessageBuilder::up)];
+    for (device, set_up) in settings {
+        change(device, set_up).map_err(|cause| PathError::Device { device, cause })?;
+    }
     Ok(device)
 }
 
-/// Brings up the loopback device of the calling thread's network namespace.
-fn raise_loopback() -> io::Result<()> {
-    use rtnetlink::{LinkUnspec, new_connection};
+/// What is to change about a device.
+type SetUp = fn(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>;
 
+/// Changes a device of the calling thread's network namespace, over netlink: there, the rights in
+/// a user namespace are enough for everything.
+fn change(device: &str, set_up: SetUp) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let (connection, handle, _) = new_connection()?;
         tokio::spawn(connection);
-        let up = LinkUnspec::new_with_name(LOOPBACK).up().build();
-        handle.link().set(up).execute().await.map_err(io::Error::other)
+        let message = set_up(LinkUnspec::new_with_name(device)).build();
+        handle.link().set(message).execute().await.map_err(io::Error::other)
     })
 }

@@ -76,7 +76,7 @@ fn udp_takes_the_delay_each_way() {
 }
 
 /// Sends bytes from the near end to the far one over TCP; returns what came.
-fn send_over_tcp(path: &Path, bytes: Vec<u8>) -> Vec<u8> {
+fn send_over_tcp(path: &Path, bytes: &[u8]) -> Vec<u8> {
     let address = path.far().address();
     let listener = path.far().run(move || TcpListener::bind((address, 0))).unwrap();
     let to = listener.local_addr().unwrap();
@@ -86,7 +86,7 @@ fn send_over_tcp(path: &Path, bytes: Vec<u8>) -> Vec<u8> {
         received
     });
     let mut stream = path.near().run(move || TcpStream::connect(to)).unwrap();
-    stream.write_all(&bytes).unwrap();
+    stream.write_all(bytes).unwrap();
     drop(stream);
     receiver.join().unwrap()
 }
@@ -94,7 +94,7 @@ fn send_over_tcp(path: &Path, bytes: Vec<u8>) -> Vec<u8> {
 fn tcp_survives_loss() {
     let path = open(Settings { delay: MS, loss: 0.02, reorder: 0.01, ..Settings::default() });
     let bytes: Vec<u8> = (0..500_000_u32).map(|i| (i % 251) as u8).collect();
-    assert_eq!(send_over_tcp(&path, bytes.clone()), bytes);
+    assert_eq!(send_over_tcp(&path, &bytes), bytes);
     let [there, back] = path.counters();
     assert!(there.lost > 0 && there.bytes > bytes.len() as u64, "{there:?}");
     // Packets, not the super-segments that devices with offloads are handed.
@@ -121,7 +121,7 @@ fn tcp_passes_where_udp_is_blocked() {
     let path = open(Settings { udp_blocked: true, ..Settings::default() });
     let (near, far) = (udp(path.near()), udp(path.far()));
     near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
-    assert_eq!(send_over_tcp(&path, b"hello".to_vec()), b"hello");
+    assert_eq!(send_over_tcp(&path, b"hello"), b"hello");
     assert_eq!(path.counters()[0].blocked, 1);
     far.set_nonblocking(true).unwrap();
     assert!(far.recv(&mut [0; 10]).is_err());
