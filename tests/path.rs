@@ -24,7 +24,9 @@ fn main() -> ExitCode {
     use gpys::path::{Path, Settings, isolate};
     use libtest_mimic::{Arguments, Trial, run};
 
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    // One looks at all threads of the process.
+    args.test_threads = Some(1);
     // Before the harness starts a thread.
     let opened =
         isolate().and_then(|()| Path::open(Settings::default(), Settings::default(), 1)).map(drop);

@@ -112,22 +112,10 @@ impl Direction {
         self.remainder = 0;
     }
 
-    /// What happens to packets now.
-    #[must_use]
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// What has happened so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// How many packets are under way, copies included.
-    #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.under_way.len()
     }
 
     /// Counts a packet that came out for a port which nobody has.

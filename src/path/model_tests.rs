@@ -43,7 +43,7 @@ fn send(direction: &mut Direction, count: u64, len: usize, gap: Duration) -> Arr
     }
     drain(direction, Duration::MAX, &mut arrivals);
     assert_sum(direction);
-    assert_eq!(direction.under_way(), 0);
+    assert_eq!(direction.under_way.len(), 0);
     arrivals
 }
 
@@ -51,7 +51,7 @@ fn send(direction: &mut Direction, count: u64, len: usize, gap: Duration) -> Arr
 fn assert_sum(direction: &Direction) {
     let c = direction.counters();
     let fates = c.delivered + c.lost + c.lost_in_bursts + c.overflowed + c.blocked;
-    assert_eq!(c.packets + c.duplicated, fates + direction.under_way() as u64, "{c:?}");
+    assert_eq!(c.packets + c.duplicated, fates + direction.under_way.len() as u64, "{c:?}");
 }
 
 /// The lengths of the gaps in what came out.
@@ -338,14 +338,14 @@ proptest! {
                 drain(&mut direction, now, &mut arrivals);
                 direction.handle_packet(packet(i as u64, len), now);
                 assert_sum(&direction);
-                if let Some(rate) = direction.settings().rate.filter(|_| i < steps.len() / 2) {
+                if let Some(rate) = direction.settings.rate.filter(|_| i < steps.len() / 2) {
                     // The queue's own rounding up is one byte.
                     let waiting = direction.waiting(rate, now);
                     assert!(waiting <= rate.queue_len().max(1_501) + 1, "{waiting}");
                 }
             }
             drain(&mut direction, Duration::MAX, &mut arrivals);
-            assert_eq!(direction.under_way(), 0);
+            assert_eq!(direction.under_way.len(), 0);
             (arrivals, *direction.counters())
         };
         let (arrivals, counters) = run();

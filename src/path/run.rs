@@ -10,8 +10,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use nix::sys::signal::{kill, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -41,7 +43,7 @@ enum LinkError {
     Path(#[from] PathError),
     #[error("{0} cannot be started: {1}")]
     Start(String, io::Error),
-    #[error("signals and timers are not to be had: {0}")]
+    #[error("the system gives no signals, timers or child processes: {0}")]
     Runtime(#[from] io::Error),
     #[error("interrupted before the far end listened")]
     Interrupted,
@@ -73,6 +75,7 @@ pub fn run(args: &Args) -> u8 {
 
 fn try_run(args: &Args) -> Result<ExitStatus, LinkError> {
     isolate()?;
+    set_child_subreaper(true).map_err(io::Error::from)?;
     let settings = args.settings();
     let path = Path::open(settings, settings, args.seed)?;
     say(format_args!("each way: {settings}; seed {}", args.seed));
@@ -205,11 +208,22 @@ impl Program {
         for signal in [SIGTERM, SIGKILL] {
             // A program that is gone has ended.
             let _ = if self.is_group { killpg(self.id, signal) } else { kill(self.id, signal) };
-            if let Ok(status) = timeout(ENDS_WITHIN, self.ended()).await {
+            if let Ok(status) = timeout(ENDS_WITHIN, self.all_ended()).await {
                 return status;
             }
         }
         self.ended().await
+    }
+
+    /// Waits until it has ended, and with it all of its group.
+    async fn all_ended(&mut self) -> ExitStatus {
+        let status = self.ended().await;
+        // What the shell has left behind is this process's, which adopts it, until all is gone.
+        let group = Pid::from_raw(-self.id.as_raw());
+        while self.is_group && waitpid(group, Some(WaitPidFlag::WNOHANG)).is_ok() {
+            sleep(LOOK_EVERY).await;
+        }
+        status
     }
 
     /// Waits until something at this end listens, or seems not to be going to.
@@ -247,8 +261,8 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 fn say(words: fmt::Arguments<'_>) {
-    // Nobody reads it if standard error is closed.
-    let _ = writeln!(stderr(), "gpys link: {words}");
+    // In one piece, for the programs write there, too; nobody reads it if it is closed.
+    let _ = stderr().write_all(format!("gpys link: {words}\n").as_bytes());
 }
 
 /// Counters as a sentence.
