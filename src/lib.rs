@@ -8,8 +8,11 @@
 //! - [`config`] turns flags, environment and file into one validated set of settings.
 //! - [`server`] is the IO shell around the core: listeners, links, rooms.
 //! - [`client`] is the native client, used by the swarm, the benches and the tests.
+//! - [`path`] is an emulated network path, for the benches and for whoever wants to see what a bad
+//!   network does.
 
 pub mod client;
 pub mod config;
+pub mod path;
 pub mod proto;
 pub mod server;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use gpys::client::swarm;
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
+use gpys::path::command as link;
 use gpys::server::{Server, certs, signals};
 
 /// One live map: everybody sees where everybody else is and how they hold their device.
@@ -30,6 +31,9 @@ enum Command {
     /// Make people walk on a server's map, and report how well they see each other
     #[command(after_help = SWARMS)]
     Swarm(Box<swarm::Args>),
+    /// Run a command behind a network path that delays, loses and reorders packets
+    #[command(after_help = LINKS)]
+    Link(Box<link::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,12 +70,24 @@ Examples:
   gpys swarm https://192.168.1.7:4433 --transport wt --gpx hike.gpx ride.gpx
   gpys swarm --people 500 --json            one JSON object on standard output";
 
+const LINKS: &str = "\
+The command is at 10.77.0.1, the far end at 10.77.0.2; there is no other network, and no DNS.
+It needs Linux, and root or user namespaces. It exits as the command does, or with 125.
+
+Examples:
+  gpys link --delay 25ms --loss 2% --far 'gpys --quiet' -- \\
+    gpys swarm https://10.77.0.2:4433 --people 20 --for 10s
+  gpys link --delay 25ms --far 'gpys --quiet' --block-udp -- \\
+    gpys swarm https://10.77.0.2:4433 --transport ws --for 5s
+  gpys link --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
+
 fn main() -> ExitCode {
     let Cli { command, serve: bare } = Cli::parse();
     let done = match command.unwrap_or_else(|| Command::Serve(Box::new(bare))) {
         Command::Serve(args) => serve(&args),
         Command::Certs(args) => certs::run(&args).map_err(Into::into).and_then(|it| say(&it)),
         Command::Swarm(args) => return walk(*args),
+        Command::Link(args) => return link::run(&args).into(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
     let _ = writeln!(stderr(), "gpys: {error:#}");

@@ -1,0 +1,205 @@
+//! The path itself: a thread that moves packets between two devices, when the model says so.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::prctl::set_timerslack;
+use tun_rs::SyncDevice;
+
+use super::isolation::{PathError, start};
+use super::model::{Counters, Direction};
+use super::namespace::Namespace;
+use super::nat::Nat;
+use super::packet;
+use super::settings::Settings;
+use super::tun::MTU;
+
+/// The addresses of the ends, near and far.
+const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
+/// How many packets are read in a row before those that are due are written.
+const READ_AT_ONCE: usize = 32;
+
+/// An emulated path between two network namespaces.
+///
+/// It carries IPv4 alone: what the kernel sends over IPv6 of its own accord (router solicitations)
+/// would change which packet meets which fate. Dropping it ends its threads, and its devices and
+/// namespaces with them.
+#[derive(Debug)]
+pub struct Path {
+    near: Namespace,
+    far: Namespace,
+    shared: Arc<Shared>,
+    carrier: Option<JoinHandle<()>>,
+}
+
+/// What the carrier shares with whoever holds the path.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Written to when the carrier is to stop.
+    wake: EventFd,
+}
+
+#[derive(Debug)]
+struct State {
+    /// From the near end to the far end.
+    there: Direction,
+    /// From the far end to the near end.
+    back: Direction,
+    /// At the near end, between its device and the path.
+    nat: Nat,
+    stop: bool,
+}
+
+impl Path {
+    /// Opens a path: `there` is what happens from the near end to the far end, `back` what happens
+    /// the other way. With the same seed, the n-th packet of a direction meets the same fate.
+    ///
+    /// # Errors
+    /// If the machine does not allow it; see [`super::isolate`], to be called before.
+    pub fn open(there: Settings, back: Settings, seed: u64) -> Result<Self, PathError> {
+        let (near, near_device) = Namespace::open("near", ADDRESSES[0])?;
+        let (far, far_device) = Namespace::open("far", ADDRESSES[1])?;
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let state = State {
+            there: Direction::new(there, seeds.u64(..)),
+            back: Direction::new(back, seeds.u64(..)),
+            nat: Nat::default(),
+            stop: false,
+        };
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = EventFd::from_flags(flags).map_err(io::Error::from)?;
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake });
+        let theirs = Arc::clone(&shared);
+        let carrier = start("path", move || theirs.carry(&near_device, &far_device))?;
+        Ok(Self { near, far, shared, carrier: Some(carrier) })
+    }
+
+    /// The near end, where clients are.
+    #[must_use]
+    pub const fn near(&self) -> &Namespace {
+        &self.near
+    }
+
+    /// The far end, where servers are.
+    #[must_use]
+    pub const fn far(&self) -> &Namespace {
+        &self.far
+    }
+
+    /// Changes what happens to the packets that come from now on.
+    pub fn set(&self, there: Settings, back: Settings) {
+        let mut state = self.shared.lock();
+        state.there.set(there);
+        state.back.set(back);
+    }
+
+    /// Lets the address translation in front of the near end forget its ports, as a router does
+    /// that restarts: the far end sees UDP from the near end come from other ports than before,
+    /// and what it sends to the old ones arrives nowhere. Before the first call there is no
+    /// translation; after it, UDP that the near end has not asked for does not reach it.
+    pub fn rebind(&self) {
+        self.shared.lock().nat.rebind();
+    }
+
+    /// What has happened so far: from near to far, and back.
+    #[must_use]
+    pub fn counters(&self) -> [Counters; 2] {
+        let state = self.shared.lock();
+        [*state.there.counters(), *state.back.counters()]
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        // A full counter wakes the carrier as well.
+        let _ = self.shared.wake.write(1);
+        if let Some(carrier) = self.carrier.take() {
+            // A carrier that panicked is gone as well.
+            let _ = carrier.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves packets until it is told to stop.
+    fn carry(&self, near: &SyncDevice, far: &SyncDevice) {
+        // The kernel's timers are exact, but by default it lets a thread oversleep by 50 us.
+        if let Err(error) = set_timerslack(1) {
+            tracing::warn!(%error, "the path's delays may be some 50 us too long");
+        }
+        let opened = Instant::now();
+        loop {
+            let timeout = {
+                let mut state = self.lock();
+                if state.stop {
+                    return;
+                }
+                state.turn(near, far, opened)
+            };
+            let fds = [near.as_fd(), far.as_fd(), self.wake.as_fd()];
+            let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            // Woken by a signal or by anything else, it looks at everything anew.
+            let _ = ppoll(&mut fds, timeout.map(Into::into), None);
+        }
+    }
+}
+
+impl State {
+    /// Takes what the devices have, hands out what is due, and returns how long until more is.
+    fn turn(&mut self, near: &SyncDevice, far: &SyncDevice, opened: Instant) -> Option<Duration> {
+        let Self { there, back, nat, .. } = self;
+        receive(near, |mut packet| {
+            nat.outward(&mut packet);
+            there.handle_packet(packet, opened.elapsed());
+        });
+        receive(far, |packet| back.handle_packet(packet, opened.elapsed()));
+        while let Some(packet) = there.poll_packet(opened.elapsed()) {
+            send(far, &packet);
+        }
+        while let Some(mut packet) = back.poll_packet(opened.elapsed()) {
+            if nat.inward(&mut packet) {
+                send(near, &packet);
+            } else {
+                back.count_unknown_port();
+            }
+        }
+        let next = [there.poll_timeout(), back.poll_timeout()].into_iter().flatten().min();
+        next.map(|next| next.saturating_sub(opened.elapsed()))
+    }
+}
+
+/// Reads the packets that a device has.
+fn receive(device: &SyncDevice, mut handle: impl FnMut(Vec<u8>)) {
+    let mut buffer = [0; MTU as usize];
+    for _ in 0..READ_AT_ONCE {
+        match device.recv(&mut buffer) {
+            Ok(len) if packet::is_ipv4(&buffer[..len]) => handle(buffer[..len].to_vec()),
+            Ok(_) => {}
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    tracing::warn!(%error, "the path cannot read from its device");
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Writes a packet to a device.
+fn send(device: &SyncDevice, packet: &[u8]) {
+    if let Err(error) = device.send(packet) {
+        tracing::warn!(%error, "the path cannot write to its device");
+    }
+}

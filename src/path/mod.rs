@@ -1,0 +1,32 @@
+//! An emulated network path, between two network namespaces of its own.
+//!
+//! Real IP packets go through it: what the kernel's TCP makes of a lost packet and what QUIC makes
+//! of it can be compared, for both lose the same ones. [`model`] decides about one direction of it
+//! and is free of sockets and clocks; `Path` moves packets between two TUN devices accordingly,
+//! on Linux. `gpys link` runs any two programs at its ends.
+
+pub mod command;
+#[cfg(target_os = "linux")]
+mod emulated;
+#[cfg(target_os = "linux")]
+mod isolation;
+pub mod model;
+#[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(target_os = "linux")]
+mod nat;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the address translation uses it"))]
+mod packet;
+mod settings;
+#[cfg(target_os = "linux")]
+mod tun;
+mod units;
+
+#[cfg(target_os = "linux")]
+pub use emulated::Path;
+#[cfg(target_os = "linux")]
+pub use isolation::{PathError, isolate};
+pub use model::Counters;
+#[cfg(target_os = "linux")]
+pub use namespace::Namespace;
+pub use settings::{Bursts, Queue, Rate, Settings};

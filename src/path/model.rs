@@ -1,0 +1,236 @@
+//! One direction of a path: what happens to packets, and when they come out. No sockets, no
+//! clocks.
+//!
+//! Time is what has passed since the path was opened. Every packet costs the same number of
+//! random draws, whatever the settings and whatever its fate: with one seed, the packets that are
+//! lost at 1 % are among those that are lost at 2 %, and jitter changes nothing about them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::packet;
+use super::settings::{Bursts, Rate, Settings};
+
+/// How long a draw of the jitter holds: a radio frame of LTE.
+pub const SLOT: Duration = Duration::from_millis(10);
+/// How long a packet that is to be reordered is held back: the next packet of a stream of 60 a
+/// second goes ahead of it.
+pub const HELD_BACK: Duration = Duration::from_millis(20);
+/// What moves the seed from slot to slot: 2^64 over the golden ratio, so that no two are near.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What one direction of a path has done so far.
+///
+/// At any moment `packets + duplicated` is the sum of `delivered`, `lost`, `lost_in_bursts`,
+/// `overflowed`, `blocked` and what is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets that came to the path.
+    pub packets: u64,
+    /// Their bytes, of whole IP packets.
+    pub bytes: u64,
+    /// Packets that came out, copies included.
+    pub delivered: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
+    /// Packets that were lost by themselves.
+    pub lost: u64,
+    /// Packets that were lost in bursts.
+    pub lost_in_bursts: u64,
+    /// Packets for which the bottleneck's queue had no room.
+    pub overflowed: u64,
+    /// Packets that came while the path was blocked for them.
+    pub blocked: u64,
+    /// Packets that came out after one that had come later (RFC 4737), copies included.
+    pub reordered: u64,
+    /// Copies that were made.
+    pub duplicated: u64,
+    /// Packets that came out for a port that the address translation does not know (any more).
+    pub unknown_port: u64,
+    /// The longest that a packet waited in the queue before its first bit left.
+    pub longest_wait: Duration,
+    /// The most by which a packet came out later than it should have. It is the machine's doing,
+    /// not the path's: where it is not small against the delay, the machine is too busy.
+    pub latest: Duration,
+}
+
+/// One direction of a path.
+#[derive(Clone, Debug)]
+pub struct Direction {
+    settings: Settings,
+    seed: u64,
+    rng: Rng,
+    /// Whether the last packet met the bad state; `None` before the first.
+    bad: Option<bool>,
+    /// When the bottleneck has sent what it holds.
+    free: Duration,
+    /// What the last division by the rate left over, in bits · ns a second.
+    remainder: u64,
+    /// When the last packet that is not held back comes out.
+    last: Duration,
+    /// How many packets and copies were put under way.
+    sent: u64,
+    /// One more than the number of the latest packet that came out.
+    next: u64,
+    /// Packets by the time when they come out, then by their number.
+    under_way: BTreeMap<(Duration, u64), Vec<u8>>,
+    counters: Counters,
+}
+
+/// What the dice say about one packet, each from 0 to 1.
+struct Dice {
+    loss: f64,
+    burst: f64,
+    reorder: f64,
+    duplicate: f64,
+}
+
+impl Direction {
+    /// A direction that carries nothing yet. The same seed and packets give the same fates.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            seed,
+            rng: Rng::with_seed(seed),
+            bad: None,
+            free: Duration::ZERO,
+            remainder: 0,
+            last: Duration::ZERO,
+            sent: 0,
+            next: 0,
+            under_way: BTreeMap::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Changes what happens to the packets that come from now on.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.remainder = 0;
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Counts a packet that came out for a port which nobody has.
+    pub(super) const fn count_unknown_port(&mut self) {
+        self.counters.unknown_port += 1;
+    }
+
+    /// Takes an IP packet that comes to the path at `now`, which never goes back.
+    pub fn handle_packet(&mut self, packet: Vec<u8>, now: Duration) {
+        let dice = Dice {
+            loss: self.rng.f64(),
+            burst: self.rng.f64(),
+            reorder: self.rng.f64(),
+            duplicate: self.rng.f64(),
+        };
+        let settings = self.settings;
+        self.counters.packets += 1;
+        self.counters.bytes += packet.len() as u64;
+        let in_burst = settings.bursts.is_some_and(|bursts| self.is_bad(bursts, dice.burst));
+        if settings.blocked || settings.udp_blocked && packet::is_udp(&packet) {
+            self.counters.blocked += 1;
+            return;
+        }
+        let Some(leaves) = self.pass_bottleneck(packet.len() as u64, now) else {
+            self.counters.overflowed += 1;
+            return;
+        };
+        if in_burst {
+            self.counters.lost_in_bursts += 1;
+            return;
+        }
+        if dice.loss < settings.loss {
+            self.counters.lost += 1;
+            return;
+        }
+        let mut arrives = (leaves + settings.delay + self.jitter(leaves)).max(self.last);
+        if dice.reorder < settings.reorder {
+            arrives += HELD_BACK;
+        } else {
+            self.last = arrives;
+        }
+        if dice.duplicate < settings.duplicate {
+            self.counters.duplicated += 1;
+            self.put_under_way(packet.clone(), arrives);
+        }
+        self.put_under_way(packet, arrives);
+    }
+
+    /// The next packet that is out by `now`, if there is one.
+    pub fn poll_packet(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let first = self.under_way.first_entry()?;
+        let (arrives, number) = *first.key();
+        let late = now.checked_sub(arrives)?;
+        let packet = first.remove();
+        self.counters.delivered += 1;
+        self.counters.delivered_bytes += packet.len() as u64;
+        self.counters.reordered += u64::from(number < self.next);
+        self.counters.latest = self.counters.latest.max(late);
+        self.next = self.next.max(number + 1);
+        Some(packet)
+    }
+
+    /// When [`Self::poll_packet`] has something to give, if nothing more comes.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.under_way.first_key_value().map(|(&(arrives, _), _)| arrives)
+    }
+
+    fn put_under_way(&mut self, packet: Vec<u8>, arrives: Duration) {
+        self.under_way.insert((arrives, self.sent), packet);
+        self.sent += 1;
+    }
+
+    /// One step of the chain of good and bad states.
+    fn is_bad(&mut self, bursts: Bursts, die: f64) -> bool {
+        let bad = match self.bad {
+            None => die < bursts.share,
+            Some(false) => die < bursts.enter(),
+            Some(true) => die >= bursts.leave(),
+        };
+        self.bad = Some(bad);
+        bad
+    }
+
+    /// When a packet of this many bytes has left the bottleneck, unless the queue is full.
+    fn pass_bottleneck(&mut self, len: u64, now: Duration) -> Option<Duration> {
+        let Some(rate) = self.settings.rate else { return Some(now) };
+        let wait = self.free.saturating_sub(now);
+        if wait.is_zero() {
+            self.remainder = 0;
+        } else if self.waiting(rate, now) + len > rate.queue_len() {
+            return None;
+        }
+        let bits_per_second = u128::from(rate.bits_per_second.get());
+        let work = u128::from(len) * 8_000_000_000 + u128::from(self.remainder);
+        // Both fit: a remainder is below the rate, and no packet takes 500 years.
+        self.remainder = (work % bits_per_second) as u64;
+        self.free = now + wait + Duration::from_nanos((work / bits_per_second) as u64);
+        self.counters.longest_wait = self.counters.longest_wait.max(wait);
+        Some(self.free)
+    }
+
+    /// How many bytes the bottleneck still has to send.
+    fn waiting(&self, rate: Rate, now: Duration) -> u64 {
+        rate.bytes_in(self.free.saturating_sub(now))
+    }
+
+    /// The further delay of what leaves the bottleneck at `now`.
+    fn jitter(&self, now: Duration) -> Duration {
+        let slot = (now.as_nanos() / SLOT.as_nanos()) as u64;
+        let die = Rng::with_seed(self.seed.wrapping_add(slot.wrapping_mul(STEP))).f64();
+        self.settings.jitter.mul_f64(-(1.0 - die).ln())
+    }
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! The little of IPv4 (RFC 791) and UDP (RFC 768) that a path has to know.
+
+/// The number of UDP.
+const UDP: u8 = 17;
+/// The shortest header of an IPv4 packet, in bytes.
+const HEADER_LEN: usize = 20;
+/// Where a UDP header holds its checksum.
+const UDP_CHECKSUM_AT: usize = 6;
+/// How long a UDP header is, in bytes.
+const UDP_HEADER_LEN: usize = 8;
+
+/// Which port of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// The one that it comes from.
+    Source,
+    /// The one that it goes to.
+    Destination,
+}
+
+impl Port {
+    /// Where a UDP header holds it.
+    const fn at(self) -> usize {
+        match self {
+            Self::Source => 0,
+            Self::Destination => 2,
+        }
+    }
+}
+
+/// Whether these are the bytes of an IPv4 packet.
+pub(super) fn is_ipv4(packet: &[u8]) -> bool {
+    packet.len() >= HEADER_LEN && packet[0] >> 4 == 4
+}
+
+/// Whether these are the bytes of an IPv4 packet with UDP (or a fragment of it) inside.
+pub(super) fn is_udp(packet: &[u8]) -> bool {
+    is_ipv4(packet) && packet[9] == UDP
+}
+
+/// The UDP header of a packet. A fragment that is not the first has none.
+fn udp_header(packet: &mut [u8]) -> Option<&mut [u8]> {
+    let is_later_fragment = is_udp(packet) && u16_at(packet, 6) & 0x1FFF != 0;
+    if !is_udp(packet) || is_later_fragment {
+        return None;
+    }
+    let start = usize::from(packet[0] & 0x0F) * 4;
+    packet.get_mut(start..start + UDP_HEADER_LEN)
+}
+
+/// A port of a UDP packet.
+pub(super) fn udp_port(packet: &mut [u8], which: Port) -> Option<u16> {
+    udp_header(packet).map(|header| u16_at(header, which.at()))
+}
+
+/// Changes a port of a UDP packet and mends its checksum (RFC 1624, equation 3).
+pub(super) fn set_udp_port(packet: &mut [u8], which: Port, port: u16) {
+    let Some(header) = udp_header(packet) else { return };
+    let old = u16_at(header, which.at());
+    put_u16(header, which.at(), port);
+    let checksum = u16_at(header, UDP_CHECKSUM_AT);
+    // Zero says that there is none.
+    if checksum == 0 {
+        return;
+    }
+    let sum = u32::from(!checksum) + u32::from(!old) + u32::from(port);
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let mended = !(((folded & 0xFFFF) + (folded >> 16)) as u16);
+    put_u16(header, UDP_CHECKSUM_AT, if mended == 0 { 0xFFFF } else { mended });
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
+}

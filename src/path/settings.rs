@@ -1,0 +1,139 @@
+//! What one direction of a path does to packets.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// What one direction of a path does to packets. The default does nothing.
+///
+/// Shares are of packets, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// How long every packet is under way.
+    pub delay: Duration,
+    /// The mean, and so the standard deviation, of a further delay. It is exponentially
+    /// distributed (never negative, with a long tail, as on a mobile network that grants and
+    /// repeats transmissions), and drawn anew for every [`super::model::SLOT`] of time rather than
+    /// for every packet, so that those who send much meet the same delays as those who send
+    /// little. Packets wait for those before them: jitter alone puts none out of order.
+    pub jitter: Duration,
+    /// The share that is lost, each packet by itself.
+    pub loss: f64,
+    /// Loss in bursts, beside `loss`.
+    pub bursts: Option<Bursts>,
+    /// The share that is held back for [`super::model::HELD_BACK`], so that what comes within that
+    /// time goes ahead of it.
+    pub reorder: f64,
+    /// The share that arrives twice.
+    pub duplicate: f64,
+    /// The bottleneck, if there is one. It comes before everything above: a packet that is lost
+    /// has taken its time there.
+    pub rate: Option<Rate>,
+    /// Nothing enters. What is under way arrives.
+    pub blocked: bool,
+    /// No UDP enters.
+    pub udp_blocked: bool,
+}
+
+/// Loss in bursts: a packet is lost while the path is in its bad state (Gilbert, "Capacity of a
+/// burst-noise channel", 1960; the Gilbert-Elliott model with no loss in the good state and
+/// nothing but loss in the bad one).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bursts {
+    /// The share of packets that is lost, in the long run.
+    pub share: f64,
+    /// How many packets in a row are lost, on average: at least 1, and at least
+    /// `share / (1 - share)`, below which that share cannot be reached.
+    pub length: f64,
+}
+
+impl Bursts {
+    /// The probability that a packet meets the bad state if the one before it met the good one.
+    ///
+    /// A chain that enters with p and leaves with r is in the bad state for p / (p + r) of the
+    /// packets and stays for 1 / r of them, so p = r · share / (1 - share).
+    #[must_use]
+    pub fn enter(&self) -> f64 {
+        if self.share >= 1.0 { 1.0 } else { self.leave() * self.share / (1.0 - self.share) }
+    }
+
+    /// The probability that a packet meets the good state if the one before it met the bad one.
+    #[must_use]
+    pub fn leave(&self) -> f64 {
+        if self.share >= 1.0 {
+            return 0.0;
+        }
+        1.0 / self.length.max(1.0).max(self.share / (1.0 - self.share))
+    }
+}
+
+/// A bottleneck: packets leave one after another, each after the time that its bits take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Bits a second, of whole IP packets.
+    pub bits_per_second: NonZeroU64,
+    /// How much may wait; a packet for which there is no room is dropped.
+    pub queue: Queue,
+}
+
+/// How much may wait in front of a bottleneck, the packet that is leaving included. One packet
+/// may always leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Bytes of IP packets.
+    Bytes(u64),
+    /// As many bytes as leave within this time.
+    Time(Duration),
+}
+
+impl Rate {
+    /// How many bytes may wait.
+    #[must_use]
+    pub fn queue_len(&self) -> u64 {
+        match self.queue {
+            Queue::Bytes(bytes) => bytes,
+            Queue::Time(time) => self.bytes_in(time),
+        }
+    }
+
+    /// How many bytes leave within `time`, rounded up.
+    pub(super) fn bytes_in(&self, time: Duration) -> u64 {
+        let bits = time.as_nanos().saturating_mul(u128::from(self.bits_per_second.get()));
+        u64::try_from(bits.div_ceil(8_000_000_000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "delay {}", humantime::format_duration(self.delay))?;
+        if !self.jitter.is_zero() {
+            write!(f, ", jitter {}", humantime::format_duration(self.jitter))?;
+        }
+        for (share, what) in
+            [(self.loss, "lost"), (self.reorder, "held back"), (self.duplicate, "duplicated")]
+        {
+            if share > 0.0 {
+                write!(f, ", {} % {what}", percent(share))?;
+            }
+        }
+        if let Some(Bursts { share, length }) = self.bursts {
+            write!(f, ", {} % lost in bursts of {length} packets", percent(share))?;
+        }
+        if let Some(rate) = self.rate {
+            let kbit = rate.bits_per_second.get() as f64 / 1e3;
+            write!(f, ", {kbit} kbit/s behind a queue of {} bytes", rate.queue_len())?;
+        }
+        if self.blocked {
+            write!(f, ", blocked")?;
+        }
+        if self.udp_blocked {
+            write!(f, ", no UDP")?;
+        }
+        Ok(())
+    }
+}
+
+/// A share as a percentage, without the noise of its last binary digits.
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}

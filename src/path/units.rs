@@ -1,0 +1,68 @@
+//! Times, shares, rates and sizes as people write them.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use super::settings::Queue;
+
+/// A time such as `25ms`, at most an hour.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time <= Duration::from_secs(3_600) => Ok(time),
+        _ => Err("a time is such as 25ms, 500us or 2s, at most 1h".to_owned()),
+    }
+}
+
+/// A share of packets such as `2%`, from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    match percent {
+        Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("a share of packets is from 0% to 100%, such as 2% or 0.1%".to_owned()),
+    }
+}
+
+/// A mean length of bursts, in packets.
+pub(super) fn burst(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(length) if (1.0..=1e6).contains(&length) => Ok(length),
+        _ => Err("a burst has 1 to 1000000 packets, on average".to_owned()),
+    }
+}
+
+/// A rate such as `2mbit`, in bits a second.
+pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    let rate = with_unit(text, &[("gbit", 1e9), ("mbit", 1e6), ("kbit", 1e3), ("bit", 1.0)]);
+    let rate = rate.filter(|rate| (1e3..=1e11).contains(rate));
+    // The range has no zero, and no number that has no place in 64 bits.
+    rate.and_then(|rate| NonZeroU64::new(rate as u64))
+        .ok_or_else(|| "a rate is from 1kbit to 100gbit a second, such as 2mbit".to_owned())
+}
+
+/// A queue such as `100ms` or `64kB`.
+pub(super) fn queue(text: &str) -> Result<Queue, String> {
+    let bytes = with_unit(text, &[("kB", 1e3), ("MB", 1e6), ("B", 1.0)]);
+    match (bytes.filter(|bytes| (0.0..=1e12).contains(bytes)), time(text)) {
+        (Some(bytes), _) => Ok(Queue::Bytes(bytes as u64)),
+        (None, Ok(time)) => Ok(Queue::Time(time)),
+        (None, Err(_)) => {
+            Err("a queue is a time to wait in it or its size, such as 100ms or 64kB".to_owned())
+        }
+    }
+}
+
+/// When a blackout begins and how long it lasts, such as `10s+5s`.
+pub(super) fn blackout(text: &str) -> Result<(Duration, Duration), String> {
+    match text.split_once('+').map(|(start, length)| (time(start), time(length))) {
+        Some((Ok(start), Ok(length))) => Ok((start, length)),
+        _ => Err("a blackout is its start and its length, such as 10s+5s".to_owned()),
+    }
+}
+
+/// A number before the first of these units that fits, times what that unit is worth.
+fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    units.iter().find_map(|(unit, worth)| {
+        let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        Some(number * worth)
+    })
+}
