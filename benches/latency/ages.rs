@@ -51,11 +51,6 @@ impl Ages {
         self.0.value_at_quantile(share) as f64 / 1e3
     }
 
-    /// The share that is older than `us`.
-    pub fn share_above(&self, us: u64) -> f64 {
-        if self.0.is_empty() { 0.0 } else { 1.0 - self.0.quantile_below(us) }
-    }
-
     /// The usual percentiles.
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {

@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::board::Board;
 use crate::peers::Peer;
+use crate::thin;
 use crate::track::{Reading, viewport};
 
 /// How long a connection and its greeting may take.
@@ -37,16 +38,16 @@ const BUDGET: u32 = 1 << 20;
 #[derive(Clone)]
 pub enum Entrance {
     /// GPyS, or a server that speaks its protocol.
-    Gpys { server: Arc<Connector>, transport: Transport, budget: u32 },
+    Gpys { server: Arc<Connector>, transport: Transport, shared: Arc<thin::Shared> },
     /// A compared server.
     Peer { peer: Peer, address: SocketAddr, tls: TlsConnector },
 }
 
 impl Entrance {
     /// To the server at `url`.
-    pub async fn gpys(url: &str, transport: Transport) -> Result<Self> {
+    pub async fn gpys(url: &str, transport: Transport, tls: TlsConnector) -> Result<Self> {
         let server = Arc::new(Connector::new(url, Trust::Public).await?);
-        Ok(Self::Gpys { server, transport, budget: BUDGET })
+        Ok(Self::Gpys { server, transport, shared: Arc::new(thin::Shared::new(tls)) })
     }
 }
 
@@ -61,7 +62,11 @@ pub struct Attendee {
 
 enum Line {
     Gpys(Arc<Client>),
-    Relay { readings: mpsc::UnboundedSender<Reading>, driver: JoinHandle<()> },
+    /// A thin client, or one of a compared server.
+    Thin {
+        readings: mpsc::UnboundedSender<Reading>,
+        driver: JoinHandle<()>,
+    },
 }
 
 /// How somebody behaves.
@@ -85,6 +90,12 @@ impl Attendee {
     ) -> Result<Self> {
         let dialled = board.now();
         let line = match entrance {
+            Entrance::Gpys { server, transport, shared } if !manners.sees => {
+                let joined = thin::dial(server, *transport, shared, room, person, BUDGET);
+                let joined = tokio::time::timeout(PATIENCE, joined).await;
+                let (readings, driver) = joined.context("no welcome in time")??;
+                Line::Thin { readings, driver }
+            }
             Entrance::Gpys { .. } => {
                 Line::Gpys(dial_gpys(entrance, board, room, person, manners, None).await?)
             }
@@ -131,10 +142,12 @@ impl Attendee {
                     });
                 })
             }
-            Line::Relay { readings, .. } => {
+            Line::Thin { readings, .. } => {
                 let readings = readings.clone();
                 // Whoever lost the connection is found by `is_connected`.
-                Box::new(move |reading| drop(readings.send(reading)))
+                Box::new(move |reading| {
+                    let _ = readings.send(reading);
+                })
             }
         }
     }
@@ -142,18 +155,16 @@ impl Attendee {
     /// Whether the connection still stands.
     pub fn is_connected(&self) -> bool {
         match &self.line {
-            Line::Gpys(client) => {
-                futures_util::FutureExt::now_or_never(client.closed()).is_none()
-            }
-            Line::Relay { driver, .. } => !driver.is_finished(),
+            Line::Gpys(client) => futures_util::FutureExt::now_or_never(client.closed()).is_none(),
+            Line::Thin { driver, .. } => !driver.is_finished(),
         }
     }
 
-    /// To come back as the same peer; compared servers know no such thing.
+    /// To come back as the same peer; only whole clients of GPyS do.
     pub fn token(&self) -> Option<Token> {
         match &self.line {
             Line::Gpys(client) => Some(client.welcome().token),
-            Line::Relay { .. } => None,
+            Line::Thin { .. } => None,
         }
     }
 
@@ -182,7 +193,7 @@ impl Attendee {
         }
         match &self.line {
             Line::Gpys(client) => client.leave().await,
-            Line::Relay { driver, .. } => driver.abort(),
+            Line::Thin { driver, .. } => driver.abort(),
         }
     }
 }
@@ -203,7 +214,7 @@ async fn dial_gpys(
     manners: Manners,
     resume: Option<Token>,
 ) -> Result<Arc<Client>> {
-    let Entrance::Gpys { server, transport, budget } = entrance else {
+    let Entrance::Gpys { server, transport, .. } = entrance else {
         bail!("this is no entrance of GPyS");
     };
     let theirs = Arc::clone(board);
@@ -220,7 +231,7 @@ async fn dial_gpys(
         name: format!("p{person}"),
         presence: if manners.hz > 0 { Presence::Sharing } else { Presence::Watching },
         resume,
-        budget: *budget,
+        budget: BUDGET,
         viewport: Some(viewport()),
         events,
     });
@@ -255,7 +266,9 @@ async fn dial_relay(
                 }
                 message = stream.next() => {
                     let Some(Ok(message)) = message else { return };
-                    // A load that only counts reads what the protocol itself needs.
+                    if !sees && relay.ready() && ready.is_none() {
+                        continue;
+                    }
                     let now = Time(board.now() / 1000);
                     let mut seen = |position| if sees { board.see(person, position) };
                     let Ok(answer) = relay.decode(&message, now, &mut seen) else { return };
@@ -272,7 +285,7 @@ async fn dial_relay(
             }
         }
     });
-    let line = Line::Relay { readings, driver };
+    let line = Line::Thin { readings, driver };
     if !peer.relay(person).ready() {
         greeted.await.context("the server closed the connection")?;
     }

@@ -170,10 +170,30 @@ impl Board {
         let others = (0..self.people).filter(|&person| person != receiver);
         let ages = others.map(|person| {
             let known = self.known(receiver, person).load(Ordering::Relaxed);
-            if known == 0 { return 0 }
+            if known == 0 {
+                return 0;
+            }
             now.saturating_sub(self.taken(person, known - 1).load(Ordering::Relaxed))
         });
         ages.max().unwrap_or(0)
+    }
+
+    /// The share of the pictures of the first `receivers` that is at most `us` old.
+    pub fn fresh_share(&self, receivers: u32, us: u64) -> f64 {
+        let (now, mut fresh, mut all) = (self.now(), 0_u32, 0_u32);
+        for receiver in 0..receivers.min(self.people) {
+            for person in (0..self.people).filter(|&person| person != receiver) {
+                let known = self.known(receiver, person).load(Ordering::Relaxed);
+                all += 1;
+                fresh += u32::from(
+                    known > 0 && {
+                        let taken = self.taken(person, known - 1).load(Ordering::Relaxed);
+                        now.saturating_sub(taken) <= us
+                    },
+                );
+            }
+        }
+        f64::from(fresh) / f64::from(all.max(1))
     }
 
     fn taken(&self, person: u32, number: u32) -> &AtomicU64 {

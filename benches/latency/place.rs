@@ -91,6 +91,14 @@ impl Place {
         }
     }
 
+    /// By how much a packet was handed out too late, at most.
+    pub fn latest(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Path(path) => path.counters().map(|counters| counters.latest).into_iter().max(),
+            Self::Loopback => None,
+        }
+    }
+
     /// IP bytes that arrived so far: from clients, and at them.
     pub fn bytes(&self) -> Option<[u64; 2]> {
         match self {

@@ -45,9 +45,8 @@ impl Certificates {
         certs::run(&certs::Args { dir: dir.path().to_owned(), names, force: false })?;
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(dir.path().join("ca.pem"))?)?;
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config =
+            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Ok(Self { dir, connector: TlsConnector::from(std::sync::Arc::new(config)) })
     }
 
@@ -67,11 +66,18 @@ impl Certificates {
 
 impl Server {
     /// GPyS itself, ticking at `tick_hz`; on one core if `pinned`.
-    pub fn gpys(place: &Place, port: u16, tick_hz: u32, pinned: bool) -> Result<Self> {
+    pub fn gpys(
+        place: &Place,
+        certs: &Certificates,
+        port: u16,
+        tick_hz: u32,
+        pinned: bool,
+    ) -> Result<Self> {
         let address = SocketAddr::new(place.server_address(), port);
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
         command.args(["serve", "--quiet", "--log", "error", "--listen", &address.to_string()]);
         command.args(["--tick-hz", &tick_hz.to_string(), "--max-per-address", "100000"]);
+        command.arg("--cert").arg(certs.leaf()).arg("--key").arg(certs.key());
         // Settings of whoever runs this are not what is measured.
         command.env_clear().current_dir(std::env::temp_dir());
         Self::start(place, command, Some(address), pinned)
@@ -174,7 +180,10 @@ pub fn cpu_time(stat: &Path) -> Result<Duration> {
     let text = std::fs::read_to_string(stat)?;
     let (_, after) = text.rsplit_once(')').context("no name in stat")?;
     let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks: u64 = fields.get(11..13).context("too few fields in stat")?.iter()
+    let ticks: u64 = fields
+        .get(11..13)
+        .context("too few fields in stat")?
+        .iter()
         .map(|field| field.parse::<u64>())
         .sum::<Result<u64, _>>()?;
     let hz = sysconf(SysconfVar::CLK_TCK)?.context("no clock rate")?;

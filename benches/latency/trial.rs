@@ -82,6 +82,8 @@ pub struct Stage {
     pub beside: Arc<Runtime>,
     pub server: Arc<Server>,
     pub entrance: Entrance,
+    /// The same for those at the server's end.
+    pub beside_entrance: Entrance,
     /// The other transport, for switches.
     pub other: Option<Entrance>,
     pub room: String,
@@ -94,9 +96,9 @@ pub fn run(stage: &Arc<Stage>, plan: &Plan) -> Result<Outcome> {
     let watches = Manners { hz: if plan.beside == 0 { plan.hz } else { 0 }, sees: true };
     let walks = Manners { hz: plan.hz, sees: false };
     let numbers = plan.behind..plan.behind + plan.beside;
-    let others = gather(Arc::clone(stage), Arc::clone(&board), walks, numbers);
+    let others = gather(Arc::clone(stage), Arc::clone(&board), walks, numbers, true);
     let others = on(&stage.beside, others)?;
-    let people = gather(Arc::clone(stage), Arc::clone(&board), watches, 0..plan.behind);
+    let people = gather(Arc::clone(stage), Arc::clone(&board), watches, 0..plan.behind, false);
     let people = on(&stage.behind, people)?;
     let measured = measure(Arc::clone(stage), plan.clone(), Arc::clone(&board), people);
     let outcome = on(&stage.behind, measured)?;
@@ -124,8 +126,10 @@ async fn gather(
     board: Arc<Board>,
     manners: Manners,
     people: std::ops::Range<u32>,
+    beside: bool,
 ) -> Result<Vec<Attendee>> {
-    let Stage { entrance, room, .. } = &*stage;
+    let Stage { entrance, beside_entrance, room, .. } = &*stage;
+    let entrance = if beside { beside_entrance } else { entrance };
     let joins = people.map(|person| Attendee::join(entrance, &board, room, person, manners));
     stream::iter(joins).buffer_unordered(DOOR).try_collect().await
 }
@@ -172,9 +176,11 @@ async fn measure(
     outcome.messages = board.end();
     outcome.seconds = begun.elapsed().as_secs_f64();
     outcome.cpu = stage.server.cpu_time()?.saturating_sub(cpu);
-    outcome.bytes = stage.place.bytes().zip(bytes).map(|(after, before)| {
-        [after[0] - before[0], after[1] - before[1]]
-    });
+    outcome.bytes = stage
+        .place
+        .bytes()
+        .zip(bytes)
+        .map(|(after, before)| [after[0] - before[0], after[1] - before[1]]);
     if let Some(healing) = healing {
         outcome.healed = healing.await?;
     }
