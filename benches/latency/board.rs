@@ -102,7 +102,7 @@ impl Board {
         let Some(mark) = Mark::of(position) else { return };
         let number = mark.number(newest);
         // What is older than what is known, or known, is no news on any transport.
-        if number + 1 <= old || number >= count {
+        if number < old || number >= count {
             return;
         }
         known.store(number + 1, Ordering::Relaxed);

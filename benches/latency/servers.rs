@@ -76,7 +76,8 @@ impl Server {
         let address = SocketAddr::new(place.server_address(), port);
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
         command.args(["serve", "--quiet", "--log", "error", "--listen", &address.to_string()]);
-        command.args(["--tick-hz", &tick_hz.to_string(), "--max-per-address", "100000"]);
+        command.args(["--tick-hz", &tick_hz.to_string(), "--pose-hz", "60"]);
+        command.args(["--max-per-address", "100000"]);
         command.arg("--cert").arg(certs.leaf()).arg("--key").arg(certs.key());
         // Settings of whoever runs this are not what is measured.
         command.env_clear().current_dir(std::env::temp_dir());

@@ -7,12 +7,14 @@ use super::world::Feedback;
 const BURST_MS: u64 = 100;
 /// ...but never less than this many bytes: two full frames.
 const MIN_BURST: u64 = 2_000;
-/// More than this share of packets lost is congestion, not radio noise: 1 in 8.
-const LOSS_DIVISOR: u64 = 8;
+/// More than this share of packets lost is congestion, not radio noise: 1 in 4.
+const LOSS_DIVISOR: u64 = 4;
 /// Losses in one report below which nothing is concluded.
 const MIN_LOST: u64 = 3;
-/// A round trip this much above the shortest, in ms, is a queue on the path.
-const QUEUE_MS: u32 = 150;
+/// A round trip this much above one and a half of the shortest, in ms, is a queue on the path.
+const QUEUE_MS: u32 = 50;
+/// Between congestions the rate rises by 1 in this many a report.
+const RAISE_DIVISOR: u32 = 12;
 
 /// A byte rate that sinks fast on congestion and rises slowly.
 #[derive(Clone, Debug)]
@@ -27,12 +29,23 @@ pub(crate) struct Rate {
     tokens: u64,
     filled: Time,
     shortest_rtt: u32,
+    /// Bytes spent since the last report, and when that was.
+    spent: u64,
+    reported: Time,
 }
 
 impl Rate {
     pub(crate) fn new(asked: u32, floor: u32, now: Time) -> Self {
-        let mut rate =
-            Self { asked, now: asked, floor, tokens: 0, filled: now, shortest_rtt: u32::MAX };
+        let mut rate = Self {
+            asked,
+            now: asked,
+            floor,
+            tokens: 0,
+            filled: now,
+            shortest_rtt: u32::MAX,
+            spent: 0,
+            reported: now,
+        };
         rate.tokens = rate.burst() * 1000;
         rate
     }
@@ -64,21 +77,31 @@ impl Rate {
     /// `bytes` were sent.
     pub(crate) const fn spend(&mut self, bytes: usize) {
         self.tokens = self.tokens.saturating_sub(bytes as u64 * 1000);
+        self.spent += bytes as u64;
     }
 
-    /// Lowers the rate by three tenths on congestion; otherwise raises it by a twentieth of what
-    /// was asked for (multiplicative decrease, additive increase, as TCP does).
-    pub(crate) fn adapt(&mut self, feedback: Feedback) {
+    /// Lowers the rate on congestion, to four fifths of what came through since the last report,
+    /// but to no less than a quarter of what it was: a rate that was never used up says nothing of
+    /// the path. Otherwise raises it slowly.
+    pub(crate) fn adapt(&mut self, feedback: Feedback, now: Time) {
         let Feedback { sent, lost, rtt_ms, refused } = feedback;
-        let lossy = lost >= MIN_LOST && lost * LOSS_DIVISOR > sent;
+        let used = std::mem::take(&mut self.spent) * 1000 / now.since(self.reported).max(1);
+        self.reported = now;
         if rtt_ms > 0 {
             self.shortest_rtt = self.shortest_rtt.min(rtt_ms);
         }
-        let queued = rtt_ms > 0 && rtt_ms > self.shortest_rtt.saturating_mul(2) + QUEUE_MS;
-        self.now = if lossy || queued || refused > 0 {
-            self.now - self.now / 10 * 3
+        let usual = self.shortest_rtt.saturating_add(self.shortest_rtt / 2);
+        let queued = rtt_ms > usual.saturating_add(QUEUE_MS);
+        let lossy = lost >= MIN_LOST && lost * LOSS_DIVISOR > sent;
+        // A stall of TCP that waits for one packet refuses a few frames as well; that is no reason
+        // to send less.
+        let full = u64::from(refused) * 2 > sent;
+        self.now = if queued || lossy || full {
+            let carried = used * sent.saturating_sub(lost) / sent.max(1);
+            let carried = u32::try_from(carried / 5 * 4).unwrap_or(u32::MAX);
+            self.now.min(carried.max(self.now / 4))
         } else {
-            self.now.saturating_add(self.asked / 20)
+            self.now.saturating_add(self.now / RAISE_DIVISOR)
         }
         .clamp(self.floor.min(self.asked), self.asked);
     }
@@ -101,22 +124,59 @@ mod tests {
         assert!(sent >= 64 * 9_990);
     }
 
+    /// Half a second of sending all that the rate allows over a link of this many bytes a second.
+    fn half_a_second(rate: &mut Rate, link: u64, now: &mut Time) -> u32 {
+        let (mut sent, mut lost, mut carried) = (0, 0, 0);
+        for _ in 0..15 {
+            *now = *now + 33;
+            let bytes = rate.available(*now).min(1_000);
+            rate.spend(bytes);
+            sent += 1;
+            carried += bytes as u64;
+            if carried > link / 2 {
+                (lost, carried) = (lost + 1, link / 2);
+            }
+        }
+        rate.adapt(Feedback { sent, lost, rtt_ms: 20, refused: 0 }, *now);
+        rate.bytes_per_second()
+    }
+
     #[test]
-    fn sinks_on_congestion_and_rises_slowly() {
-        let mut rate = Rate::new(100_000, 4_000, Time(0));
-        rate.adapt(Feedback { sent: 10, lost: 1, rtt_ms: 20, refused: 0 });
-        assert_eq!(rate.bytes_per_second(), 100_000);
-        rate.adapt(Feedback { sent: 20, lost: 4, rtt_ms: 20, refused: 0 });
-        assert_eq!(rate.bytes_per_second(), 70_000);
-        rate.adapt(Feedback { sent: 20, lost: 0, rtt_ms: 300, refused: 0 });
-        assert_eq!(rate.bytes_per_second(), 49_000);
-        for _ in 0..40 {
-            rate.adapt(Feedback { refused: 1, ..Feedback::default() });
+    fn settles_near_what_the_path_carries_and_rises_again() {
+        let mut now = Time(0);
+        let mut rate = Rate::new(1_000_000, 4_000, now);
+        let rates: Vec<u32> = (0..60).map(|_| half_a_second(&mut rate, 10_000, &mut now)).collect();
+        assert!(rates[5] < 20_000, "{rates:?}");
+        assert!(rates[20..].iter().all(|rate| (6_000..20_000).contains(rate)), "{rates:?}");
+        let rates: Vec<u32> =
+            (0..80).map(|_| half_a_second(&mut rate, 1_000_000, &mut now)).collect();
+        assert!(rates.is_sorted() && rates[79] == 1_000_000, "{rates:?}");
+    }
+
+    #[test]
+    fn tells_a_queue_and_a_full_link_from_noise() {
+        let quiet = Feedback { sent: 20, lost: 0, rtt_ms: 40, refused: 0 };
+        let feel = |feedback: Feedback| {
+            let mut rate = Rate::new(100_000, 4_000, Time(0));
+            rate.adapt(quiet, Time(500));
+            rate.adapt(feedback, Time(1_000));
+            rate.bytes_per_second()
+        };
+        for noise in [
+            quiet,
+            Feedback { lost: 4, ..quiet },
+            Feedback { rtt_ms: 100, ..quiet },
+            Feedback { refused: 10, ..quiet },
+        ] {
+            assert_eq!(feel(noise), 100_000, "{noise:?}");
         }
-        assert_eq!(rate.bytes_per_second(), 4_000);
-        for _ in 0..19 {
-            rate.adapt(Feedback::default());
+        for congestion in [
+            Feedback { lost: 6, ..quiet },
+            Feedback { rtt_ms: 111, ..quiet },
+            Feedback { refused: 11, ..quiet },
+        ] {
+            // Nothing was spent, so nothing is known but that it is too much.
+            assert_eq!(feel(congestion), 25_000, "{congestion:?}");
         }
-        assert_eq!(rate.bytes_per_second(), 99_000);
     }
 }

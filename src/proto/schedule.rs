@@ -17,7 +17,7 @@ use super::time::Time;
 const NEVER_CROWD: u32 = 16;
 /// The people that a viewer is sent one by one are at most its bytes per second over this: so all
 /// of them fit into less than half a second of its budget.
-const BYTES_PER_PERSON: u32 = 32;
+const BYTES_PER_PERSON: u32 = 20;
 /// Ticks between two looks at which cells are crowds.
 const REVIEW_TICKS: u32 = 8;
 /// A crowd is sent in every third tick at most.
@@ -326,7 +326,7 @@ impl Unit {
         Some(if self.synced + 1 >= tick { What::Delta } else { What::Key })
     }
 
-    /// How urgent this unit is: how long it waited, times how near it is to the middle of the
+    /// How urgent this unit is: how long it waited, squared, times how near it is to the middle of the
     /// view, times how much its people moved; from one refresh on, how long it waited decides.
     fn score(&self, scene: &Scene<'_>) -> u64 {
         let waited = u64::from(scene.tick - self.sent);
@@ -334,7 +334,8 @@ impl Unit {
             return OVERDUE + (waited.min(1 << 20) << 8) + u64::from(self.near);
         }
         let motion = scene.chunks.watch(self.watch).motion;
-        waited.max(1) * u64::from(self.near) * u64::from(2 + (motion + 1).ilog2())
+        let waited = waited.max(1);
+        waited * waited * u64::from(self.near) * u64::from(2 + (motion + 1).ilog2())
     }
 }
 

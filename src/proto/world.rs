@@ -275,11 +275,11 @@ impl World {
     }
 
     /// Takes what a link learned of its path.
-    pub fn handle_feedback(&mut self, id: PeerId, feedback: Feedback) {
+    pub fn handle_feedback(&mut self, id: PeerId, feedback: Feedback, now: Time) {
         if let Some(slot) = self.slots.get(id)
             && let Some(viewer) = self.viewer(slot)
         {
-            viewer.rate.adapt(feedback);
+            viewer.rate.adapt(feedback, now);
         }
     }
 

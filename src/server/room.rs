@@ -309,7 +309,7 @@ impl Room {
                 refused: std::mem::take(&mut member.refused),
             };
             member.told = counts;
-            self.world.handle_feedback(peer, feedback);
+            self.world.handle_feedback(peer, feedback, now);
         }
         for peer in silent {
             self.end(peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s"), now);

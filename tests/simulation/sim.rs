@@ -270,7 +270,7 @@ impl Sim {
     pub fn feedback(&mut self, index: usize) {
         let lost = self.rng.u64(0..8);
         let feedback = Feedback { sent: 30, lost, rtt_ms: self.rng.u32(5..60), refused: 0 };
-        self.world.handle_feedback(self.devices[index].id, feedback);
+        self.world.handle_feedback(self.devices[index].id, feedback, self.now);
     }
 
     /// The device takes a new sample and sends it.

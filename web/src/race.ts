@@ -8,7 +8,8 @@ import {
   type Transport,
 } from './link';
 
-export const HEAD_START_MS = 500;
+/** As for IPv6 over IPv4 (RFC 8305): WebTransport needs fewer round trips, so it wins where it can. */
+export const HEAD_START_MS = 250;
 /** A transport that says nothing at all (UDP that is dropped) is given up after this. */
 export const OPEN_TIMEOUT_MS = 10_000;
 

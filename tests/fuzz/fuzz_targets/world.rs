@@ -166,7 +166,7 @@ impl Shell {
                 let Some(id) = self.pick(who) else { return };
                 let (lost, refused) = (u64::from(lost), u32::from(refused));
                 let feedback = Feedback { sent: 40, lost, rtt_ms: rtt_ms.into(), refused };
-                self.world.handle_feedback(id, feedback);
+                self.world.handle_feedback(id, feedback, self.now);
             }
             Op::Wait { ms, max_len, skip } => self.wait(ms % 4_000, max_len, skip),
         }
