@@ -1,5 +1,7 @@
 //! A server on free ports, and clients of both transports for it.
 
+#![allow(dead_code, reason = "each test program uses what it needs")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct Running {
     pub https: SocketAddr,
     pub http: SocketAddr,
     pub web_transport: SocketAddr,
+    /// Where metrics are read.
+    pub metrics: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<()>>,
     dir: tempfile::TempDir,
@@ -49,6 +53,11 @@ pub struct Running {
 impl Running {
     /// Starts a server with certificates of its own authority.
     pub fn start() -> Self {
+        Self::with(Flags::default())
+    }
+
+    /// The same with these settings beside.
+    pub fn with(flags: Flags) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force: false };
         certs::run(&args).unwrap();
@@ -58,7 +67,7 @@ impl Running {
             key: file(certs::LEAF_KEY),
             venue: Some("45.75,14.36,Main stage".into()),
             map_style: Some("https://tiles.example/style.json".into()),
-            ..Flags::default()
+            ..flags
         })
         .unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -66,6 +75,7 @@ impl Running {
             https: server.https_address().unwrap(),
             http: server.http_address().unwrap().unwrap(),
             web_transport: server.web_transport_address().unwrap(),
+            metrics: server.metrics_address().unwrap().unwrap(),
             stop: Some(stop),
             served: tokio::spawn(server.run(async { drop(stopped.await) })),
             dir,
@@ -74,7 +84,7 @@ impl Running {
 
     fn bind(flags: Flags) -> Result<Server, StartError> {
         let free = || Some("127.0.0.1:0".to_owned());
-        let flags = Flags { listen: free(), http: free(), ..flags };
+        let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         Server::bind(Config::load(&flags, |_| None, None).unwrap())
     }
 
@@ -90,13 +100,49 @@ impl Running {
 
     /// The head and the body of what plain HTTP answers.
     pub async fn get(&self, path: &str, host: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        Self::get_from(self.http, path, host).await
+    }
+
+    /// The same at another address. Asks again for as long as the connection is refused.
+    pub async fn get_from(address: SocketAddr, path: &str, host: &str) -> (String, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_ascii_lowercase(), body.to_owned())
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut answer = String::new();
+            if stream.write_all(request.as_bytes()).await.is_ok()
+                && stream.read_to_string(&mut answer).await.is_ok()
+                && let Some((head, body)) = answer.split_once("\r\n\r\n")
+            {
+                return (head.to_ascii_lowercase(), body.to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} is not answered")
+    }
+
+    /// A count, as the listener of metrics tells it.
+    pub async fn count(&self, series: &str) -> f64 {
+        let (_, text) = Self::get_from(self.metrics, "/metrics", "localhost").await;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until a count is at least this.
+    pub async fn until_count(&self, series: &str, least: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.count(series).await < least {
+            assert!(Instant::now() < deadline, "waited for {series} to be {least}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The authority of the server's certificates.
+    pub fn roots(&self) -> rustls::RootCertStore {
+        let mut roots = rustls::RootCertStore::empty();
+        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
+        roots.add(ca).unwrap();
+        roots
     }
 
     /// `/config.json`, as somebody hears it who addressed `host`.
@@ -131,9 +177,7 @@ impl Running {
 
     /// A WebSocket over TLS from a page of this origin.
     pub async fn socket(&self, origin: Option<&str>) -> Result<Socket, WsError> {
-        let mut roots = rustls::RootCertStore::empty();
-        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
-        roots.add(ca).unwrap();
+        let roots = self.roots();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -142,7 +186,7 @@ impl Running {
             .with_no_client_auth();
         let stream = TcpStream::connect(self.https).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         let mut request = format!("wss://{}/ws", self.https).into_client_request()?;
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
@@ -152,15 +196,21 @@ impl Running {
 
     /// A client that has not said anything yet.
     pub async fn client(&self, transport: Transport) -> Client {
+        self.try_client(transport).await.expect("the server lets a client in")
+    }
+
+    /// The same, if the server lets it in.
+    pub async fn try_client(&self, transport: Transport) -> Option<Client> {
         let wire = match transport {
             Transport::Wt => {
-                let connection = self.session("/wt", None).await.unwrap();
-                let (send, recv) = connection.open_bi().await.unwrap().await.unwrap();
+                let connection = self.session("/wt", None).await.ok()?;
+                let (send, recv) = connection.open_bi().await.ok()?.await.ok()?;
                 Wire::Wt { connection, send, recv, buffer: Vec::new() }
             }
-            Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.unwrap())),
+            Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.ok()?)),
         };
-        Client { wire, view: View::default(), welcome: None, pongs: 0, closing: None, code: None }
+        let (view, welcome) = (View::default(), None);
+        Some(Client { wire, view, welcome, pongs: 0, closing: None, code: None })
     }
 
     /// A client that is in the room.
