@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gpys::config::Flags;
@@ -15,7 +13,6 @@ use gpys::proto::wire::{ClientMessage, CloseCode, encode_ping};
 use support::{BOTH, Client, Running, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use wtransport::quinn;
 
 fn limit(name: &str) -> String {
     format!("gpys_limits_hit_total{{limit=\"{name}\"}}")
@@ -140,35 +137,17 @@ async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
             drop(TcpStream::connect(server.https).await);
         }
         let before = server.count(&refused).await;
-        if quic_client(&server).await.is_err() {
+        if server.quic().await.is_err() {
             assert!(server.count(&refused).await > before);
             break;
         }
         assert!(Instant::now() < deadline, "QUIC has a rate of its own");
     }
     patient(&server, Transport::Ws).await;
-    while quic_client(&server).await.is_err() {
+    while server.quic().await.is_err() {
         assert!(Instant::now() < deadline, "QUIC is not served any more");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// A QUIC connection that speaks no HTTP.
-async fn quic_client(
-    server: &Running,
-) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(server.roots())
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
-    let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = quinn::ClientConfig::new(Arc::new(crypto));
-    let connecting = endpoint.connect_with(config, server.web_transport, "127.0.0.1").unwrap();
-    Ok((endpoint, connecting.await?))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +183,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
     let mut mute = TcpStream::connect(server.https).await.unwrap();
     let mut slow = TcpStream::connect(server.http).await.unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
-    let (_endpoint, no_session) = quic_client(&server).await.unwrap();
+    let (_endpoint, no_session) = server.quic().await.unwrap();
     let mut silent = server.join(Transport::Ws, "lobby", None).await;
 
     until_closed(&mut mute).await;

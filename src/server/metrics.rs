@@ -22,7 +22,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 use self::kinds::Kind;
-pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Transport};
+pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Transport};
 use crate::proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
@@ -135,6 +135,7 @@ pub(crate) struct Metrics {
     joins: Tally,
     leaves: Tally,
     panics: Tally,
+    reloads: Tally,
     peers: Vec<Gauge>,
     rooms: Gauge,
     retries: Counter,
@@ -195,6 +196,12 @@ impl Metrics {
             joins: Tally::new::<How>(own, "joins", "Links that entered a room", "how"),
             leaves: Tally::new::<Leave>(own, "leaves", "Links that left their room", "reason"),
             panics: Tally::new::<Part>(own, "panics", "Bugs that ended a part", "part"),
+            reloads: Tally::new::<Reload>(
+                own,
+                "certificate_reloads",
+                "Certificate files that changed, and what came of it",
+                "outcome",
+            ),
             registry,
             peers: gauges,
             rooms,
@@ -221,6 +228,11 @@ impl Metrics {
     /// A part ended by a panic.
     pub(crate) fn panicked(&self, part: Part) {
         self.panics.count(part);
+    }
+
+    /// A certificate's files have changed.
+    pub(crate) fn reloaded(&self, outcome: Reload) {
+        self.reloads.count(outcome);
     }
 
     /// A QUIC client had to prove its address.

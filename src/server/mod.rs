@@ -2,8 +2,8 @@
 //!
 //! Reading order: `listen`, `webtransport` and `websocket` accept; `session` is what both do with
 //! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
-//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls` and [`certs`] are
-//! identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
+//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
+//! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
 //! and `panics` confines bugs.
 
 mod addresses;
@@ -21,6 +21,7 @@ mod origin;
 pub mod panics;
 mod pmtiles;
 mod rate;
+mod reload;
 mod room;
 mod rooms;
 mod session;
@@ -34,7 +35,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use rustls::server::ResolvesServerCert;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
@@ -50,6 +52,7 @@ use self::http::Site;
 use self::listen::{ListenError, Tcp};
 use self::metrics::Metrics;
 use self::origin::Origins;
+use self::reload::Files;
 use self::rooms::Rooms;
 use self::tls::{Identity, IdentityError, Rotation};
 
@@ -140,6 +143,18 @@ impl Drop for Counted {
     }
 }
 
+/// Reads the certificate's files again, if the server has it from files. It does so by itself
+/// within 10 s of a change.
+#[derive(Clone, Debug)]
+pub struct Reloader(Arc<Notify>);
+
+impl Reloader {
+    /// Reads them now.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// A server whose ports are open.
 #[derive(Debug)]
 pub struct Server {
@@ -150,6 +165,8 @@ pub struct Server {
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
+    files: Option<Files>,
+    reload: Arc<Notify>,
     warns: bool,
 }
 
@@ -164,26 +181,32 @@ impl Server {
         let (tcp, udp) = listen::bind(config.listen)?;
         let http = config.http.map(listen::bind_tcp).transpose()?;
         let metrics = config.metrics.map(listen::bind_tcp).transpose()?;
-        let https = match &config.certificate {
-            Certificate::Files { chain, key, .. } => Identity::load(chain, key)?,
-            Certificate::ThisRun => Identity::for_this_run(addresses::names())?,
+        let files = match &config.certificate {
+            Certificate::Files { chain, key, .. } => Some(Files::load(chain.clone(), key.clone())?),
+            Certificate::ThisRun => None,
+        };
+        let https: Arc<dyn ResolvesServerCert> = match &files {
+            Some(files) => files.shown(),
+            None => Identity::for_this_run(addresses::names())?.single()?,
         };
         let max_frame = usize::from(config.room.limits.max_frame);
         let (rotation, quic) = match &config.certificate {
-            Certificate::Files { public: true, .. } => (None, https.clone()),
+            Certificate::Files { public: true, .. } => (None, Arc::clone(&https)),
             _ => {
                 let rotation = Rotation::start()?;
-                let current = rotation.current();
+                let current = rotation.current().single()?;
                 (Some(rotation), current)
             }
         };
         Ok(Self {
-            endpoint: webtransport::endpoint(udp, quic.quic(max_frame)?)?,
+            endpoint: webtransport::endpoint(udp, tls::quic(quic, max_frame)?)?,
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             metrics: metrics.map(tokio::net::TcpListener::from_std).transpose()?,
-            acceptor: Arc::new(https.https()?),
+            acceptor: Arc::new(tls::https(https)?),
             rotation,
+            files,
+            reload: Arc::default(),
             warns: matches!(config.certificate, Certificate::ThisRun),
             config,
         })
@@ -219,6 +242,12 @@ impl Server {
     /// If the socket is gone.
     pub fn metrics_address(&self) -> std::io::Result<Option<SocketAddr>> {
         self.metrics.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// A handle with which the certificate's files are read again at once.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.reload))
     }
 
     /// What a person is told: where to open the page, with a QR code for a phone.
@@ -262,6 +291,8 @@ impl Server {
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
+        let metrics = Arc::clone(&shared.metrics);
+        let watch = self.files.map(|it| tokio::spawn(it.watch(self.reload, metrics)));
 
         stop.await;
         tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
@@ -278,8 +309,8 @@ impl Server {
         let code = VarInt::from_u32(CloseCode::Restarting as u32);
         self.endpoint.close(code, b"the server is restarting");
         let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
-        if let Some(rotation) = rotation {
-            rotation.abort();
+        for task in [rotation, watch].into_iter().flatten() {
+            task.abort();
         }
         Ok(())
     }

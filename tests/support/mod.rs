@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use gpys::proto::wire::{
     ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Presence, Sample,
     ServerMessage, Token, VERSION, Welcome, encode_ping,
 };
-use gpys::server::{Server, StartError, certs};
+use gpys::server::{Reloader, Server, StartError, certs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,6 +32,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use wtransport::config::IpBindConfig;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::error::{ConnectingError, ConnectionError};
+use wtransport::quinn;
 use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
@@ -45,6 +46,8 @@ pub struct Running {
     pub web_transport: SocketAddr,
     /// Where metrics are read.
     pub metrics: SocketAddr,
+    /// Makes it read its certificate again.
+    pub reloader: Reloader,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<()>>,
     dir: tempfile::TempDir,
@@ -59,8 +62,7 @@ impl Running {
     /// The same with these settings beside.
     pub fn with(flags: Flags) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force: false };
-        certs::run(&args).unwrap();
+        make_certificate(&dir, false);
         let file = |name: &str| Some(dir.path().join(name).display().to_string());
         let server = Self::bind(Flags {
             cert: file(certs::LEAF),
@@ -76,6 +78,7 @@ impl Running {
             http: server.http_address().unwrap().unwrap(),
             web_transport: server.web_transport_address().unwrap(),
             metrics: server.metrics_address().unwrap().unwrap(),
+            reloader: server.reloader(),
             stop: Some(stop),
             served: tokio::spawn(server.run(async { drop(stopped.await) })),
             dir,
@@ -86,6 +89,17 @@ impl Running {
         let free = || Some("127.0.0.1:0".to_owned());
         let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         Server::bind(Config::load(&flags, |_| None, None).unwrap())
+    }
+
+    /// Replaces the files of the certificate by another of the same authority.
+    pub fn renew_certificate(&self) {
+        make_certificate(&self.dir, true);
+    }
+
+    /// The certificate that HTTPS shows to somebody new.
+    pub async fn https_certificate(&self) -> Vec<u8> {
+        let stream = self.tls().await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec()
     }
 
     /// Tells the server to stop.
@@ -137,12 +151,35 @@ impl Running {
         }
     }
 
-    /// The authority of the server's certificates.
-    pub fn roots(&self) -> rustls::RootCertStore {
+    fn tls_config(&self) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
         roots.add(ca).unwrap();
-        roots
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.https).await?;
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        TlsConnector::from(Arc::new(self.tls_config())).connect(name, stream).await
+    }
+
+    /// A QUIC connection that speaks no HTTP, to a server whose certificate is for QUIC, too.
+    pub async fn quic(
+        &self,
+    ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
+        let mut tls = self.tls_config();
+        tls.alpn_protocols = vec![b"h3".to_vec()];
+        let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
+        let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let config = quinn::ClientConfig::new(Arc::new(crypto));
+        let connecting = endpoint.connect_with(config, self.web_transport, "127.0.0.1").unwrap();
+        Ok((endpoint, connecting.await?))
     }
 
     /// `/config.json`, as somebody hears it who addressed `host`.
@@ -177,16 +214,7 @@ impl Running {
 
     /// A WebSocket over TLS from a page of this origin.
     pub async fn socket(&self, origin: Option<&str>) -> Result<Socket, WsError> {
-        let roots = self.roots();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(self.https).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let stream = self.tls().await?;
         let mut request = format!("wss://{}/ws", self.https).into_client_request()?;
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
@@ -220,6 +248,11 @@ impl Running {
         client.until("a welcome", |client| client.welcome.is_some()).await;
         client
     }
+}
+
+fn make_certificate(dir: &tempfile::TempDir, force: bool) {
+    let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force };
+    certs::run(&args).unwrap();
 }
 
 pub fn hello(room: &str, resume: Option<Token>) -> ClientMessage {

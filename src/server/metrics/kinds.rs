@@ -154,6 +154,16 @@ impl From<CloseCode> for Leave {
 }
 
 kinds! {
+    /// What came of certificate files that changed.
+    Reload {
+        /// The new certificate is shown.
+        Done = "done",
+        /// It cannot be used.
+        Failed = "failed",
+    }
+}
+
+kinds! {
     /// A part that a panic can end.
     Part {
         /// A connection that is in no room.
