@@ -184,12 +184,14 @@ async fn every_step_of_a_handshake_has_a_deadline() {
     let mut slow = TcpStream::connect(server.http).await.unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
     let (_endpoint, no_session) = server.quic().await.unwrap();
+    let since = Instant::now();
     let mut silent = server.join(Transport::Ws, "lobby", None).await;
 
     until_closed(&mut mute).await;
     until_closed(&mut slow).await;
     let closed = tokio::time::timeout(support::PATIENCE, no_session.closed()).await;
     closed.expect("QUIC without a session ends");
+    assert!(since.elapsed() < Duration::from_secs(5), "the deadline is not the setting's");
     for cause in ["tls_timeout", "head_timeout", "quic_timeout"] {
         server.until_count(&failure(cause), 1.0).await;
     }

@@ -48,3 +48,11 @@ fn a_service_manager_is_told_and_obeyed() {
     assert_eq!(heard(), "STOPPING=1");
     assert!(running.0.wait().unwrap().success());
 }
+
+#[test]
+fn the_settings_of_the_container_are_right() {
+    let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container.toml");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_gpys"));
+    let check = check.args(["serve", "--check-config", "--config", settings]);
+    assert!(check.env_clear().output().unwrap().status.success());
+}

@@ -177,6 +177,7 @@ impl Tcp {
             Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
             // Somebody typed the address without https.
             Ok(Ok(1..)) => {
+                wire.permit.settle();
                 return self.serve(stream, Router::new().fallback(redirect), wire).await;
             }
             Ok(_) => return metrics.failed(Failure::Gone),
