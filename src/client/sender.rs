@@ -17,6 +17,8 @@ const SLOW_MS: f64 = 5_000.0;
 pub struct Sender {
     /// Between new poses, in ms.
     pace: f64,
+    /// When the next new pose's turn is, in ms, if they come at that pace.
+    turn: f64,
     waiting: Option<Pose>,
     last: Option<Sent>,
 }
@@ -24,8 +26,6 @@ pub struct Sender {
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     sample: Sample,
-    /// When the sample went out first, in ms.
-    at: f64,
     repeats: u32,
     /// When it is repeated next, in ms.
     repeat_at: f64,
@@ -35,7 +35,8 @@ impl Sender {
     /// A sender of at most `pose_hz` new poses a second.
     #[must_use]
     pub fn new(pose_hz: u8) -> Self {
-        Self { pace: 1_000.0 / f64::from(pose_hz.max(1)), waiting: None, last: None }
+        let pace = 1_000.0 / f64::from(pose_hz.max(1));
+        Self { pace, turn: 0.0, waiting: None, last: None }
     }
 
     /// Takes a new pose in place of one that still waits. A pose that says the same as the last
@@ -53,8 +54,9 @@ impl Sender {
     #[must_use]
     pub fn due(&self) -> Option<f64> {
         match (self.waiting, self.last) {
-            (Some(_), None) => Some(0.0),
-            (Some(_), Some(last)) => Some(last.at + self.pace),
+            // Half a turn early is early enough for a sensor that is as fast as the pace and not
+            // quite even: waiting for each turn, one late sample would make all later ones wait.
+            (Some(_), _) => Some(self.turn - self.pace / 2.0),
             (None, last) => last.map(|last| last.repeat_at),
         }
     }
@@ -67,7 +69,8 @@ impl Sender {
         if let Some(pose) = self.waiting.take() {
             let seq = self.last.map_or(0, |last| last.sample.seq.wrapping_add(1));
             let sample = Sample { seq, pose };
-            self.last = Some(Sent { sample, at: now, repeats: 0, repeat_at: now + QUICK_MS });
+            self.turn = self.turn.max(now) + self.pace;
+            self.last = Some(Sent { sample, repeats: 0, repeat_at: now + QUICK_MS });
             return Some((sample, true));
         }
         let last = self.last.as_mut()?;
@@ -100,9 +103,23 @@ mod tests {
         assert_eq!(sender.poll(0.0).unwrap().0, Sample { seq: 0, pose: pose(1, 0) });
         sender.offer(pose(2, 20));
         assert_eq!(sender.poll(20.0), None);
-        sender.offer(pose(3, 60));
-        assert_eq!(sender.due(), Some(100.0));
-        assert_eq!(sender.poll(100.0), Some((Sample { seq: 1, pose: pose(3, 60) }, true)));
+        sender.offer(pose(3, 40));
+        assert_eq!(sender.due(), Some(50.0));
+        assert_eq!(sender.poll(50.0), Some((Sample { seq: 1, pose: pose(3, 40) }, true)));
+        sender.offer(pose(4, 120));
+        assert_eq!(sender.poll(149.0), None);
+        assert_eq!(sender.poll(150.0), Some((Sample { seq: 2, pose: pose(4, 120) }, true)));
+    }
+
+    #[test]
+    fn a_sensor_as_fast_as_the_pace_waits_for_nothing() {
+        let mut sender = Sender::new(60);
+        let mut random = fastrand::Rng::with_seed(1);
+        for n in 0..1_000_u16 {
+            let now = f64::from(n) * 1_000.0 / 59.8 + 6.0 * random.f64();
+            sender.offer(pose(n.into(), n.into()));
+            assert!(sender.poll(now).is_some_and(|(_, new)| new), "{n}");
+        }
     }
 
     #[test]

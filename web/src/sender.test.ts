@@ -57,10 +57,10 @@ it('sends at once, then the newest at the pace, never a queue', () => {
     vi.advanceTimersByTime(5);
   }
   expect(sent.map((s) => s.at - start)).toEqual([
-    0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500,
+    0, 25, 75, 125, 175, 225, 275, 325, 375, 425, 475,
   ]);
   expect(sent.map((s) => s.seq)).toEqual([...sent.keys()]);
-  expect(sent.slice(0, 4).map((s) => s.lat)).toEqual([0, 9, 19, 29]);
+  expect(sent.slice(0, 4).map((s) => s.lat)).toEqual([0, 4, 14, 24]);
   expect(sent.every((s) => s.at + 1000 - s.time <= 5)).toBe(true);
 });
 

@@ -45,6 +45,8 @@ export class Sender {
   private current: Sample | undefined;
   private bytes: Uint8Array<ArrayBuffer> | undefined;
   private seq = 0;
+  /** When the next new pose's turn is, if they come at the pace. */
+  private turn = Number.NEGATIVE_INFINITY;
   private sentAt = Number.NEGATIVE_INFINITY;
   private newAt = 0;
   private repeats = 0;
@@ -87,9 +89,11 @@ export class Sender {
     this.timer = undefined;
     const now = performance.now();
     if (this.pending) {
-      const due = this.sentAt + Math.ceil(1000 / this.outlet.poseHz);
+      // Half a turn early is early enough for a sensor that is as fast as the pace and not quite
+      // even: waiting for each turn, one late sample would make all later ones wait.
+      const due = this.turn - 500 / this.outlet.poseHz;
       if (due <= now) this.sendNew(this.outlet, now);
-      else this.timer = setTimeout(() => this.schedule(), due - now);
+      else this.timer = setTimeout(() => this.schedule(), Math.ceil(due - now));
     } else if (this.bytes) {
       this.timer = setTimeout(() => this.repeat(), Math.max(0, this.repeatDue() - now));
     }
@@ -107,6 +111,7 @@ export class Sender {
     this.bytes = bytes;
     this.current = sample;
     this.pending = undefined;
+    this.turn = Math.max(this.turn, now) + 1000 / outlet.poseHz;
     this.sentAt = now;
     this.newAt = now;
     this.repeats = 0;

@@ -1,0 +1,293 @@
+//! One person at one server, whichever: takes samples, sends them, and is shown those of others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::{SinkExt as _, StreamExt as _};
+use gpys::client::{Client, Connector, Event, Options, Reading as ClientReading, Transport, Trust};
+use gpys::proto::pose::{Accuracy, Orientation};
+use gpys::proto::time::Time;
+use gpys::proto::wire::{Presence, Token};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::board::Board;
+use crate::peers::Peer;
+use crate::thin;
+use crate::track::{Reading, viewport};
+
+/// How long a connection and its greeting may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Samples come this much slower than their rate says. Else they and the server's ticks would keep
+/// one phase for a whole run, and the run's figures would be the luck of its first sample.
+const SLOWER: f64 = 1.003;
+/// Bytes of frames a second that a client asks for: the server's default may be less than a room
+/// needs in which everybody moves at 60 Hz, and this benchmark is not about the budget.
+const BUDGET: u32 = 1 << 20;
+
+/// Where to go, and how.
+#[derive(Clone)]
+pub enum Entrance {
+    /// GPyS, or a server that speaks its protocol.
+    Gpys { server: Arc<Connector>, transport: Transport, shared: Arc<thin::Shared> },
+    /// A compared server.
+    Peer { peer: Peer, address: SocketAddr, tls: TlsConnector },
+}
+
+impl Entrance {
+    /// To the server at `url`.
+    pub async fn gpys(url: &str, transport: Transport, tls: TlsConnector) -> Result<Self> {
+        let server = Arc::new(Connector::new(url, Trust::Public).await?);
+        Ok(Self::Gpys { server, transport, shared: Arc::new(thin::Shared::new(tls)) })
+    }
+}
+
+/// Somebody who is there.
+pub struct Attendee {
+    pub person: u32,
+    /// When it dialled, in us of the board.
+    pub dialled: u64,
+    line: Line,
+    walking: Option<JoinHandle<()>>,
+}
+
+enum Line {
+    Gpys(Arc<Client>),
+    /// A thin client, or one of a compared server.
+    Thin {
+        readings: mpsc::UnboundedSender<Reading>,
+        driver: JoinHandle<()>,
+    },
+}
+
+/// How somebody behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// Samples a second; 0 to watch only.
+    pub hz: u32,
+    /// Whether what arrives is looked at. A load of many people would measure itself if every one
+    /// of them did.
+    pub sees: bool,
+}
+
+impl Attendee {
+    /// Dials, and begins to take samples once welcomed.
+    pub async fn join(
+        entrance: &Entrance,
+        board: &Arc<Board>,
+        room: &str,
+        person: u32,
+        manners: Manners,
+    ) -> Result<Self> {
+        let dialled = board.now();
+        let line = match entrance {
+            Entrance::Gpys { server, transport, shared } if !manners.sees => {
+                let joined = thin::dial(server, *transport, shared, room, person, BUDGET);
+                let joined = tokio::time::timeout(PATIENCE, joined).await;
+                let (readings, driver) = joined.context("no welcome in time")??;
+                Line::Thin { readings, driver }
+            }
+            Entrance::Gpys { .. } => {
+                Line::Gpys(dial_gpys(entrance, board, room, person, manners, None).await?)
+            }
+            Entrance::Peer { peer, address, tls } => {
+                let joined = dial_relay(*peer, *address, tls, board, person, manners.sees);
+                tokio::time::timeout(PATIENCE, joined).await.context("no greeting in time")??
+            }
+        };
+        let mut attendee = Self { person, dialled, line, walking: None };
+        if manners.hz > 0 {
+            attendee.walk(board, manners.hz);
+        }
+        Ok(attendee)
+    }
+
+    /// Takes and sends samples until dropped.
+    fn walk(&mut self, board: &Arc<Board>, hz: u32) {
+        let (board, person) = (Arc::clone(board), self.person);
+        let period = Duration::from_secs_f64(SLOWER / f64::from(hz));
+        // Everybody's phase is their own, spread evenly (by the golden ratio).
+        let phase = period.mul_f64(f64::from(person) * 0.618_034 % 1.0);
+        let mut send = self.sender();
+        self.walking = Some(tokio::spawn(async move {
+            let mut turns = interval_at(Instant::now() + phase, period);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                turns.tick().await;
+                let number = board.take(person);
+                send(Reading::new(person, number, Time(board.now() / 1000)));
+            }
+        }));
+    }
+
+    fn sender(&self) -> Box<dyn FnMut(Reading) + Send> {
+        match &self.line {
+            Line::Gpys(client) => {
+                let client = Arc::clone(client);
+                Box::new(move |Reading { position, angles, .. }| {
+                    let [alpha, beta, gamma] = angles;
+                    client.send(ClientReading {
+                        position,
+                        orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
+                        accuracy: Accuracy::from_metres(5.0),
+                    });
+                })
+            }
+            Line::Thin { readings, .. } => {
+                let readings = readings.clone();
+                // Whoever lost the connection is found by `is_connected`.
+                Box::new(move |reading| {
+                    let _ = readings.send(reading);
+                })
+            }
+        }
+    }
+
+    /// Whether the connection still stands.
+    pub fn is_connected(&self) -> bool {
+        match &self.line {
+            Line::Gpys(client) => futures_util::FutureExt::now_or_never(client.closed()).is_none(),
+            Line::Thin { driver, .. } => !driver.is_finished(),
+        }
+    }
+
+    /// To come back as the same peer; only whole clients of GPyS do.
+    pub fn token(&self) -> Option<Token> {
+        match &self.line {
+            Line::Gpys(client) => Some(client.welcome().token),
+            Line::Thin { .. } => None,
+        }
+    }
+
+    /// Goes on as the same peer over another link, as a page does whose transport failed.
+    pub async fn switch(
+        &mut self,
+        entrance: &Entrance,
+        board: &Arc<Board>,
+        room: &str,
+        manners: Manners,
+    ) -> Result<()> {
+        let Some(token) = self.token() else { bail!("this server cannot resume") };
+        if let Some(walking) = self.walking.take() {
+            walking.abort();
+        }
+        let client = dial_gpys(entrance, board, room, self.person, manners, Some(token)).await?;
+        self.line = Line::Gpys(client);
+        self.walk(board, manners.hz);
+        Ok(())
+    }
+
+    /// Leaves for good.
+    pub async fn leave(mut self) {
+        if let Some(walking) = self.walking.take() {
+            walking.abort();
+        }
+        match &self.line {
+            Line::Gpys(client) => client.leave().await,
+            Line::Thin { driver, .. } => driver.abort(),
+        }
+    }
+}
+
+impl Drop for Attendee {
+    fn drop(&mut self) {
+        if let Some(walking) = &self.walking {
+            walking.abort();
+        }
+    }
+}
+
+async fn dial_gpys(
+    entrance: &Entrance,
+    board: &Arc<Board>,
+    room: &str,
+    person: u32,
+    manners: Manners,
+    resume: Option<Token>,
+) -> Result<Arc<Client>> {
+    let Entrance::Gpys { server, transport, .. } = entrance else {
+        bail!("this is no entrance of GPyS");
+    };
+    let theirs = Arc::clone(board);
+    let events = manners.sees.then(|| -> gpys::client::Events {
+        Box::new(move |event| {
+            if let Event::Figure { figure, .. } = event {
+                theirs.see(person, figure.position);
+            }
+        })
+    });
+    let client = server.connect(Options {
+        transport: *transport,
+        room: room.to_owned(),
+        name: format!("p{person}"),
+        presence: if manners.hz > 0 { Presence::Sharing } else { Presence::Watching },
+        resume,
+        budget: BUDGET,
+        viewport: Some(viewport()),
+        events,
+    });
+    Ok(Arc::new(client.await?))
+}
+
+async fn dial_relay(
+    peer: Peer,
+    address: SocketAddr,
+    tls: &TlsConnector,
+    board: &Arc<Board>,
+    person: u32,
+    sees: bool,
+) -> Result<Line> {
+    let mut relay = peer.relay(person);
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let stream = tls.connect(ServerName::from(address.ip()), tcp).await?;
+    let request = format!("wss://{address}{}", relay.path()).into_client_request()?;
+    let (socket, _) = client_async(request, stream).await?;
+    let (mut sink, mut stream) = socket.split();
+    let (readings, mut queue) = mpsc::unbounded_channel();
+    let (ready, greeted) = oneshot::channel();
+    let board = Arc::clone(board);
+    let driver = tokio::spawn(async move {
+        let mut ready = Some(ready);
+        loop {
+            let message: Message = tokio::select! {
+                reading = queue.recv() => {
+                    let Some(reading) = reading else { return };
+                    relay.encode(&reading)
+                }
+                message = stream.next() => {
+                    let Some(Ok(message)) = message else { return };
+                    if !sees && relay.ready() && ready.is_none() {
+                        continue;
+                    }
+                    let now = Time(board.now() / 1000);
+                    let mut seen = |position| if sees { board.see(person, position) };
+                    let Ok(answer) = relay.decode(&message, now, &mut seen) else { return };
+                    if relay.ready() && let Some(ready) = ready.take() {
+                        // Nobody waits any more if the dial was given up.
+                        let _ = ready.send(());
+                    }
+                    let Some(answer) = answer else { continue };
+                    answer
+                }
+            };
+            if sink.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let line = Line::Thin { readings, driver };
+    if !peer.relay(person).ready() {
+        greeted.await.context("the server closed the connection")?;
+    }
+    Ok(line)
+}

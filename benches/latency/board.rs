@@ -1,0 +1,237 @@
+//! Who took which sample when, and who knows which: the one clock of the benchmark, and the truth
+//! that ages are measured against. Positions alone tell samples apart ([`crate::track`]), so no
+//! codec's word is taken for anything.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gpys::proto::geo::Position;
+
+use crate::ages::Ages;
+use crate::track::{Mark, PERIOD};
+
+/// Between two looks at what everybody knows.
+pub const LOOK: Duration = Duration::from_millis(10);
+/// A picture older than this, in us, is stale.
+const STALE_US: u64 = 100_000;
+/// Looks that a point of the timeline covers: 100 ms.
+const LOOKS_PER_POINT: u32 = 10;
+
+/// What everybody in one room sent and knows.
+#[derive(Debug)]
+pub struct Board {
+    epoch: Instant,
+    people: u32,
+    /// When a sample was taken, in us since the epoch, by person and number modulo [`PERIOD`].
+    taken: Vec<AtomicU64>,
+    /// How many samples a person took.
+    count: Vec<AtomicU32>,
+    /// One more than the newest sample that a receiver knows of a person; 0 for none.
+    known: Vec<AtomicU32>,
+    eyes: Vec<Mutex<Eye>>,
+    measuring: AtomicBool,
+}
+
+/// What one receiver measured.
+#[derive(Debug, Default)]
+struct Eye {
+    ages: Ages,
+    /// When the first position of somebody else arrived, in us since the epoch.
+    first: Option<u64>,
+    /// Positions that are nobody's.
+    strange: u64,
+}
+
+/// What a look at all pictures adds up to.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    pub ages: Ages,
+    pub looks: u64,
+    pub stale: u64,
+    /// (s since the beginning, median in ms, highest in ms).
+    pub timeline: Vec<(f64, f64, f64)>,
+    point: Ages,
+    looks_in_point: u32,
+}
+
+impl Board {
+    pub fn new(people: u32) -> Arc<Self> {
+        let n = people as usize;
+        Arc::new(Self {
+            epoch: Instant::now(),
+            people,
+            taken: (0..n * PERIOD as usize).map(|_| AtomicU64::new(0)).collect(),
+            count: (0..n).map(|_| AtomicU32::new(0)).collect(),
+            known: (0..n * n).map(|_| AtomicU32::new(0)).collect(),
+            eyes: (0..n).map(|_| Mutex::default()).collect(),
+            measuring: AtomicBool::new(false),
+        })
+    }
+
+    /// us since the epoch.
+    pub fn now(&self) -> u64 {
+        self.epoch.elapsed().as_micros() as u64
+    }
+
+    /// `person` takes a sample, now: its number.
+    pub fn take(&self, person: u32) -> u32 {
+        let number = self.count[person as usize].load(Ordering::Relaxed);
+        self.taken(person, number).store(self.now(), Ordering::Relaxed);
+        self.count[person as usize].store(number + 1, Ordering::Release);
+        number
+    }
+
+    /// `receiver` is shown a position.
+    pub fn see(&self, receiver: u32, position: Position) {
+        let now = self.now();
+        let mut eye = self.eye(receiver);
+        let Some(Mark { person, .. }) = Mark::of(position).filter(|mark| mark.person < self.people)
+        else {
+            eye.strange += 1;
+            return;
+        };
+        if person == receiver {
+            return;
+        }
+        eye.first.get_or_insert(now);
+        let known = self.known(receiver, person);
+        let old = known.load(Ordering::Relaxed);
+        let count = self.count[person as usize].load(Ordering::Acquire);
+        let newest = if old == 0 { count.saturating_sub(1) } else { old - 1 };
+        let Some(mark) = Mark::of(position) else { return };
+        let number = mark.number(newest);
+        // What is older than what is known, or known, is no news on any transport.
+        if number + 1 <= old || number >= count {
+            return;
+        }
+        known.store(number + 1, Ordering::Relaxed);
+        if self.measuring.load(Ordering::Relaxed) {
+            let taken = self.taken(person, number).load(Ordering::Relaxed);
+            eye.ages.record(now.saturating_sub(taken));
+        }
+    }
+
+    /// Whether every one of `receivers` knows something of everybody.
+    pub fn is_full(&self, receivers: &[u32]) -> bool {
+        receivers.iter().all(|&receiver| {
+            let others = (0..self.people).filter(|&person| person != receiver);
+            others.into_iter().all(|person| {
+                self.count[person as usize].load(Ordering::Relaxed) == 0
+                    || self.known(receiver, person).load(Ordering::Relaxed) > 0
+            })
+        })
+    }
+
+    /// Begins to measure.
+    pub fn begin(&self) {
+        (0..self.people).for_each(|receiver| self.eye(receiver).ages.clear());
+        self.measuring.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends measuring: the ages of all that arrived meanwhile.
+    pub fn end(&self) -> Ages {
+        self.measuring.store(false, Ordering::Relaxed);
+        let mut all = Ages::default();
+        (0..self.people).for_each(|receiver| all.add(&self.eye(receiver).ages));
+        all
+    }
+
+    /// When `receiver` was first shown somebody, in us since the epoch.
+    pub fn first(&self, receiver: u32) -> Option<u64> {
+        self.eye(receiver).first
+    }
+
+    /// Positions that were nobody's: there must be none.
+    pub fn strange(&self) -> u64 {
+        (0..self.people).map(|receiver| self.eye(receiver).strange).sum()
+    }
+
+    /// Looks at the pictures of `receivers`, once. Whom a receiver does not know yet, or who took
+    /// no sample, is not in its picture.
+    pub fn look(&self, receivers: &[u32], picture: &mut Picture) {
+        let now = self.now();
+        for &receiver in receivers {
+            for person in (0..self.people).filter(|&person| person != receiver) {
+                let known = self.known(receiver, person).load(Ordering::Relaxed);
+                if known == 0 {
+                    continue;
+                }
+                let taken = self.taken(person, known - 1).load(Ordering::Relaxed);
+                picture.record(now.saturating_sub(taken));
+            }
+        }
+        picture.end_look();
+    }
+
+    /// The oldest thing in the picture of `receiver`, in us.
+    pub fn oldest(&self, receiver: u32) -> u64 {
+        let now = self.now();
+        let others = (0..self.people).filter(|&person| person != receiver);
+        let ages = others.map(|person| {
+            let known = self.known(receiver, person).load(Ordering::Relaxed);
+            if known == 0 {
+                return 0;
+            }
+            now.saturating_sub(self.taken(person, known - 1).load(Ordering::Relaxed))
+        });
+        ages.max().unwrap_or(0)
+    }
+
+    /// The share of the pictures of the first `receivers` that is at most `us` old.
+    pub fn fresh_share(&self, receivers: u32, us: u64) -> f64 {
+        let (now, mut fresh, mut all) = (self.now(), 0_u32, 0_u32);
+        for receiver in 0..receivers.min(self.people) {
+            for person in (0..self.people).filter(|&person| person != receiver) {
+                let known = self.known(receiver, person).load(Ordering::Relaxed);
+                all += 1;
+                fresh += u32::from(
+                    known > 0 && {
+                        let taken = self.taken(person, known - 1).load(Ordering::Relaxed);
+                        now.saturating_sub(taken) <= us
+                    },
+                );
+            }
+        }
+        f64::from(fresh) / f64::from(all.max(1))
+    }
+
+    fn taken(&self, person: u32, number: u32) -> &AtomicU64 {
+        &self.taken[(person * PERIOD + number % PERIOD) as usize]
+    }
+
+    fn known(&self, receiver: u32, person: u32) -> &AtomicU32 {
+        &self.known[(receiver * self.people + person) as usize]
+    }
+
+    fn eye(&self, receiver: u32) -> std::sync::MutexGuard<'_, Eye> {
+        self.eyes[receiver as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Picture {
+    fn record(&mut self, us: u64) {
+        self.ages.record(us);
+        self.point.record(us);
+        self.looks += 1;
+        self.stale += u64::from(us > STALE_US);
+    }
+
+    fn end_look(&mut self) {
+        self.looks_in_point += 1;
+        if self.looks_in_point < LOOKS_PER_POINT {
+            return;
+        }
+        let seconds = self.timeline.len() as f64 * f64::from(LOOKS_PER_POINT) * LOOK.as_secs_f64();
+        let Self { point, timeline, .. } = self;
+        let percentiles = point.percentiles();
+        timeline.push((seconds, percentiles.p50, percentiles.max));
+        point.clear();
+        self.looks_in_point = 0;
+    }
+
+    /// The share of all looks that found more than 100 ms.
+    pub fn stale_share(&self) -> f64 {
+        self.stale as f64 / self.looks.max(1) as f64
+    }
+}

@@ -1,0 +1,154 @@
+//! How many people a server of one core carries: all in view of all at 10 Hz, everybody sending,
+//! and the newest pose of everybody with everybody. The server has one core, the load the other.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use gpys::client::Transport;
+
+use crate::attend::{Attendee, Entrance, Manners};
+use crate::board::Board;
+use crate::peers::Peer;
+use crate::place::Place;
+use crate::results::Step;
+use crate::run::bar;
+use crate::scenarios::System;
+use crate::servers::{Certificates, Server, cpu_time, pin};
+
+/// Samples a second of everybody.
+const HZ: u32 = 10;
+/// Those who look at what arrives, of however many; the others only take it.
+const SEEING: u32 = 12;
+/// The largest age p99 with which a server still carries its people, in ms.
+const CARRIED_MS: f64 = 100.0;
+/// What a picture may lack: samples older than this are not there, in us.
+const FRESH_US: u64 = 1_100_000;
+/// How long everybody settles, and is measured.
+const SETTLE: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(5);
+/// How many dial at once.
+const DOOR: usize = 8;
+/// From each number of people to the next.
+const GROWTH: f64 = 1.25;
+/// Below this growth the search ends.
+const FINE: f64 = 1.08;
+const PORT: u16 = 4436;
+
+/// Where the search begins for each system.
+const BEGIN: [(System, u32); 5] = [
+    (System::Gpys(Transport::WebTransport), 150),
+    (System::Gpys(Transport::WebSocket), 150),
+    (System::Peer(Peer::Ws), 80),
+    (System::Peer(Peer::SockJs), 64),
+    (System::Peer(Peer::SocketIo), 64),
+];
+
+/// Searches for the capacity of every system: up until it fails, then between.
+pub fn search(certificates: &Certificates, mut tell: impl FnMut(&str)) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (system, begin) in BEGIN {
+        let (mut best, mut worst, mut people) = (0, u32::MAX, begin);
+        loop {
+            tell(&format!("{} with {people} people", system.name()));
+            let step = on_a_core(certificates, system, people)
+                .with_context(|| format!("{} with {people} people", system.name()))?;
+            if step.carried {
+                best = people
+            } else {
+                worst = people
+            }
+            steps.push(step);
+            people = match (best, worst) {
+                (0, worst) => worst * 2 / 3,
+                (best, u32::MAX) => (f64::from(best) * GROWTH) as u32,
+                (best, worst) if f64::from(worst) / f64::from(best) > FINE => (best + worst) / 2,
+                _ => break,
+            };
+            if !(4..=crate::track::PEOPLE).contains(&people) {
+                break;
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// The largest number of people that a system carried.
+pub fn carried(steps: &[Step], system: System) -> u32 {
+    let of = steps.iter().filter(|step| step.system == system.name() && step.carried);
+    of.map(|step| step.people).max().unwrap_or(0)
+}
+
+/// The bar of the capacity.
+pub fn judge(steps: &[Step]) -> Option<crate::results::Bar> {
+    let best = Peer::ALL.map(|peer| carried(steps, System::Peer(peer))).into_iter().max()?;
+    let ours = carried(steps, System::Gpys(Transport::WebTransport));
+    let what = "capacity, WebTransport / the best of ws, sockjs-node, Socket.IO";
+    bar(what.into(), &[f64::from(ours) / f64::from(best)], Some(8.0), None, "x")
+}
+
+/// One load, from a thread that is pinned to the second core with all that it starts.
+fn on_a_core(certificates: &Certificates, system: System, people: u32) -> Result<Step> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let server = match system {
+                System::Peer(peer) => Server::peer(&Place::Loopback, peer, certificates, true)?,
+                _ => Server::gpys(&Place::Loopback, certificates, PORT, 30, true)?,
+            };
+            pin(None, 1)?;
+            let runtime = Place::Loopback.client_runtime(1)?;
+            runtime.block_on(load(certificates, &server, system, people))
+        });
+        thread.join().map_err(|_| anyhow!("the load's thread panicked"))?
+    })
+}
+
+async fn load(
+    certificates: &Certificates,
+    server: &Server,
+    system: System,
+    people: u32,
+) -> Result<Step> {
+    let (address, tls) = (server.address, certificates.connector());
+    let entrance = match system {
+        System::Gpys(transport) | System::Stock(transport) => {
+            Entrance::gpys(&format!("https://{address}"), transport, tls).await?
+        }
+        System::Peer(peer) => Entrance::Peer { peer, address, tls },
+    };
+    let board = Board::new(people);
+    let joins = (0..people).map(|person| {
+        let manners = Manners { hz: HZ, sees: person < SEEING };
+        Attendee::join(&entrance, &board, "capacity", person, manners)
+    });
+    let attendees: Vec<Attendee> = stream::iter(joins).buffer_unordered(DOOR).try_collect().await?;
+    tokio::time::sleep(SETTLE).await;
+    let own = Path::new("/proc/self/stat");
+    let (served, loaded, begun) = (server.cpu_time()?, cpu_time(own)?, Instant::now());
+    board.begin();
+    tokio::time::sleep(TIME).await;
+    let ages = board.end();
+    let seconds = begun.elapsed().as_secs_f64();
+    let share = |time: Duration| time.as_secs_f64() / seconds;
+    let received_share = board.fresh_share(SEEING, FRESH_US);
+    let (server_share, load_share) = (
+        share(server.cpu_time()?.saturating_sub(served)),
+        share(cpu_time(own)?.saturating_sub(loaded)),
+    );
+    let connected = attendees.iter().all(Attendee::is_connected);
+    let age_p99_ms = ages.quantile_ms(0.99);
+    // The server is ended next; farewells would only take time.
+    drop(attendees);
+    let carried =
+        connected && ages.count() > 0 && age_p99_ms < CARRIED_MS && received_share > 0.999;
+    Ok(Step {
+        system: system.name().into(),
+        people,
+        age_p99_ms,
+        server_share,
+        load_share,
+        received_share,
+        carried,
+    })
+}

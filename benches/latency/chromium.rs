@@ -1,0 +1,157 @@
+//! Real Chromium behind the path: the page's own benchmark, and how soon it falls back.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use gpys::client::Transport;
+use gpys::path::Settings;
+use serde::Deserialize;
+
+use crate::attend::{Attendee, Entrance, Manners};
+use crate::board::Board;
+use crate::results::{Bar, Percentiles, Row};
+use crate::run::{Ground, bar};
+use crate::servers::Server;
+
+/// Its own port, so that its server is its own.
+const PORT: u16 = 4435;
+/// Samples a second that the page takes.
+const HZ: u32 = 60;
+/// Pages that are opened while UDP is blocked.
+const TIMES: u32 = 5;
+/// The page's first frame is due this soon after its dial, in ms.
+const FALLBACK_MS: f64 = 1_000.0;
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+
+/// What `/bench` says (web/README.md); only what is used.
+#[derive(Debug, Deserialize)]
+struct Page {
+    measured_seconds: f64,
+    transports: Transports,
+}
+
+#[derive(Debug, Deserialize)]
+struct Transports {
+    webtransport: Option<Link>,
+    websocket: Option<Link>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Link {
+    state: String,
+    age_ms: Option<Spread>,
+    sampled_age_ms: Option<Spread>,
+    stale_share: Option<f64>,
+    join_ms: Join,
+}
+
+#[derive(Debug, Deserialize)]
+struct Join {
+    first_frame: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Spread {
+    count: u64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fallback {
+    transport: String,
+    first_figure_ms: f64,
+}
+
+impl From<Spread> for Percentiles {
+    fn from(Spread { count, p50, p90, p99, p999, max }: Spread) -> Self {
+        Self { count, p50, p90, p99, p999, max }
+    }
+}
+
+/// Runs a script behind the path, and returns the line that it says.
+fn script(ground: &Ground, name: &str, args: &[&str]) -> Result<String> {
+    let mut command = Command::new("node");
+    command.arg(Path::new(SCRIPTS).join(name)).args(args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = ground.place.spawn_client(command).context("Node does not start")?;
+    let output = output.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Measures by `/bench`, over this path: two rows.
+pub fn measure(ground: &Ground, name: &str, path: Settings, seconds: u64) -> Result<Vec<Row>> {
+    let server = Server::gpys(&ground.place, &ground.certificates, PORT, HZ, false)?;
+    ground.place.set(path);
+    let url = format!("https://{}/bench", server.address);
+    let (seconds, hz) = (seconds.to_string(), HZ.to_string());
+    let said = script(ground, "bench.mjs", &["--url", &url, "--seconds", &seconds, "--rate", &hz]);
+    ground.place.set(Settings::default());
+    let Page { measured_seconds, transports } = serde_json::from_str(&said?)?;
+    let links = [("WebTransport", transports.webtransport), ("WebSocket", transports.websocket)];
+    let rows = links.into_iter().filter_map(|(system, link)| {
+        let link = link.filter(|link| link.state == "live")?;
+        let picture: Percentiles = link.sampled_age_ms?.into();
+        let join = link.join_ms.first_frame;
+        Some(Row {
+            scenario: name.into(),
+            path: path.to_string(),
+            system: system.into(),
+            client: "Chromium".into(),
+            people: 2,
+            hz: HZ,
+            seconds: measured_seconds,
+            rounds: 1,
+            message_age_ms: link.age_ms?.into(),
+            picture_age_ms: picture,
+            stale_share: link.stale_share.unwrap_or(0.0),
+            round_p99_ms: vec![picture.p99],
+            join_ms: join.map(|ms| Percentiles {
+                count: 1,
+                p50: ms,
+                p90: ms,
+                p99: ms,
+                p999: ms,
+                max: ms,
+            }),
+            down_bytes_per_second: None,
+            up_bytes_per_second: None,
+            server_us_per_update: None,
+            tail: Vec::new(),
+            timeline: Vec::new(),
+        })
+    });
+    Ok(rows.collect())
+}
+
+/// How soon the map shows somebody when UDP is blocked.
+pub fn fall_back(ground: &Ground, path: Settings) -> Result<Option<Bar>> {
+    let server = Server::gpys(&ground.place, &ground.certificates, PORT, 30, false)?;
+    let (url, tls) = (format!("https://{}", server.address), ground.certificates.connector());
+    let walking = ground.beside.block_on(ground.beside.spawn(async move {
+        let entrance = Entrance::gpys(&url, Transport::WebTransport, tls).await?;
+        let board: Arc<Board> = Board::new(1);
+        let manners = Manners { hz: 10, sees: false };
+        Attendee::join(&entrance, &board, "fallback", 0, manners).await
+    }))??;
+    ground.place.set(Settings { udp_blocked: true, ..path });
+    let (page, times) = (format!("https://{}/r/fallback", server.address), TIMES.to_string());
+    let said = script(ground, "fallback.mjs", &["--url", &page, "--times", &times]);
+    ground.place.set(Settings::default());
+    ground.beside.block_on(async { walking.leave().await });
+    let all: Vec<Fallback> = serde_json::from_str(&said?)?;
+    if let Some(odd) = all.iter().find(|one| one.transport != "websocket") {
+        bail!("with UDP blocked, a page came over {}", odd.transport);
+    }
+    let values: Vec<f64> = all.iter().map(|one| one.first_figure_ms).collect();
+    let what = "UDP blocked, 50 ms round trip: the page's first frame, after its dial";
+    Ok(bar(what.into(), &values, None, Some(FALLBACK_MS), "ms"))
+}

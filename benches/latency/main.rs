@@ -1,0 +1,268 @@
+//! WebTransport against WebSocket, on a network that misbehaves: `cargo bench --bench latency`.
+//!
+//! Real servers in processes of their own, real clients, real packets through an emulated path;
+//! the systems of a scenario take turns in one run. What is measured is the age of information at
+//! the receiver: [`board`] knows when every sample was taken, and positions tell samples apart.
+//!
+//! Reading order: [`scenarios`] (what is run), [`run`] and [`trial`] (how), [`board`] (ages),
+//! [`attend`] and [`thin`] (clients), [`servers`] and [`place`] (where), [`stock`], [`peers`] and
+//! [`relay`] (what GPyS is compared with), [`chromium`], [`capacity`], [`report`].
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are what it is for")]
+#![allow(unreachable_pub, reason = "a program has no outside")]
+
+mod ages;
+mod attend;
+mod board;
+mod capacity;
+mod chromium;
+mod peers;
+mod place;
+mod relay;
+mod report;
+mod results;
+mod run;
+mod scenarios;
+mod servers;
+mod stock;
+mod thin;
+mod track;
+mod trial;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use gpys::path::Settings;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::place::Place;
+use crate::results::{Machine, Results};
+use crate::run::Ground;
+use crate::scenarios::Scenario;
+use crate::servers::Certificates;
+
+/// WebTransport against WebSocket, on a network that misbehaves
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench latency --")]
+struct Args {
+    /// Only see whether it all works, in under a minute
+    #[arg(long)]
+    quick: bool,
+    /// Write the results to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report, a page of its own, to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write tables and plots for a document into this folder
+    #[arg(long, value_name = "FOLDER")]
+    markdown: Option<PathBuf>,
+    /// Also measure sockjs-node, Socket.IO and ws (installed by npm), and everybody's capacity
+    #[arg(long)]
+    peers: bool,
+    /// Run only scenarios with this in their names ("Chromium" and "capacity" are such, too)
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// What the path's losses are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the report of a file that --json wrote, and end
+    #[arg(long, value_name = "FILE")]
+    read: Option<PathBuf>,
+    /// Be a server that is written as most are, at this address and ticks a second, and no more
+    #[arg(long, hide = true, num_args = 2)]
+    stock: Option<Vec<String>>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Given by cargo test: only see whether it starts
+    #[arg(long, hide = true)]
+    test: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match begin(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("latency: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin(args: &Args) -> Result<()> {
+    if args.test {
+        return Ok(());
+    }
+    if let Some(stock) = &args.stock {
+        let address: SocketAddr = stock[0].parse()?;
+        return stock::serve(address, stock[1].parse()?);
+    }
+    let results = match &args.read {
+        Some(file) => serde_json::from_slice(&fs::read(file)?)?,
+        None => measure(args)?,
+    };
+    println!("{}", report::text(&results));
+    if let Some(file) = &args.json {
+        fs::write(file, serde_json::to_vec_pretty(&results)?)
+            .context(file.display().to_string())?;
+    }
+    if let Some(file) = &args.html {
+        fs::write(file, report::html(&results)).context(file.display().to_string())?;
+    }
+    if let Some(folder) = &args.markdown {
+        report::write_plots(&results, folder).context(folder.display().to_string())?;
+        fs::write(folder.join("tables.md"), report::markdown(&results, "bench"))?;
+    }
+    Ok(())
+}
+
+fn measure(args: &Args) -> Result<Results> {
+    // Another provider would have been installed by nobody but this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut results = Results {
+        machine: machine(),
+        began: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        quick: args.quick,
+        seed: args.seed,
+        rows: Vec::new(),
+        capacity: Vec::new(),
+        bars: Vec::new(),
+        notes: Vec::new(),
+    };
+    let place = match gpys::path::isolate().and_then(|()| Place::path(args.seed)) {
+        Ok(place) => place,
+        Err(error) => {
+            results.notes.push(format!("Only a clean network was measured, on loopback: {error}."));
+            Place::Loopback
+        }
+    };
+    let emulated = matches!(place, Place::Path(_));
+    let ground = Ground::new(place)?;
+    if args.peers {
+        install_peers()?;
+    }
+    let bar = progress();
+    for scenario in scenarios(args, emulated) {
+        bar.set_message(scenario.name.clone());
+        let played = ground.play(&scenario, |what| {
+            bar.set_message(format!("{}: {what}", scenario.name));
+        });
+        // What one scenario met must not lose what the others measured.
+        match played {
+            Ok(played) => {
+                results.rows.extend(played.rows());
+                results.bars.extend(played.bars());
+                results.notes.extend(played.notes());
+            }
+            Err(error) => results.notes.push(format!("{}: {error:#}.", scenario.name)),
+        }
+    }
+    if emulated && "Chromium".contains(&args.only) {
+        browse(args, &ground, &bar, &mut results);
+    }
+    if args.peers && "capacity".contains(&args.only) {
+        let certificates = Certificates::new(Place::Loopback.server_address())?;
+        let searched = capacity::search(&certificates, |what| {
+            bar.set_message(format!("capacity: {what}"));
+        });
+        match searched {
+            Ok(steps) => {
+                results.bars.extend(capacity::judge(&steps));
+                results.capacity = steps;
+            }
+            Err(error) => results.notes.push(format!("Capacity: {error:#}.")),
+        }
+    }
+    bar.finish_and_clear();
+    results.notes.extend(ground.lateness());
+    results
+        .notes
+        .push("Everything is encrypted: TLS 1.3 for WebSocket, QUIC for WebTransport.".into());
+    Ok(results)
+}
+
+fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
+    let mut all = match (args.quick, emulated) {
+        (true, true) => scenarios::quick(),
+        (true, false) => scenarios::quick().into_iter().take(1).collect(),
+        (false, _) => scenarios::clean(),
+    };
+    if emulated && !args.quick {
+        all.extend(scenarios::bad());
+    }
+    if args.peers {
+        all.push(scenarios::crowded(if args.quick { 3 } else { 6 }));
+    }
+    all.retain(|scenario| scenario.name.contains(&args.only));
+    all
+}
+
+/// What only a browser can tell.
+fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) {
+    let delayed = Settings { delay: Duration::from_millis(25), ..Settings::default() };
+    let paths = [(scenarios::CLEAN.to_owned(), Settings::default())].into_iter().chain(
+        [0, 2, 5].map(|percent| {
+            let loss = f64::from(percent) / 100.0;
+            (scenarios::lossy(percent), Settings { loss, ..delayed })
+        }),
+    );
+    let (paths, seconds): (Vec<_>, u64) =
+        if args.quick { (paths.skip(3).collect(), 5) } else { (paths.collect(), 10) };
+    for (name, path) in paths {
+        bar.set_message(format!("Chromium: {name}"));
+        match chromium::measure(ground, &name, path, seconds) {
+            Ok(rows) => results.rows.extend(rows),
+            Err(error) => results.notes.push(format!("Chromium, {name}: {error:#}.")),
+        }
+    }
+    bar.set_message("Chromium: UDP blocked");
+    match chromium::fall_back(ground, delayed) {
+        Ok(fallback) => results.bars.extend(fallback),
+        Err(error) => results.notes.push(format!("Chromium, UDP blocked: {error:#}.")),
+    }
+}
+
+/// Lets npm install the compared servers, if they are not there.
+fn install_peers() -> Result<()> {
+    if peers::installed() {
+        return Ok(());
+    }
+    let status = Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(peers::dir())
+        .status()
+        .context("npm does not start; --peers needs Node and npm")?;
+    if !status.success() {
+        bail!("npm could not install the compared servers: {status}");
+    }
+    Ok(())
+}
+
+/// On standard error, and nowhere if nobody looks.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(250));
+    match ProgressStyle::with_template("{spinner} [{elapsed_precise}] {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name);
+    Machine {
+        cpu: model.into(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        kernel: read("/proc/sys/kernel/osrelease").trim().into(),
+    }
+}

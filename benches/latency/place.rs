@@ -1,0 +1,109 @@
+//! Where servers and clients are: at the two ends of an emulated path, or on loopback.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Child, Command};
+
+use gpys::path::{Path, Settings};
+use tokio::runtime::Runtime;
+
+/// Two ends and what is between them.
+pub enum Place {
+    /// An emulated path: clients at the near end, servers at the far end.
+    Path(Path),
+    /// One computer.
+    Loopback,
+}
+
+impl Place {
+    /// A path that does nothing yet.
+    pub fn path(seed: u64) -> Result<Self, gpys::path::PathError> {
+        Path::open(Settings::default(), Settings::default(), seed).map(Self::Path)
+    }
+
+    /// Where servers listen.
+    pub fn server_address(&self) -> IpAddr {
+        match self {
+            Self::Path(path) => path.far().address(),
+            Self::Loopback => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// A runtime whose sockets are where clients are.
+    pub fn client_runtime(&self, workers: usize) -> io::Result<Runtime> {
+        let build = move || {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers).enable_all().build()
+        };
+        match self {
+            Self::Path(path) => path.near().run(build),
+            Self::Loopback => build(),
+        }
+    }
+
+    /// A runtime whose sockets are where servers are.
+    pub fn server_runtime(&self, workers: usize) -> io::Result<Runtime> {
+        let build = move || {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers).enable_all().build()
+        };
+        match self {
+            Self::Path(path) => path.far().run(build),
+            Self::Loopback => build(),
+        }
+    }
+
+    /// Starts a server.
+    pub fn spawn_server(&self, mut command: Command) -> io::Result<Child> {
+        match self {
+            Self::Path(path) => path.far().spawn(command),
+            Self::Loopback => command.spawn(),
+        }
+    }
+
+    /// Starts a client.
+    pub fn spawn_client(&self, mut command: Command) -> io::Result<Child> {
+        match self {
+            Self::Path(path) => path.near().spawn(command),
+            Self::Loopback => command.spawn(),
+        }
+    }
+
+    /// Does something where servers are.
+    pub fn at_server<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
+        match self {
+            Self::Path(path) => path.far().run(f),
+            Self::Loopback => f(),
+        }
+    }
+
+    /// Changes what happens to packets, the same both ways. Nothing happens to them on loopback.
+    pub fn set(&self, settings: Settings) {
+        if let Self::Path(path) = self {
+            path.set(settings, settings);
+        }
+    }
+
+    /// Gives the near end another address for UDP. Loopback has one only.
+    pub fn rebind(&self) {
+        if let Self::Path(path) = self {
+            path.rebind();
+        }
+    }
+
+    /// By how much a packet was handed out too late, at most.
+    pub fn latest(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Path(path) => path.counters().map(|counters| counters.latest).into_iter().max(),
+            Self::Loopback => None,
+        }
+    }
+
+    /// IP bytes that arrived so far: from clients, and at them.
+    pub fn bytes(&self) -> Option<[u64; 2]> {
+        match self {
+            Self::Path(path) => Some(path.counters().map(|counters| counters.bytes)),
+            Self::Loopback => None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The tables of the documentation, in GitHub's Markdown.
+
+use super::plot::{Plot, Shows};
+use super::table::{self, Table};
+use super::{QUICK, WORDS, plots};
+use crate::results::Results;
+
+/// What stands below a heading of the second level: headings of the third, tables, and references to the plots, which
+/// [`write_plots`](super::write_plots) writes into `folder`, a path relative to the document.
+pub fn markdown(results: &Results, folder: &str) -> String {
+    let plots = plots(results);
+    let pictures = |shows: &Shows| {
+        let shown = plots.iter().filter(|plot| plot.shows == *shows);
+        shown.map(|plot| picture(plot, folder)).collect::<String>()
+    };
+    let machine = &results.machine;
+    let mut out = format!(
+        "Measured on {}, {} cores, kernel {}; begun {}; seed {}.\n\n",
+        plain(&machine.cpu),
+        machine.cores,
+        plain(&machine.kernel),
+        plain(&results.began),
+        results.seed
+    );
+    if results.quick {
+        out += &format!("**{QUICK}**\n\n");
+    }
+    out += &format!("{WORDS}\n\n");
+    if !results.bars.is_empty() {
+        out += &section("###", &table::bars(results), "");
+    }
+    for scenario in table::scenarios(results) {
+        let conditions = format!("{}.\n\n", plain(&table::conditions(results, scenario)));
+        out += &section("###", &table::scenario(results, scenario), &conditions);
+        out += &pictures(&Shows::Scenario(scenario.to_owned()));
+    }
+    let loss = pictures(&Shows::Loss);
+    if !loss.is_empty() {
+        out += &format!("### Loss against age\n\n{loss}");
+    }
+    if !results.capacity.is_empty() {
+        out += &section("###", &table::carried(results), "");
+        out += &pictures(&Shows::Capacity);
+        out += &section("####", &table::steps(results), "");
+    }
+    if !results.notes.is_empty() {
+        out += "### Notes\n\n";
+        for note in &results.notes {
+            out += &format!("- {}\n", plain(note));
+        }
+    }
+    out.trim_end().to_owned() + "\n"
+}
+
+fn picture(plot: &Plot, folder: &str) -> String {
+    let folder = folder.trim_end_matches('/');
+    format!("![{}]({folder}/{})\n\n", plain(&plot.alternative), plot.file())
+}
+
+/// A table below its caption as a heading, with `more` between the two.
+fn section(level: &str, table: &Table, more: &str) -> String {
+    let mut heads = Vec::new();
+    for column in &table.columns {
+        let name = [column.group, column.name].join(" ");
+        let unit = if column.unit.is_empty() { "" } else { &format!(" ({})", column.unit) };
+        heads.push(format!("{}{unit}", name.trim()));
+    }
+    let sides = table.columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "--:" });
+    let mut out = format!("{level} {}\n\n{more}", plain(&table.caption));
+    out += &line(heads.iter().map(String::as_str));
+    out += &line(sides);
+    for row in &table.rows {
+        let cells: Vec<String> = row.iter().map(|cell| plain(cell)).collect();
+        out += &line(cells.iter().map(String::as_str));
+    }
+    out + "\n"
+}
+
+fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+}
+
+/// `words` on one line, with nothing in them that Markdown or HTML would read as markup.
+fn plain(words: &str) -> String {
+    let mut out = String::new();
+    for word in words.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        for c in word.chars().filter(|c| !c.is_control()) {
+            if r"\`*_[]<>|~#&!".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+    }
+    out
+}

@@ -1,0 +1,304 @@
+//! The report's tables, before anything decides how they look.
+
+use crate::results::{Bar, Percentiles, Results, Row, Step};
+
+/// What is not there.
+const ABSENT: &str = "-";
+/// Share of a core over which it is the load that is measured.
+const BUSY_LOAD: f64 = 0.8;
+
+/// One table; the first cell of each row is its heading.
+pub(super) struct Table {
+    /// What it shows.
+    pub(super) caption: String,
+    /// Its columns.
+    pub(super) columns: Vec<Column>,
+    /// Its rows, each with as many cells as there are columns.
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// One column.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    /// What it has in common with its neighbours, or nothing.
+    pub(super) group: &'static str,
+    /// What is in it.
+    pub(super) name: &'static str,
+    /// In what unit, unless the cells say.
+    pub(super) unit: &'static str,
+    /// Whether a terminal has no room for it.
+    pub(super) wide: bool,
+}
+
+impl Column {
+    const fn new(group: &'static str, name: &'static str, unit: &'static str) -> Self {
+        Self { group, name, unit, wide: false }
+    }
+}
+
+/// All scenarios, in the order of their first rows.
+pub(super) fn scenarios(results: &Results) -> Vec<&str> {
+    distinct(results.rows.iter().map(|row| row.scenario.as_str()))
+}
+
+/// The rows of one scenario.
+pub(super) fn rows_of<'a>(results: &'a Results, scenario: &str) -> Vec<&'a Row> {
+    results.rows.iter().filter(|row| row.scenario == scenario).collect()
+}
+
+/// Everything once, in the order of its first appearance.
+pub(super) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
+}
+
+/// What carried the poses to whom.
+pub(super) fn label(row: &Row) -> String {
+    match row.client.as_str() {
+        "" | "native" => row.system.clone(),
+        client => format!("{} in {client}", row.system),
+    }
+}
+
+/// What tells `rows`, which are shown together, apart: [`label`], and the load where it differs.
+pub(super) fn names(rows: &[&Row]) -> Vec<String> {
+    let people = distinct(rows.iter().map(|row| row.people)).len() > 1;
+    let hz = distinct(rows.iter().map(|row| row.hz)).len() > 1;
+    let name = |row: &&Row| {
+        let mut name = label(row);
+        if people {
+            name += &format!(", {} people", row.people);
+        }
+        if hz {
+            name += &format!(", {} Hz", row.hz);
+        }
+        name
+    };
+    rows.iter().map(name).collect()
+}
+
+/// What the load and the path of a scenario were.
+pub(super) fn conditions(results: &Results, scenario: &str) -> String {
+    let rows = rows_of(results, scenario);
+    let all = |of: fn(&Row) -> String| distinct(rows.iter().map(|row| of(row))).join(" or ");
+    format!(
+        "{} people at {} Hz; path: {}; {} s in {} rounds",
+        all(|row| row.people.to_string()),
+        all(|row| row.hz.to_string()),
+        all(|row| row.path.clone()),
+        all(|row| exact((row.seconds * 10.0).round() / 10.0)),
+        all(|row| row.rounds.to_string()),
+    )
+}
+
+/// One scenario: what each system did in it.
+pub(super) fn scenario(results: &Results, scenario: &str) -> Table {
+    let rows = rows_of(results, scenario);
+    let rounds = Column { wide: true, ..Column::new("picture age", "p99 of rounds", "ms") };
+    let columns = vec![
+        Column::new("", "system", ""),
+        Column::new("message age", "p50", "ms"),
+        Column::new("message age", "p90", "ms"),
+        Column::new("message age", "p99", "ms"),
+        Column::new("message age", "p99.9", "ms"),
+        Column::new("message age", "max", "ms"),
+        Column::new("picture age", "p50", "ms"),
+        Column::new("picture age", "p99", "ms"),
+        rounds,
+        Column::new("picture age", "max", "ms"),
+        Column::new("", "stale", "%"),
+        Column::new("join", "p50", "ms"),
+        Column::new("a client", "down", "kB/s"),
+        Column::new("a client", "up", "kB/s"),
+        Column::new("server", "update", "us"),
+    ];
+    let cells = |(name, row): (String, &&Row)| {
+        let message = |of: fn(&Percentiles) -> f64| percentile(&row.message_age_ms, of);
+        let picture = |of: fn(&Percentiles) -> f64| percentile(&row.picture_age_ms, of);
+        let stale = if row.picture_age_ms.count == 0 { f64::NAN } else { row.stale_share };
+        vec![
+            name,
+            message(|age| age.p50),
+            message(|age| age.p90),
+            message(|age| age.p99),
+            message(|age| age.p999),
+            message(|age| age.max),
+            picture(|age| age.p50),
+            picture(|age| age.p99),
+            extent(&row.round_p99_ms).map_or_else(absent, |(low, high)| between(low, high, "")),
+            picture(|age| age.max),
+            figure(100.0 * stale),
+            row.join_ms.map_or_else(absent, |join| percentile(&join, |join| join.p50)),
+            optional(row.down_bytes_per_second.map(|bytes| bytes / 1000.0)),
+            optional(row.up_bytes_per_second.map(|bytes| bytes / 1000.0)),
+            optional(row.server_us_per_update),
+        ]
+    };
+    let rows = names(&rows).into_iter().zip(&rows).map(cells).collect();
+    Table { caption: scenario.to_owned(), columns, rows }
+}
+
+/// Every bar, and whether it is met.
+pub(super) fn bars(results: &Results) -> Table {
+    let columns = vec![
+        Column::new("", "what", ""),
+        Column::new("", "verdict", ""),
+        Column::new("", "measured", ""),
+        Column::new("", "bar", ""),
+        Column::new("", "lowest to highest round", ""),
+    ];
+    let cells = |bar: &Bar| {
+        let side = if bar.at_least { "at least" } else { "at most" };
+        vec![
+            bar.what.clone(),
+            verdict(bar).to_owned(),
+            with_unit(figure(bar.value), &bar.unit),
+            format!("{side} {}", with_unit(exact(bar.bar), &bar.unit)),
+            between(bar.low, bar.high, &bar.unit),
+        ]
+    };
+    let rows = results.bars.iter().map(cells).collect();
+    Table { caption: "What the figures are held against".to_owned(), columns, rows }
+}
+
+/// Whether a bar is met, in a word. One without a figure is not.
+fn verdict(bar: &Bar) -> &'static str {
+    match bar.is_met() {
+        _ if !bar.value.is_finite() => "NOT MEASURED",
+        true => "met",
+        false => "MISSED",
+    }
+}
+
+/// The largest number of people that each system carried.
+pub(super) fn carried(results: &Results) -> Table {
+    let columns = vec![
+        Column::new("", "system", ""),
+        Column::new("carried", "people", ""),
+        Column::new("carried", "age p99", "ms"),
+        Column::new("carried", "server", "% of a core"),
+        Column::new("not carried", "people", ""),
+        Column::new("not carried", "age p99", "ms"),
+    ];
+    let cells = |system: &str| {
+        let steps = || results.capacity.iter().filter(|step| step.system == system);
+        let most = steps().filter(|step| step.carried).max_by_key(|step| step.people);
+        let least = steps().filter(|step| !step.carried).min_by_key(|step| step.people);
+        let people =
+            |step: Option<&Step>| step.map_or_else(absent, |step| exact(f64::from(step.people)));
+        vec![
+            system.to_owned(),
+            people(most),
+            optional(most.map(|step| step.age_p99_ms)),
+            optional(most.map(|step| 100.0 * step.server_share)),
+            people(least),
+            optional(least.map(|step| step.age_p99_ms)),
+        ]
+    };
+    let systems = distinct(results.capacity.iter().map(|step| step.system.as_str()));
+    let rows = systems.into_iter().map(cells).collect();
+    Table { caption: "Most people that a server of one core carried".to_owned(), columns, rows }
+}
+
+/// Every load of every server.
+pub(super) fn steps(results: &Results) -> Table {
+    let columns = vec![
+        Column::new("", "system", ""),
+        Column::new("", "people", ""),
+        Column::new("", "age p99", "ms"),
+        Column::new("", "server", "% of a core"),
+        Column::new("", "load", "% of a core"),
+        Column::new("samples", "received", "%"),
+        Column::new("", "carried", ""),
+    ];
+    let cells = |step: &Step| {
+        let carried = match step.carried {
+            true => "yes",
+            false if step.load_share > BUSY_LOAD => "no, or the load",
+            false => "no",
+        };
+        vec![
+            step.system.clone(),
+            exact(f64::from(step.people)),
+            figure(step.age_p99_ms),
+            figure(100.0 * step.server_share),
+            figure(100.0 * step.load_share),
+            figure(100.0 * step.received_share),
+            carried.to_owned(),
+        ]
+    };
+    let rows = results.capacity.iter().map(cells).collect();
+    Table { caption: "Every load of every server".to_owned(), columns, rows }
+}
+
+/// The lowest and the highest of all numbers, if there is one.
+pub(super) fn extent(values: &[f64]) -> Option<(f64, f64)> {
+    let numbers = || values.iter().copied().filter(|value| value.is_finite());
+    Some((numbers().reduce(f64::min)?, numbers().reduce(f64::max)?))
+}
+
+/// A number as it is told: three digits, or all of those before the point.
+pub(super) fn figure(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if !value.is_finite() => absent(),
+        0.0 => "0".to_owned(),
+        _ if size < 0.005 => if value < 0.0 { ">-0.01" } else { "<0.01" }.to_owned(),
+        _ if size < 9.995 => format!("{value:.2}"),
+        _ if size < 99.95 => format!("{value:.1}"),
+        _ => thousands(&format!("{value:.0}")),
+    }
+}
+
+/// A number that was chosen, not measured: with the digits that it has.
+pub(super) fn exact(value: f64) -> String {
+    match value.is_finite() {
+        false => absent(),
+        // Without what binary fractions are off.
+        true if value.abs() < 1000.0 => format!("{}", (value * 1e6).round() / 1e6),
+        true => thousands(&format!("{value:.0}")),
+    }
+}
+
+/// A whole number with a comma before every three digits.
+fn thousands(whole: &str) -> String {
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let mut out = sign.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number and its unit; what is absent has none.
+fn with_unit(figure: String, unit: &str) -> String {
+    if figure == ABSENT || unit.is_empty() { figure } else { format!("{figure} {unit}") }
+}
+
+fn between(low: f64, high: f64, unit: &str) -> String {
+    if low.is_finite() && high.is_finite() {
+        with_unit(format!("{} to {}", figure(low), figure(high)), unit)
+    } else {
+        absent()
+    }
+}
+
+fn percentile(all: &Percentiles, of: fn(&Percentiles) -> f64) -> String {
+    if all.count == 0 { absent() } else { figure(of(all)) }
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(absent, figure)
+}
+
+fn absent() -> String {
+    ABSENT.to_owned()
+}

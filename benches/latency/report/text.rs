@@ -1,0 +1,153 @@
+//! What a terminal shows at the end of a run.
+
+use super::table::{self, Column, Table};
+use super::{QUICK, REPEAT, WORDS};
+use crate::results::Results;
+
+/// Columns of a terminal that prose is broken to, and that tables keep to.
+const WIDTH: usize = 118;
+/// Columns of a heading of a row; a longer one has a line of its own.
+const HEADING: usize = 28;
+/// Between columns.
+const GAP: usize = 2;
+
+/// Everything that a terminal shows: the machine, a table for each scenario, the capacity, the
+/// bars, the notes. Lines have up to about 120 columns.
+pub fn text(results: &Results) -> String {
+    let machine = &results.machine;
+    let mut out = format!(
+        "latency benchmark of {}, seed {}\n{}, {} cores, kernel {}\n",
+        results.began, results.seed, machine.cpu, machine.cores, machine.kernel
+    );
+    if results.quick {
+        out += &format!("{QUICK}\n");
+    }
+    for scenario in table::scenarios(results) {
+        section(&mut out, scenario);
+        prose(&mut out, "", &table::conditions(results, scenario));
+        grid(&mut out, &table::scenario(results, scenario));
+    }
+    if !results.capacity.is_empty() {
+        for table in [table::carried(results), table::steps(results)] {
+            section(&mut out, &table.caption);
+            grid(&mut out, &table);
+        }
+    }
+    if !results.bars.is_empty() {
+        let table = table::bars(results);
+        section(&mut out, &table.caption);
+        grid(&mut out, &table);
+    }
+    section(&mut out, "Notes");
+    for note in results.notes.iter().map(String::as_str).chain([WORDS]) {
+        prose(&mut out, "- ", note);
+    }
+    for (command, what) in REPEAT {
+        out += &format!("- {command}: {what}\n");
+    }
+    // What a machine or a tool says of itself is not to steer the terminal.
+    out.retain(|c| c == '\n' || !c.is_control());
+    out
+}
+
+fn section(out: &mut String, title: &str) {
+    *out += &format!("\n== {title} ==\n");
+}
+
+/// Breaks `words` into lines, the first after `bullet`, the others below it.
+fn prose(out: &mut String, bullet: &str, words: &str) {
+    let mut line = bullet.to_owned();
+    let margin = " ".repeat(width(bullet));
+    for word in words.split_whitespace() {
+        let full = width(&line) + 1 + width(word) > WIDTH && width(&line) > width(&margin);
+        if full {
+            *out += &format!("{}\n", line.trim_end());
+            line = margin.clone();
+        }
+        line += &format!("{word} ");
+    }
+    *out += &format!("{}\n", line.trim_end());
+}
+
+/// A table: headings to the left, everything else to the right of its column.
+fn grid(out: &mut String, table: &Table) {
+    let shown: Vec<usize> =
+        (0..table.columns.len()).filter(|&at| !table.columns[at].wide).collect();
+    let columns: Vec<Column> = shown.iter().map(|&at| table.columns[at]).collect();
+    let rows: Vec<Vec<&str>> =
+        table.rows.iter().map(|row| shown.iter().map(|&at| row[at].as_str()).collect()).collect();
+    let widths = widths(&columns, &rows);
+    let mut last = "";
+    // A group is named once, over its first column.
+    let mut groups = Vec::new();
+    for column in &columns {
+        groups.push(if column.group == last { "" } else { column.group });
+        last = column.group;
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let units: Vec<&str> = columns.iter().map(|column| column.unit).collect();
+    for head in [groups_line(&groups, &widths), line(&names, &widths), line(&units, &widths)] {
+        if !head.is_empty() {
+            *out += &format!("{head}\n");
+        }
+    }
+    for row in &rows {
+        if width(row[0]) > widths[0] {
+            *out += &format!("{}\n", row[0]);
+            let mut rest = row.clone();
+            rest[0] = "";
+            *out += &format!("{}\n", line(&rest, &widths));
+        } else {
+            *out += &format!("{}\n", line(row, &widths));
+        }
+    }
+}
+
+fn widths(columns: &[Column], rows: &[Vec<&str>]) -> Vec<usize> {
+    let mut widths: Vec<usize> =
+        columns.iter().map(|column| width(column.name).max(width(column.unit))).collect();
+    for row in rows {
+        for (column, cell) in widths.iter_mut().zip(row) {
+            *column = (*column).max(width(cell));
+        }
+    }
+    let others: usize = widths.iter().skip(1).map(|column| column + GAP).sum();
+    if let Some(heading) = widths.first_mut() {
+        *heading = (*heading).min(HEADING.max(WIDTH.saturating_sub(others)));
+    }
+    widths
+}
+
+/// One line of cells.
+fn line(cells: &[&str], widths: &[usize]) -> String {
+    let mut out = String::new();
+    for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let space = " ".repeat(width.saturating_sub(self::width(cell)));
+        out += &match at {
+            0 => format!("{cell}{space}"),
+            _ => format!("{:GAP$}{space}{cell}", ""),
+        };
+    }
+    out.trim_end().to_owned()
+}
+
+/// The line above the names: a group begins where its first column does.
+fn groups_line(groups: &[&str], widths: &[usize]) -> String {
+    let mut out = String::new();
+    let mut start = 0;
+    for (group, column) in groups.iter().zip(widths) {
+        if !group.is_empty() {
+            let space = start + GAP;
+            out += &" ".repeat(space.saturating_sub(width(&out)));
+            out += group;
+            out += " ";
+        }
+        start += column + if start == 0 { 0 } else { GAP };
+    }
+    out.trim_end().to_owned()
+}
+
+/// Columns that a terminal needs.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}

@@ -1,0 +1,170 @@
+//! What is run: the scenarios, each with its systems, and the bars that they are held against.
+
+use std::time::Duration;
+
+use gpys::client::Transport;
+use gpys::path::{Bursts, Settings};
+
+use crate::peers::Peer;
+use crate::trial::{Happening, Plan};
+
+/// What carries the poses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// GPyS.
+    Gpys(Transport),
+    /// The same protocol over links that never say no ([`crate::stock`]).
+    Stock(Transport),
+    /// A compared server.
+    Peer(Peer),
+}
+
+/// Systems that take turns on one path.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub name: String,
+    pub systems: Vec<System>,
+    pub plan: Plan,
+    pub rounds: u32,
+    /// Whether the path is to be narrowed to half of what GPyS takes over WebTransport.
+    pub half: bool,
+}
+
+/// GPyS over both transports.
+pub const OURS: [System; 2] =
+    [System::Gpys(Transport::WebTransport), System::Gpys(Transport::WebSocket)];
+/// People in a room, where nothing else is said.
+const PEOPLE: u32 = 20;
+/// The rate of the comparison with other servers, in people and samples a second.
+const CROWD: (u32, u32) = (90, 10);
+/// One way of the path.
+const DELAY: Duration = Duration::from_millis(25);
+
+pub const CLEAN: &str = "clean network, 60 Hz";
+pub const CROWDED: &str = "clean network, 90 people, 10 Hz";
+pub const HALF: &str = "a link at half of the demand";
+pub const BLACKOUT: &str = "a blackout of 5 s";
+pub const REBIND: &str = "the address changes (NAT rebinding)";
+pub const SWITCH: &str = "everybody switches to the other transport";
+
+impl System {
+    /// As in a table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gpys(Transport::WebTransport) => "WebTransport",
+            Self::Gpys(Transport::WebSocket) => "WebSocket",
+            Self::Stock(Transport::WebTransport) => "WebTransport, quinn's buffers",
+            Self::Stock(Transport::WebSocket) => "WebSocket, unbounded queue",
+            Self::Peer(peer) => peer.name(),
+        }
+    }
+}
+
+/// The name of the scenario of this loss, in percent.
+pub fn lossy(percent: u32) -> String {
+    format!("50 ms round trip, {percent} % loss")
+}
+
+fn plan(hz: u32, seconds: u64, path: Settings) -> Plan {
+    let time = Duration::from_secs(seconds);
+    Plan { behind: PEOPLE, beside: 0, hz, time, path, script: Vec::new() }
+}
+
+fn delayed() -> Settings {
+    Settings { delay: DELAY, ..Settings::default() }
+}
+
+fn scenario(name: impl Into<String>, plan: Plan, rounds: u32) -> Scenario {
+    Scenario { name: name.into(), systems: OURS.to_vec(), plan, rounds, half: false }
+}
+
+/// The short run: whether it all works, in under a minute.
+pub fn quick() -> Vec<Scenario> {
+    let lossy_path = Settings { loss: 0.05, ..delayed() };
+    vec![
+        scenario(CLEAN, plan(60, 4, Settings::default()), 1),
+        scenario(lossy(5), plan(60, 4, lossy_path), 1),
+    ]
+}
+
+/// What can be said without an emulated path.
+pub fn clean() -> Vec<Scenario> {
+    let none = Settings::default();
+    vec![
+        scenario(CLEAN, plan(60, 6, none), 3),
+        scenario("clean network, 30 Hz", plan(30, 6, none), 1),
+        scenario("clean network, 10 Hz", plan(10, 6, none), 1),
+    ]
+}
+
+/// With the compared servers.
+pub fn crowded(seconds: u64) -> Scenario {
+    let mut plan = plan(CROWD.1, seconds, Settings::default());
+    plan.behind = CROWD.0;
+    let mut scenario = scenario(CROWDED, plan, 3);
+    scenario.systems.extend(Peer::ALL.map(System::Peer));
+    scenario
+}
+
+/// The bad networks.
+pub fn bad() -> Vec<Scenario> {
+    let mut all: Vec<Scenario> = [(0, 2), (1, 3), (2, 3), (5, 3), (10, 2)]
+        .map(|(percent, rounds)| {
+            let path = Settings { loss: f64::from(percent) / 100.0, ..delayed() };
+            scenario(lossy(percent), plan(60, 6, path), rounds)
+        })
+        .into();
+    let bursts = Some(Bursts { share: 0.02, length: 8.0 });
+    let bursty = Settings { bursts, ..delayed() };
+    all.push(scenario("50 ms round trip, bursts of 8, 2 % in all", plan(60, 6, bursty), 2));
+    let jitter = Duration::from_millis(10);
+    let mobile = Settings { jitter, loss: 0.005, ..delayed() };
+    all.push(scenario(
+        "like 4G: 50 ms round trip, jitter 10 ms, 0.5 % loss",
+        plan(60, 6, mobile),
+        2,
+    ));
+    all.push(half());
+    all.push(blackout());
+    all.push(rebind());
+    all.push(switch());
+    all
+}
+
+fn half() -> Scenario {
+    let mut plan = plan(10, 30, delayed());
+    (plan.behind, plan.beside) = (2, 200);
+    let mut scenario = scenario(HALF, plan, 1);
+    scenario
+        .systems
+        .extend([System::Stock(Transport::WebTransport), System::Stock(Transport::WebSocket)]);
+    scenario.half = true;
+    scenario
+}
+
+fn blackout() -> Scenario {
+    let mut plan = plan(30, 12, delayed());
+    let seconds = Duration::from_secs;
+    plan.script = vec![
+        (seconds(2), Happening::Path(Settings { blocked: true, ..delayed() })),
+        (seconds(7), Happening::Path(delayed())),
+        (seconds(7), Happening::Heal),
+    ];
+    scenario(BLACKOUT, plan, 2)
+}
+
+fn rebind() -> Scenario {
+    let mut plan = plan(30, 6, delayed());
+    let at = Duration::from_secs(2);
+    plan.script = vec![(at, Happening::Rebind), (at + DELAY, Happening::Heal)];
+    let mut scenario = scenario(REBIND, plan, 2);
+    scenario.systems.truncate(1);
+    scenario
+}
+
+fn switch() -> Scenario {
+    let mut plan = plan(30, 6, delayed());
+    let at = Duration::from_secs(2);
+    plan.script = vec![(at, Happening::Switch), (at, Happening::Heal)];
+    scenario(SWITCH, plan, 1)
+}

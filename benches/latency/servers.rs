@@ -1,0 +1,191 @@
+//! The servers that are measured, as processes of their own, so that their processor time can be
+//! told from that of whoever measures.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use gpys::server::certs;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::TlsConnector;
+
+use crate::peers::{self, Peer};
+use crate::place::Place;
+
+/// How long a server may take to say that it listens.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server may take to end.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A server that runs; it ends when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Certificates that the compared servers show; GPyS makes its own.
+pub struct Certificates {
+    dir: tempfile::TempDir,
+    connector: TlsConnector,
+}
+
+impl Certificates {
+    /// For a server at `address`.
+    pub fn new(address: IpAddr) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let names = vec![address.to_string()];
+        certs::run(&certs::Args { dir: dir.path().to_owned(), names, force: false })?;
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(dir.path().join("ca.pem"))?)?;
+        let config =
+            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { dir, connector: TlsConnector::from(std::sync::Arc::new(config)) })
+    }
+
+    /// For clients that trust them.
+    pub fn connector(&self) -> TlsConnector {
+        self.connector.clone()
+    }
+
+    fn leaf(&self) -> std::path::PathBuf {
+        self.dir.path().join(certs::LEAF)
+    }
+
+    fn key(&self) -> std::path::PathBuf {
+        self.dir.path().join(certs::LEAF_KEY)
+    }
+}
+
+impl Server {
+    /// GPyS itself, ticking at `tick_hz`; on one core if `pinned`.
+    pub fn gpys(
+        place: &Place,
+        certs: &Certificates,
+        port: u16,
+        tick_hz: u32,
+        pinned: bool,
+    ) -> Result<Self> {
+        let address = SocketAddr::new(place.server_address(), port);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
+        command.args(["serve", "--quiet", "--log", "error", "--listen", &address.to_string()]);
+        command.args(["--tick-hz", &tick_hz.to_string(), "--max-per-address", "100000"]);
+        command.arg("--cert").arg(certs.leaf()).arg("--key").arg(certs.key());
+        // Settings of whoever runs this are not what is measured.
+        command.env_clear().current_dir(std::env::temp_dir());
+        Self::start(place, command, Some(address), pinned)
+    }
+
+    /// This program, as a server that is written as most are; see [`crate::stock`].
+    pub fn stock(place: &Place, port: u16, tick_hz: u32) -> Result<Self> {
+        let address = SocketAddr::new(place.server_address(), port);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--stock", &address.to_string(), &tick_hz.to_string()]);
+        Self::start(place, command, Some(address), false)
+    }
+
+    /// A compared server.
+    pub fn peer(place: &Place, peer: Peer, certs: &Certificates, pinned: bool) -> Result<Self> {
+        let host = place.server_address().to_string();
+        let command = peer.command(&host, &certs.leaf(), &certs.key());
+        Self::start(place, command, None, pinned)
+    }
+
+    fn start(
+        place: &Place,
+        mut command: Command,
+        address: Option<SocketAddr>,
+        pinned: bool,
+    ) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = place.spawn_server(command).with_context(|| format!("{name}: no start"))?;
+        if pinned {
+            pin(Some(&child), 0)?;
+        }
+        let stdout = child.stdout.take().context("a server without standard output")?;
+        let mut server = Self { child, address: SocketAddr::new(place.server_address(), 0) };
+        server.address = match address {
+            Some(address) => {
+                // Nobody reads what it says; closing it would end it.
+                std::thread::spawn(move || BufReader::new(stdout).lines().for_each(drop));
+                server.await_port(place, address)?;
+                address
+            }
+            None => {
+                let mut lines = BufReader::new(stdout).lines();
+                let line = lines.next().ok_or_else(|| anyhow!("{name} said nothing"))??;
+                peers::listening(&line).with_context(|| format!("{name} said {line:?}"))?
+            }
+        };
+        Ok(server)
+    }
+
+    /// Waits until somebody answers there.
+    fn await_port(&mut self, place: &Place, address: SocketAddr) -> Result<()> {
+        let begun = Instant::now();
+        while !place.at_server(move || std::net::TcpStream::connect(address).is_ok()) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server at {address} ended: {status}");
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the server at {address} does not answer");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// The processor time that it took so far.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        cpu_time(Path::new(&format!("/proc/{}/stat", self.child.id())))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        // It may have ended by itself.
+        let _ = kill(pid, Signal::SIGTERM);
+        let begun = Instant::now();
+        while begun.elapsed() < FAREWELL {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps a process, or the calling thread and those that it starts, on one core.
+pub fn pin(child: Option<&Child>, core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    let pid = child.map_or(0, |child| child.id() as i32);
+    sched_setaffinity(Pid::from_raw(pid), &cores)?;
+    Ok(())
+}
+
+/// The processor time of a process, user's and system's, from its `stat` (proc_pid_stat(5)).
+pub fn cpu_time(stat: &Path) -> Result<Duration> {
+    let text = std::fs::read_to_string(stat)?;
+    let (_, after) = text.rsplit_once(')').context("no name in stat")?;
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let ticks: u64 = fields
+        .get(11..13)
+        .context("too few fields in stat")?
+        .iter()
+        .map(|field| field.parse::<u64>())
+        .sum::<Result<u64, _>>()?;
+    let hz = sysconf(SysconfVar::CLK_TCK)?.context("no clock rate")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / hz as f64))
+}

@@ -1,0 +1,323 @@
+//! A server that is written as most are: the same protocol, world and bytes as GPyS, but links
+//! that never say no. WebTransport has quinn's own buffers (a mebibyte of datagrams), WebSocket an
+//! unbounded queue, and nobody's byte rate follows the path. So what is compared with it is the
+//! way in which GPyS treats its links, and nothing else.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use gpys::proto::time::Time;
+use gpys::proto::wire::{
+    ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, Token, VERSION,
+    encode_pong,
+};
+use gpys::proto::world::{Audience, Newcomer, Settings, World};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use uuid::Uuid;
+use wtransport::{Connection, Endpoint, Identity, ServerConfig};
+
+/// Largest frame, as in GPyS.
+const MAX_FRAME: usize = 1_000;
+
+/// Serves until the process is ended.
+pub fn serve(address: SocketAddr, tick_hz: u8) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async move {
+        let identity = Identity::self_signed([address.ip().to_string()])?;
+        let config = config(&identity, address).context("no certificate")?;
+        let room = Arc::new(Room::new(tick_hz));
+        tokio::spawn(Arc::clone(&room).tick());
+        let tls = TlsAcceptor::from(Arc::new(tls(&identity)?));
+        let listener = Encrypted { tcp: TcpListener::bind(address).await?, tls };
+        let server = ServerConfig::builder().with_bind_address(address).with_identity(identity);
+        let endpoint = Endpoint::server(server.build())?;
+        let theirs = Arc::clone(&room);
+        tokio::spawn(async move {
+            loop {
+                let (incoming, room) = (endpoint.accept().await, Arc::clone(&theirs));
+                tokio::spawn(async move {
+                    let connection = incoming.await?.accept().await?;
+                    web_transport(room, connection).await
+                });
+            }
+        });
+        let router = axum::Router::new()
+            .route("/config.json", get(move || async move { axum::Json(config) }))
+            .route("/ws", get(upgrade))
+            .with_state(room);
+        Ok(axum::serve(listener, router).await?)
+    })
+}
+
+/// What `/config.json` says.
+fn config(identity: &Identity, address: SocketAddr) -> Option<serde_json::Value> {
+    let digest = identity.certificate_chain().as_slice().first()?.hash();
+    Some(serde_json::json!({
+        "protocol": VERSION,
+        "webtransport": format!("https://{address}/wt"),
+        "websocket": format!("wss://{address}/ws"),
+        "serverCertificateHashes":
+            [{ "algorithm": "sha-256", "value": STANDARD.encode(digest.as_ref()) }],
+        "venue": null,
+    }))
+}
+
+fn tls(identity: &Identity) -> Result<rustls::ServerConfig> {
+    let chain = identity.certificate_chain().as_slice().iter();
+    let chain = chain.map(|certificate| certificate.der().to_vec().into()).collect();
+    let key =
+        rustls::pki_types::PrivatePkcs8KeyDer::from(identity.private_key().secret_der().to_vec());
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    Ok(config.with_single_cert(chain, key.into())?)
+}
+
+/// TLS connections, for axum.
+struct Encrypted {
+    tcp: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Encrypted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            // One after another: nobody attacks a benchmark.
+            if let Ok((tcp, address)) = self.tcp.accept().await
+                && tcp.set_nodelay(true).is_ok()
+                && let Ok(stream) = self.tls.accept(tcp).await
+            {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.tcp.local_addr()
+    }
+}
+
+/// How a peer is reached.
+struct Out {
+    reliable: UnboundedSender<Bytes>,
+    /// `None`: frames go the way of the reliable messages.
+    datagrams: Option<Connection>,
+}
+
+struct Inner {
+    world: World,
+    outs: HashMap<PeerId, Out>,
+    ids: u32,
+}
+
+struct Room {
+    epoch: Instant,
+    inner: Mutex<Inner>,
+}
+
+impl Room {
+    fn new(tick_hz: u8) -> Self {
+        let mut settings = Settings { tick_hz, ..Settings::default() };
+        settings.default_budget = settings.limits.max_budget;
+        let inner = Inner { world: World::new(settings, 1), outs: HashMap::new(), ids: 0 };
+        Self { epoch: Instant::now(), inner: Mutex::new(inner) }
+    }
+
+    fn now(&self) -> Time {
+        Time(1_000 + self.epoch.elapsed().as_millis() as u64)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tick(self: Arc<Self>) {
+        let mut turns = tokio::time::interval(Duration::from_millis(1));
+        loop {
+            turns.tick().await;
+            let now = self.now();
+            let mut inner = self.lock();
+            inner.world.handle_timeout(now);
+            inner.send(now);
+        }
+    }
+
+    fn enter(&self, hello: Hello, out: Out) -> Result<PeerId> {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.ids += 1;
+        let id = PeerId(inner.ids);
+        inner.outs.insert(id, out);
+        inner.world.join(
+            Newcomer {
+                id,
+                uuid: PublicId(Uuid::new_v4()),
+                token: Token::mint(id, [0; 12]),
+                name: hello.name,
+                presence: hello.presence,
+                budget: hello.budget,
+                viewport: hello.viewport,
+            },
+            now,
+        )?;
+        inner.send(now);
+        Ok(id)
+    }
+
+    fn reliable(&self, id: PeerId, bytes: &[u8]) -> Result<()> {
+        let message = ClientMessage::decode(bytes)?;
+        let now = self.now();
+        let mut inner = self.lock();
+        if inner.world.handle_message(id, &message, now).is_err() {
+            bail!("a violation");
+        }
+        if matches!(message, ClientMessage::Leave) {
+            bail!("left");
+        }
+        inner.send(now);
+        Ok(())
+    }
+
+    /// Takes a datagram, and returns what is answered.
+    fn datagram(&self, id: PeerId, bytes: &[u8]) -> Result<Option<Bytes>> {
+        let now = self.now();
+        Ok(match ClientDatagram::decode(bytes, now)? {
+            ClientDatagram::Pose(sample) => {
+                self.lock().world.handle_pose(id, sample, now);
+                None
+            }
+            ClientDatagram::Ping(echo) => Some(encode_pong(echo, now).to_vec().into()),
+            _ => None,
+        })
+    }
+
+    fn leave(&self, id: PeerId) {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.outs.remove(&id);
+        inner.world.leave(id, now);
+    }
+}
+
+impl Inner {
+    /// Sends all there is, whether or not anybody has room for it.
+    fn send(&mut self, now: Time) {
+        while let Some(event) = self.world.poll_event() {
+            let bytes = Bytes::from(event.message.encode());
+            let all = event.to == Audience::Everyone;
+            for (&id, out) in &self.outs {
+                if all || event.to == Audience::One(id) {
+                    // Whoever is gone is removed by its own task.
+                    let _ = out.reliable.send(bytes.clone());
+                }
+            }
+        }
+        let mut frame = Vec::new();
+        while let Some(id) = self.world.poll_viewer() {
+            frame.clear();
+            if !self.world.poll_frame(id, MAX_FRAME, now, &mut frame) {
+                continue;
+            }
+            match self.outs.get(&id) {
+                Some(Out { datagrams: Some(connection), .. }) => {
+                    let _ = connection.send_datagram(&frame);
+                }
+                Some(Out { reliable, .. }) => drop(reliable.send(Bytes::copy_from_slice(&frame))),
+                None => {}
+            }
+        }
+    }
+}
+
+async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
+    let (mut sending, mut receiving) = connection.accept_bi().await?;
+    let ClientMessage::Hello(hello) = ClientMessage::decode(&message(&mut receiving).await?)?
+    else {
+        bail!("no hello");
+    };
+    let (reliable, mut queue) = unbounded_channel::<Bytes>();
+    tokio::spawn(async move {
+        while let Some(bytes) = queue.recv().await {
+            let length = (bytes.len() as u16).to_le_bytes();
+            if sending.write_all(&[&length, &*bytes].concat()).await.is_err() {
+                return;
+            }
+        }
+    });
+    let id = room.enter(hello, Out { reliable, datagrams: Some(connection.clone()) })?;
+    let poses = async {
+        loop {
+            let datagram = connection.receive_datagram().await?;
+            if let Some(answer) = room.datagram(id, &datagram)? {
+                connection.send_datagram(answer)?;
+            }
+        }
+    };
+    let messages = async {
+        loop {
+            room.reliable(id, &message(&mut receiving).await?)?;
+        }
+    };
+    let ended: Result<()> = tokio::select! { ended = poses => ended, ended = messages => ended };
+    room.leave(id);
+    ended
+}
+
+async fn message(receiving: &mut wtransport::RecvStream) -> Result<Vec<u8>> {
+    let mut length = [0; 2];
+    receiving.read_exact(&mut length).await?;
+    let mut body = vec![0; u16::from_le_bytes(length).into()];
+    receiving.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+async fn upgrade(
+    upgrade: WebSocketUpgrade,
+    State(room): State<Arc<Room>>,
+) -> axum::response::Response {
+    upgrade.on_upgrade(|socket| async move { drop(web_socket(room, socket).await) })
+}
+
+async fn web_socket(room: Arc<Room>, mut socket: WebSocket) -> Result<()> {
+    let Some(Ok(Message::Binary(hello))) = socket.recv().await else { bail!("no hello") };
+    let ClientMessage::Hello(hello) = ClientMessage::decode(&hello)? else { bail!("no hello") };
+    let (reliable, mut queue) = unbounded_channel::<Bytes>();
+    let id = room.enter(hello, Out { reliable: reliable.clone(), datagrams: None })?;
+    let (mut sink, mut stream) = futures_util::StreamExt::split(socket);
+    let sending = tokio::spawn(async move {
+        while let Some(bytes) = queue.recv().await {
+            let message = Message::Binary(bytes);
+            if futures_util::SinkExt::send(&mut sink, message).await.is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(Ok(message)) = futures_util::StreamExt::next(&mut stream).await {
+        let Message::Binary(bytes) = message else { continue };
+        let handled = match bytes.first() {
+            Some(&first) if first >= DATAGRAM_LANE => room.datagram(id, &bytes),
+            _ => room.reliable(id, &bytes).map(|()| None),
+        };
+        match handled {
+            Ok(Some(answer)) => drop(reliable.send(answer)),
+            Ok(None) => {}
+            Err(_) => break,
+        }
+    }
+    room.leave(id);
+    sending.abort();
+    Ok(())
+}

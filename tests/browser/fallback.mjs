@@ -1,0 +1,60 @@
+/**
+ * How long until the map shows somebody, told by headless Chromium on a page of its own each time:
+ *
+ *     node tests/browser/fallback.mjs --url https://10.77.0.2:4433/r/fallback --times 3
+ *
+ * Somebody must be walking in that room. Prints one line of JSON: for each time, the transport
+ * that won and `first_figure_ms`, from the page's dial (when it knows where the server is) to the
+ * first frame with somebody in it. Errors are told on stderr, with exit code 1.
+ */
+import { parseArgs } from 'node:util';
+import { launch } from './support/browser.mjs';
+
+const PATIENCE_MS = 30_000;
+
+/** Runs in the page before anything else: notes when somebody is there. */
+function watch() {
+  const timer = setInterval(() => {
+    const state = globalThis.gpys?.state();
+    if (!state || state.figures.length + state.clusters.length === 0) return;
+    clearInterval(timer);
+    const [config] = performance.getEntriesByType('resource').filter((entry) => {
+      return entry.name.endsWith('/config.json');
+    });
+    globalThis.firstFigure = {
+      transport: state.transport,
+      first_figure_ms: performance.now() - config.responseEnd,
+    };
+  }, 2);
+}
+
+async function measure({ url, times }) {
+  const browser = await launch();
+  try {
+    const results = [];
+    for (let time = 0; time < Number(times); time++) {
+      const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      const page = await context.newPage();
+      await page.addInitScript(watch);
+      await page.goto(url, { timeout: PATIENCE_MS });
+      const options = { timeout: PATIENCE_MS };
+      await page.waitForFunction(() => globalThis.firstFigure, undefined, options);
+      results.push(await page.evaluate(() => globalThis.firstFigure));
+      await context.close();
+    }
+    return results;
+  } finally {
+    await browser.close();
+  }
+}
+
+try {
+  const { values } = parseArgs({
+    options: { url: { type: 'string' }, times: { type: 'string', default: '3' } },
+  });
+  if (!values.url) throw new Error('--url is missing: the address of a room');
+  console.log(JSON.stringify(await measure(values)));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
