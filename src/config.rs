@@ -1,6 +1,7 @@
 //! The server's settings: flags before `GPYS_*` in the environment before a TOML file before
 //! defaults, checked once and all together.
 
+mod guard;
 mod sources;
 
 use std::net::SocketAddr;
@@ -10,9 +11,11 @@ use std::str::FromStr;
 use http::Uri;
 
 use crate::proto::geo::Position;
+use crate::proto::wire::Limits;
 use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
 
+pub use self::guard::Guard;
 pub use self::sources::{Flags, Source};
 use self::sources::{Given, gather};
 
@@ -28,6 +31,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where plain HTTP listens, if it does.
     pub http: Option<SocketAddr>,
+    /// Where metrics are read, if they are: an address of this computer alone.
+    pub metrics: Option<SocketAddr>,
     /// The purple pin.
     pub venue: Option<Venue>,
     /// The URL of a MapLibre style.
@@ -42,8 +47,8 @@ pub struct Config {
     pub certificate: Certificate,
     /// How rooms run.
     pub room: Settings,
-    /// Most connections from one network address.
-    pub max_per_network: u32,
+    /// What the server lets in.
+    pub guard: Guard,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -129,6 +134,7 @@ impl Config {
         match name {
             "listen" => self.listen.and_then(|address| text(address.to_string())),
             "http" => self.http.and_then(|address| text(address.to_string())),
+            "metrics" => self.metrics.and_then(|address| text(address.to_string())),
             "venue" => {
                 self.venue.as_ref().and_then(|v| text(format!("{},{},{}", v.lat, v.lng, v.label)))
             }
@@ -141,14 +147,14 @@ impl Config {
             "ca-signed" => Some(public.into()),
             "tick-hz" => number(self.room.tick_hz.into()),
             "max-people" => number(self.room.max_people),
-            "max-per-address" => number(self.max_per_network),
+            "pose-hz" => number(self.room.limits.pose_hz.into()),
             "budget" => number(self.room.default_budget),
             "log" => text(self.log.clone()),
             "log-format" => {
                 text(if self.log_format == LogFormat::Json { "json" } else { "text" }.into())
             }
             "quiet" => Some(self.quiet.into()),
-            _ => None,
+            _ => self.guard.value(name),
         }
     }
 }
@@ -161,6 +167,10 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
     let mut reader = Reader { wrong };
     let listen = reader.read(one("listen"), socket, parse);
     let http = reader.read(one("http"), socket, parse);
+    let local = "an address of this computer alone and a port, like 127.0.0.1:9433";
+    let metrics = reader.read(one("metrics"), local, |text| {
+        parse(text).filter(|address: &SocketAddr| address.ip().is_loopback())
+    });
     let venue = "LATITUDE,LONGITUDE,LABEL in degrees, like 45.75,14.36,Main stage";
     let venue = reader.read(one("venue"), venue, parse_venue);
     let map_style =
@@ -174,8 +184,8 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
     let tick_hz = reader.read(one("tick-hz"), "a whole number from 1 to 120", within(1, 120));
     let max_people =
         reader.read(one("max-people"), "a whole number from 1 to 1000000", within(1, 1_000_000));
-    let max_per_network =
-        reader.read(one("max-per-address"), "a whole number from 1", within(1, u32::MAX));
+    let pose_hz = reader.read(one("pose-hz"), "a whole number from 1 to 120", within(1, 120));
+    let guard = Guard::read(given, &mut reader);
     let (least, most) = (rooms.limits.min_budget, rooms.limits.max_budget);
     let bytes = format!("bytes per second, a whole number from {least} to {most}");
     let budget = reader.read(one("budget"), &bytes, within(least, most));
@@ -198,9 +208,12 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         .filter_map(|it| reader.read(Some(it), origin, parse_origin));
     let allow_origins = allow_origins.collect();
     let certificate = certificate(given, &mut reader);
+    let hz = |given: Option<u32>| given.and_then(|hz| u8::try_from(hz).ok());
+    let pose_hz = hz(pose_hz).unwrap_or(rooms.limits.pose_hz);
     Config {
         listen,
         http,
+        metrics,
         venue,
         map_style,
         pmtiles,
@@ -208,12 +221,12 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         allow_origins,
         certificate,
         room: Settings {
-            tick_hz: tick_hz.and_then(|hz| u8::try_from(hz).ok()).unwrap_or(rooms.tick_hz),
+            tick_hz: hz(tick_hz).unwrap_or(rooms.tick_hz),
             max_people: max_people.unwrap_or(10_000),
             default_budget: budget.unwrap_or(rooms.default_budget),
-            ..rooms
+            limits: Limits { pose_hz, ..rooms.limits },
         },
-        max_per_network: max_per_network.unwrap_or(1_024),
+        guard,
         log: log.unwrap_or_else(|| "info".to_owned()),
         log_format: log_format.unwrap_or(LogFormat::Text),
         quiet: quiet.unwrap_or(false),
@@ -305,6 +318,8 @@ fn parse_origin(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(flags: &Flags, env: &[(&str, &str)], toml: &str) -> Result<Config, ConfigError> {
@@ -338,8 +353,9 @@ mod tests {
             allow_origin: vec!["example.org".into()],
             ..Flags::default()
         };
-        let env = [("GPYS_TICK_HZ", "500")];
-        let toml = "venue = \"91,0,Pole\"\ncolour = \"red\"\nquiet = \"perhaps\"\nbudget = [1]\n";
+        let env = [("GPYS_TICK_HZ", "500"), ("GPYS_MAX_ROOMS", "0")];
+        let toml = "venue = \"91,0,Pole\"\ncolour = \"red\"\nquiet = \"perhaps\"\nbudget = [1]\n\
+            metrics = \"0.0.0.0:9433\"\n";
         let ConfigError(wrong) = load(&flags, &env, toml).unwrap_err();
         let starts = [
             "--listen is \"here\", but should be an address",
@@ -351,6 +367,8 @@ mod tests {
             "colour in gpys.toml is no setting",
             "quiet in gpys.toml is \"perhaps\"",
             "budget in gpys.toml is a list",
+            "GPYS_MAX_ROOMS is \"0\", but should be a whole number from 1 to 1000000",
+            "metrics in gpys.toml is \"0.0.0.0:9433\", but should be an address of this computer",
         ];
         for start in starts {
             assert!(wrong.iter().any(|line| line.starts_with(start)), "{start}\n{wrong:#?}");
@@ -361,10 +379,23 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_read_again() {
         let toml = "listen = \"0.0.0.0:5000\"\nvenue = \"45.75,14.36,Main stage\"\n\
-            tick-hz = 12\nlog-format = \"json\"\nquiet = true\nallow-origin = \"*\"\n";
+            tick-hz = 12\nlog-format = \"json\"\nquiet = true\nallow-origin = \"*\"\n\
+            metrics = \"[::1]:9433\"\nmax-connections = 11\nmax-per-address = 12\n\
+            handshakes-per-address = 13\nmax-half-open = 14\nmax-rooms = 15\ndeadline = 16\n\
+            limit-local = true\npose-hz = 17\n";
         let config = load(&Flags::default(), &[], toml).unwrap();
         let again = load(&Flags::default(), &[], &config.to_toml()).unwrap();
         assert_eq!(config, again);
+        let guard = Guard {
+            connections: Some(11),
+            per_network: 12,
+            handshakes: 13,
+            half_open: 14,
+            rooms: 15,
+            deadline: Duration::from_secs(16),
+            local: true,
+        };
+        assert_eq!((config.guard, config.room.limits.pose_hz), (guard, 17));
         let defaults = load(&Flags::default(), &[], "").unwrap();
         assert_eq!(load(&Flags::default(), &[], &defaults.to_toml()).unwrap(), defaults);
     }

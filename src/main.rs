@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use gpys::client::swarm;
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::path::command as link;
-use gpys::server::{Server, certs, signals};
+use gpys::server::{Server, certs, panics, signals};
 
 /// One live map: everybody sees where everybody else is and how they hold their device.
 #[derive(Debug, Parser)]
@@ -113,6 +113,7 @@ fn serve(args: &Serve) -> anyhow::Result<()> {
         return say("The settings are right.\n");
     }
     start_log(&config);
+    panics::log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config))
 }

@@ -6,7 +6,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use gpys::config::Flags;
 use gpys::proto::wire::{ClientMessage, CloseCode, Online, PeerId, Presence, encode_ping};
+use rustls::pki_types::CertificateDer;
 use support::{BOTH, Client, Running, Transport, hello};
 use tokio_tungstenite::tungstenite::Error as WsError;
 
@@ -264,4 +266,28 @@ async fn every_answer_is_guarded() {
     let (head, body) = server.get("/r/No!", "localhost").await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
     assert!(body.contains("A room's name is"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_and_nobody_is_dropped() {
+    async fn quic_certificate(server: &Running) -> Vec<u8> {
+        let (_endpoint, connection) = server.quic().await.unwrap();
+        let shown = connection.peer_identity().unwrap();
+        shown.downcast::<Vec<CertificateDer<'static>>>().unwrap().first().unwrap().to_vec()
+    }
+    let server = Running::with(Flags { ca_signed: true, ..Flags::default() });
+    let first = server.https_certificate().await;
+    assert_eq!(quic_certificate(&server).await, first);
+    let mut stays = server.join(Transport::Ws, "lobby", None).await;
+    let (_endpoint, quic_stays) = server.quic().await.unwrap();
+
+    server.renew_certificate();
+    server.reloader.now();
+    server.until_count("gpys_certificate_reloads_total{outcome=\"done\"}", 1.0).await;
+    let second = server.https_certificate().await;
+    assert_ne!(second, first);
+    assert_eq!(quic_certificate(&server).await, second);
+    stays.ping().await;
+    stays.until("a pong", |c| c.pongs == 1).await;
+    assert!(quic_stays.close_reason().is_none());
 }

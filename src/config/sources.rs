@@ -16,6 +16,10 @@ pub struct Flags {
     /// other plain page
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
     pub http: Option<String>,
+    /// Also tell what is counted here, as OpenMetrics at /metrics; only on an address of this
+    /// computer alone, like 127.0.0.1:9433 [default: not]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
+    pub metrics: Option<String>,
     /// An origin whose pages may connect, beside the server's own; may be given several times,
     /// * for any
     #[arg(long, value_name = "ORIGIN", help_heading = "Where it listens")]
@@ -57,10 +61,32 @@ pub struct Flags {
     /// Most people in a room [default: 10000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_people: Option<String>,
-    /// Most connections from one address, or one IPv6 /64; this computer's own are not counted
-    /// [default: 1024]
+    /// Most rooms [default: 10000]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_rooms: Option<String>,
+    /// Poses per second that are read from each, 1 to 120; clients are told [default: 30]
+    #[arg(long, value_name = "HZ", help_heading = "Limits")]
+    pub pose_hz: Option<String>,
+    /// Most connections in all [default: 1024 more than --max-people]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_connections: Option<String>,
+    /// Most connections from one address, or one IPv6 /64 [default: 1024]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_per_address: Option<String>,
+    /// New connections per second from one address, or one IPv6 /64; five times as many at once
+    /// [default: 200]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub handshakes_per_address: Option<String>,
+    /// Most connections whose handshake is not done; from a 64th of it on, QUIC clients must
+    /// prove their address first [default: 4096]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_half_open: Option<String>,
+    /// Hold this computer's own connections to the limits per address, too
+    #[arg(long, help_heading = "Limits")]
+    pub limit_local: bool,
+    /// Seconds for each step until a client has said hello, 1 to 60 [default: 5]
+    #[arg(long, value_name = "S", help_heading = "Limits")]
+    pub deadline: Option<String>,
     /// Bytes per second of movement for a page that asks for no amount [default: 65536]
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     pub budget: Option<String>,
@@ -77,9 +103,10 @@ pub struct Flags {
 }
 
 /// Every setting, and what a printed file says of it.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 25] = [
     ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
     ("http", "Address and port of plain HTTP; by default none."),
+    ("metrics", "Where metrics are read, on this computer alone; by default nowhere."),
     ("allow-origin", "Origins whose pages may connect, beside the server's own."),
     ("venue", "A purple pin: latitude, longitude, label."),
     ("map-style", "URL of a MapLibre style."),
@@ -90,7 +117,14 @@ const SETTINGS: [(&str, &str); 17] = [
     ("ca-signed", "Whether a CA vouches for the certificate that every browser knows."),
     ("tick-hz", "Ticks per second, 1 to 120."),
     ("max-people", "Most people in a room."),
-    ("max-per-address", "Most connections from one address."),
+    ("max-rooms", "Most rooms."),
+    ("pose-hz", "Poses per second that are read from each, 1 to 120."),
+    ("max-connections", "Most connections in all; by default 1024 more than max-people."),
+    ("max-per-address", "Most connections from one address, or one IPv6 /64."),
+    ("handshakes-per-address", "New connections per second from one address, or one IPv6 /64."),
+    ("max-half-open", "Most connections whose handshake is not done."),
+    ("limit-local", "Whether the limits per address hold for this computer, too."),
+    ("deadline", "Seconds for each step until a client has said hello, 1 to 60."),
     ("budget", "Bytes per second of movement for a page that asks for no amount."),
     ("log", "What is logged: error, warn, info, debug, trace, or a filter."),
     ("log-format", "text or json."),
@@ -217,8 +251,16 @@ impl Flags {
             "cert" => &self.cert,
             "key" => &self.key,
             "tick-hz" => &self.tick_hz,
+            "metrics" => &self.metrics,
             "max-people" => &self.max_people,
+            "max-rooms" => &self.max_rooms,
+            "pose-hz" => &self.pose_hz,
+            "max-connections" => &self.max_connections,
             "max-per-address" => &self.max_per_address,
+            "handshakes-per-address" => &self.handshakes_per_address,
+            "max-half-open" => &self.max_half_open,
+            "deadline" => &self.deadline,
+            "limit-local" => return on(self.limit_local),
             "budget" => &self.budget,
             "log" => &self.log,
             "log-format" => &self.log_format,

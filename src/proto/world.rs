@@ -21,9 +21,11 @@ use super::wire::{
     Change, ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Token,
 };
 
+pub use ages::{AGE_BOUNDS_MS, Ages};
 use seats::Seats;
 pub use terms::{Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
 
+mod ages;
 mod seats;
 mod terms;
 
@@ -70,6 +72,8 @@ pub struct World {
     scratch: Scratch,
     ticker: Ticker,
     tick: u32,
+    /// Ages of what was taken in since they were asked for.
+    ages: Ages,
     ids: Ids,
     /// Slots with mail.
     mail: Vec<Slot>,
@@ -105,6 +109,7 @@ impl World {
             seats: Seats::new(ticker.slots()),
             ticker,
             tick: 0,
+            ages: Ages::default(),
             ids: Ids { base: u32::MAX, span: 0 },
             mail: Vec::new(),
             watching: 0,
@@ -352,6 +357,17 @@ impl World {
         self.online
     }
 
+    /// How often the room ticked.
+    #[must_use]
+    pub const fn ticks(&self) -> u32 {
+        self.tick
+    }
+
+    /// How old the samples were that ticks took in since the last call.
+    pub fn take_ages(&mut self) -> Ages {
+        std::mem::take(&mut self.ages)
+    }
+
     /// Bytes per second that the viewer may be sent now.
     #[must_use]
     pub fn budget(&self, id: PeerId) -> Option<u32> {
@@ -486,6 +502,9 @@ impl World {
         let Some(pose) = mailbox.pose.take() else { return };
         self.grid.place(&mut self.bodies, slot, pose.position);
         let body = &mut self.bodies[slot as usize];
+        if body.pose.is_none_or(|old| old.sampled != pose.sampled) {
+            self.ages.note(now.since(pose.sampled));
+        }
         let motion = body.pose.map_or(u8::MAX, |old| motion(old, pose));
         body.pose = Some(pose);
         if let Some(entry) = body.entry(now) {

@@ -176,7 +176,7 @@ Whoever has ca.key can pretend to be any site to these devices. Delete it if in 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tls::Identity;
+    use super::super::reload::Files;
     use super::*;
 
     fn args(dir: &Path, force: bool) -> Args {
@@ -191,7 +191,7 @@ mod tests {
         assert!(told.contains("gpys.example"), "{told}");
         let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
         let (ca, leaf) = (read(CA), read(LEAF));
-        Identity::load(&dir.join(LEAF), &dir.join(LEAF_KEY)).unwrap().https().unwrap();
+        Files::load(dir.join(LEAF), dir.join(LEAF_KEY)).unwrap();
 
         assert!(matches!(run(&args(&dir, false)), Err(CertsError::Exists(_))));
         assert_eq!(read(LEAF), leaf);

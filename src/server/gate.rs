@@ -1,11 +1,22 @@
-//! How many connections there may be: in all, and from one network.
+//! How many connections there may be: in all, from one network, and how fast new ones may come.
 //!
 //! Both transports and the page's own requests pass the same gate, before anything is spent on
 //! them, so that nobody gets twice as much by using two.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::metrics::Limit;
+use super::rate::Bucket;
+use crate::proto::time::Time;
+
+/// For how many seconds' worth of handshakes a network may come at once: a crowd that scans the
+/// same code is one network.
+const BURST_S: u64 = 5;
+/// Networks that are remembered before those are forgotten that nobody is connected from.
+const REMEMBERED: usize = 4_096;
 
 /// Locks, also after a panic elsewhere: what these locks guard is whole after every statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -20,13 +31,10 @@ enum Network {
 }
 
 impl Network {
-    /// The network of an address. This computer itself has none: a proxy or a load test here
-    /// speaks for many.
-    fn of(address: IpAddr) -> Option<Self> {
+    fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
-            address if address.is_loopback() => None,
-            IpAddr::V4(address) => Some(Self::V4(address)),
-            IpAddr::V6(address) => Some(Self::V6(prefix(address))),
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(prefix(address)),
         }
     }
 }
@@ -36,42 +44,102 @@ const fn prefix(address: Ipv6Addr) -> [u16; 4] {
     [a, b, c, d]
 }
 
+/// What the gate lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Most connections.
+    pub(crate) connections: u32,
+    /// Most connections from one network.
+    pub(crate) per_network: u32,
+    /// Handshakes a second from one network; five times as many at once.
+    pub(crate) handshakes: u32,
+    /// Most connections whose handshake is not done.
+    pub(crate) half_open: u32,
+    /// Whether this computer counts as a network. A proxy or a load test here speaks for many.
+    pub(crate) local: bool,
+}
+
+#[derive(Debug)]
+struct Presence {
+    connections: u32,
+    handshakes: Bucket,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     total: u32,
-    networks: HashMap<Network, u32>,
+    half_open: u32,
+    networks: HashMap<Network, Presence>,
+    /// How many networks there are when the idle ones are looked for.
+    sweep_at: usize,
 }
 
-/// Counts connections and admits them up to its limits.
+impl Counts {
+    /// Forgets the networks that have nobody connected and their whole burst left, and, if that
+    /// leaves too many, all that have nobody connected: whoever has that many addresses is not
+    /// held by a rate per address.
+    fn sweep(&mut self, now: Time) {
+        if self.networks.len() < self.sweep_at.max(REMEMBERED) {
+            return;
+        }
+        self.networks.retain(|_, it| it.connections > 0 || !it.handshakes.is_full(now));
+        if self.networks.len() >= 16 * REMEMBERED {
+            self.networks.retain(|_, it| it.connections > 0);
+        }
+        self.sweep_at = 2 * self.networks.len();
+    }
+}
+
+/// Counts connections and admits them up to its bounds.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    most: u32,
-    most_per_network: u32,
+    bounds: Bounds,
     counts: Mutex<Counts>,
 }
 
 impl Gate {
-    /// A gate for at most `most` connections, `most_per_network` of them from one network.
-    pub(crate) fn new(most: u32, most_per_network: u32) -> Arc<Self> {
-        Arc::new(Self { most, most_per_network, counts: Mutex::default() })
+    /// A gate with these bounds.
+    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, counts: Mutex::default() })
     }
 
-    /// Admits a connection, until its permit is dropped; `None` if there are too many.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
-        let network = Network::of(address);
+    /// Whether so many handshakes are going on that a client must first prove its address.
+    pub(crate) fn is_pressed(&self) -> bool {
+        lock(&self.counts).half_open >= self.bounds.half_open.div_ceil(64)
+    }
+
+    /// Admits a connection, until its permit is dropped. Its handshake is not done yet.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Time) -> Result<Permit, Limit> {
+        let counted = self.bounds.local || !address.to_canonical().is_loopback();
+        let network = counted.then(|| Network::of(address));
         let mut counts = lock(&self.counts);
-        if counts.total >= self.most {
-            return None;
+        let counts = &mut *counts;
+        if counts.total >= self.bounds.connections {
+            return Err(Limit::Connections);
+        }
+        if counts.half_open >= self.bounds.half_open {
+            return Err(Limit::HalfOpen);
         }
         if let Some(network) = network {
-            let count = counts.networks.entry(network).or_default();
-            if *count >= self.most_per_network {
-                return None;
+            counts.sweep(now);
+            let rate = u64::from(self.bounds.handshakes);
+            let handshakes = Bucket::new(rate, BURST_S * rate, now);
+            let fresh = Presence { connections: 0, handshakes };
+            let presence = counts.networks.entry(network).or_insert(fresh);
+            if presence.connections >= self.bounds.per_network {
+                return Err(Limit::PerNetwork);
             }
-            *count += 1;
+            if !presence.handshakes.take(now) {
+                return Err(Limit::Handshakes);
+            }
+            presence.connections += 1;
         }
         counts.total += 1;
-        Some(Permit { gate: Arc::clone(self), network })
+        counts.half_open += 1;
+        Ok(Permit { gate: Arc::clone(self), network, half_open: AtomicBool::new(true) })
     }
 }
 
@@ -80,19 +148,27 @@ impl Gate {
 pub(crate) struct Permit {
     gate: Arc<Gate>,
     network: Option<Network>,
+    half_open: AtomicBool,
+}
+
+impl Permit {
+    /// The handshake is done.
+    pub(crate) fn settle(&self) {
+        if self.half_open.swap(false, Ordering::Relaxed) {
+            lock(&self.gate.counts).half_open -= 1;
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.settle();
         let mut counts = lock(&self.gate.counts);
         counts.total -= 1;
         if let Some(network) = self.network
-            && let Some(count) = counts.networks.get_mut(&network)
+            && let Some(presence) = counts.networks.get_mut(&network)
         {
-            *count -= 1;
-            if *count == 0 {
-                counts.networks.remove(&network);
-            }
+            presence.connections -= 1;
         }
     }
 }
@@ -101,37 +177,103 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
+    const OPEN: Bounds = Bounds {
+        connections: u32::MAX,
+        per_network: u32::MAX,
+        handshakes: 1_000_000,
+        half_open: u32::MAX,
+        local: false,
+    };
+
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     #[test]
     fn one_network_cannot_take_every_place() {
-        let gate = Gate::new(4, 2);
-        let first = gate.admit(ip("2001:db8::1")).unwrap();
-        let _second = gate.admit(ip("2001:db8::ffff:2")).unwrap();
-        assert!(gate.admit(ip("2001:db8::3")).is_none(), "the same /64");
-        let _other = gate.admit(ip("2001:db8:0:1::3")).unwrap();
-        let _mapped = gate.admit(ip("::ffff:192.0.2.1")).unwrap();
-        assert!(gate.admit(ip("192.0.2.9")).is_none(), "the gate is full");
+        let gate = Gate::new(Bounds { connections: 4, per_network: 2, ..OPEN });
+        let admit = |address| gate.admit(ip(address), Time(0));
+        let first = admit("2001:db8::1").unwrap();
+        let _second = admit("2001:db8::ffff:2").unwrap();
+        assert_eq!(admit("2001:db8::3").unwrap_err(), Limit::PerNetwork, "the same /64");
+        let _other = admit("2001:db8:0:1::3").unwrap();
+        let _mapped = admit("::ffff:192.0.2.1").unwrap();
+        assert_eq!(admit("192.0.2.9").unwrap_err(), Limit::Connections);
         drop(first);
-        assert!(gate.admit(ip("192.0.2.1")).is_some());
+        assert!(admit("192.0.2.1").is_ok());
+    }
+
+    #[test]
+    fn handshakes_of_a_network_have_a_rate() {
+        let gate = Gate::new(Bounds { handshakes: 2, ..OPEN });
+        let admitted =
+            |address, now| (0..100).filter(|_| gate.admit(ip(address), Time(now)).is_ok()).count();
+        assert_eq!(admitted("192.0.2.1", 0), 10);
+        assert_eq!(admitted("192.0.2.1", 999), 1, "half a second a handshake");
+        assert_eq!(admitted("192.0.2.2", 999), 10, "another network");
+        assert_eq!(gate.admit(ip("192.0.2.1"), Time(999)).unwrap_err(), Limit::Handshakes);
+        assert_eq!(admitted("192.0.2.1", 60_000), 10);
+    }
+
+    #[test]
+    fn handshakes_pile_up_to_a_limit() {
+        let gate = Gate::new(Bounds { half_open: 128, ..OPEN });
+        let admit = || gate.admit(ip("192.0.2.1"), Time(0));
+        let first = admit().unwrap();
+        assert!(!gate.is_pressed());
+        let mut permits = vec![admit().unwrap()];
+        assert!(gate.is_pressed());
+        permits.extend((2..128).map(|_| admit().unwrap()));
+        assert_eq!(admit().unwrap_err(), Limit::HalfOpen);
+        first.settle();
+        first.settle();
+        let last = admit().unwrap();
+        assert_eq!(admit().unwrap_err(), Limit::HalfOpen, "settled once, whatever is said twice");
+        drop(first);
+        drop(last);
+        assert!(admit().is_ok());
     }
 
     #[test]
     fn permits_give_back_what_they_took() {
-        let gate = Gate::new(100, 100);
-        let permits: Vec<_> = (0..50).map(|_| gate.admit(ip("192.0.2.1")).unwrap()).collect();
+        let gate = Gate::new(OPEN);
+        let admit = |_| gate.admit(ip("192.0.2.1"), Time(0)).unwrap();
+        let permits: Vec<_> = (0..50).map(admit).collect();
+        permits[7].settle();
         drop(permits);
         let counts = lock(&gate.counts);
-        assert_eq!(counts.total, 0);
-        assert!(counts.networks.is_empty());
+        assert_eq!((counts.total, counts.half_open), (0, 0));
+        assert!(counts.networks.values().all(|presence| presence.connections == 0));
     }
 
     #[test]
-    fn this_computer_is_not_one_network() {
-        let gate = Gate::new(10, 1);
-        let permits: Vec<_> = (0..10).filter_map(|_| gate.admit(ip("::ffff:127.0.0.1"))).collect();
-        assert_eq!(permits.len(), 10);
+    fn networks_that_went_are_forgotten() {
+        let gate = Gate::new(OPEN);
+        let stays = gate.admit(ip("2001:db8::1"), Time(0)).unwrap();
+        for network in 0..20 * REMEMBERED as u128 {
+            let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
+            drop(gate.admit(address.into(), Time(0)).unwrap());
+        }
+        assert!(lock(&gate.counts).networks.len() < 16 * REMEMBERED, "whatever the time");
+        drop(gate.admit(ip("192.0.2.1"), Time(60_000)).unwrap());
+        let most = 20 * REMEMBERED as u128;
+        for network in most..most + 16 * REMEMBERED as u128 {
+            let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
+            let now = Time(60_000 + network as u64);
+            drop(gate.admit(address.into(), now).unwrap());
+        }
+        assert!(lock(&gate.counts).networks.len() < 4 * REMEMBERED, "once they are idle");
+        drop(stays);
+    }
+
+    #[test]
+    fn this_computer_is_not_one_network_unless_it_is_to_be() {
+        for (local, most) in [(false, 10), (true, 1)] {
+            let gate = Gate::new(Bounds { per_network: 1, local, ..OPEN });
+            let address = ip("::ffff:127.0.0.1");
+            let permits: Vec<_> =
+                (0..10).filter_map(|_| gate.admit(address, Time(0)).ok()).collect();
+            assert_eq!(permits.len(), most);
+        }
     }
 }

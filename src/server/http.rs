@@ -20,6 +20,7 @@ use tower_http::compression::CompressionLayer;
 use super::Shared;
 use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
 use super::gate::{Permit, lock};
+use super::metrics::Failure;
 use super::origin::Host;
 use super::tls::Hashes;
 use super::{pmtiles, websocket};
@@ -139,6 +140,7 @@ async fn socket(
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     if !site.shared.origins.admit(origin, text(header::HOST)) {
         tracing::warn!(origin, "a page of another site was refused");
+        site.shared.metrics.failed(Failure::Origin);
         return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
     }
     websocket::upgrade(upgrade, Arc::clone(&site.shared), wire.permit)

@@ -13,6 +13,7 @@ use wtransport::quinn;
 
 use super::clock::Clock;
 use super::gate::lock;
+use super::metrics::{Leave, Limit, Transport};
 use crate::proto::time::Time;
 use crate::proto::wire::{CloseCode, DecodeError, PONG_LEN, ServerMessage};
 
@@ -40,12 +41,31 @@ pub(crate) struct Ending {
     pub(crate) code: CloseCode,
     /// The reason, in words.
     pub(crate) reason: Cow<'static, str>,
+    /// The same as the operator is told.
+    pub(crate) leave: Leave,
+    /// The limit that was hit, if one was.
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Ending {
     /// An ending for this reason.
     pub(crate) fn new(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, reason: reason.into() }
+        Self { code, reason: reason.into(), leave: code.into(), limit: None }
+    }
+
+    /// An ending because this limit was hit.
+    pub(crate) fn at(limit: Limit, code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { limit: Some(limit), ..Self::new(code, reason) }
+    }
+
+    /// The transport is gone, so nobody is left who could be told.
+    pub(crate) fn gone(reason: &'static str) -> Self {
+        Self { leave: Leave::Gone, ..Self::new(CloseCode::Timeout, reason) }
+    }
+
+    /// The part of the server that served the link has failed; another takes its place.
+    pub(crate) fn failed() -> Self {
+        Self::new(CloseCode::Restarting, "the server made a mistake; come back")
     }
 
     /// After how many milliseconds the client may come back by itself.
@@ -67,7 +87,8 @@ impl Ending {
 
 impl From<DecodeError> for Ending {
     fn from(error: DecodeError) -> Self {
-        Self::new(error.close_code(), error.to_string())
+        let limit = matches!(error, DecodeError::TooLong(_)).then_some(Limit::MessageBytes);
+        Self { limit, ..Self::new(error.close_code(), error.to_string()) }
     }
 }
 
@@ -305,6 +326,19 @@ impl Link {
             }
             first
         });
+    }
+
+    /// Why the link ended, if it has.
+    pub(crate) fn why(&self) -> Option<Leave> {
+        self.0.ending.borrow().as_ref().map(|ending| ending.leave)
+    }
+
+    /// What carries the link.
+    pub(crate) fn transport(&self) -> Transport {
+        match &self.0.path {
+            Path::WebTransport(_) => Transport::WebTransport,
+            Path::WebSocket(_) => Transport::WebSocket,
+        }
     }
 
     /// What the link learned of its path.

@@ -3,6 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,13 +23,14 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::Shared;
+use super::gate::Gate;
 use super::http::Wire;
+use super::metrics::{Failure, Limit, Part};
 use super::origin::Host;
+use super::panics::caught;
 
 /// The port for TCP and UDP when none is given.
 pub(crate) const DEFAULT_PORT: u16 = 4433;
-/// How long a client has to finish TLS, and to send the head of each request.
-const DEADLINE: Duration = Duration::from_secs(5);
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1_024;
 /// Most bytes that the kernel keeps unsent; a frame in there can no longer be replaced.
@@ -119,6 +121,8 @@ pub(crate) struct Tcp {
     pub(crate) router: Router,
     /// Wraps connections in TLS; without it they are plain.
     pub(crate) tls: Option<TlsAcceptor>,
+    /// Whom it lets in.
+    pub(crate) gate: Arc<Gate>,
     /// What sessions share.
     pub(crate) shared: Arc<Shared>,
     /// Becomes true when connections end at once.
@@ -143,13 +147,17 @@ impl Tcp {
                     continue;
                 }
             };
-            let Some(permit) = self.shared.gate.admit(address.ip()) else { continue };
+            let Some(permit) = self.shared.admit_by(&self.gate, address.ip()) else { continue };
             let permit = Arc::new(permit);
             let (tcp, mut stop) = (self.clone(), stop.clone());
             tokio::spawn(async move {
+                let wire = Wire { secure: tcp.tls.is_some(), permit };
+                let served =
+                    caught(&tcp.shared.metrics, Part::Connection, tcp.connection(stream, wire));
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {}
-                    () = tcp.connection(stream, Wire { secure: tcp.tls.is_some(), permit }) => {}
+                    // What failed has been told.
+                    _ = served => {}
                 }
             });
         }
@@ -160,17 +168,68 @@ impl Tcp {
             tracing::debug!(%error, "a socket could not be tuned");
         }
         let Some(tls) = &self.tls else {
-            return serve(stream, self.router.clone(), wire).await;
+            wire.permit.settle();
+            return self.serve(stream, self.router.clone(), wire).await;
         };
+        let (deadline, metrics) = (self.shared.deadline, &self.shared.metrics);
         let mut first = [0];
-        match timeout(DEADLINE, stream.peek(&mut first)).await {
+        match timeout(deadline, stream.peek(&mut first)).await {
             Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
             // Somebody typed the address without https.
-            Ok(Ok(1..)) => return serve(stream, Router::new().fallback(redirect), wire).await,
-            _ => return,
+            Ok(Ok(1..)) => {
+                wire.permit.settle();
+                return self.serve(stream, Router::new().fallback(redirect), wire).await;
+            }
+            Ok(_) => return metrics.failed(Failure::Gone),
+            Err(_) => return metrics.failed(Failure::TlsTimeout),
         }
-        if let Ok(Ok(stream)) = timeout(DEADLINE, tls.accept(stream)).await {
-            serve(stream, self.router.clone(), wire).await;
+        match timeout(deadline, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                wire.permit.settle();
+                self.serve(stream, self.router.clone(), wire).await;
+            }
+            Ok(Err(_)) => metrics.failed(Failure::Tls),
+            Err(_) => metrics.failed(Failure::TlsTimeout),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, router: Router, wire: Wire)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = {
+            let asked = Arc::clone(&asked);
+            service_fn(move |mut request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request.extensions_mut().insert(wire.clone());
+                router.clone().oneshot(request.map(Body::new))
+            })
+        };
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.shared.deadline)
+            .max_buf_size(HEAD)
+            .max_headers(FIELDS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::trace!(%error, "a connection ended");
+            self.count(&error, asked.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Counts why a connection ended; `asked` tells whether a request had come.
+    fn count(&self, error: &hyper::Error, asked: bool) {
+        let metrics = &self.shared.metrics;
+        if error.is_parse_too_large() {
+            metrics.hit(Limit::RequestHead);
+        } else if error.is_parse() {
+            metrics.failed(Failure::Http);
+        } else if error.is_timeout() && !asked {
+            // Later on it is how connections end that nobody needs any more.
+            metrics.failed(Failure::HeadTimeout);
         }
     }
 }
@@ -180,27 +239,6 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
     Ok(())
-}
-
-async fn serve<S>(stream: S, router: Router, wire: Wire)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(wire.clone());
-        router.clone().oneshot(request.map(Body::new))
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(DEADLINE)
-        .max_buf_size(HEAD)
-        .max_headers(FIELDS)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
-        tracing::trace!(%error, "a connection ended");
-    }
 }
 
 /// Sends a plain request on the port of HTTPS to where it belongs.

@@ -2,8 +2,9 @@
 //!
 //! Reading order: `listen`, `webtransport` and `websocket` accept; `session` is what both do with
 //! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
-//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls` and [`certs`] are
-//! identities; `gate`, `rate` and `origin` are the limits.
+//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
+//! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
+//! and `panics` confines bugs.
 
 mod addresses;
 mod assets;
@@ -15,9 +16,12 @@ mod http;
 mod link;
 mod listen;
 mod mailbox;
+mod metrics;
 mod origin;
+pub mod panics;
 mod pmtiles;
 mod rate;
+mod reload;
 mod room;
 mod rooms;
 mod session;
@@ -26,31 +30,36 @@ mod tls;
 mod websocket;
 mod webtransport;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use rustls::server::ResolvesServerCert;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
 
-use crate::config::{Certificate, Config};
+use crate::config::{Certificate, Config, Guard};
 use crate::proto::wire::{CloseCode, Limits};
 
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
-use self::gate::Gate;
+use self::gate::{Bounds, Gate, Permit};
 use self::http::Site;
 use self::listen::{ListenError, Tcp};
+use self::metrics::Metrics;
 use self::origin::Origins;
+use self::reload::Files;
 use self::rooms::Rooms;
 use self::tls::{Identity, IdentityError, Rotation};
 
 /// Connections beside those of people: pages that load.
-const SPARE_CONNECTIONS: u32 = 1_024;
+const PAGES: u32 = 1_024;
+/// Most connections of those who read the metrics.
+const SCRAPERS: u32 = 16;
 /// How long sessions have to end by themselves when the server stops.
 const DRAIN: Duration = Duration::from_secs(7);
 /// How long QUIC has to say goodbye to those that did not.
@@ -76,8 +85,11 @@ struct Shared {
     clock: Clock,
     rooms: Arc<Rooms>,
     gate: Arc<Gate>,
+    metrics: Arc<Metrics>,
     origins: Origins,
     limits: Limits,
+    /// How long a client has for each step until it has said hello.
+    deadline: Duration,
     /// Whether the server is about to stop.
     draining: AtomicBool,
     /// How many sessions there are.
@@ -88,6 +100,37 @@ struct Shared {
 struct Counted(watch::Sender<usize>);
 
 impl Shared {
+    /// What a server begins with whose own pages are at these ports.
+    fn new(config: &Config, ports: Vec<u16>) -> Arc<Self> {
+        let clock = Clock::start();
+        let metrics = Metrics::new();
+        Arc::new(Self {
+            clock,
+            rooms: Rooms::new(config.room, config.guard.rooms, clock, Arc::clone(&metrics)),
+            gate: Gate::new(bounds(config)),
+            metrics,
+            origins: Origins { ports, allowed: config.allow_origins.clone() },
+            limits: config.room.limits,
+            deadline: config.guard.deadline,
+            draining: AtomicBool::new(false),
+            sessions: watch::Sender::new(0),
+        })
+    }
+
+    /// Admits a connection, or counts which limit refuses it.
+    fn admit(&self, address: IpAddr) -> Option<Permit> {
+        self.admit_by(&self.gate, address)
+    }
+
+    /// The same at another gate than that of sessions and pages.
+    fn admit_by(&self, gate: &Arc<Gate>, address: IpAddr) -> Option<Permit> {
+        let refused = |limit| {
+            self.metrics.hit(limit);
+            tracing::debug!(?limit, "a connection was refused");
+        };
+        gate.admit(address, self.clock.now()).map_err(refused).ok()
+    }
+
     fn count_session(&self) -> Counted {
         self.sessions.send_modify(|sessions| *sessions += 1);
         Counted(self.sessions.clone())
@@ -100,15 +143,30 @@ impl Drop for Counted {
     }
 }
 
+/// Reads the certificate's files again, if the server has it from files. It does so by itself
+/// within 10 s of a change.
+#[derive(Clone, Debug)]
+pub struct Reloader(Arc<Notify>);
+
+impl Reloader {
+    /// Reads them now.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// A server whose ports are open.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
     https: tokio::net::TcpListener,
     http: Option<tokio::net::TcpListener>,
+    metrics: Option<tokio::net::TcpListener>,
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
+    files: Option<Files>,
+    reload: Arc<Notify>,
     warns: bool,
 }
 
@@ -122,25 +180,33 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let (tcp, udp) = listen::bind(config.listen)?;
         let http = config.http.map(listen::bind_tcp).transpose()?;
-        let https = match &config.certificate {
-            Certificate::Files { chain, key, .. } => Identity::load(chain, key)?,
-            Certificate::ThisRun => Identity::for_this_run(addresses::names())?,
+        let metrics = config.metrics.map(listen::bind_tcp).transpose()?;
+        let files = match &config.certificate {
+            Certificate::Files { chain, key, .. } => Some(Files::load(chain.clone(), key.clone())?),
+            Certificate::ThisRun => None,
+        };
+        let https: Arc<dyn ResolvesServerCert> = match &files {
+            Some(files) => files.shown(),
+            None => Identity::for_this_run(addresses::names())?.single()?,
         };
         let max_frame = usize::from(config.room.limits.max_frame);
         let (rotation, quic) = match &config.certificate {
-            Certificate::Files { public: true, .. } => (None, https.clone()),
+            Certificate::Files { public: true, .. } => (None, Arc::clone(&https)),
             _ => {
                 let rotation = Rotation::start()?;
-                let current = rotation.current();
+                let current = rotation.current().single()?;
                 (Some(rotation), current)
             }
         };
         Ok(Self {
-            endpoint: webtransport::endpoint(udp, quic.quic(max_frame)?)?,
+            endpoint: webtransport::endpoint(udp, tls::quic(quic, max_frame)?)?,
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
-            acceptor: Arc::new(https.https()?),
+            metrics: metrics.map(tokio::net::TcpListener::from_std).transpose()?,
+            acceptor: Arc::new(tls::https(https)?),
             rotation,
+            files,
+            reload: Arc::default(),
             warns: matches!(config.certificate, Certificate::ThisRun),
             config,
         })
@@ -170,6 +236,20 @@ impl Server {
         self.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
     }
 
+    /// Where metrics are read, if they are.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn metrics_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.metrics.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// A handle with which the certificate's files are read again at once.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.reload))
+    }
+
     /// What a person is told: where to open the page, with a QR code for a phone.
     ///
     /// # Errors
@@ -194,7 +274,15 @@ impl Server {
         let site = self.site(Arc::clone(&shared))?;
         let router = http::router(site);
         let tls = Some(TlsAcceptor::from(self.acceptor));
-        let tcp = Tcp { router, tls, shared: Arc::clone(&shared), stop: stopped };
+        let gate = Arc::clone(&shared.gate);
+        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), stop: stopped };
+        if let Some(metrics) = self.metrics {
+            // A gate of its own: whoever crowds the other one is what an operator looks for.
+            let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
+            let router = metrics::router(Arc::clone(&shared.metrics));
+            let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
+            tokio::spawn(tcp.accept(metrics));
+        }
         if let Some(http) = self.http {
             tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
         }
@@ -203,6 +291,8 @@ impl Server {
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
+        let metrics = Arc::clone(&shared.metrics);
+        let watch = self.files.map(|it| tokio::spawn(it.watch(self.reload, metrics)));
 
         stop.await;
         tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
@@ -219,8 +309,8 @@ impl Server {
         let code = VarInt::from_u32(CloseCode::Restarting as u32);
         self.endpoint.close(code, b"the server is restarting");
         let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
-        if let Some(rotation) = rotation {
-            rotation.abort();
+        for task in [rotation, watch].into_iter().flatten() {
+            task.abort();
         }
         Ok(())
     }
@@ -228,17 +318,7 @@ impl Server {
     fn shared(&self) -> std::io::Result<Arc<Shared>> {
         let http = self.http_address()?.map(|address| address.port());
         let ports = [Some(self.https_address()?.port()), http].into_iter().flatten().collect();
-        let clock = Clock::start();
-        let most = self.config.room.max_people.saturating_add(SPARE_CONNECTIONS);
-        Ok(Arc::new(Shared {
-            clock,
-            rooms: Rooms::new(self.config.room, clock),
-            gate: Gate::new(most, self.config.max_per_network),
-            origins: Origins { ports, allowed: self.config.allow_origins.clone() },
-            limits: self.config.room.limits,
-            draining: AtomicBool::new(false),
-            sessions: watch::Sender::new(0),
-        }))
+        Ok(Shared::new(&self.config, ports))
     }
 
     fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
@@ -252,4 +332,11 @@ impl Server {
             pmtiles: self.config.pmtiles.clone(),
         })
     }
+}
+
+/// What the configuration lets in.
+fn bounds(config: &Config) -> Bounds {
+    let Guard { connections, per_network, handshakes, half_open, local, .. } = config.guard;
+    let connections = connections.unwrap_or_else(|| config.room.max_people.saturating_add(PAGES));
+    Bounds { connections, per_network, handshakes, half_open, local }
 }

@@ -21,6 +21,12 @@ impl Bucket {
         Self { per_second, full, level: full, last: now }
     }
 
+    /// Whether it would be full at `now`, like one that was never used.
+    pub(crate) fn is_full(&self, now: Time) -> bool {
+        let refill = now.since(self.last).saturating_mul(self.per_second);
+        self.level.saturating_add(refill) >= self.full
+    }
+
     /// Takes one token, if there is one.
     pub(crate) fn take(&mut self, now: Time) -> bool {
         let refill = now.since(self.last).saturating_mul(self.per_second);
@@ -31,6 +37,47 @@ impl Bucket {
             self.level -= TOKEN;
         }
         enough
+    }
+}
+
+/// Why a pose is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// There were too many just now.
+    Surplus,
+    /// There have been far too many for long.
+    Abuse,
+}
+
+/// Reads poses at a rate and drops the surplus. A client with a clock or a screen that is faster
+/// than the rate is only read more seldom; one that keeps sending more than twice of what is read
+/// is cut off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    read: Bucket,
+    surplus: Bucket,
+}
+
+impl Rate {
+    /// Reads `per_second` poses, twice as many at once. It bears as many again each second, and
+    /// those of ten seconds at once.
+    pub(crate) const fn new(per_second: u64, now: Time) -> Self {
+        let read = Bucket::new(per_second, 2 * per_second, now);
+        Self { read, surplus: Bucket::new(per_second, 10 * per_second, now) }
+    }
+
+    /// Takes a pose.
+    ///
+    /// # Errors
+    /// If it is not to be read.
+    pub(crate) fn take(&mut self, now: Time) -> Result<(), Excess> {
+        if self.read.take(now) {
+            Ok(())
+        } else if self.surplus.take(now) {
+            Err(Excess::Surplus)
+        } else {
+            Err(Excess::Abuse)
+        }
     }
 }
 
@@ -54,5 +101,39 @@ mod tests {
         assert!(!bucket.take(Time(10)));
         assert!(!bucket.take(Time(50)));
         assert!(bucket.take(Time(51)));
+    }
+
+    #[test]
+    fn a_bucket_is_full_again_once_its_burst_is_refilled() {
+        let mut bucket = Bucket::new(10, 5, Time(0));
+        assert!(bucket.is_full(Time(0)));
+        assert!(bucket.take(Time(0)) && bucket.take(Time(0)));
+        assert!(!bucket.is_full(Time(199)));
+        assert!(bucket.is_full(Time(200)));
+    }
+
+    /// Sends `hz` poses a second for `seconds`; gives how many were read and when it was cut off.
+    fn send(hz: u64, seconds: u64) -> (u64, Option<u64>) {
+        let mut rate = Rate::new(30, Time(0));
+        let mut read = 0;
+        for pose in 0..hz * seconds {
+            let now = pose * 1_000 / hz;
+            match rate.take(Time(now)) {
+                Ok(()) => read += 1,
+                Err(Excess::Surplus) => {}
+                Err(Excess::Abuse) => return (read, Some(now)),
+            }
+        }
+        (read, None)
+    }
+
+    #[test]
+    fn surplus_is_dropped_and_lasting_abuse_cut_off() {
+        assert_eq!(send(30, 60), (1_800, None), "as fast as allowed");
+        let (read, cut) = send(60, 60);
+        assert_eq!(cut, None, "a fast screen");
+        assert!((1_800..=1_860).contains(&read), "{read}");
+        let (_, cut) = send(120, 60);
+        assert!(cut.is_some_and(|ms| (3_000..8_000).contains(&ms)), "{cut:?}");
     }
 }

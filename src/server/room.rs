@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::clock::Clock;
 use super::link::{Ending, Link, LinkId, PathCounts, frame_reliable};
 use super::mailbox::{Mailbox, Postbox};
+use super::metrics::{How, Leave, Limit, Metrics, Sent};
 use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
 use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
 use crate::proto::world::{
-    Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, World,
+    Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, Violation, World,
 };
 
 /// How often the links are asked what they learned, in ms.
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Detach(PeerId, LinkId),
     /// To end every link, because the server stops.
     Drain,
+    /// To fail.
+    #[cfg(test)]
+    Panic,
 }
 
 /// Somebody at the door.
@@ -55,14 +59,30 @@ pub(crate) struct Enter {
     pub(crate) reply: oneshot::Sender<Admission>,
 }
 
-/// A peer with a link.
+/// A peer with a link, counted for as long as it is kept.
 #[derive(Debug)]
 struct Member {
     link: Link,
+    metrics: Arc<Metrics>,
     /// What the link had learned when the world was last told.
     told: PathCounts,
     /// Frames refused since then.
     refused: u32,
+}
+
+impl Member {
+    fn new(link: Link, how: How, metrics: &Arc<Metrics>) -> Self {
+        metrics.joined(link.transport(), how);
+        Self { told: link.counts(), refused: 0, metrics: Arc::clone(metrics), link }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // Has no effect on a link that ended for a reason. Without one, the room has failed.
+        self.link.close(Ending::failed());
+        self.metrics.left(self.link.transport(), self.link.why().unwrap_or(Leave::Gone));
+    }
 }
 
 /// A room: its world, and the links of its people.
@@ -71,6 +91,7 @@ pub(crate) struct Room {
     world: World,
     clock: Clock,
     mint: Arc<Mint>,
+    metrics: Arc<Metrics>,
     settings: Settings,
     inbox: mpsc::Receiver<Command>,
     postbox: Arc<Postbox>,
@@ -87,6 +108,7 @@ impl Room {
         settings: Settings,
         clock: Clock,
         mint: Arc<Mint>,
+        metrics: Arc<Metrics>,
         inbox: mpsc::Receiver<Command>,
     ) -> Self {
         let (seed, _) = Uuid::new_v4().as_u64_pair();
@@ -95,6 +117,7 @@ impl Room {
             world: World::new(settings, seed),
             clock,
             mint,
+            metrics,
             settings,
             inbox,
             postbox: Arc::default(),
@@ -110,14 +133,15 @@ impl Room {
     pub(crate) async fn run(mut self) {
         let (mut commands, mut mailboxes) = (Vec::with_capacity(BATCH), Vec::new());
         while !self.is_over() {
-            let due = self.clock.instant(self.next_due());
+            let planned = self.world.poll_timeout();
+            let due = self.clock.instant(self.next_due(planned));
             self.wait(due, &mut commands).await;
             let now = self.clock.now();
             for command in commands.drain(..) {
                 self.handle(command, now);
             }
             self.collect_poses(&mut mailboxes, now);
-            self.world.handle_timeout(now);
+            self.run_world(planned, now);
             if now >= self.next_check {
                 self.next_check = now + CHECK_MS;
                 self.check_links(now);
@@ -144,12 +168,22 @@ impl Room {
         }
     }
 
+    /// Gives the world its turn, for which `planned` was the time before anything new arrived.
+    fn run_world(&mut self, planned: Option<Time>, now: Time) {
+        let ticks = self.world.ticks();
+        self.world.handle_timeout(now);
+        if self.world.ticks() != ticks {
+            let tick_ms = u64::try_from(self.tick().as_millis()).unwrap_or(u64::MAX);
+            let late = planned.is_some_and(|planned| now.since(planned) >= tick_ms);
+            self.metrics.ticked(&self.world.take_ages(), late);
+        }
+    }
+
     fn tick(&self) -> Duration {
         Duration::from_secs(1) / u32::from(self.settings.tick_hz.max(1))
     }
 
-    fn next_due(&self) -> Time {
-        let world = self.world.poll_timeout();
+    fn next_due(&self, world: Option<Time>) -> Time {
         let check = (!self.members.is_empty()).then_some(self.next_check);
         let linger = self.world.is_empty().then_some(self.empty_since + LINGER_MS);
         let due = [world, check, linger].into_iter().flatten().min();
@@ -169,7 +203,8 @@ impl Room {
             Command::Message(peer, link, message) if self.is_current(peer, link) => {
                 if let Err(violation) = self.world.handle_message(peer, &message, now) {
                     let ending = Ending::new(violation.close_code(), violation.to_string());
-                    self.end(peer, ending, now);
+                    let limit = (violation == Violation::TooFast).then_some(Limit::Viewports);
+                    self.end(peer, Ending { limit, ..ending }, now);
                 }
             }
             Command::Leave(peer, link) if self.is_current(peer, link) => {
@@ -179,11 +214,13 @@ impl Room {
                 }
             }
             Command::Detach(peer, link) if self.is_current(peer, link) => {
-                self.end(peer, Ending::new(CloseCode::Timeout, "the link is gone"), now);
+                self.end(peer, Ending::gone("the link is gone"), now);
             }
             // Of a link that is not the peer's any more.
             Command::Message(..) | Command::Leave(..) | Command::Detach(..) => {}
             Command::Drain => self.drain(now),
+            #[cfg(test)]
+            Command::Panic => panic!("asked to"),
         }
     }
 
@@ -194,9 +231,8 @@ impl Room {
 
     fn enter(&mut self, enter: Enter, now: Time) {
         let Enter { hello, link, reply } = enter;
-        let admission = self.admit(hello, &link, now).map(|peer| {
-            let told = link.counts();
-            let member = Member { link: link.clone(), told, refused: 0 };
+        let admission = self.admit(hello, &link, now).map(|(peer, how)| {
+            let member = Member::new(link.clone(), how, &self.metrics);
             if let Some(old) = self.members.insert(peer, member) {
                 old.link.close(Ending::new(CloseCode::Replaced, "you came back on another link"));
             }
@@ -204,11 +240,11 @@ impl Room {
         });
         // The link's task may be gone already; then nobody else would say so.
         if let Err(Ok((peer, _))) = reply.send(admission) {
-            self.end(peer, Ending::new(CloseCode::Timeout, "the link is gone"), now);
+            self.end(peer, Ending::gone("the link is gone"), now);
         }
     }
 
-    fn admit(&mut self, hello: Hello, link: &Link, now: Time) -> Result<PeerId, Ending> {
+    fn admit(&mut self, hello: Hello, link: &Link, now: Time) -> Result<(PeerId, How), Ending> {
         if self.draining {
             return Err(restarting());
         }
@@ -217,16 +253,17 @@ impl Room {
             .and_then(|token| self.world.resume(token, &name, presence, budget, viewport, now));
         if let Some(peer) = back {
             tracing::debug!(%peer, link = ?link.id(), "somebody is back");
-            return Ok(peer);
+            return Ok((peer, How::Resumed));
         }
         let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
         let id = self.mint.peer().ok_or_else(full)?;
         let (uuid, token) = (Mint::uuid(), Mint::token(id));
         let newcomer = Newcomer { id, uuid, token, name, presence, budget, viewport };
-        let refused = |error: JoinError| Ending::new(CloseCode::Full, error.to_string());
+        let refused =
+            |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;
         tracing::debug!(peer = %id, link = ?link.id(), "somebody joins");
-        Ok(id)
+        Ok((id, How::New))
     }
 
     fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>, now: Time) {
@@ -268,29 +305,39 @@ impl Room {
             }
             for peer in slow {
                 let reason = "the client does not read its reliable lane";
-                self.end(peer, Ending::new(CloseCode::TooSlow, reason), now);
+                self.end(peer, Ending::at(Limit::Unread, CloseCode::TooSlow, reason), now);
             }
         }
     }
 
     fn send_frames(&mut self, now: Time) {
         let most = usize::from(self.settings.limits.max_frame);
+        let mut sent = Sent::default();
         while let Some(peer) = self.world.poll_viewer() {
             let Some(member) = self.members.get_mut(&peer) else { continue };
             let max_len = member.link.max_frame().min(most);
             // Whom the world is not asked about lost nothing: the next frame tells it all.
             if !member.link.ready(max_len) {
                 member.refused += 1;
+                sent.skipped += 1;
                 continue;
             }
             let mut buffer = Vec::with_capacity(max_len.saturating_add(8));
             member.link.begin_frame(&mut buffer);
-            if self.world.poll_frame(peer, max_len, now, &mut buffer)
-                && !member.link.send_frame(buffer.into())
-            {
+            let prefix = buffer.len();
+            if !self.world.poll_frame(peer, max_len, now, &mut buffer) {
+                continue;
+            }
+            let bytes = buffer.len() - prefix;
+            if member.link.send_frame(buffer.into()) {
+                sent.frames += 1;
+                sent.bytes += bytes as u64;
+            } else {
                 member.refused += 1;
+                sent.skipped += 1;
             }
         }
+        self.metrics.sent(sent);
     }
 
     /// Tells the world what the links learned, and ends those on which nothing arrives.
@@ -320,6 +367,9 @@ impl Room {
     fn end(&mut self, peer: PeerId, ending: Ending, now: Time) {
         if let Some(member) = self.members.remove(&peer) {
             tracing::debug!(%peer, code = ?ending.code, reason = %ending.reason, "a link ends");
+            if let Some(limit) = ending.limit {
+                self.metrics.hit(limit);
+            }
             member.link.close(ending);
             self.world.detach(peer, member.link.heard(), now);
         }

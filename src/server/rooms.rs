@@ -11,12 +11,15 @@ use super::clock::Clock;
 use super::gate::lock;
 use super::link::{Ending, Link};
 use super::mailbox::Mailbox;
+use super::metrics::{Limit, Metrics, Part};
+use super::panics::caught;
 use super::room::{Command, Enter, Room};
 use crate::proto::wire::{CloseCode, Hello, PeerId, PublicId, Token};
 use crate::proto::world::Settings;
 
-/// Most rooms at once. Each costs a task, and whoever leaves one can open another.
-const MAX_ROOMS: usize = 10_000;
+/// How often a link tries to enter a room that ends under its hands. An empty room ends once;
+/// one that ends again and again fails at this very hello.
+const TRIES: usize = 4;
 /// Most commands that wait for a room; whoever sends more waits itself.
 const COMMANDS: usize = 1_024;
 
@@ -71,15 +74,30 @@ struct Directory {
 #[derive(Debug)]
 pub(crate) struct Rooms {
     settings: Settings,
+    /// Most rooms at once. Each costs a task, and whoever leaves one can open another.
+    max_rooms: usize,
     clock: Clock,
     mint: Arc<Mint>,
+    metrics: Arc<Metrics>,
     directory: Mutex<Directory>,
 }
 
 impl Rooms {
     /// No rooms yet.
-    pub(crate) fn new(settings: Settings, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { settings, clock, mint: Arc::default(), directory: Mutex::default() })
+    pub(crate) fn new(
+        settings: Settings,
+        max_rooms: u32,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            max_rooms: max_rooms as usize,
+            clock,
+            mint: Arc::default(),
+            metrics,
+            directory: Mutex::default(),
+        })
     }
 
     /// Lets a link into the room that its hello names; the room is made if it is not there.
@@ -93,7 +111,7 @@ impl Rooms {
     ) -> Result<Entered, Ending> {
         // A room that has just become empty drops what it has not answered; the next try makes
         // a new one. Two rooms of this name never hold people at the same time.
-        loop {
+        for _ in 0..TRIES {
             let room = self.room(&hello.room)?;
             let (reply, answer) = oneshot::channel();
             let enter = Enter { hello: hello.clone(), link: link.clone(), reply };
@@ -105,6 +123,7 @@ impl Rooms {
                 return Ok(Entered { peer, mailbox, room });
             }
         }
+        Err(Ending::failed())
     }
 
     /// The room of this name, made if it is not there.
@@ -116,18 +135,26 @@ impl Rooms {
         if let Some(room) = directory.rooms.get(name).filter(|room| !room.is_closed()) {
             return Ok(room.clone());
         }
-        if directory.rooms.len() >= MAX_ROOMS {
-            return Err(Ending::new(CloseCode::Full, "the server has too many rooms"));
+        if directory.rooms.len() >= self.max_rooms {
+            let reason = "the server has too many rooms";
+            return Err(Ending::at(Limit::Rooms, CloseCode::Full, reason));
         }
         let (commands, inbox) = mpsc::channel(COMMANDS);
         directory.rooms.insert(name.to_owned(), commands.clone());
-        let room = Room::new(self.settings, self.clock, Arc::clone(&self.mint), inbox);
+        let (mint, metrics) = (Arc::clone(&self.mint), Arc::clone(&self.metrics));
+        let room = Room::new(self.settings, self.clock, mint, metrics, inbox);
         let (rooms, name, own) = (Arc::clone(self), name.to_owned(), commands.downgrade());
         tokio::spawn(async move {
             tracing::info!(room = name, "the room opens");
-            room.run().await;
+            rooms.metrics.room_opened();
+            let failed = caught(&rooms.metrics, Part::Room, room.run()).await.is_err();
+            rooms.metrics.room_closed();
             rooms.forget(&name, &own);
-            tracing::info!(room = name, "the room is empty and closes");
+            if failed {
+                tracing::error!(room = name, "the room has failed; its people are to come back");
+            } else {
+                tracing::info!(room = name, "the room is empty and closes");
+            }
         });
         Ok(commands)
     }
@@ -166,6 +193,85 @@ pub(crate) fn restarting() -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::wire::{Presence, VERSION};
+    use crate::server::link::{LinkEnd, ended};
+
+    fn hello(room: &str) -> Hello {
+        Hello {
+            version: VERSION,
+            room: room.to_owned(),
+            name: String::new(),
+            presence: Presence::Watching,
+            resume: None,
+            budget: 0,
+            viewport: None,
+        }
+    }
+
+    fn rooms(max_rooms: u32) -> Arc<Rooms> {
+        Rooms::new(Settings::default(), max_rooms, Clock::start(), Metrics::new())
+    }
+
+    async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {
+        let (link, end, _path) = Link::web_socket(rooms.clock);
+        let entered = rooms.enter(&hello(room), &link).await?;
+        Ok((link, end, entered))
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_room_and_no_other() {
+        let rooms = rooms(10);
+        let (_link, mut end, failing) = enter(&rooms, "failing").await.unwrap();
+        let (bystander, mut bystander_end, healthy) = enter(&rooms, "healthy").await.unwrap();
+        failing.room.send(Command::Panic).await.unwrap();
+        let ending = ended(&mut end.ending).await.unwrap();
+        assert_eq!(ending.code, CloseCode::Restarting, "they come back by themselves");
+
+        assert_eq!(bystander.why(), None);
+        let leave = Command::Leave(healthy.peer, bystander.id());
+        healthy.room.send(leave).await.unwrap();
+        assert_eq!(ended(&mut bystander_end.ending).await.unwrap().code, CloseCode::Bye);
+        let (back, _end, again) = enter(&rooms, "failing").await.unwrap();
+        assert_eq!(back.why(), None);
+        assert_ne!(again.peer, failing.peer);
+
+        let text = rooms.metrics.text().unwrap();
+        for line in [
+            "gpys_panics_total{part=\"room\"} 1",
+            "gpys_panics_total{part=\"session\"} 0",
+            "gpys_peers{transport=\"websocket\"} 1",
+            "gpys_leaves_total{reason=\"restarting\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rooms_are_limited() {
+        let rooms = rooms(1);
+        let _first = enter(&rooms, "first").await.unwrap();
+        let refused = enter(&rooms, "second").await.unwrap_err();
+        assert_eq!((refused.code, refused.limit), (CloseCode::Full, Some(Limit::Rooms)));
+        assert!(enter(&rooms, "first").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_read_is_cut_off() {
+        let rooms = rooms(1);
+        // Nothing is taken from this link's lane.
+        let (deaf, mut end, _entered) = enter(&rooms, "room").await.unwrap();
+        let mut others = 0;
+        while deaf.why().is_none() {
+            let (other, other_end, entered) = enter(&rooms, "room").await.unwrap();
+            drop(entered.room.send(Command::Leave(entered.peer, other.id())).await);
+            drop(other_end);
+            others += 1;
+            assert!(others < 100_000, "the lane has no end");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ended(&mut end.ending).await.unwrap().code, CloseCode::TooSlow);
+        assert_eq!(rooms.metrics.hits(Limit::Unread), 1);
+    }
 
     #[test]
     fn numbers_of_peers_do_not_come_twice() {

@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::link::{Ending, Link, ended};
-use super::rate::Bucket;
+use super::metrics::{Failure, Limit, Part};
+use super::panics::{Panicked, caught};
+use super::rate::{Bucket, Excess, Rate};
 use super::room::Command;
 use super::rooms::Entered;
 use crate::proto::wire::{ClientDatagram, ClientMessage, CloseCode, Hello, encode_pong};
 
-/// How long a client has for each step until it has said hello.
-pub(crate) const STEP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a link that ends has to tell its client.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -65,34 +65,61 @@ pub(crate) async fn run(
     mut ending: watch::Receiver<Option<Ending>>,
     source: &mut impl Source,
 ) {
-    let over = match hello(source).await {
-        Ok(hello) => match Session::enter(Arc::clone(shared), link.clone(), &hello).await {
-            Ok(mut session) => {
-                let over = tokio::select! {
-                    _ = ended(&mut ending) => Over::Gone,
-                    over = session.converse(source) => over,
-                };
-                link.close(over.ending());
-                return session.detach().await;
-            }
-            Err(ending) => ending.into(),
-        },
-        Err(over) => over,
+    let mut entered = None;
+    let talk = async {
+        let session = match enter(shared, link, source).await {
+            Ok(session) => entered.insert(session),
+            Err(over) => return over,
+        };
+        tokio::select! {
+            _ = ended(&mut ending) => Over::Gone,
+            over = session.converse(source) => over,
+        }
     };
-    link.close(over.ending());
+    let over = caught(&shared.metrics, Part::Session, talk).await;
+    let ending = over.unwrap_or_else(|Panicked| Ending::failed().into()).ending();
+    if let Some(limit) = ending.limit {
+        shared.metrics.hit(limit);
+    }
+    link.close(ending);
+    if let Some(session) = entered {
+        session.detach().await;
+    }
+}
+
+/// Waits for the client's hello, and lets it into the room that it names.
+async fn enter(
+    shared: &Arc<Shared>,
+    link: &Link,
+    source: &mut impl Source,
+) -> Result<Session, Over> {
+    let refused = |failure| {
+        move |over| {
+            shared.metrics.failed(failure);
+            over
+        }
+    };
+    let hello = match tokio::time::timeout(shared.deadline, hello(source)).await {
+        Ok(hello) => hello.map_err(|over| {
+            let gone = matches!(over, Over::Gone);
+            refused(if gone { Failure::Gone } else { Failure::Hello })(over)
+        })?,
+        Err(_) => {
+            let ending = Ending::new(CloseCode::Timeout, "no hello in time");
+            return Err(refused(Failure::HelloTimeout)(ending.into()));
+        }
+    };
+    let session = Session::enter(Arc::clone(shared), link.clone(), &hello).await;
+    session.map_err(|ending| refused(Failure::Hello)(ending.into()))
 }
 
 /// Waits for the client's hello. Datagrams that overtake it are lost, as datagrams may be.
 async fn hello(source: &mut impl Source) -> Result<Hello, Over> {
-    let hello = async {
-        loop {
-            if let Input::Reliable(bytes) = source.next().await? {
-                return Ok(decode_hello(&bytes)?);
-            }
+    loop {
+        if let Input::Reliable(bytes) = source.next().await? {
+            return Ok(decode_hello(&bytes)?);
         }
-    };
-    let in_time = tokio::time::timeout(STEP_DEADLINE, hello).await;
-    in_time.unwrap_or_else(|_| Err(Ending::new(CloseCode::Timeout, "no hello within 5 s").into()))
+    }
 }
 
 fn decode_hello(bytes: &[u8]) -> Result<Hello, Ending> {
@@ -107,7 +134,7 @@ impl Over {
     fn ending(self) -> Ending {
         match self {
             Self::Tell(ending) => ending,
-            Self::Gone => Ending::new(CloseCode::Timeout, "the link is gone"),
+            Self::Gone => Ending::gone("the link is gone"),
         }
     }
 }
@@ -118,7 +145,7 @@ struct Session {
     shared: Arc<Shared>,
     link: Link,
     entered: Entered,
-    poses: Bucket,
+    poses: Rate,
     pings: Bucket,
     datagrams: Bucket,
     messages: Bucket,
@@ -129,10 +156,9 @@ impl Session {
     async fn enter(shared: Arc<Shared>, link: Link, hello: &Hello) -> Result<Self, Ending> {
         let entered = shared.rooms.enter(hello, &link).await?;
         let now = shared.clock.now();
-        let pose_hz = u64::from(shared.limits.pose_hz);
         let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
         Ok(Self {
-            poses: bucket((pose_hz, pose_hz)),
+            poses: Rate::new(shared.limits.pose_hz.into(), now),
             pings: bucket(PINGS),
             datagrams: bucket(DATAGRAMS),
             messages: bucket(MESSAGES),
@@ -158,7 +184,8 @@ impl Session {
 
     async fn reliable(&mut self, bytes: &[u8]) -> Result<(), Over> {
         if !self.messages.take(self.shared.clock.now()) {
-            return Err(Ending::new(CloseCode::TooFast, "more than 20 messages a second").into());
+            let reason = "more than 20 messages a second";
+            return Err(Ending::at(Limit::Messages, CloseCode::TooFast, reason).into());
         }
         let message = ClientMessage::decode(bytes).map_err(Ending::from)?;
         let (peer, link) = (self.entered.peer, self.link.id());
@@ -172,16 +199,23 @@ impl Session {
     fn datagram(&mut self, bytes: &[u8]) -> Result<(), Ending> {
         let now = self.shared.clock.now();
         if !self.datagrams.take(now) {
-            return Err(Ending::new(CloseCode::TooFast, "more than 300 datagrams a second"));
+            let reason = "more than 300 datagrams a second";
+            return Err(Ending::at(Limit::Datagrams, CloseCode::TooFast, reason));
         }
         match ClientDatagram::decode(bytes, now)? {
-            ClientDatagram::Pose(sample) if self.poses.take(now) => {
-                self.entered.mailbox.put(sample);
-            }
+            ClientDatagram::Pose(sample) => match self.poses.take(now) {
+                Ok(()) => self.entered.mailbox.put(sample),
+                Err(Excess::Surplus) => self.shared.metrics.hit(Limit::Poses),
+                Err(Excess::Abuse) => {
+                    let reason = "far more poses than are read, for long";
+                    return Err(Ending::at(Limit::PoseAbuse, CloseCode::TooFast, reason));
+                }
+            },
             ClientDatagram::Ping(echo) if self.pings.take(now) => {
                 self.link.send_pong(encode_pong(echo, now));
             }
-            ClientDatagram::Pose(_) | ClientDatagram::Ping(_) | ClientDatagram::Unknown => {}
+            ClientDatagram::Ping(_) => self.shared.metrics.hit(Limit::Pings),
+            ClientDatagram::Unknown => {}
         }
         Ok(())
     }
@@ -191,5 +225,69 @@ impl Session {
         let command = Command::Detach(self.entered.peer, self.link.id());
         // A room that is gone needs not be told.
         drop(self.entered.room.send(command).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Flags};
+    use crate::proto::wire::{Presence, VERSION};
+    use crate::server::link::LinkEnd;
+
+    /// A client that says hello, and then makes the server fail.
+    struct Cursed {
+        hello: Option<Bytes>,
+    }
+
+    impl Source for Cursed {
+        async fn next(&mut self) -> Result<Input, Over> {
+            Ok(Input::Reliable(self.hello.take().expect("a second message")))
+        }
+    }
+
+    fn hello() -> ClientMessage {
+        ClientMessage::Hello(Hello {
+            version: VERSION,
+            room: "lobby".into(),
+            name: String::new(),
+            presence: Presence::Watching,
+            resume: None,
+            budget: 0,
+            viewport: None,
+        })
+    }
+
+    fn shared() -> Arc<Shared> {
+        let config = Config::load(&Flags::default(), |_| None, None).unwrap();
+        Shared::new(&config, Vec::new())
+    }
+
+    async fn enter(shared: &Arc<Shared>) -> (Session, LinkEnd) {
+        let (link, end, _path) = Link::web_socket(shared.clock);
+        let ClientMessage::Hello(hello) = hello() else { unreachable!() };
+        (Session::enter(Arc::clone(shared), link, &hello).await.unwrap(), end)
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_session_and_no_other() {
+        let shared = shared();
+        let (bystander, _end) = enter(&shared).await;
+        let (link, end, _path) = Link::web_socket(shared.clock);
+        let mut cursed = Cursed { hello: Some(hello().encode().into()) };
+        run(&shared, &link, end.ending, &mut cursed).await;
+        assert_eq!(link.why(), Some(CloseCode::Restarting.into()));
+        assert_eq!(bystander.link.why(), None);
+        // The room learns that the link is gone, for nobody else would tell it.
+        let text = loop {
+            let text = shared.metrics.text().unwrap();
+            if text.contains("gpys_leaves_total{reason=\"restarting\"} 1") {
+                break text;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(text.contains("gpys_peers{transport=\"websocket\"} 1"), "{text}");
+        assert!(text.contains("gpys_panics_total{part=\"session\"} 1"), "{text}");
+        assert!(text.contains("gpys_panics_total{part=\"room\"} 0"), "{text}");
     }
 }

@@ -6,6 +6,7 @@
 //! if they are valid for at most 14 days, so they are replaced while the server runs; pages
 //! know the current and the next one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 use time::OffsetDateTime;
 use wtransport::quinn;
@@ -145,23 +148,34 @@ impl Clone for Identity {
 }
 
 impl Identity {
-    /// Reads a chain and its key from PEM files.
+    /// Reads a chain and its key from the PEM of two files, each with its name.
     ///
     /// # Errors
-    /// If a file cannot be read or holds something else.
-    pub(crate) fn load(chain: &Path, key: &Path) -> Result<Self, IdentityError> {
+    /// If they hold something else.
+    pub(crate) fn parse(
+        (chain, certificates): (&Path, &[u8]),
+        (key, secret): (&Path, &[u8]),
+    ) -> Result<Self, IdentityError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |reason| IdentityError::Read { path, reason }
         };
-        let certificates: Vec<_> = CertificateDer::pem_file_iter(chain)
-            .and_then(Iterator::collect)
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<_, _>>()
             .map_err(fail(chain))?;
         if certificates.is_empty() {
             return Err(IdentityError::Empty(chain.to_owned()));
         }
-        let key = PrivateKeyDer::from_pem_file(key).map_err(fail(key))?;
+        let key = PrivateKeyDer::from_pem_slice(secret).map_err(fail(key))?;
         Ok(Self { chain: certificates, key })
+    }
+
+    /// The chain with its key, as TLS shows it.
+    ///
+    /// # Errors
+    /// If the key is not the certificate's.
+    pub(crate) fn certified(self) -> Result<CertifiedKey, IdentityError> {
+        Ok(CertifiedKey::from_der(self.chain, self.key, &provider())?)
     }
 
     /// Makes a certificate that signs itself: ECDSA on P-256, valid between two times in s
@@ -193,31 +207,57 @@ impl Identity {
         Ok(*Certificate::from_der(certificate)?.hash().as_ref())
     }
 
-    /// What HTTPS runs with.
-    ///
-    /// # Errors
-    /// If the key is not the certificate's.
-    pub(crate) fn https(self) -> Result<ServerConfig, IdentityError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(self.chain, self.key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
-    }
-
     /// What QUIC runs with.
     ///
     /// # Errors
     /// If the key is not the certificate's.
     pub(crate) fn quic(self, max_frame: usize) -> Result<quinn::ServerConfig, IdentityError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&version::TLS13])?
-            .with_no_client_auth()
-            .with_single_cert(self.chain, self.key)?;
-        config.alpn_protocols = vec![b"h3".to_vec()];
-        Ok(quic_config(config, max_frame)?)
+        quic(self.single()?, max_frame)
     }
+
+    /// This certificate, whoever asks.
+    ///
+    /// # Errors
+    /// If the key is not the certificate's.
+    pub(crate) fn single(self) -> Result<Arc<dyn ResolvesServerCert>, IdentityError> {
+        Ok(Arc::new(SingleCertAndKey::from(self.certified()?)))
+    }
+}
+
+/// What HTTPS runs with.
+///
+/// # Errors
+/// If TLS has no version in common with its cryptography.
+pub(crate) fn https(
+    certificate: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, IdentityError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// What QUIC runs with.
+///
+/// # Errors
+/// If TLS has no version in common with its cryptography.
+pub(crate) fn quic(
+    certificate: Arc<dyn ResolvesServerCert>,
+    max_frame: usize,
+) -> Result<quinn::ServerConfig, IdentityError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    Ok(quic_config(config, max_frame)?)
+}
+
+/// A file that cannot be read.
+pub(crate) fn pem_error(path: &Path, error: io::Error) -> IdentityError {
+    IdentityError::Read { path: path.to_owned(), reason: pem::Error::Io(error) }
 }
 
 /// The one provider of cryptography, named so that no other can become the process's default.

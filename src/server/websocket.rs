@@ -17,6 +17,8 @@ use tokio_tungstenite::tungstenite;
 use super::Shared;
 use super::gate::Permit;
 use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, SocketPath, ended};
+use super::metrics::Part;
+use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
 
@@ -43,7 +45,8 @@ pub(crate) fn upgrade(
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {
             let _counted = shared.count_session();
-            serve(socket, &shared).await;
+            // What failed has been told.
+            drop(caught(&shared.metrics, Part::Connection, serve(socket, &shared)).await);
             drop(permit);
         })
 }
@@ -53,7 +56,12 @@ async fn serve(socket: WebSocket, shared: &Arc<Shared>) {
     let (link, end, path) = Link::web_socket(shared.clock);
     let ending = end.ending.clone();
     let mut source = SocketSource { stream, link: link.clone() };
-    let writer = write(sink, end, &path, &link);
+    let writer = async {
+        let writer = write(sink, end, &path, &link);
+        if caught(&shared.metrics, Part::Session, writer).await.is_err() {
+            link.close(Ending::failed());
+        }
+    };
     tokio::join!(session::run(shared, &link, ending, &mut source), writer);
     // A socket that is dropped with bytes unread is reset, and a reset can overtake the reason.
     let unread = async { while let Some(Ok(_)) = source.stream.next().await {} };
@@ -72,7 +80,7 @@ async fn write(
         loop {
             let written = write_next(&mut sink, &mut end, path).await;
             if written.is_err() {
-                link.close(Ending::new(CloseCode::Timeout, "the socket is gone"));
+                link.close(Ending::gone("the socket is gone"));
                 return;
             }
         }

@@ -1,11 +1,10 @@
 //! WebTransport: accept, then a session over one stream and datagrams.
 //!
 //! The limits here are the first defence: a client that has not said anything yet costs a few
-//! kilobytes and is gone after 5 s.
+//! kilobytes and is gone after a deadline.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -17,14 +16,15 @@ use wtransport::quinn::{self, IdleTimeout, VarInt};
 use wtransport::{Connection, RecvStream, SendStream};
 
 use super::Shared;
+use super::gate::Permit;
 use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, ended};
-use super::session::{self, CLOSE_DEADLINE, Input, Over, STEP_DEADLINE, Source};
+use super::metrics::{Failure, Part};
+use super::panics::caught;
+use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// The one path that has sessions.
 const PATH: &str = "/wt";
-/// Half-open connections above which a client must first prove its address.
-const RETRY_ABOVE: usize = 64;
 /// Memory of a datagram that waits to be sent, beside its bytes.
 const DATAGRAM_OVERHEAD: usize = 64;
 /// Datagrams read through wtransport's own queue before the queue is bypassed.
@@ -85,53 +85,71 @@ pub(crate) fn endpoint(
 
 /// Accepts sessions until the endpoint is closed.
 pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
-    let half_open = Arc::new(AtomicUsize::new(0));
     while let Some(incoming) = endpoint.accept().await {
-        if half_open.load(Ordering::Relaxed) >= RETRY_ABOVE && incoming.may_retry() {
+        if shared.gate.is_pressed() && incoming.may_retry() {
+            shared.metrics.retried();
             // A retry fails only for a client that has answered one, which has been ruled out.
             drop(incoming.retry());
             continue;
         }
-        let Some(permit) = shared.gate.admit(incoming.remote_address().ip()) else {
+        let Some(permit) = shared.admit(incoming.remote_address().ip()) else {
             incoming.refuse();
             continue;
         };
-        let (shared, half_open) = (Arc::clone(&shared), Arc::clone(&half_open));
+        let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let _counted = shared.count_session();
-            half_open.fetch_add(1, Ordering::Relaxed);
-            let request = IncomingSessionFuture::with_quic_incoming(incoming);
-            let accepted = match timeout(STEP_DEADLINE, request).await {
-                Ok(Ok(request)) => admit(request, &shared).await,
-                Ok(Err(_)) | Err(_) => None,
+            let session = async {
+                match request(incoming, &permit, &shared).await {
+                    Ok(connection) => serve(connection, &shared).await,
+                    Err(failure) => shared.metrics.failed(failure),
+                }
             };
-            half_open.fetch_sub(1, Ordering::Relaxed);
-            if let Some(connection) = accepted {
-                serve(connection, &shared).await;
-            }
-            drop(permit);
+            // What failed has been told.
+            drop(caught(&shared.metrics, Part::Connection, session).await);
         });
     }
 }
 
-/// Accepts a session that asks for the right path from a page that may connect.
-async fn admit(request: SessionRequest, shared: &Shared) -> Option<Connection> {
+/// Lets QUIC shake hands, and accepts a session that asks for the right path from a page that may
+/// connect.
+async fn request(
+    incoming: quinn::Incoming,
+    permit: &Permit,
+    shared: &Shared,
+) -> Result<Connection, Failure> {
+    let request = timeout(shared.deadline, IncomingSessionFuture::with_quic_incoming(incoming));
+    let request: SessionRequest = match request.await {
+        Ok(Ok(request)) => request,
+        Ok(Err(_)) => return Err(Failure::Quic),
+        Err(_) => return Err(Failure::QuicTimeout),
+    };
     if request.path() != PATH {
-        drop(timeout(STEP_DEADLINE, request.not_found()).await);
-        return None;
+        drop(timeout(shared.deadline, request.not_found()).await);
+        return Err(Failure::Path);
     }
     if !shared.origins.admit(request.origin(), Some(request.authority())) {
         tracing::warn!(origin = request.origin(), "a page of another site was refused");
-        drop(timeout(STEP_DEADLINE, request.forbidden()).await);
-        return None;
+        drop(timeout(shared.deadline, request.forbidden()).await);
+        return Err(Failure::Origin);
     }
-    timeout(STEP_DEADLINE, request.accept()).await.ok()?.ok()
+    let accepted = match timeout(shared.deadline, request.accept()).await {
+        Ok(accepted) => accepted.map_err(|_| Failure::Quic),
+        Err(_) => Err(Failure::QuicTimeout),
+    };
+    permit.settle();
+    accepted
 }
 
 async fn serve(connection: Connection, shared: &Arc<Shared>) {
     let quic = connection.quic_connection().clone();
-    let Ok(Ok((send, recv))) = timeout(STEP_DEADLINE, connection.accept_bi()).await else {
-        return close(&quic, &Ending::new(CloseCode::Timeout, "no stream within 5 s"));
+    let (send, recv) = match timeout(shared.deadline, connection.accept_bi()).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) => return shared.metrics.failed(Failure::Gone),
+        Err(_) => {
+            shared.metrics.failed(Failure::StreamTimeout);
+            return close(&quic, &Ending::new(CloseCode::Timeout, "no stream in time"));
+        }
     };
     let prefix = session_prefix(connection.session_id().into_u64());
     let (link, end) = Link::web_transport(quic.clone(), prefix.clone(), shared.clock);
@@ -143,7 +161,12 @@ async fn serve(connection: Connection, shared: &Arc<Shared>) {
         prefix,
         queued: QUEUED_DATAGRAMS,
     };
-    let writer = write(&quic, send, end, &link);
+    let writer = async {
+        if caught(&shared.metrics, Part::Session, write(&quic, send, end, &link)).await.is_err() {
+            link.close(Ending::failed());
+            close(&quic, &Ending::failed());
+        }
+    };
     tokio::join!(session::run(shared, &link, ending, &mut source), writer);
 }
 
@@ -176,7 +199,7 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
             _ = ended(&mut end.ending) => timeout(CLOSE_DEADLINE, write).await.unwrap_or(Ok(())),
         };
         if written.is_err() {
-            link.close(Ending::new(CloseCode::Timeout, "the stream is gone"));
+            link.close(Ending::gone("the stream is gone"));
         }
     };
     let Some(ending) = ending else { return };

@@ -1,6 +1,8 @@
 //! A server on free ports, and clients of both transports for it.
 
-use std::net::SocketAddr;
+#![allow(dead_code, reason = "each test program uses what it needs")]
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use gpys::proto::wire::{
     ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Presence, Sample,
     ServerMessage, Token, VERSION, Welcome, encode_ping,
 };
-use gpys::server::{Server, StartError, certs};
+use gpys::server::{Reloader, Server, StartError, certs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +32,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use wtransport::config::IpBindConfig;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::error::{ConnectingError, ConnectionError};
+use wtransport::quinn;
 use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
@@ -41,6 +44,10 @@ pub struct Running {
     pub https: SocketAddr,
     pub http: SocketAddr,
     pub web_transport: SocketAddr,
+    /// Where metrics are read.
+    pub metrics: SocketAddr,
+    /// Makes it read its certificate again.
+    pub reloader: Reloader,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<()>>,
     dir: tempfile::TempDir,
@@ -49,16 +56,20 @@ pub struct Running {
 impl Running {
     /// Starts a server with certificates of its own authority.
     pub fn start() -> Self {
+        Self::with(Flags::default())
+    }
+
+    /// The same with these settings beside.
+    pub fn with(flags: Flags) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force: false };
-        certs::run(&args).unwrap();
+        make_certificate(&dir, false);
         let file = |name: &str| Some(dir.path().join(name).display().to_string());
         let server = Self::bind(Flags {
             cert: file(certs::LEAF),
             key: file(certs::LEAF_KEY),
             venue: Some("45.75,14.36,Main stage".into()),
             map_style: Some("https://tiles.example/style.json".into()),
-            ..Flags::default()
+            ..flags
         })
         .unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -66,6 +77,8 @@ impl Running {
             https: server.https_address().unwrap(),
             http: server.http_address().unwrap().unwrap(),
             web_transport: server.web_transport_address().unwrap(),
+            metrics: server.metrics_address().unwrap().unwrap(),
+            reloader: server.reloader(),
             stop: Some(stop),
             served: tokio::spawn(server.run(async { drop(stopped.await) })),
             dir,
@@ -74,8 +87,19 @@ impl Running {
 
     fn bind(flags: Flags) -> Result<Server, StartError> {
         let free = || Some("127.0.0.1:0".to_owned());
-        let flags = Flags { listen: free(), http: free(), ..flags };
+        let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         Server::bind(Config::load(&flags, |_| None, None).unwrap())
+    }
+
+    /// Replaces the files of the certificate by another of the same authority.
+    pub fn renew_certificate(&self) {
+        make_certificate(&self.dir, true);
+    }
+
+    /// The certificate that HTTPS shows to somebody new.
+    pub async fn https_certificate(&self) -> Vec<u8> {
+        let stream = self.tls().await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec()
     }
 
     /// Tells the server to stop.
@@ -90,13 +114,72 @@ impl Running {
 
     /// The head and the body of what plain HTTP answers.
     pub async fn get(&self, path: &str, host: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        Self::get_from(self.http, path, host).await
+    }
+
+    /// The same at another address. Asks again for as long as the connection is refused.
+    pub async fn get_from(address: SocketAddr, path: &str, host: &str) -> (String, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_ascii_lowercase(), body.to_owned())
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut answer = String::new();
+            if stream.write_all(request.as_bytes()).await.is_ok()
+                && stream.read_to_string(&mut answer).await.is_ok()
+                && let Some((head, body)) = answer.split_once("\r\n\r\n")
+            {
+                return (head.to_ascii_lowercase(), body.to_owned());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} is not answered")
+    }
+
+    /// A count, as the listener of metrics tells it.
+    pub async fn count(&self, series: &str) -> f64 {
+        let (_, text) = Self::get_from(self.metrics, "/metrics", "localhost").await;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until a count is at least this.
+    pub async fn until_count(&self, series: &str, least: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.count(series).await < least {
+            assert!(Instant::now() < deadline, "waited for {series} to be {least}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn tls_config(&self) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
+        roots.add(ca).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    async fn tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.https).await?;
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        TlsConnector::from(Arc::new(self.tls_config())).connect(name, stream).await
+    }
+
+    /// A QUIC connection that speaks no HTTP, to a server whose certificate is for QUIC, too.
+    pub async fn quic(
+        &self,
+    ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
+        let mut tls = self.tls_config();
+        tls.alpn_protocols = vec![b"h3".to_vec()];
+        let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
+        let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let config = quinn::ClientConfig::new(Arc::new(crypto));
+        let connecting = endpoint.connect_with(config, self.web_transport, "127.0.0.1").unwrap();
+        Ok((endpoint, connecting.await?))
     }
 
     /// `/config.json`, as somebody hears it who addressed `host`.
@@ -131,18 +214,7 @@ impl Running {
 
     /// A WebSocket over TLS from a page of this origin.
     pub async fn socket(&self, origin: Option<&str>) -> Result<Socket, WsError> {
-        let mut roots = rustls::RootCertStore::empty();
-        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
-        roots.add(ca).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(self.https).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let stream = self.tls().await?;
         let mut request = format!("wss://{}/ws", self.https).into_client_request()?;
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
@@ -152,15 +224,21 @@ impl Running {
 
     /// A client that has not said anything yet.
     pub async fn client(&self, transport: Transport) -> Client {
+        self.try_client(transport).await.expect("the server lets a client in")
+    }
+
+    /// The same, if the server lets it in.
+    pub async fn try_client(&self, transport: Transport) -> Option<Client> {
         let wire = match transport {
             Transport::Wt => {
-                let connection = self.session("/wt", None).await.unwrap();
-                let (send, recv) = connection.open_bi().await.unwrap().await.unwrap();
+                let connection = self.session("/wt", None).await.ok()?;
+                let (send, recv) = connection.open_bi().await.ok()?.await.ok()?;
                 Wire::Wt { connection, send, recv, buffer: Vec::new() }
             }
-            Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.unwrap())),
+            Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.ok()?)),
         };
-        Client { wire, view: View::default(), welcome: None, pongs: 0, closing: None, code: None }
+        let (view, welcome) = (View::default(), None);
+        Some(Client { wire, view, welcome, pongs: 0, closing: None, code: None })
     }
 
     /// A client that is in the room.
@@ -170,6 +248,11 @@ impl Running {
         client.until("a welcome", |client| client.welcome.is_some()).await;
         client
     }
+}
+
+fn make_certificate(dir: &tempfile::TempDir, force: bool) {
+    let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force };
+    certs::run(&args).unwrap();
 }
 
 pub fn hello(room: &str, resume: Option<Token>) -> ClientMessage {

@@ -28,7 +28,7 @@ impl Default for Settings {
             default_budget: 64 * 1024,
             limits: Limits {
                 max_message: MAX_CLIENT_MESSAGE as u16,
-                pose_hz: 60,
+                pose_hz: 30,
                 max_frame: 1000,
                 min_budget: 4 * 1024,
                 max_budget: 1024 * 1024,

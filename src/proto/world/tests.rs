@@ -239,3 +239,22 @@ fn a_crowd_that_grows_and_shrinks_is_right_for_viewers_who_came_at_other_times()
         assert_eq!(room.view(watcher).figures().count(), 6);
     }
 }
+
+#[test]
+fn only_what_is_new_has_an_age() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    room.run(200);
+    room.world.take_ages();
+    room.pose(walker, 0, 46.0);
+    room.run(50);
+    let ages = room.world.take_ages();
+    assert_eq!((ages.counts[0], ages.counts.iter().sum()), (1, 1_u32), "{ages:?}");
+    let say = |room: &mut Room, presence| {
+        room.world.handle_message(walker, &ClientMessage::Presence(presence), room.now).unwrap();
+        room.run(2_000);
+    };
+    say(&mut room, Presence::Hidden);
+    say(&mut room, Presence::Sharing);
+    assert_eq!(room.world.take_ages(), Ages::default(), "an old pose that is shown again");
+}

@@ -1,0 +1,32 @@
+# The server in a small image that runs as nobody:
+#   docker build -t gpys .
+#   docker run --read-only --cap-drop ALL -p 443:443/tcp -p 443:443/udp gpys
+# Flags go after the image's name, variables are GPYS_*; a directory with a gpys.toml and
+# certificates is mounted over /etc/gpys. Metrics are for whoever shares the container's network.
+
+FROM node:22-bookworm-slim AS page
+WORKDIR /gpys/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY web ./
+RUN npm run --silent build
+
+FROM rust:1.95-slim-bookworm AS server
+WORKDIR /gpys
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY src src
+# Cargo wants to see every target that the manifest names.
+COPY benches benches
+COPY examples examples
+COPY tests tests
+COPY --from=page /gpys/web/dist web/dist
+RUN CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --bin gpys
+
+# glibc, certificates of the public authorities, the user `nonroot` (65532), and no shell.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=server /gpys/target/release/gpys /usr/local/bin/gpys
+COPY packaging/container.toml /etc/gpys/gpys.toml
+WORKDIR /etc/gpys
+EXPOSE 443/tcp 443/udp
+# It is stopped by SIGTERM and takes at most 8 s to tell everybody, less than a container is given.
+ENTRYPOINT ["/usr/local/bin/gpys"]

@@ -1,0 +1,347 @@
+//! What the server counts, and how an operator reads it: OpenMetrics over plain HTTP on a
+//! listener of its own.
+//!
+//! A count is one relaxed atomic addition. No label names a room, a person, an address or a
+//! place: how many series there are depends on this file alone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{StatusCode, header};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::Registry;
+
+use self::kinds::Kind;
+pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Transport};
+use crate::proto::world::{AGE_BOUNDS_MS, Ages};
+
+mod kinds;
+
+/// What the answer is, as scrapers ask for it.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One counter a kind.
+#[derive(Debug)]
+struct Tally(Vec<Counter>);
+
+impl Tally {
+    /// Counters for the kinds of `K`, told apart by the label `label`.
+    fn new<K: Kind>(registry: &mut Registry, name: &str, help: &str, label: &'static str) -> Self {
+        let family = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        let counter = |&kind: &&'static str| family.get_or_create_owned(&[(label, kind)]);
+        let counters = K::LABELS.iter().map(counter).collect();
+        registry.register(name, help, family);
+        Self(counters)
+    }
+
+    fn count(&self, kind: impl Kind) {
+        self.add(kind, 1);
+    }
+
+    fn add(&self, kind: impl Kind, count: u64) {
+        if let Some(counter) = self.0.get(kind.index()) {
+            counter.inc_by(count);
+        }
+    }
+}
+
+/// Ages of samples, counted by class. The library's own histogram locks for each of them.
+#[derive(Debug, Default)]
+struct AgeHistogram {
+    counts: [AtomicU64; AGE_BOUNDS_MS.len() + 1],
+    sum_ms: AtomicU64,
+}
+
+impl AgeHistogram {
+    fn add(&self, ages: &Ages) {
+        for (total, &count) in self.counts.iter().zip(&ages.counts) {
+            if count > 0 {
+                total.fetch_add(count.into(), Ordering::Relaxed);
+            }
+        }
+        self.sum_ms.fetch_add(ages.sum_ms, Ordering::Relaxed);
+    }
+}
+
+impl TypedMetric for AgeHistogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for AgeHistogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = AGE_BOUNDS_MS.iter().map(|&ms| ms as f64 / 1_000.0).chain([f64::INFINITY]);
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let buckets: Vec<_> = bounds.zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = self.sum_ms.load(Ordering::Relaxed) as f64 / 1_000.0;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+#[derive(Debug)]
+struct SharedAges(Arc<AgeHistogram>);
+
+impl EncodeMetric for SharedAges {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        AgeHistogram::TYPE
+    }
+}
+
+/// The process's memory, read when it is asked for; where the system does not tell it there is
+/// no such metric.
+#[derive(Debug)]
+struct Memory;
+
+impl Collector for Memory {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(bytes) = resident_bytes() else { return Ok(()) };
+        let gauge = ConstGauge::new(bytes);
+        let (name, help) = ("process_resident_memory_bytes", "Memory that the process occupies");
+        gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+    }
+}
+
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1_024)
+}
+
+/// Everything that the server counts.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    limits: Tally,
+    failures: Tally,
+    joins: Tally,
+    leaves: Tally,
+    panics: Tally,
+    reloads: Tally,
+    peers: Vec<Gauge>,
+    rooms: Gauge,
+    retries: Counter,
+    ticks: Counter,
+    late: Counter,
+    frames: Counter,
+    frame_bytes: Counter,
+    skipped: Counter,
+    ages: Arc<AgeHistogram>,
+}
+
+/// What a room did in one turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    /// Frames that left.
+    pub(crate) frames: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Frames for which a link had no room.
+    pub(crate) skipped: u64,
+}
+
+impl Metrics {
+    /// All counts at zero.
+    pub(crate) fn new() -> Arc<Self> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Memory));
+        let own = registry.sub_registry_with_prefix("gpys");
+        let peers = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+        let peer =
+            |&transport: &&'static str| peers.get_or_create_owned(&[("transport", transport)]);
+        let gauges = Transport::LABELS.iter().map(peer).collect();
+        own.register("peers", "People with a link, by its transport", peers);
+        let mut counter = |name, help| {
+            let counter = Counter::default();
+            own.register(name, help, counter.clone());
+            counter
+        };
+        let retries = counter("quic_retries", "QUIC clients that had to prove their address");
+        let ticks = counter("ticks", "Ticks of all rooms");
+        let late = counter("ticks_late", "Ticks that began a tick or more after their time");
+        let frames = counter("frames", "Frames handed to a link");
+        let frame_bytes = counter("frame_bytes", "Bytes of these frames");
+        let skipped = counter("frames_skipped", "Frames for which a link had no room");
+        let rooms = Gauge::default();
+        own.register("rooms", "Rooms with a task", rooms.clone());
+        let ages = Arc::new(AgeHistogram::default());
+        let help = "Age of samples when a tick showed them to everybody";
+        own.register("sample_age_seconds", help, SharedAges(Arc::clone(&ages)));
+        Arc::new(Self {
+            limits: Tally::new::<Limit>(own, "limits_hit", "How often a limit was hit", "limit"),
+            failures: Tally::new::<Failure>(
+                own,
+                "handshake_failures",
+                "Clients that did not get as far as a room, and why",
+                "cause",
+            ),
+            joins: Tally::new::<How>(own, "joins", "Links that entered a room", "how"),
+            leaves: Tally::new::<Leave>(own, "leaves", "Links that left their room", "reason"),
+            panics: Tally::new::<Part>(own, "panics", "Bugs that ended a part", "part"),
+            reloads: Tally::new::<Reload>(
+                own,
+                "certificate_reloads",
+                "Certificate files that changed, and what came of it",
+                "outcome",
+            ),
+            registry,
+            peers: gauges,
+            rooms,
+            retries,
+            ticks,
+            late,
+            frames,
+            frame_bytes,
+            skipped,
+            ages,
+        })
+    }
+
+    /// A limit was hit.
+    pub(crate) fn hit(&self, limit: Limit) {
+        self.limits.count(limit);
+    }
+
+    /// A client did not get as far as a room.
+    pub(crate) fn failed(&self, failure: Failure) {
+        self.failures.count(failure);
+    }
+
+    /// A part ended by a panic.
+    pub(crate) fn panicked(&self, part: Part) {
+        self.panics.count(part);
+    }
+
+    /// A certificate's files have changed.
+    pub(crate) fn reloaded(&self, outcome: Reload) {
+        self.reloads.count(outcome);
+    }
+
+    /// A QUIC client had to prove its address.
+    pub(crate) fn retried(&self) {
+        self.retries.inc();
+    }
+
+    /// A link entered a room.
+    pub(crate) fn joined(&self, transport: Transport, how: How) {
+        self.joins.count(how);
+        self.peers[transport.index()].inc();
+    }
+
+    /// A link that entered a room is no longer in it.
+    pub(crate) fn left(&self, transport: Transport, why: Leave) {
+        self.leaves.count(why);
+        self.peers[transport.index()].dec();
+    }
+
+    /// A room opened.
+    pub(crate) fn room_opened(&self) {
+        self.rooms.inc();
+    }
+
+    /// A room closed.
+    pub(crate) fn room_closed(&self) {
+        self.rooms.dec();
+    }
+
+    /// A room ticked.
+    pub(crate) fn ticked(&self, ages: &Ages, late: bool) {
+        self.ticks.inc();
+        self.late.inc_by(late.into());
+        self.ages.add(ages);
+    }
+
+    /// A room had its turn.
+    pub(crate) fn sent(&self, sent: Sent) {
+        self.frames.inc_by(sent.frames);
+        self.frame_bytes.inc_by(sent.bytes);
+        self.skipped.inc_by(sent.skipped);
+    }
+
+    /// How often a limit was hit.
+    #[cfg(test)]
+    pub(crate) fn hits(&self, limit: Limit) -> u64 {
+        self.limits.0[limit.index()].get()
+    }
+
+    /// Everything, as text.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// What the listener of metrics answers.
+pub(crate) fn router(metrics: Arc<Metrics>) -> Router {
+    Router::new().route("/metrics", get(scrape)).with_state(metrics)
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_every_count() {
+        let metrics = Metrics::new();
+        metrics.hit(Limit::Rooms);
+        metrics.joined(Transport::WebSocket, How::New);
+        metrics.joined(Transport::WebSocket, How::Resumed);
+        metrics.left(Transport::WebSocket, Leave::Gone);
+        let ages = Ages { counts: [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], sum_ms: 6_012 };
+        metrics.ticked(&ages, true);
+        metrics.sent(Sent { frames: 2, bytes: 300, skipped: 1 });
+        let text = metrics.text().unwrap();
+        for line in [
+            "gpys_limits_hit_total{limit=\"rooms\"} 1",
+            "gpys_limits_hit_total{limit=\"poses\"} 0",
+            "gpys_peers{transport=\"websocket\"} 1",
+            "gpys_peers{transport=\"webtransport\"} 0",
+            "gpys_joins_total{how=\"resumed\"} 1",
+            "gpys_leaves_total{reason=\"gone\"} 1",
+            "gpys_ticks_late_total 1",
+            "gpys_frame_bytes_total 300",
+            "gpys_frames_skipped_total 1",
+            "gpys_sample_age_seconds_bucket{le=\"0.005\"} 2",
+            "gpys_sample_age_seconds_bucket{le=\"0.01\"} 3",
+            "gpys_sample_age_seconds_bucket{le=\"+Inf\"} 4",
+            "gpys_sample_age_seconds_count 4",
+            "gpys_sample_age_seconds_sum 6.012",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_memory_is_plausible() {
+        let bytes = resident_bytes().unwrap();
+        assert!((1 << 20..1 << 36).contains(&bytes), "{bytes}");
+    }
+}

@@ -1,0 +1,186 @@
+//! What is counted apart: a label's values, all of them here.
+
+use crate::proto::wire::CloseCode;
+
+/// A kind with a counter of its own.
+pub(crate) trait Kind: Copy {
+    /// The label's values.
+    const LABELS: &'static [&'static str];
+
+    /// Where this one is among them.
+    fn index(self) -> usize;
+}
+
+macro_rules! kinds {
+    ($(#[$about:meta])* $name:ident { $($(#[$words:meta])* $kind:ident = $label:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[$words])* $kind,)*
+        }
+
+        impl Kind for $name {
+            const LABELS: &'static [&'static str] = &[$($label),*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A limit that can be hit.
+    Limit {
+        /// Connections in all: refused.
+        Connections = "connections",
+        /// Connections of one network: refused.
+        PerNetwork = "connections_per_address",
+        /// Handshakes of one network: refused.
+        Handshakes = "handshakes_per_address",
+        /// Connections whose handshake is not done: refused.
+        HalfOpen = "half_open",
+        /// Bytes or fields of a request's head: answered with 431.
+        RequestHead = "request_head",
+        /// Rooms: told `Full`.
+        Rooms = "rooms",
+        /// People in a room: told `Full`.
+        People = "people",
+        /// Poses of a peer: dropped.
+        Poses = "poses",
+        /// Poses far above what is read, for long: told `TooFast`.
+        PoseAbuse = "pose_abuse",
+        /// Datagrams of any kind: told `TooFast`.
+        Datagrams = "datagrams",
+        /// Reliable messages: told `TooFast`.
+        Messages = "messages",
+        /// Viewports: told `TooFast`.
+        Viewports = "viewports",
+        /// Pings: not answered.
+        Pings = "pings",
+        /// Bytes of a message: told `BadMessage`.
+        MessageBytes = "message_bytes",
+        /// Reliable messages that a client does not read: told `TooSlow`.
+        Unread = "unread",
+    }
+}
+
+kinds! {
+    /// Why a client did not get as far as a room.
+    Failure {
+        /// TLS over TCP was not done in time.
+        TlsTimeout = "tls_timeout",
+        /// TLS over TCP failed.
+        Tls = "tls",
+        /// QUIC and the request for a session were not done in time.
+        QuicTimeout = "quic_timeout",
+        /// QUIC or the request for a session failed.
+        Quic = "quic",
+        /// The head of the first request was not there in time.
+        HeadTimeout = "head_timeout",
+        /// The request was no HTTP.
+        Http = "http",
+        /// A page of another site.
+        Origin = "origin",
+        /// A session for a path that has none.
+        Path = "path",
+        /// No stream was opened in time.
+        StreamTimeout = "stream_timeout",
+        /// No hello came in time.
+        HelloTimeout = "hello_timeout",
+        /// The hello was refused.
+        Hello = "hello",
+        /// The client went before it said hello.
+        Gone = "gone",
+    }
+}
+
+kinds! {
+    /// How a link entered its room.
+    How {
+        /// As somebody new.
+        New = "new",
+        /// As the peer it was.
+        Resumed = "resumed",
+    }
+}
+
+kinds! {
+    /// Why a link left its room.
+    Leave {
+        /// `Bye`.
+        Bye = "bye",
+        /// `BadMessage`.
+        BadMessage = "bad_message",
+        /// `BadVersion`.
+        BadVersion = "bad_version",
+        /// `BadRoom`.
+        BadRoom = "bad_room",
+        /// `BadValue`.
+        BadValue = "bad_value",
+        /// `TooFast`.
+        TooFast = "too_fast",
+        /// `TooSlow`.
+        TooSlow = "too_slow",
+        /// `Replaced`.
+        Replaced = "replaced",
+        /// `Timeout`.
+        Timeout = "timeout",
+        /// `Full`.
+        Full = "full",
+        /// `Restarting`.
+        Restarting = "restarting",
+        /// The client's side of the transport ended, without a word.
+        Gone = "gone",
+    }
+}
+
+impl From<CloseCode> for Leave {
+    fn from(code: CloseCode) -> Self {
+        match code {
+            CloseCode::Bye => Self::Bye,
+            CloseCode::BadMessage => Self::BadMessage,
+            CloseCode::BadVersion => Self::BadVersion,
+            CloseCode::BadRoom => Self::BadRoom,
+            CloseCode::BadValue => Self::BadValue,
+            CloseCode::TooFast => Self::TooFast,
+            CloseCode::TooSlow => Self::TooSlow,
+            CloseCode::Replaced => Self::Replaced,
+            CloseCode::Timeout => Self::Timeout,
+            CloseCode::Full => Self::Full,
+            CloseCode::Restarting => Self::Restarting,
+        }
+    }
+}
+
+kinds! {
+    /// What came of certificate files that changed.
+    Reload {
+        /// The new certificate is shown.
+        Done = "done",
+        /// It cannot be used.
+        Failed = "failed",
+    }
+}
+
+kinds! {
+    /// A part that a panic can end.
+    Part {
+        /// A connection that is in no room.
+        Connection = "connection",
+        /// A peer's session.
+        Session = "session",
+        /// A room.
+        Room = "room",
+    }
+}
+
+kinds! {
+    /// What carries a link.
+    Transport {
+        /// WebTransport.
+        WebTransport = "webtransport",
+        /// WebSocket.
+        WebSocket = "websocket",
+    }
+}
