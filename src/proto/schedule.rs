@@ -16,7 +16,7 @@ use super::time::Time;
 /// A cell of at most this many people is never shown as a crowd.
 const NEVER_CROWD: u32 = 16;
 /// The people that a viewer is sent one by one are at most its bytes per second over this: so all
-/// of them fit into less than half a second of its budget.
+/// of them fit into three quarters of a second of its budget.
 const BYTES_PER_PERSON: u32 = 20;
 /// Ticks between two looks at which cells are crowds.
 const REVIEW_TICKS: u32 = 8;
