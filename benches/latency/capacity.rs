@@ -45,9 +45,17 @@ const BEGIN: [(System, u32); 5] = [
     (System::Peer(Peer::SocketIo), 64),
 ];
 
+/// Those whose ages are compared at the load that is about Socket.IO's capacity.
+const COMPARED: [System; 2] = [System::Peer(Peer::SocketIo), System::Gpys(Transport::WebTransport)];
+const CROWD: u32 = 90;
+
 /// Searches for the capacity of every system: up until it fails, then between.
 pub fn search(certificates: &Certificates, mut tell: impl FnMut(&str)) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
+    for system in COMPARED {
+        tell(&format!("{} with {CROWD} people", system.name()));
+        steps.push(on_a_core(certificates, system, CROWD)?);
+    }
     for (system, begin) in BEGIN {
         let (mut best, mut worst, mut people) = (0, u32::MAX, begin);
         loop {
@@ -80,12 +88,20 @@ pub fn carried(steps: &[Step], system: System) -> u32 {
     of.map(|step| step.people).max().unwrap_or(0)
 }
 
-/// The bar of the capacity.
-pub fn judge(steps: &[Step]) -> Option<crate::results::Bar> {
-    let best = Peer::ALL.map(|peer| carried(steps, System::Peer(peer))).into_iter().max()?;
+/// The bars of what a core carries.
+pub fn judge(steps: &[Step]) -> Vec<crate::results::Bar> {
+    let best = Peer::ALL.map(|peer| carried(steps, System::Peer(peer))).into_iter().max();
     let ours = carried(steps, System::Gpys(Transport::WebTransport));
+    let ratio = f64::from(ours) / f64::from(best.unwrap_or(0));
     let what = "capacity, WebTransport / the best of ws, sockjs-node, Socket.IO";
-    bar(what.into(), &[f64::from(ours) / f64::from(best)], Some(8.0), None, "x")
+    let capacity = bar(what.into(), &[ratio], Some(8.0), None, "x");
+    let [theirs, ours] = COMPARED.map(|system| {
+        let step = steps.iter().find(|s| s.people == CROWD && s.system == system.name());
+        step.map_or(f64::NAN, |step| step.age_p99_ms)
+    });
+    let what = "90 people at 10 Hz, server on one core: message age p99, Socket.IO / WebTransport";
+    let ages = bar(what.into(), &[theirs / ours], Some(3.0), None, "x");
+    capacity.into_iter().chain(ages).collect()
 }
 
 /// One load, from a thread that is pinned to the second core with all that it starts.

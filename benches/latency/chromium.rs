@@ -65,7 +65,7 @@ struct Spread {
 #[derive(Debug, Deserialize)]
 struct Fallback {
     transport: String,
-    first_figure_ms: f64,
+    first_frame_ms: f64,
 }
 
 impl From<Spread> for Percentiles {
@@ -132,7 +132,7 @@ pub fn measure(ground: &Ground, name: &str, path: Settings, seconds: u64) -> Res
     Ok(rows.collect())
 }
 
-/// How soon the map shows somebody when UDP is blocked.
+/// How soon the page hears of somebody when UDP is blocked.
 pub fn fall_back(ground: &Ground, path: Settings) -> Result<Option<Bar>> {
     let server = Server::gpys(&ground.place, &ground.certificates, PORT, 30, false)?;
     let (url, tls) = (format!("https://{}", server.address), ground.certificates.connector());
@@ -151,7 +151,7 @@ pub fn fall_back(ground: &Ground, path: Settings) -> Result<Option<Bar>> {
     if let Some(odd) = all.iter().find(|one| one.transport != "websocket") {
         bail!("with UDP blocked, a page came over {}", odd.transport);
     }
-    let values: Vec<f64> = all.iter().map(|one| one.first_figure_ms).collect();
+    let values: Vec<f64> = all.iter().map(|one| one.first_frame_ms).collect();
     let what = "UDP blocked, 50 ms round trip: the page's first frame, after its dial";
     Ok(bar(what.into(), &values, None, Some(FALLBACK_MS), "ms"))
 }

@@ -20,8 +20,10 @@ use crate::trial::{self, Outcome, Plan, Stage};
 /// Ports, one for each kind of server.
 const PORT: u16 = 4433;
 const STOCK_PORT: u16 = 4434;
-/// What may wait in front of the narrow link: as much as in a well-kept home router.
-const QUEUE: Duration = Duration::from_millis(200);
+/// What may wait in front of the narrow link, as in a well-kept home router: as much as leaves in
+/// 200 ms, but ten full packets at least.
+const QUEUE_TIME: f64 = 0.2;
+const QUEUE_BYTES: u64 = 15_000;
 /// How long the demand of the narrow link is measured.
 const DEMAND: Duration = Duration::from_secs(3);
 
@@ -165,7 +167,9 @@ impl Ground {
         let [_, down] = outcome.bytes.context("a narrow link needs an emulated path")?;
         let bits_per_second = (down as f64 * 8.0 / outcome.seconds / 2.0) as u64;
         let bits_per_second = NonZeroU64::new(bits_per_second).context("nothing was sent")?;
-        let rate = Some(Rate { bits_per_second, queue: Queue::Time(QUEUE) });
+        let in_time = (bits_per_second.get() as f64 / 8.0 * QUEUE_TIME) as u64;
+        let queue = Queue::Bytes(in_time.max(QUEUE_BYTES));
+        let rate = Some(Rate { bits_per_second, queue });
         Ok(Settings { rate, ..scenario.plan.path })
     }
 }

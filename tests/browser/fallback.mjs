@@ -1,10 +1,10 @@
 /**
- * How long until the map shows somebody, told by headless Chromium on a page of its own each time:
+ * How long until a page hears of somebody, told by headless Chromium on a page of its own each time:
  *
  *     node tests/browser/fallback.mjs --url https://10.77.0.2:4433/r/fallback --times 3
  *
  * Somebody must be walking in that room. Prints one line of JSON: for each time, the transport
- * that won and `first_figure_ms`, from the page's dial (when it knows where the server is) to the
+ * that won and `first_frame_ms`, from the page's dial (when it knows where the server is) to the
  * first frame with somebody in it. Errors are told on stderr, with exit code 1.
  */
 import { parseArgs } from 'node:util';
@@ -12,18 +12,18 @@ import { launch } from './support/browser.mjs';
 
 const PATIENCE_MS = 30_000;
 
-/** Runs in the page before anything else: notes when somebody is there. */
+/** Runs in the page before anything else: notes when the first frame is there. */
 function watch() {
   const timer = setInterval(() => {
     const state = globalThis.gpys?.state();
-    if (!state || state.figures.length + state.clusters.length === 0) return;
+    if (!state || state.age_ms === null) return;
     clearInterval(timer);
     const [config] = performance.getEntriesByType('resource').filter((entry) => {
       return entry.name.endsWith('/config.json');
     });
-    globalThis.firstFigure = {
+    globalThis.firstFrame = {
       transport: state.transport,
-      first_figure_ms: performance.now() - config.responseEnd,
+      first_frame_ms: performance.now() - config.responseEnd,
     };
   }, 2);
 }
@@ -38,8 +38,8 @@ async function measure({ url, times }) {
       await page.addInitScript(watch);
       await page.goto(url, { timeout: PATIENCE_MS });
       const options = { timeout: PATIENCE_MS };
-      await page.waitForFunction(() => globalThis.firstFigure, undefined, options);
-      results.push(await page.evaluate(() => globalThis.firstFigure));
+      await page.waitForFunction(() => globalThis.firstFrame, undefined, options);
+      results.push(await page.evaluate(() => globalThis.firstFrame));
       await context.close();
     }
     return results;
