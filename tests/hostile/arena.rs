@@ -162,6 +162,8 @@ impl Arena {
         });
         let all = futures_util::future::join_all(all);
         let failed: Vec<_> = attackers.block_on(all).into_iter().flatten().collect();
+        // QUIC says goodbye by itself, if it has the time.
+        attackers.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
         // Whatever attackers still hold ends with their runtime.
         drop(attackers);
         assert!(failed.is_empty(), "{}", failed.join("\n"));
