@@ -1,0 +1,222 @@
+//! A real server on runtimes of its own, so that its tasks and panics can be told from the
+//! attackers', with two people in its lobby who must notice nothing.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use gpys::config::{Config, Flags};
+use gpys::server::Server;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::people::Pair;
+
+/// Longest that anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Attacks of a siege at once: more would keep each other from being in time.
+const AT_ONCE: usize = 40;
+/// Longest that a server without sessions takes to stop; it waits 7 s for sessions that hang.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Where the server is.
+#[derive(Debug)]
+pub struct Target {
+    /// HTTPS and `wss:`.
+    pub https: SocketAddr,
+    /// Plain HTTP and `ws:`.
+    pub http: SocketAddr,
+    /// WebTransport.
+    pub udp: SocketAddr,
+}
+
+type Run = Box<dyn FnOnce(Rc<Target>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// Something that nobody with good intentions does. It panics if the server's answer is wrong.
+pub struct Attack {
+    /// What it is called where it fails.
+    pub name: String,
+    run: Run,
+}
+
+impl Attack {
+    /// An attack of this name.
+    pub fn new<F>(name: impl Into<String>, run: F) -> Self
+    where
+        F: AsyncFnOnce(&Target) + Send + 'static,
+    {
+        let run: Run = Box::new(move |target| Box::pin(async move { run(&target).await }));
+        Self { name: name.into(), run }
+    }
+}
+
+/// Attacks that one server and one pair of people meet together.
+pub struct Siege {
+    /// What it is called where it fails.
+    pub name: &'static str,
+    /// The server's settings, beside its defaults.
+    pub flags: fn() -> Flags,
+    /// The attacks.
+    pub attacks: fn() -> Vec<Attack>,
+}
+
+impl Siege {
+    /// Runs the attacks at once, each against the same server. If something comes of them, each
+    /// is tried alone, to tell which one it was.
+    pub fn run(&self) -> Result<(), String> {
+        let endure = |attacks: Vec<Attack>| {
+            let arena = || Arena::open((self.flags)()).endure(attacks);
+            catch_unwind(AssertUnwindSafe(arena)).map_err(|panic| said(&*panic))
+        };
+        let Err(together) = endure((self.attacks)()) else { return Ok(()) };
+        let alone = (self.attacks)().into_iter().filter_map(|attack| {
+            let name = attack.name.clone();
+            endure(vec![attack]).err().map(|why| format!("{name} alone: {why}\n"))
+        });
+        Err(format!("together: {together}\n{}", alone.collect::<String>()))
+    }
+}
+
+/// A runtime whose threads have this name.
+fn runtime(name: &str, threads: usize) -> Runtime {
+    Builder::new_multi_thread()
+        .thread_name(name)
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// What panicked on threads of servers: the thread's name, and what it said.
+static PANICS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// Notes panics of servers. Without this they are silent: only their task ends.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let thread = std::thread::current().name().unwrap_or_default().to_owned();
+            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push((thread, info.to_string()));
+            hook(info);
+        }));
+    });
+}
+
+/// A server, and two people in its lobby.
+pub struct Arena {
+    name: String,
+    server: Runtime,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+    target: Rc<Target>,
+    pair: Pair,
+    /// Tasks of the server while all is calm.
+    calm: usize,
+}
+
+impl Arena {
+    /// Starts a server with these settings beside its defaults, and lets the two in.
+    pub fn open(flags: Flags) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        note_panics();
+        let name = format!("server-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = runtime(&name, 2);
+        let free = || Some("127.0.0.1:0".to_owned());
+        let flags = Flags { listen: free(), http: free(), ..flags };
+        let config = Config::load(&flags, |_| None, None).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let guard = server.enter();
+        let bound = Server::bind(config).unwrap();
+        let target = Target {
+            https: bound.https_address().unwrap(),
+            http: bound.http_address().unwrap().unwrap(),
+            udp: bound.web_transport_address().unwrap(),
+        };
+        let served = server.spawn(bound.run(async { drop(stopped.await) }));
+        drop(guard);
+        let pair = Pair::join(runtime("people", 1), &target);
+        let mut arena = Self { name, server, stop, served, target: Rc::new(target), pair, calm: 0 };
+        arena.pair.meet_newcomers();
+        arena.calm = arena.settled();
+        arena
+    }
+
+    /// Runs attacks, many at once, and checks that nothing came of them.
+    pub fn endure(self, attacks: Vec<Attack>) {
+        let attackers = Builder::new_current_thread().enable_all().build().unwrap();
+        let all = attacks.into_iter().map(|Attack { name, run }| {
+            let target = Rc::clone(&self.target);
+            let attack = async move { tokio::time::timeout(3 * PATIENCE, run(target)).await };
+            async move {
+                match AssertUnwindSafe(attack).catch_unwind().await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(_)) => Some(format!("{name} takes for ever")),
+                    Err(panic) => Some(format!("{name}: {}", said(&*panic))),
+                }
+            }
+        });
+        let all = futures_util::stream::iter(all).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
+        let failed: Vec<_> = attackers.block_on(all).into_iter().flatten().collect();
+        // QUIC says goodbye by itself, if it has the time.
+        attackers.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
+        // Whatever attackers still hold ends with their runtime.
+        drop(attackers);
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        self.check();
+    }
+
+    /// Checks that the two noticed nothing, that others can come, that the server has given back
+    /// what the attackers took, and that it can stop.
+    fn check(self) {
+        self.pair.check();
+        self.pair.meet_newcomers();
+        let since = Instant::now();
+        while self.tasks() > self.calm {
+            let (tasks, calm) = (self.tasks(), self.calm);
+            assert!(since.elapsed() < PATIENCE, "{tasks} tasks are left where {calm} were");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.pair.check();
+        let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
+        let panics: Vec<_> = panics.iter().filter(|(thread, _)| *thread == self.name).collect();
+        assert!(panics.is_empty(), "the server panicked: {panics:?}");
+        assert!(!self.served.is_finished(), "the server ended");
+        let since = Instant::now();
+        self.stop.send(()).unwrap();
+        self.pair.say_goodbye();
+        self.server.block_on(self.served).unwrap().unwrap();
+        assert!(since.elapsed() < STOP, "a session hangs: {:?} to stop", since.elapsed());
+        self.server.shutdown_background();
+    }
+
+    fn tasks(&self) -> usize {
+        self.server.metrics().num_alive_tasks()
+    }
+
+    /// How many tasks the server has once those of the newcomers have ended.
+    fn settled(&self) -> usize {
+        let mut least = self.tasks();
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(5));
+            if self.tasks() < least {
+                least = self.tasks();
+                since = Instant::now();
+            }
+        }
+        least
+    }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}

@@ -1,0 +1,73 @@
+//! Attackers against a real server: what they say, no client with good intentions says. After
+//! each attack, two people in the same room must have noticed nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may panic, and its modules are private anyway"
+)]
+
+mod arena;
+mod floods;
+mod h3;
+mod http;
+mod identity;
+mod messages;
+mod packets;
+mod people;
+mod quic;
+mod rfc6455;
+mod sessions;
+mod slow;
+mod socket;
+mod tools;
+
+use std::process::ExitCode;
+
+use arena::{Attack, Siege};
+use gpys::config::Flags;
+use libtest_mimic::{Arguments, Trial, run};
+
+/// Attacks against a server with default settings.
+const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
+    Siege { name, flags: Flags::default, attacks }
+}
+
+const SIEGES: [Siege; 17] = [
+    siege("websocket_fragments", rfc6455::of_fragments),
+    siege("websocket_control_frames", rfc6455::of_control),
+    siege("websocket_reserved_bits_and_masks", rfc6455::of_bits),
+    siege("websocket_lengths", rfc6455::of_lengths),
+    siege("websocket_text", rfc6455::of_text),
+    siege("websocket_closes", rfc6455::of_closes),
+    siege("websocket_handshakes", http::of_upgrades),
+    siege("http_requests", http::of_requests),
+    siege("packets", packets::attacks),
+    siege("http3_streams_and_frames", h3::of_streams),
+    siege("http3_requests", h3::of_requests),
+    siege("webtransport_sessions", sessions::attacks),
+    siege("messages", messages::attacks),
+    siege("identities_and_origins", identity::attacks),
+    siege("floods", floods::attacks),
+    siege("slow_and_silent", slow::attacks),
+    Siege { name: "crowds_at_the_gate", flags: floods::few, attacks: floods::of_handshakes },
+];
+
+/// What the server does not survive as it should: these connections outlive every deadline, and
+/// no longer count. Run them with `-- --ignored`.
+const LOST: Siege =
+    siege("connections_that_the_library_keeps", slow::of_what_the_library_waits_for);
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    if !args.list {
+        let count: usize = SIEGES.iter().map(|siege| (siege.attacks)().len()).sum();
+        eprintln!("{count} attacks in {} sieges", SIEGES.len());
+    }
+    let trial = |siege: Siege| Trial::test(siege.name, move || siege.run().map_err(Into::into));
+    let lost = trial(LOST).with_ignored_flag(true);
+    let trials = SIEGES.into_iter().map(trial).chain([lost]);
+    run(&args, trials.collect()).exit_code()
+}

@@ -1,0 +1,289 @@
+//! Messages and datagrams of the protocol that are none, over both transports.
+
+use gpys::proto::geo::Viewport;
+use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence};
+
+use crate::arena::{Attack, Target};
+use crate::quic::Session;
+use crate::socket::{BINARY, FIN, Socket, frame};
+use crate::tools::{End, hello, hello_to, pose};
+
+/// A session over either transport.
+pub enum Link {
+    Quic(Box<Session>),
+    Socket(Box<Socket>),
+}
+
+/// A transport.
+#[derive(Clone, Copy, Debug)]
+pub enum Over {
+    Quic,
+    Socket,
+}
+
+pub const BOTH: [Over; 2] = [Over::Quic, Over::Socket];
+
+impl Link {
+    /// A link that has not said anything yet.
+    pub async fn open(target: &Target, over: Over) -> Self {
+        match over {
+            Over::Quic => Self::Quic(Box::new(Session::open(target).await)),
+            Over::Socket => Self::Socket(Box::new(Socket::open(target).await)),
+        }
+    }
+
+    /// A link that is in the lobby.
+    pub async fn join(target: &Target, over: Over) -> Self {
+        Self::enter(target, over, &hello_to("lobby", None)).await.0
+    }
+
+    /// A link that said this hello, and was welcomed.
+    pub async fn enter(
+        target: &Target,
+        over: Over,
+        hello: &[u8],
+    ) -> (Self, gpys::proto::wire::Welcome) {
+        match over {
+            Over::Quic => {
+                let (session, welcome) = Session::enter(target, hello).await;
+                (Self::Quic(Box::new(session)), welcome)
+            }
+            Over::Socket => {
+                let (socket, welcome) = Socket::enter(target, hello).await;
+                (Self::Socket(Box::new(socket)), welcome)
+            }
+        }
+    }
+
+    /// Sends a message of the reliable lane.
+    pub async fn message(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Quic(session) => session.message(bytes).await,
+            Self::Socket(socket) => socket.write(&frame(FIN | BINARY, bytes)).await,
+        }
+    }
+
+    /// Sends a datagram.
+    pub async fn datagram(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Quic(session) => session.datagram(bytes),
+            Self::Socket(socket) => socket.write(&frame(FIN | BINARY, bytes)).await,
+        }
+    }
+
+    /// Asserts that the session still answers.
+    pub async fn answers(&mut self) {
+        match self {
+            Self::Quic(session) => session.answers().await,
+            Self::Socket(socket) => socket.answers().await,
+        }
+    }
+
+    /// Reads until the server has closed; gives what it said at the end.
+    pub async fn ends(&mut self) -> End {
+        match self {
+            Self::Quic(session) => session.ends().await,
+            Self::Socket(socket) => socket.ends().await,
+        }
+    }
+
+    /// Leaves by the book.
+    pub async fn leave(mut self) {
+        self.message(&ClientMessage::Leave.encode()).await;
+        self.ends().await.is(CloseCode::Bye);
+    }
+}
+
+/// An attack over both transports.
+pub fn over_both<F>(name: &str, run: F) -> Vec<Attack>
+where
+    F: AsyncFn(&Target, Over) + Clone + Send + 'static,
+{
+    let attack = |over, run: F| {
+        Attack::new(format!("{name} over {over:?}"), async move |target| run(target, over).await)
+    };
+    vec![attack(Over::Quic, run.clone()), attack(Over::Socket, run)]
+}
+
+/// The first message is this; the link ends for this reason.
+fn first(name: &str, bytes: Vec<u8>, code: CloseCode) -> Vec<Attack> {
+    over_both(&format!("first::{name}"), async move |target, over| {
+        let mut link = Link::open(target, over).await;
+        link.message(&bytes).await;
+        link.ends().await.is(code);
+    })
+}
+
+/// Somebody in the lobby says this; the link ends for this reason, or goes on without one.
+fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
+    over_both(&format!("later::{name}"), async move |target, over| {
+        let mut link = Link::join(target, over).await;
+        match bytes.first() {
+            Some(0x40..) => link.datagram(&bytes).await,
+            _ => link.message(&bytes).await,
+        }
+        match code {
+            Some(code) => link.ends().await.is(code),
+            None => link.answers().await,
+        }
+    })
+}
+
+fn hellos() -> Vec<Attack> {
+    use CloseCode::{BadMessage, BadRoom, BadValue, BadVersion};
+    let good = hello_to("lobby", None);
+    let with = |change: &dyn Fn(&mut Hello)| {
+        let mut hello = hello();
+        change(&mut hello);
+        ClientMessage::Hello(hello).encode()
+    };
+    let room = |name: &str| with(&|hello| hello.room = name.into());
+    let name = |name: &str| with(&|hello| hello.name = name.into());
+    let upside_down = Viewport { south: 2, west: 0, north: 1, east: 0, zoom: 0 };
+    let beyond = Viewport { south: 0, west: 0, north: 900_000_001, east: 0, zoom: 0 };
+    let view = |viewport| with(&|hello| hello.viewport = Some(viewport));
+    let invalid = [&[0, 1, 5], b"lobby".as_slice(), &[2, 0xFF, 0xFE, 0, 0, 0, 0]].concat();
+    let huge = [&[0, 1, 0xFC], [0xFF; 4].as_slice(), b"lobby"].concat();
+    let list = [
+        ("nothing", Vec::new(), BadMessage),
+        ("leave", ClientMessage::Leave.encode(), BadMessage),
+        ("presence", ClientMessage::Presence(Presence::Hidden).encode(), BadMessage),
+        ("budget", ClientMessage::Budget(0).encode(), BadMessage),
+        ("version_0", vec![0, 0], BadVersion),
+        ("version_65535", vec![0, 0xFB, 0xFF, 0xFF, 1, 2, 3], BadVersion),
+        ("a_version_of_8_bytes", [&[0, 0xFD], [0xFF; 8].as_slice()].concat(), BadMessage),
+        ("no_room", room(""), BadRoom),
+        ("a_room_in_capitals", room("LOBBY"), BadRoom),
+        ("a_room_of_65_bytes", room(&"a".repeat(65)), BadRoom),
+        ("a_room_with_a_slash", room("../etc"), BadRoom),
+        ("a_room_of_4_gib", huge, BadMessage),
+        ("a_name_of_65_bytes", name(&"n".repeat(65)), BadValue),
+        ("a_name_with_a_bell", name("ding\u{7}"), BadValue),
+        ("a_name_that_is_no_text", invalid, BadMessage),
+        ("a_presence_of_the_servers", with(&|it| it.presence = Presence::Gone), BadValue),
+        ("a_view_upside_down", view(upside_down), BadValue),
+        ("a_view_beyond_the_pole", view(beyond), BadValue),
+        ("a_byte_too_many", [good.as_slice(), &[0]].concat(), BadMessage),
+        ("1025_bytes", vec![1; 1_025], BadMessage),
+    ];
+    let mut attacks: Vec<_> =
+        list.into_iter().flat_map(|(name, bytes, code)| first(name, bytes, code)).collect();
+    attacks.extend(over_both("first::parts_of_a_hello", async move |target, over| {
+        for length in (1..good.len()).step_by(2) {
+            let mut link = Link::open(target, over).await;
+            link.message(&good[..length]).await;
+            link.ends().await.is(BadMessage);
+        }
+    }));
+    attacks.extend(over_both("first::random_bytes", async |target, over| {
+        let mut random = fastrand::Rng::with_seed(4);
+        // Over QUIC, whoever is told why has a quarter of a second to close the connection.
+        for _ in 0..if matches!(over, Over::Quic) { 10 } else { 100 } {
+            let mut bytes: Vec<_> = (0..random.usize(1..200)).map(|_| random.u8(..)).collect();
+            bytes[0] = random.u8(..5);
+            let mut link = Link::open(target, over).await;
+            link.message(&bytes).await;
+            assert!(link.ends().await.closing.is_some(), "{bytes:?}");
+        }
+    }));
+    attacks
+}
+
+fn later_messages() -> Vec<Attack> {
+    use CloseCode::{BadMessage, BadValue};
+    let upside_down = Viewport { south: 2, west: 0, north: 1, east: 0, zoom: 0 };
+    let whole = Viewport { zoom: 255, ..Viewport::WORLD };
+    let list = [
+        ("nothing", Vec::new(), Some(BadMessage)),
+        ("a_second_hello", hello_to("lobby", None), Some(BadMessage)),
+        ("an_unknown_message", vec![5], Some(BadMessage)),
+        ("a_view_upside_down", ClientMessage::Viewport(upside_down).encode(), Some(BadValue)),
+        ("half_a_view", vec![1, 0xFC, 0xFF], Some(BadMessage)),
+        ("a_view_of_everything", ClientMessage::Viewport(whole).encode(), None),
+        ("a_presence_of_the_servers", vec![2, 3], Some(BadValue)),
+        ("an_unknown_presence", vec![2, 4], Some(BadMessage)),
+        ("no_budget", ClientMessage::Budget(1).encode(), None),
+        ("all_the_budget", ClientMessage::Budget(u32::MAX).encode(), None),
+        ("leave_and_more", vec![4, 0], Some(BadMessage)),
+        ("1025_bytes", vec![1; 1_025], Some(BadMessage)),
+    ];
+    list.into_iter().flat_map(|(name, bytes, code)| later(name, bytes, code)).collect()
+}
+
+fn datagrams() -> Vec<Attack> {
+    use CloseCode::{BadMessage, BadValue};
+    let good = pose(0, 0);
+    let with = |at: usize, value: [u8; 4]| {
+        let mut pose = good.to_vec();
+        pose[at..at + 4].copy_from_slice(&value);
+        pose
+    };
+    let mut accuracy = good.to_vec();
+    accuracy[17] = 64;
+    let future = 1_u32 << 30;
+    let list = [
+        ("a_pose_of_21_bytes", good[..21].to_vec(), Some(BadMessage)),
+        ("a_pose_of_23_bytes", [good.as_slice(), &[0]].concat(), Some(BadMessage)),
+        ("a_pose_of_nothing", vec![0x50], Some(BadMessage)),
+        ("a_pose_of_a_kilobyte", vec![0x50; 1_000], Some(BadMessage)),
+        ("a_pose_beyond_the_pole", with(9, 900_000_001_i32.to_le_bytes()), Some(BadValue)),
+        ("a_pose_at_the_least_latitude", with(9, i32::MIN.to_le_bytes()), Some(BadValue)),
+        ("a_pose_beyond_the_date_line", with(13, 1_800_000_001_i32.to_le_bytes()), Some(BadValue)),
+        ("a_pose_at_the_least_longitude", with(13, i32::MIN.to_le_bytes()), Some(BadValue)),
+        ("a_pose_at_the_pole", with(9, 900_000_000_i32.to_le_bytes()), None),
+        ("a_pose_at_the_date_line", with(13, 1_800_000_000_i32.to_le_bytes()), None),
+        ("an_accuracy_of_64", accuracy, Some(BadValue)),
+        ("an_orientation_too_high", with(18, 133_544_992_u32.to_le_bytes()), Some(BadValue)),
+        ("a_pose_from_the_future", with(5, future.to_le_bytes()), Some(BadValue)),
+        ("a_pose_from_long_ago", with(5, (0_u32.wrapping_sub(future)).to_le_bytes()), None),
+        ("the_last_pose_first", with(1, u32::MAX.to_le_bytes()), None),
+        ("a_ping_of_4_bytes", vec![0x51, 0, 0, 0], Some(BadMessage)),
+        ("a_ping_of_6_bytes", vec![0x51, 0, 0, 0, 0, 0], Some(BadMessage)),
+        ("a_pong", vec![0x52; 9], Some(BadMessage)),
+        ("a_frame", vec![0x46; 200], Some(BadMessage)),
+        ("a_kind_of_the_servers", vec![0x40], Some(BadMessage)),
+        ("a_kind_that_is_to_come", vec![0x53; 500], None),
+        ("the_last_kind", vec![0xFF], None),
+    ];
+    let mut attacks: Vec<_> =
+        list.into_iter().flat_map(|(name, bytes, code)| later(name, bytes, code)).collect();
+    attacks.extend(over_both("later::random_datagrams", async |target, over| {
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..40 {
+            let mut link = Link::join(target, over).await;
+            for _ in 0..4 {
+                let mut bytes: Vec<_> = (0..random.usize(1..40)).map(|_| random.u8(..)).collect();
+                bytes[0] |= 0x40;
+                link.datagram(&bytes).await;
+            }
+            drop(link);
+        }
+    }));
+    attacks
+}
+
+/// Bytes that only a stream can carry.
+fn of_the_stream() -> Vec<Attack> {
+    let claim = |name: &str, length: u16| {
+        Attack::new(format!("stream::{name}"), async move |target| {
+            let mut session = Session::open(target).await;
+            session.write(&length.to_le_bytes()).await;
+            session.ends().await.is(CloseCode::BadMessage);
+        })
+    };
+    let bytewise = Attack::new("stream::a_hello_a_byte_at_a_time", async |target| {
+        let mut session = Session::open(target).await;
+        let hello = hello_to("lobby", None);
+        for byte in [hello.len() as u8, 0].iter().chain(&hello) {
+            session.write(&[*byte]).await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        session.answers().await;
+    });
+    vec![claim("a_claim_of_1025_bytes", 1_025), claim("a_claim_of_65535_bytes", u16::MAX), bytewise]
+}
+
+/// Every attack with messages.
+pub fn attacks() -> Vec<Attack> {
+    [hellos(), later_messages(), datagrams(), of_the_stream()].into_iter().flatten().collect()
+}

@@ -1,0 +1,173 @@
+//! UDP by hand: packets that are no QUIC, that are half of it, or that come again, and addresses
+//! that are not their sender's.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use wtransport::quinn::{ClientConfig, TokenStore};
+
+use crate::arena::{Attack, Target};
+use crate::quic::{Quic, Session, client, endpoint, transport};
+use crate::tools::patiently;
+
+/// How much more than it was sent a server may send to an address that has not proved to be its
+/// sender's (RFC 9000, section 8.1).
+const AMPLIFICATION: usize = 3;
+/// The last of these packets may reach beyond that.
+const PACKET: usize = 1_200;
+/// How long answers are counted: as long as a server repeats itself.
+const LISTEN: Duration = Duration::from_millis(1_500);
+
+async fn socket() -> UdpSocket {
+    UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap()
+}
+
+/// The first packet of a real client with this configuration.
+async fn initial(config: ClientConfig) -> Vec<u8> {
+    let sink = socket().await;
+    let endpoint = endpoint();
+    let connecting = endpoint.connect_with(config, sink.local_addr().unwrap(), "localhost");
+    let connecting = connecting.unwrap();
+    let mut packet = vec![0; 2_048];
+    let length = patiently("a first packet", sink.recv(&mut packet)).await.unwrap();
+    packet.truncate(length);
+    drop(connecting);
+    packet
+}
+
+/// Sends these packets from an address of its own; gives the bytes sent, and those that came
+/// back although nothing was ever answered.
+async fn provoke(target: &Target, packets: &[Vec<u8>]) -> (usize, usize) {
+    let socket = socket().await;
+    socket.connect(target.udp).await.unwrap();
+    for packet in packets {
+        socket.send(packet).await.unwrap();
+    }
+    let mut came = 0;
+    let counting = async {
+        let mut packet = [0; 2_048];
+        while let Ok(length) = socket.recv(&mut packet).await {
+            came += length;
+        }
+    };
+    drop(tokio::time::timeout(LISTEN, counting).await);
+    (packets.iter().map(Vec::len).sum(), came)
+}
+
+/// Sends these packets, and asserts that whoever owned the address would have got at most
+/// `times` as much.
+fn reflects(name: &str, packets: Vec<Vec<u8>>, times: usize) -> Attack {
+    Attack::new(format!("packets::{name}"), async move |target| {
+        let (sent, came) = provoke(target, &packets).await;
+        assert!(came <= times * sent, "{came} bytes for {sent}");
+    })
+}
+
+/// A packet with a long header of a version that nobody speaks.
+fn unknown_version(length: usize) -> Vec<u8> {
+    let mut packet = vec![0xC0, 0x1A, 0x2A, 0x3A, 0x4A, 8];
+    packet.extend_from_slice(b"destined");
+    packet.push(8);
+    packet.extend_from_slice(b"a source");
+    packet.resize(length, 0);
+    packet
+}
+
+/// A token that no server gave out.
+struct Forged;
+
+impl TokenStore for Forged {
+    fn insert(&self, _: &str, _: Bytes) {}
+
+    fn take(&self, _: &str) -> Option<Bytes> {
+        Some(Bytes::from_static(&[0x5A; 64]))
+    }
+}
+
+/// Attacks with packets.
+pub fn attacks() -> Vec<Attack> {
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut noise = |length: usize, first: u8| {
+        let mut packet: Vec<_> = (0..length).map(|_| random.u8(..)).collect();
+        packet[0] = first;
+        packet
+    };
+    let random_packets = (1..300).map(|length| noise(length * 4, length as u8)).collect();
+    let long_headers = (7..200).map(|length| noise(length, 0xC0)).collect();
+    let short_headers = (0..200).map(|_| noise(60, 0x40)).collect();
+    let versions = (0..20).map(|_| unknown_version(1_200)).collect();
+    let small_versions: Vec<_> = (0..20).map(|_| unknown_version(100)).collect();
+    vec![
+        reflects("random", random_packets, 1),
+        reflects("random_long_headers", long_headers, 1),
+        reflects("short_headers_of_nobody", short_headers, 1),
+        reflects("a_version_that_nobody_speaks", versions, 1),
+        reflects("a_small_packet_of_such_a_version", small_versions, 0),
+        Attack::new("packets::a_first_packet_from_a_forged_address", async |target| {
+            let packet = initial(client(transport())).await;
+            let (mut sent, mut came) = (0, 0);
+            // Among so many others it may find no room in the server's socket.
+            for _ in 0..5 {
+                (sent, came) = provoke(target, std::slice::from_ref(&packet)).await;
+                if came > 0 {
+                    break;
+                }
+            }
+            assert!(came > 0 && came <= AMPLIFICATION * sent + PACKET, "{came} bytes for {sent}");
+        }),
+        Attack::new("packets::a_first_packet_a_hundred_times", async |target| {
+            let packet = initial(client(transport())).await;
+            let (sent, came) = provoke(target, &vec![packet; 100]).await;
+            assert!(came <= sent, "{came} bytes for {sent}");
+        }),
+        Attack::new("packets::a_forged_token", async |target| {
+            let mut config = client(transport());
+            config.token_store(Arc::new(Forged));
+            let packet = initial(config.clone()).await;
+            let (sent, came) = provoke(target, &[packet]).await;
+            assert!(came <= AMPLIFICATION * sent + PACKET, "{came} bytes for {sent}");
+            // Whoever really is there comes in all the same.
+            Quic::with(target, config).await;
+        }),
+        Attack::new("packets::halves_of_a_first_packet", async |target| {
+            let packet = initial(client(transport())).await;
+            let cuts = (1..packet.len()).step_by(37).map(|at| packet[..at].to_vec());
+            let cuts: Vec<_> = cuts.collect();
+            let (_, came) = provoke(target, &cuts).await;
+            assert_eq!(came, 0, "an answer to a packet that is too small");
+        }),
+        Attack::new("packets::a_first_packet_with_a_bit_turned", async |target| {
+            let packet = initial(client(transport())).await;
+            let turned: Vec<_> = (0..packet.len() * 8)
+                .step_by(97)
+                .map(|bit| {
+                    let mut packet = packet.clone();
+                    packet[bit / 8] ^= 1 << (bit % 8);
+                    packet
+                })
+                .collect();
+            let (sent, came) = provoke(target, &turned).await;
+            assert!(came <= sent, "{came} bytes for {sent}");
+        }),
+        Attack::new("packets::an_address_that_changes", async |target| {
+            let session = Session::join(target).await;
+            for _ in 0..10 {
+                let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                session.quic.rebind(socket);
+                session.answers().await;
+            }
+        }),
+        Attack::new("packets::another_protocol", async |target| {
+            let mut config = crate::tools::tls(b"hq-29");
+            config.alpn_protocols = vec![b"hq-29".to_vec()];
+            let config = wtransport::quinn::crypto::rustls::QuicClientConfig::try_from(config);
+            let config = ClientConfig::new(Arc::new(config.unwrap()));
+            let connecting = endpoint();
+            let connecting = connecting.connect_with(config, target.udp, "localhost").unwrap();
+            assert!(patiently("a refusal", connecting).await.is_err(), "only HTTP/3 is spoken");
+        }),
+    ]
+}

@@ -1,0 +1,245 @@
+//! Two people who walk in the lobby, one over each transport, and see each other all the time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use gpys::client::{Client, Connector, Event, Options, Reading, Transport, Trust};
+use gpys::proto::geo::{Position, Viewport};
+use gpys::proto::pose::Accuracy;
+use gpys::proto::view::Figure;
+use gpys::proto::wire::{PeerId, Presence, Roster, ServerMessage};
+use tokio::runtime::Runtime;
+
+use crate::arena::{PATIENCE, Target};
+
+/// The room of the two, and of most attackers.
+pub const ROOM: &str = "lobby";
+/// How often each of the two says where they are.
+const STEP: Duration = Duration::from_millis(40);
+/// Longest between two sights of the other, and oldest that a sight may be. A calm server needs
+/// a tenth of a second; a busy computer with a debug build may need much more.
+const BOUND: Duration = Duration::from_secs(3);
+const NAMES: [&str; 2] = ["Ada", "Grace"];
+/// Where they walk, in 1e-7 degree.
+const HERE: (i32, i32) = (457_500_000, 143_600_000);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one of the two saw of the other.
+#[derive(Debug)]
+struct Sight {
+    other: Option<PeerId>,
+    /// The other's name, which nobody else has.
+    name: &'static str,
+    /// How often the other was said to join.
+    joins: u32,
+    last: Instant,
+    longest: Duration,
+    oldest_ms: i32,
+    /// How often the other was seen at a new place.
+    moves: u64,
+    /// What should not have come.
+    wrong: Vec<String>,
+}
+
+impl Sight {
+    fn new(name: &'static str) -> Self {
+        Self {
+            other: None,
+            name,
+            joins: 0,
+            last: Instant::now(),
+            longest: Duration::ZERO,
+            oldest_ms: 0,
+            moves: 0,
+            wrong: Vec::new(),
+        }
+    }
+
+    fn figure(&mut self, figure: &Figure, now: gpys::proto::time::Stamp) {
+        self.longest = self.longest.max(self.last.elapsed());
+        self.last = Instant::now();
+        self.oldest_ms = self.oldest_ms.max(now.after(figure.sampled));
+        self.moves += 1;
+    }
+
+    /// After the other has joined, no roster has news of them.
+    fn roster(&mut self, roster: &Roster) {
+        let named = roster.joined.iter().filter(|person| person.name == self.name);
+        self.joins += named.count() as u32;
+        let Some(other) = self.other else { return };
+        if roster.left.contains(&other) {
+            self.wrong.push("the other left".into());
+        }
+        for change in roster.presence.iter().filter(|change| change.id == other) {
+            self.wrong.push(format!("the other is {:?}", change.presence));
+        }
+    }
+}
+
+struct Walker {
+    client: Arc<Client>,
+    sight: Arc<Mutex<Sight>>,
+}
+
+impl Walker {
+    async fn join(
+        connector: &Connector,
+        transport: Transport,
+        [name, other]: [&'static str; 2],
+    ) -> Self {
+        let sight = Arc::new(Mutex::new(Sight::new(other)));
+        let seen = Arc::clone(&sight);
+        let events = move |event: Event<'_>| {
+            let mut sight = lock(&seen);
+            match event {
+                Event::Figure { id, figure, now } if sight.other == Some(id) => {
+                    sight.figure(figure, now);
+                }
+                Event::Message(ServerMessage::Roster(roster)) => sight.roster(roster),
+                Event::Figure { .. } | Event::Message(_) => {}
+            }
+        };
+        let (lat, lng) = HERE;
+        let viewport = Viewport {
+            south: lat - 10_000,
+            west: lng - 10_000,
+            north: lat + 10_000,
+            east: lng + 10_000,
+            zoom: 170,
+        };
+        let options = Options {
+            transport,
+            room: ROOM.into(),
+            name: name.into(),
+            viewport: Some(viewport),
+            events: Some(Box::new(events)),
+            ..Options::default()
+        };
+        let client = Arc::new(connector.connect(options).await.unwrap());
+        tokio::spawn(walk(Arc::downgrade(&client)));
+        Self { client, sight }
+    }
+
+    fn id(&self) -> PeerId {
+        self.client.welcome().id
+    }
+
+    fn check(&self) {
+        let ended = self.client.closed().now_or_never();
+        assert!(ended.is_none(), "a bystander was disconnected: {ended:?}");
+        let moves = lock(&self.sight).moves;
+        let since = Instant::now();
+        while lock(&self.sight).moves < moves + 2 {
+            assert!(since.elapsed() < BOUND, "a bystander no longer sees the other move");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sight = lock(&self.sight);
+        let other = sight.other.unwrap();
+        assert_eq!(sight.joins, 1, "how often the other joined");
+        assert!(sight.wrong.is_empty(), "a bystander was told: {:?}", sight.wrong);
+        assert!(sight.longest < BOUND, "the other was out of sight for {:?}", sight.longest);
+        let oldest = sight.oldest_ms;
+        assert!(i128::from(oldest) < BOUND.as_millis() as i128, "the other was {oldest} ms old");
+        drop(sight);
+        let view = self.client.view();
+        let known = view.roster().filter(|person| person.id == other).count();
+        assert_eq!(known, 1, "the roster has the other once");
+        assert_eq!(self.client.traffic().bad, 0, "a bystander got datagrams that are none");
+    }
+}
+
+/// Walks in a small circle for as long as the client is there.
+async fn walk(client: std::sync::Weak<Client>) {
+    let mut steps = tokio::time::interval(STEP);
+    for step in 0_i32.. {
+        steps.tick().await;
+        let Some(client) = client.upgrade() else { return };
+        let (lat, lng) = HERE;
+        let position = Position::new(lat + 20 * (step % 40), lng + 20 * (step % 50)).unwrap();
+        client.send(Reading { position, orientation: None, accuracy: Accuracy::UNKNOWN });
+    }
+}
+
+/// The two.
+pub struct Pair {
+    runtime: Runtime,
+    connector: Connector,
+    walkers: [Walker; 2],
+}
+
+impl Pair {
+    /// Lets the two in, and waits until they see each other.
+    pub fn join(runtime: Runtime, target: &Target) -> Self {
+        let (connector, walkers) = runtime.block_on(async {
+            let url = format!("https://{}", target.https);
+            let connector = Connector::new(&url, Trust::Public).await.unwrap();
+            let [ada, grace] = NAMES;
+            let first = Walker::join(&connector, Transport::WebTransport, [ada, grace]).await;
+            let second = Walker::join(&connector, Transport::WebSocket, [grace, ada]).await;
+            (connector, [first, second])
+        });
+        let [first, second] = &walkers;
+        for (one, other) in [(first, second), (second, first)] {
+            let since = Instant::now();
+            while !one.client.view().roster().any(|person| person.id == other.id()) {
+                assert!(since.elapsed() < PATIENCE, "the two do not meet");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let mut sight = lock(&one.sight);
+            (sight.other, sight.last) = (Some(other.id()), Instant::now());
+        }
+        let pair = Self { runtime, connector, walkers };
+        pair.check();
+        pair
+    }
+
+    /// Checks that both are connected and saw each other move all the time.
+    pub fn check(&self) {
+        self.walkers.iter().for_each(Walker::check);
+    }
+
+    /// Somebody new comes over each transport, finds the two, each once, and leaves.
+    pub fn meet_newcomers(&self) {
+        for transport in [Transport::WebTransport, Transport::WebSocket] {
+            self.runtime.block_on(async {
+                let options = Options {
+                    transport,
+                    room: ROOM.into(),
+                    presence: Presence::Watching,
+                    ..Options::default()
+                };
+                let client = self.connector.connect(options).await.unwrap();
+                let found = || {
+                    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+                    for person in client.view().roster() {
+                        *found.entry(person.name.clone()).or_default() += 1;
+                    }
+                    NAMES.map(|name| found.get(name).copied().unwrap_or_default())
+                };
+                let since = Instant::now();
+                while found() != [1, 1] {
+                    assert!(since.elapsed() < BOUND, "a newcomer finds {:?} of the two", found());
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                client.leave().await;
+            });
+        }
+    }
+
+    /// Waits until the server has told both that it stops.
+    pub fn say_goodbye(self) {
+        let Self { runtime, walkers, .. } = self;
+        runtime.block_on(async {
+            for walker in &walkers {
+                drop(tokio::time::timeout(PATIENCE, walker.client.closed()).await);
+            }
+        });
+        drop(walkers);
+        runtime.shutdown_background();
+    }
+}

@@ -1,0 +1,204 @@
+//! Those who take their time: trickles, silence, and readers that do not read.
+
+use std::time::Duration;
+
+use gpys::proto::wire::{ClientMessage, CloseCode, Presence};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use wtransport::quinn::VarInt;
+
+use crate::arena::{Attack, Target};
+use crate::messages::{Link, Over, over_both};
+use crate::quic::{Quic, Session, client, connect_frame, settings, status, transport, varint};
+use crate::socket::{BINARY, CONTINUATION, FIN, Socket, connect, frame, request};
+use crate::tools::{hello_to, patiently, within_the_deadline};
+
+/// Between two bytes of a trickle: fast enough for a naive timeout of idle connections.
+const DRIP: Duration = Duration::from_millis(200);
+
+/// Writes bytes one at a time, again and again, until the server closes.
+async fn drip<S>(mut stream: S, bytes: Vec<u8>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let dripping = async {
+        for byte in bytes.into_iter().cycle() {
+            if stream.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            let mut answer = [0; 1024];
+            let read = tokio::time::timeout(DRIP, stream.read(&mut answer));
+            if let Ok(Ok(0) | Err(_)) = read.await {
+                return;
+            }
+        }
+    };
+    within_the_deadline("a trickle", dripping).await;
+}
+
+/// A task of the HTTP/3 library that waits for such a client keeps the connection open when the
+/// server has long given it up, and only then the library could close it.
+pub fn of_what_the_library_waits_for() -> Vec<Attack> {
+    vec![
+        Attack::new("slow::half_a_kind_of_stream", async |target| {
+            let quic = Quic::open(target).await;
+            let _control = quic.control().await;
+            let _stream = quic.uni(&[0x40]).await;
+            within_the_deadline("half a varint", quic.closed()).await;
+        }),
+        Attack::new("slow::no_room_for_the_servers_settings", async |target| {
+            let mut limits = transport();
+            limits.max_concurrent_uni_streams(VarInt::from_u32(0));
+            let quic = Quic::with(target, client(limits)).await;
+            let _control = quic.control().await;
+            within_the_deadline("a server that cannot speak", quic.closed()).await;
+        }),
+    ]
+}
+
+/// Slow attackers.
+pub fn attacks() -> Vec<Attack> {
+    let mut attacks = vec![
+        Attack::new("slow::a_connection_that_says_nothing", async |target| {
+            for address in [target.https, target.http] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let mut byte = [0];
+                let read = within_the_deadline("silence", stream.read(&mut byte));
+                assert_eq!(read.await.unwrap_or_default(), 0);
+            }
+        }),
+        Attack::new("slow::a_tls_hello_a_byte_at_a_time", async |target| {
+            let stream = TcpStream::connect(target.https).await.unwrap();
+            drip(stream, [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3], [0; 500].as_slice()].concat())
+                .await;
+        }),
+        Attack::new("slow::a_request_a_byte_at_a_time", async |target| {
+            drip(
+                connect(target).await,
+                b"GET / HTTP/1.1\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
+            )
+            .await;
+        }),
+        Attack::new("slow::a_second_request_that_never_comes", async |target| {
+            let mut stream = TcpStream::connect(target.http).await.unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut answers = Vec::new();
+            let read = stream.read_to_end(&mut answers);
+            drop(within_the_deadline("a connection kept alive for nothing", read).await);
+            assert!(answers.starts_with(b"HTTP/1.1 200 "));
+        }),
+        Attack::new("slow::an_upgrade_a_byte_at_a_time", async |target| {
+            drip(connect(target).await, request(target, &[]).into_bytes()[..100].to_vec()).await;
+        }),
+        Attack::new("slow::a_hello_in_dust", async |target| {
+            let mut socket = Socket::open(target).await;
+            let dusting = async {
+                socket.write(&frame(BINARY, &[0])).await;
+                loop {
+                    socket.write(&frame(CONTINUATION, &[1])).await;
+                    if tokio::time::timeout(DRIP, socket.ends()).await.is_ok() {
+                        return;
+                    }
+                }
+            };
+            within_the_deadline("a hello without end", dusting).await;
+        }),
+        Attack::new("slow::a_frame_a_byte_at_a_time", async |target| {
+            let mut socket = Socket::open(target).await;
+            let bytes = [&[FIN | BINARY, 0xFE, 4, 0], [0; 1_000].as_slice()].concat();
+            let dripping = async {
+                for byte in bytes {
+                    socket.write(&[byte]).await;
+                    if tokio::time::timeout(DRIP, socket.ends()).await.is_ok() {
+                        return;
+                    }
+                }
+            };
+            within_the_deadline("a frame without end", dripping).await;
+        }),
+        Attack::new("slow::a_session_without_a_lane", async |target| {
+            let quic = Quic::open(target).await;
+            let _control = quic.control().await;
+            let (_send, mut recv) = quic.bi(&connect_frame(target, &[])).await.unwrap();
+            assert_eq!(patiently("an answer", status(&mut recv)).await, Some(200));
+            let closed = within_the_deadline("a session without a lane", quic.closed()).await;
+            assert_eq!(closed, Some(CloseCode::Timeout as u64));
+        }),
+        Attack::new("slow::settings_a_byte_at_a_time", async |target| {
+            let quic = Quic::open(target).await;
+            let dripping = async {
+                let mut stream = quic.uni(&varint(0)).await.unwrap();
+                for byte in settings() {
+                    if stream.write_all(&[byte]).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(2 * DRIP).await;
+                }
+                quic.closed().await;
+            };
+            within_the_deadline("settings without end", dripping).await;
+        }),
+        Attack::new("slow::no_room_for_the_reason", no_room),
+        Attack::new("slow::a_reader_that_does_not_read", unread),
+    ];
+    attacks.extend(over_both("slow::no_hello", async |target, over| {
+        let mut link = Link::open(target, over).await;
+        within_the_deadline("a link without hello", link.ends()).await.is(CloseCode::Timeout);
+    }));
+    attacks.extend(over_both("slow::datagrams_without_hello", async |target, over| {
+        let mut link = Link::open(target, over).await;
+        let trying = async {
+            loop {
+                link.datagram(&[0x51, 0, 0, 0, 0]).await;
+                if let Ok(end) = tokio::time::timeout(DRIP, link.ends()).await {
+                    return end;
+                }
+            }
+        };
+        within_the_deadline("a link without hello", trying).await;
+    }));
+    attacks
+}
+
+/// A client that gives the server so little room on its streams that not even a welcome fits,
+/// and then says nonsense: the server cannot say why, but ends it.
+async fn no_room(target: &Target) {
+    let mut limits = transport();
+    limits.stream_receive_window(VarInt::from_u32(48));
+    let quic = Quic::with(target, client(limits)).await;
+    let mut session = Session::over(quic, target).await;
+    session.message(&hello_to("lobby", None)).await;
+    session.answers().await;
+    session.message(&[9, 9, 9]).await;
+    let closed = within_the_deadline("a lane without room", session.quic.closed()).await;
+    assert_eq!(closed, Some(CloseCode::BadMessage as u64));
+}
+
+/// Somebody in the lobby who sends, and so is not silent, but never reads what the others make
+/// the server tell.
+async fn unread(target: &Target) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut stream = socket.connect(target.http).await.unwrap();
+    stream.write_all(request(target, &[]).as_bytes()).await.unwrap();
+    let mut head = [0; 512];
+    assert!(stream.read(&mut head).await.unwrap() > 0);
+    stream.write_all(&frame(FIN | BINARY, &hello_to("lobby", None))).await.unwrap();
+    let mut restless = Link::join(target, Over::Quic).await;
+    let mut other = Link::join(target, Over::Quic).await;
+    let churning = async {
+        let presences = [Presence::Watching, Presence::Sharing].into_iter().cycle();
+        for presence in presences {
+            restless.message(&ClientMessage::Presence(presence).encode()).await;
+            tokio::time::sleep(Duration::from_millis(27)).await;
+            other.message(&ClientMessage::Presence(presence).encode()).await;
+            tokio::time::sleep(Duration::from_millis(27)).await;
+            if stream.write_all(&frame(FIN | BINARY, &[0x99])).await.is_err() {
+                return;
+            }
+        }
+    };
+    patiently("the server to give up on a reader that does not read", churning).await;
+    restless.leave().await;
+    other.leave().await;
+}

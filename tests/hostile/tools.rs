@@ -1,0 +1,123 @@
+//! What both kinds of attackers use: TLS that believes anybody, messages, patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpys::proto::wire::{ClientMessage, CloseCode, Closing, Hello, Presence, Token, VERSION};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+
+use crate::arena::PATIENCE;
+use crate::people::ROOM;
+
+/// A TLS client that takes any certificate and offers this protocol.
+pub fn tls(protocol: &[u8]) -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config
+}
+
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Waits, but not for ever.
+pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, future).await;
+    waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Asserts that this takes about as long as the server's deadline of 5 s for a step.
+pub async fn within_the_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(9), future).await;
+    waited.unwrap_or_else(|_| panic!("{what} outlives its deadline"))
+}
+
+/// How a link ended, as far as its client was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// The server's last message.
+    pub closing: Option<Closing>,
+    /// The code with which the connection was closed, as the transport has it.
+    pub code: Option<u64>,
+}
+
+impl End {
+    /// Asserts that the client was told this reason in the server's last message.
+    pub fn is(&self, code: CloseCode) {
+        let told = self.closing.as_ref().map(|closing| closing.code);
+        assert_eq!(told, Some(code as u8), "{self:?} instead of {code:?}");
+    }
+}
+
+/// A hello to the lobby.
+pub fn hello() -> Hello {
+    Hello {
+        version: VERSION,
+        room: ROOM.into(),
+        name: "Mallory".into(),
+        presence: Presence::Sharing,
+        resume: None,
+        budget: 0,
+        viewport: None,
+    }
+}
+
+/// The bytes of a hello to this room.
+pub fn hello_to(room: &str, resume: Option<Token>) -> Vec<u8> {
+    ClientMessage::Hello(Hello { room: room.into(), resume, ..hello() }).encode()
+}
+
+/// A pose far from everybody, with this number, taken at the server's `time`.
+pub fn pose(seq: u32, time: u32) -> [u8; 22] {
+    let mut bytes = [0; 22];
+    bytes[0] = 0x50;
+    bytes[1..5].copy_from_slice(&seq.to_le_bytes());
+    bytes[5..9].copy_from_slice(&time.to_le_bytes());
+    bytes[18..].copy_from_slice(&u32::MAX.to_le_bytes());
+    bytes
+}
