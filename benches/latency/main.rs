@@ -104,8 +104,8 @@ fn begin(args: &Args) -> Result<()> {
         let address: SocketAddr = stock[0].parse()?;
         return stock::serve(address, stock[1].parse()?);
     }
-    let results = match &args.read {
-        Some(file) => serde_json::from_slice(&fs::read(file)?)?,
+    let (results, failed) = match &args.read {
+        Some(file) => (serde_json::from_slice(&fs::read(file)?)?, 0),
         None => measure(args)?,
     };
     println!("{}", report::text(&results));
@@ -120,10 +120,16 @@ fn begin(args: &Args) -> Result<()> {
         report::write_plots(&results, folder).context(folder.display().to_string())?;
         fs::write(folder.join("tables.md"), report::markdown(&results, "bench"))?;
     }
+    if failed > 0 {
+        bail!("{failed} parts could not be measured; the notes say why");
+    }
     Ok(())
 }
 
-fn measure(args: &Args) -> Result<Results> {
+/// Measures all that is asked for, and counts the parts that failed: what one of them met must
+/// not lose what the others measured.
+fn measure(args: &Args) -> Result<(Results, u32)> {
+    let mut failed = 0;
     // Another provider would have been installed by nobody but this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut results = Results {
@@ -154,18 +160,20 @@ fn measure(args: &Args) -> Result<Results> {
         let played = ground.play(&scenario, |what| {
             bar.set_message(format!("{}: {what}", scenario.name));
         });
-        // What one scenario met must not lose what the others measured.
         match played {
             Ok(played) => {
                 results.rows.extend(played.rows());
                 results.bars.extend(played.bars());
                 results.notes.extend(played.notes());
             }
-            Err(error) => results.notes.push(format!("{}: {error:#}.", scenario.name)),
+            Err(error) => {
+                failed += 1;
+                results.notes.push(format!("{}: {error:#}.", scenario.name));
+            }
         }
     }
     if emulated && "Chromium".contains(&args.only) {
-        browse(args, &ground, &bar, &mut results);
+        failed += browse(args, &ground, &bar, &mut results);
     }
     if args.peers && "capacity".contains(&args.only) {
         let certificates = Certificates::new(Place::Loopback.server_address())?;
@@ -177,7 +185,10 @@ fn measure(args: &Args) -> Result<Results> {
                 results.bars.extend(capacity::judge(&steps));
                 results.capacity = steps;
             }
-            Err(error) => results.notes.push(format!("Capacity: {error:#}.")),
+            Err(error) => {
+                failed += 1;
+                results.notes.push(format!("Capacity: {error:#}."));
+            }
         }
     }
     bar.finish_and_clear();
@@ -204,8 +215,9 @@ fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
     all
 }
 
-/// What only a browser can tell.
-fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) {
+/// What only a browser can tell; returns how many parts failed.
+fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) -> u32 {
+    let mut failed = 0;
     let delayed = Settings { delay: Duration::from_millis(25), ..Settings::default() };
     let paths = [(scenarios::CLEAN.to_owned(), Settings::default())].into_iter().chain(
         [0, 2, 5].map(|percent| {
@@ -219,14 +231,21 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
         bar.set_message(format!("Chromium: {name}"));
         match chromium::measure(ground, &name, path, seconds) {
             Ok(rows) => results.rows.extend(rows),
-            Err(error) => results.notes.push(format!("Chromium, {name}: {error:#}.")),
+            Err(error) => {
+                failed += 1;
+                results.notes.push(format!("Chromium, {name}: {error:#}."));
+            }
         }
     }
     bar.set_message("Chromium: UDP blocked");
     match chromium::fall_back(ground, delayed) {
         Ok(fallback) => results.bars.extend(fallback),
-        Err(error) => results.notes.push(format!("Chromium, UDP blocked: {error:#}.")),
+        Err(error) => {
+            failed += 1;
+            results.notes.push(format!("Chromium, UDP blocked: {error:#}."));
+        }
     }
+    failed
 }
 
 /// Lets npm install the compared servers, if they are not there.
