@@ -27,6 +27,8 @@ use crate::track::{Reading, viewport};
 
 /// How long a connection and its greeting may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often somebody dials again who was not let in.
+const REDIALS: u32 = 3;
 /// Samples come this much slower than their rate says. Else they and the server's ticks would keep
 /// one phase for a whole run, and the run's figures would be the luck of its first sample.
 const SLOWER: f64 = 1.003;
@@ -217,25 +219,33 @@ async fn dial_gpys(
     let Entrance::Gpys { server, transport, .. } = entrance else {
         bail!("this is no entrance of GPyS");
     };
-    let theirs = Arc::clone(board);
-    let events = manners.sees.then(|| -> gpys::client::Events {
-        Box::new(move |event| {
-            if let Event::Figure { figure, .. } = event {
-                theirs.see(person, figure.position);
-            }
-        })
-    });
-    let client = server.connect(Options {
-        transport: *transport,
-        room: room.to_owned(),
-        name: format!("p{person}"),
-        presence: if manners.hz > 0 { Presence::Sharing } else { Presence::Watching },
-        resume,
-        budget: BUDGET,
-        viewport: Some(viewport()),
-        events,
-    });
-    Ok(Arc::new(client.await?))
+    let mut tries = 0;
+    loop {
+        let theirs = Arc::clone(board);
+        let events = manners.sees.then(|| -> gpys::client::Events {
+            Box::new(move |event| {
+                if let Event::Figure { figure, .. } = event {
+                    theirs.see(person, figure.position);
+                }
+            })
+        });
+        let client = server.connect(Options {
+            transport: *transport,
+            room: room.to_owned(),
+            name: format!("p{person}"),
+            presence: if manners.hz > 0 { Presence::Sharing } else { Presence::Watching },
+            resume,
+            budget: BUDGET,
+            viewport: Some(viewport()),
+            events,
+        });
+        match client.await {
+            Ok(client) => return Ok(Arc::new(client)),
+            // Whoever is not let in dials again, as the page does; the time counts.
+            Err(_) if tries < REDIALS => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 async fn dial_relay(

@@ -50,8 +50,14 @@ const COMPARED: [System; 2] = [System::Peer(Peer::SocketIo), System::Gpys(Transp
 const CROWD: u32 = 90;
 
 /// Searches for the capacity of every system: up until it fails, then between.
-pub fn search(certificates: &Certificates, mut tell: impl FnMut(&str)) -> Result<Vec<Step>> {
-    let mut steps = Vec::new();
+///
+/// # Errors
+/// If a load cannot be run; what was measured before is in `steps`.
+pub fn search(
+    certificates: &Certificates,
+    steps: &mut Vec<Step>,
+    mut tell: impl FnMut(&str),
+) -> Result<()> {
     for system in COMPARED {
         tell(&format!("{} with {CROWD} people", system.name()));
         steps.push(on_a_core(certificates, system, CROWD)?);
@@ -79,7 +85,7 @@ pub fn search(certificates: &Certificates, mut tell: impl FnMut(&str)) -> Result
             }
         }
     }
-    Ok(steps)
+    Ok(())
 }
 
 /// The largest number of people that a system carried.

@@ -177,18 +177,15 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     }
     if args.peers && "capacity".contains(&args.only) {
         let certificates = Certificates::new(Place::Loopback.server_address())?;
-        let searched = capacity::search(&certificates, |what| {
+        let mut steps = Vec::new();
+        let searched = capacity::search(&certificates, &mut steps, |what| {
             bar.set_message(format!("capacity: {what}"));
         });
-        match searched {
-            Ok(steps) => {
-                results.bars.extend(capacity::judge(&steps));
-                results.capacity = steps;
-            }
-            Err(error) => {
-                failed += 1;
-                results.notes.push(format!("Capacity: {error:#}."));
-            }
+        results.bars.extend(capacity::judge(&steps));
+        results.capacity = steps;
+        if let Err(error) = searched {
+            failed += 1;
+            results.notes.push(format!("Capacity: {error:#}."));
         }
     }
     bar.finish_and_clear();
@@ -196,7 +193,7 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     results
         .notes
         .push("Everything is encrypted: TLS 1.3 for WebSocket, QUIC for WebTransport.".into());
-    Ok(results)
+    Ok((results, failed))
 }
 
 fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {

@@ -142,7 +142,13 @@ async fn web_socket(
     let stream = tls.connect(ServerName::try_from(host)?, tcp).await?;
     let (mut socket, _) = client_async(&uri, stream).await?;
     socket.send(Message::binary(hello.encode())).await?;
-    let Some(Ok(Message::Binary(welcome))) = socket.next().await else { bail!("no welcome") };
+    let welcome = loop {
+        match socket.next().await {
+            Some(Ok(Message::Binary(bytes))) => break bytes,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => bail!("no welcome, but {other:?}"),
+        }
+    };
     let clock = Clock::of(&welcome)?;
     Ok(tokio::spawn(async move {
         let mut number = 0;

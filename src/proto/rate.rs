@@ -29,6 +29,8 @@ pub(crate) struct Rate {
     tokens: u64,
     filled: Time,
     shortest_rtt: u32,
+    /// As of the last report.
+    last_rtt: u32,
     /// Bytes spent since the last report, and when that was.
     spent: u64,
     reported: Time,
@@ -43,6 +45,7 @@ impl Rate {
             tokens: 0,
             filled: now,
             shortest_rtt: u32::MAX,
+            last_rtt: u32::MAX,
             spent: 0,
             reported: now,
         };
@@ -80,13 +83,16 @@ impl Rate {
         self.spent += bytes as u64;
     }
 
-    /// Lowers the rate on congestion, to four fifths of what came through since the last report,
-    /// but to no less than a quarter of what it was: a rate that was never used up says nothing of
-    /// the path. Otherwise raises it slowly.
+    /// Lowers the rate on congestion, to four fifths of what came through since the last report, or
+    /// to less if a queue has to drain, but to no less than a quarter of what it was: a rate that
+    /// was never used up says nothing of the path. Otherwise raises it slowly.
     pub(crate) fn adapt(&mut self, feedback: Feedback, now: Time) {
         let Feedback { sent, lost, rtt_ms, refused } = feedback;
-        let used = std::mem::take(&mut self.spent) * 1000 / now.since(self.reported).max(1);
+        let time = now.since(self.reported).max(1);
         self.reported = now;
+        // What made the queue longer did not come through.
+        let longer = rtt_ms.saturating_sub(std::mem::replace(&mut self.last_rtt, rtt_ms));
+        let used = std::mem::take(&mut self.spent) * 1000 / (time + u64::from(longer));
         if rtt_ms > 0 {
             self.shortest_rtt = self.shortest_rtt.min(rtt_ms);
         }
@@ -98,7 +104,10 @@ impl Rate {
         let full = u64::from(refused) * 2 > sent;
         self.now = if queued || lossy || full {
             let carried = used * sent.saturating_sub(lost) / sent.max(1);
-            let carried = u32::try_from(carried / 5 * 4).unwrap_or(u32::MAX);
+            // A queue of q ms drains in about a second if q thousandths less is sent.
+            let queue = u64::from(rtt_ms.saturating_sub(self.shortest_rtt));
+            let share = 900_u64.saturating_sub(queue).clamp(250, 800);
+            let carried = u32::try_from(carried * share / 1000).unwrap_or(u32::MAX);
             self.now.min(carried.max(self.now / 4))
         } else {
             self.now.saturating_add(self.now / RAISE_DIVISOR)
