@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const BINARY = resolve(process.env.GPYS ?? join(ROOT, 'target/debug/gpys'));
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+const BINARY = resolve(process.env.GPYS ?? join(TARGET, 'debug/gpys'));
 const START_MS = 20_000;
 const STOP_MS = 12_000;
 
