@@ -26,7 +26,7 @@ use crate::thin;
 use crate::track::{Reading, viewport};
 
 /// How long a connection and its greeting may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often somebody dials again who was not let in.
 const REDIALS: u32 = 3;
 /// Samples come this much slower than their rate says. Else they and the server's ticks would keep
