@@ -122,7 +122,8 @@ impl Shell {
             Op::Detach { who, silent_ms } => {
                 if let Some(id) = self.pick(who) {
                     self.peers.get_mut(&id).unwrap().linked = false;
-                    self.world.detach(id, now - u64::from(silent_ms), now);
+                    // Whoever was silent for longer than the resume time has left at once.
+                    self.world.detach(id, now - u64::from(silent_ms % 20_000), now);
                 }
             }
             Op::Resume { who, forged, presence: p } => {
