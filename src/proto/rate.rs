@@ -13,6 +13,9 @@ const LOSS_DIVISOR: u64 = 4;
 const MIN_LOST: u64 = 3;
 /// A round trip this much above one and a half of the shortest, in ms, is a queue on the path.
 const QUEUE_MS: u32 = 50;
+/// What a longer round trip adds to the shortest, 1 in this many of the difference a report: so a
+/// path that became longer (a phone that left its Wi-Fi) is taken for a queue for seconds only.
+const FORGET_DIVISOR: u32 = 16;
 /// Between congestions the rate rises by 1 in this many a report.
 const RAISE_DIVISOR: u32 = 12;
 
@@ -28,6 +31,7 @@ pub(crate) struct Rate {
     /// Thousandths of bytes in the bucket.
     tokens: u64,
     filled: Time,
+    /// The shortest round trip, in ms, as far as it is remembered.
     shortest_rtt: u32,
     /// As of the last report.
     last_rtt: u32,
@@ -113,6 +117,7 @@ impl Rate {
             self.now.saturating_add(self.now / RAISE_DIVISOR)
         }
         .clamp(self.floor.min(self.asked), self.asked);
+        self.shortest_rtt += rtt_ms.saturating_sub(self.shortest_rtt).div_ceil(FORGET_DIVISOR);
     }
 }
 
@@ -160,6 +165,22 @@ mod tests {
         let rates: Vec<u32> =
             (0..80).map(|_| half_a_second(&mut rate, 1_000_000, &mut now)).collect();
         assert!(rates.is_sorted() && rates[79] == 1_000_000, "{rates:?}");
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_not_a_queue_for_good() {
+        let mut now = Time(0);
+        let mut rate = Rate::new(64_000, 4_000, now);
+        let mut report = |rtt_ms| {
+            now = now + 500;
+            let bytes = rate.available(now);
+            rate.spend(bytes);
+            rate.adapt(Feedback { sent: 20, lost: 0, rtt_ms, refused: 0 }, now);
+            rate.bytes_per_second()
+        };
+        assert_eq!((0..20).map(|_| report(8)).last(), Some(64_000));
+        assert!(report(250) < 64_000);
+        assert_eq!((0..120).map(|_| report(250)).last(), Some(64_000));
     }
 
     #[test]

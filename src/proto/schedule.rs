@@ -184,7 +184,7 @@ impl Viewer {
     }
 
     /// Whether it is time to see, now and then, which cells are crowds.
-    fn is_stale(&mut self, scene: &Scene<'_>) -> bool {
+    fn review_is_due(&mut self, scene: &Scene<'_>) -> bool {
         if self.units.is_empty() {
             return true;
         }
@@ -207,7 +207,7 @@ impl Viewer {
         now: Time,
         out: &mut Vec<u8>,
     ) -> bool {
-        if self.is_stale(scene) {
+        if self.review_is_due(scene) {
             self.review(scene, self.cover);
         }
         let bits = self.gather(scene).unwrap_or_else(|Repaged| {
