@@ -20,8 +20,8 @@ use gpys::proto::frame::{self, Entry, Ids, Kind, Page};
 use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
-use gpys::proto::wire::{PeerId, Presence, PublicId, Sample, Token};
-use gpys::proto::world::{Newcomer, Settings, World};
+use gpys::proto::wire::{PeerId, PublicId, Sample, Token};
+use gpys::proto::world::{Arrival, Newcomer, Settings, World};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
@@ -168,10 +168,7 @@ impl Room {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
             token: Token::mint(id, [0; 12]),
-            name: String::new(),
-            presence: Presence::Sharing,
-            budget: 0,
-            viewport: looks,
+            arrival: Arrival { viewport: looks, ..Arrival::default() },
         };
         self.world.join(newcomer, self.now).unwrap();
         if looks.is_none() {

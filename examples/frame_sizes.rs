@@ -21,7 +21,7 @@ use gpys::proto::pose::{Accuracy, Orientation, Pose, angle_between};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{PeerId, Presence, PublicId, Sample, Token};
-use gpys::proto::world::{Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Newcomer, Settings, World};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -486,10 +486,11 @@ impl<'a> Room<'a> {
                 id,
                 uuid: PublicId(identity(id)),
                 token: Token::mint(id, [0; 12]),
-                name: String::new(),
-                presence,
-                budget: 0,
-                viewport: watches.then_some(viewport),
+                arrival: Arrival {
+                    presence,
+                    viewport: watches.then_some(viewport),
+                    ..Arrival::default()
+                },
             };
             world.join(newcomer, now)?;
             while world.poll_event().is_some() {}

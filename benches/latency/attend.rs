@@ -238,6 +238,7 @@ async fn dial_gpys(
             budget: BUDGET,
             viewport: Some(viewport()),
             events,
+            ..Options::default()
         });
         match client.await {
             Ok(client) => return Ok(Arc::new(client)),

@@ -20,7 +20,7 @@ use gpys::proto::wire::{
     ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, Token, VERSION,
     encode_pong,
 };
-use gpys::proto::world::{Audience, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Newcomer, Settings, World};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
@@ -166,10 +166,13 @@ impl Room {
                 id,
                 uuid: PublicId(Uuid::new_v4()),
                 token: Token::mint(id, [0; 12]),
-                name: hello.name,
-                presence: hello.presence,
-                budget: hello.budget,
-                viewport: hello.viewport,
+                arrival: Arrival {
+                    name: hello.name,
+                    presence: hello.presence,
+                    budget: hello.budget,
+                    viewport: hello.viewport,
+                    ..Arrival::default()
+                },
             },
             now,
         )?;

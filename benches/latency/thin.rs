@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Connector, Transport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
-use gpys::proto::wire::{ClientMessage, Hello, Presence, Sample, ServerMessage, VERSION};
+use gpys::proto::wire::{ClientMessage, Hello, Sample, ServerMessage};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -71,13 +71,10 @@ pub async fn dial(
     budget: u32,
 ) -> Result<(UnboundedSender<Reading>, JoinHandle<()>)> {
     let hello = ClientMessage::Hello(Hello {
-        version: VERSION,
-        room: room.to_owned(),
         name: format!("p{person}"),
-        presence: Presence::Sharing,
-        resume: None,
         budget,
         viewport: Some(viewport()),
+        ..Hello::new(room)
     });
     let (readings, queue) = unbounded_channel();
     let driver = match transport {

@@ -145,9 +145,10 @@ impl JoinError {
 
 /// Says hello and waits for the welcome.
 async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
-    let Options { room, name, presence, resume, budget, viewport, events, .. } = options;
+    let Options { room, name, presence, resume, budget, viewport, access, sharing, events, .. } =
+        options;
     let version = VERSION;
-    let hello = Hello { version, room, name, presence, resume, budget, viewport };
+    let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
     let shared = Arc::new(Shared::new());
     let sent = shared.local();
     let hello = ClientMessage::Hello(hello).encode();

@@ -52,7 +52,7 @@ use crate::proto::geo::{Position, Viewport};
 use crate::proto::pose::{Accuracy, Orientation, Pose};
 use crate::proto::time::{Stamp, Time};
 use crate::proto::view::{Figure, View};
-use crate::proto::wire::{PeerId, Presence, ServerMessage, Token, Welcome};
+use crate::proto::wire::{PeerId, Presence, ServerMessage, Sharing, Token, Welcome};
 
 /// Which transport carries a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +80,10 @@ pub struct Options {
     pub budget: u32,
     /// What the client shows, if it knows already.
     pub viewport: Option<Viewport>,
+    /// The access token, for a room that asks for one.
+    pub access: Option<String>,
+    /// The terms on which the client shares.
+    pub sharing: Sharing,
     /// Is told what arrives.
     pub events: Option<Events>,
 }
@@ -94,6 +98,8 @@ impl Default for Options {
             resume: None,
             budget: 0,
             viewport: None,
+            access: None,
+            sharing: Sharing::default(),
             events: None,
         }
     }

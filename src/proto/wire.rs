@@ -38,6 +38,8 @@ pub const FRAME_TAG: u8 = 0x46;
 pub const MAX_ROOM: usize = 64;
 /// Longest name of a person, in bytes.
 pub const MAX_NAME: usize = 64;
+/// Longest access token, in bytes.
+pub const MAX_ACCESS: usize = 768;
 
 /// Number of a peer on the wire; never given out twice while the server lives.
 #[derive(
@@ -154,6 +156,16 @@ pub struct Limits {
     pub resume_ms: u32,
 }
 
+/// On which terms a peer shares where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sharing {
+    /// Whether others, and all that the server computes, get the middle of a cell of about 1 km
+    /// in place of the position.
+    pub approximate: bool,
+    /// After how many seconds the sharing ends by itself; 0: it does not.
+    pub seconds: u32,
+}
+
 /// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -171,6 +183,10 @@ pub struct Hello {
     pub budget: u32,
     /// What the client shows, if it knows already.
     pub viewport: Option<Viewport>,
+    /// The access token, for a room that asks for one.
+    pub access: Option<String>,
+    /// The terms on which the peer shares.
+    pub sharing: Sharing,
 }
 
 /// A message of the reliable lane from a client.
@@ -186,6 +202,8 @@ pub enum ClientMessage {
     Budget(u32),
     /// The peer leaves for good.
     Leave,
+    /// The terms on which the peer shares from now on.
+    Sharing(Sharing),
 }
 
 /// The first message of the server.
@@ -207,6 +225,8 @@ pub struct Welcome {
     pub tick_hz: u8,
     /// What the server allows.
     pub limits: Limits,
+    /// Whether the client may share; who may not can only watch.
+    pub may_share: bool,
 }
 
 /// Who is in the room: a change, or a part of the first list.
@@ -296,13 +316,29 @@ impl ClientMessage {
                 viewport.validate()?;
             }
             Self::Presence(Presence::Gone) => return Err(DecodeError::Presence),
-            Self::Presence(_) | Self::Budget(_) | Self::Leave => {}
+            Self::Presence(_) | Self::Budget(_) | Self::Leave | Self::Sharing(_) => {}
         }
         Ok(message)
     }
 }
 
 impl Hello {
+    /// A hello to this room, from somebody without a name who shares and asks for nothing else.
+    #[must_use]
+    pub fn new(room: impl Into<String>) -> Self {
+        Self {
+            version: VERSION,
+            room: room.into(),
+            name: String::new(),
+            presence: Presence::Sharing,
+            resume: None,
+            budget: 0,
+            viewport: None,
+            access: None,
+            sharing: Sharing::default(),
+        }
+    }
+
     fn validate(&self) -> Result<(), DecodeError> {
         if !is_room_name(&self.room) {
             return Err(DecodeError::Room);
@@ -312,6 +348,9 @@ impl Hello {
         }
         if self.presence == Presence::Gone {
             return Err(DecodeError::Presence);
+        }
+        if self.access.as_ref().is_some_and(|access| access.len() > MAX_ACCESS) {
+            return Err(DecodeError::Access);
         }
         if let Some(viewport) = self.viewport {
             viewport.validate()?;
@@ -359,13 +398,13 @@ mod tests {
 
     fn hello() -> Hello {
         Hello {
-            version: VERSION,
-            room: "lobby".into(),
             name: "Ada".into(),
-            presence: Presence::Sharing,
             resume: Some(Token([7; 16])),
             budget: 65_536,
             viewport: Some(Viewport::WORLD),
+            access: Some("a.b.c".into()),
+            sharing: Sharing { approximate: true, seconds: 900 },
+            ..Hello::new("lobby")
         }
     }
 
@@ -397,6 +436,7 @@ mod tests {
         refuse(|h| h.name = "a\u{7}".into(), DecodeError::Name);
         refuse(|h| h.name = "x".repeat(65), DecodeError::Name);
         refuse(|h| h.presence = Presence::Gone, DecodeError::Presence);
+        refuse(|h| h.access = Some("x".repeat(769)), DecodeError::Access);
         refuse(
             |h| h.viewport = Some(Viewport { south: i32::MAX, ..Viewport::WORLD }),
             DecodeError::Geo(GeoError::Latitude),

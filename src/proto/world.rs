@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::chunks::Chunks;
 use super::frame::Ids;
-use super::geo::Viewport;
 use super::interest::Grid;
 use super::people::{self, Body, Mailbox, Slot, Slots};
 use super::pose::{Orientation, Pose};
@@ -18,14 +17,15 @@ use super::schedule::{Scene, Scratch, Viewer};
 use super::ticker::Ticker;
 use super::time::Time;
 use super::wire::{
-    Change, ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Token,
+    ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Sharing, Token,
 };
 
 pub use ages::{AGE_BOUNDS_MS, Ages};
 use seats::Seats;
-pub use terms::{Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
+pub use terms::{Arrival, Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
 
 mod ages;
+mod presence;
 mod seats;
 mod terms;
 
@@ -48,6 +48,9 @@ struct Peer {
     presence: Presence,
     /// Whether the poses are shown, also while hidden.
     shares: bool,
+    /// The terms on which they are.
+    sharing: Sharing,
+    may_share: bool,
     /// When the link was last heard, once it is gone.
     heard: Option<Time>,
     viewer: Option<Box<Viewer>>,
@@ -122,119 +125,6 @@ impl World {
         }
     }
 
-    /// Lets somebody in; their welcome and roster follow by [`World::poll_event`].
-    ///
-    /// # Errors
-    /// If the room is full.
-    pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> {
-        if self.slots.len() >= self.settings.max_people as usize {
-            return Err(JoinError::Full(self.settings.max_people));
-        }
-        let Newcomer { id, uuid, token, name, presence, budget, viewport } = newcomer;
-        let peer = Peer {
-            uuid,
-            token,
-            name: name.into(),
-            presence,
-            shares: presence == Presence::Sharing,
-            heard: None,
-            viewer: None,
-            seat: 0,
-            looks: VIEWPORT_BURST * 1000,
-            looked: now,
-        };
-        let body = Body { hidden: presence == Presence::Hidden, ..Body::new(id) };
-        let shown = presence == Presence::Sharing;
-        let mailbox = Mailbox { shown, ..Mailbox::default() };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.bodies[slot as usize] = body;
-                // Mail of whoever had the slot may still be in the list, at most once.
-                let queued = self.mailboxes[slot as usize].queued;
-                self.mailboxes[slot as usize] = Mailbox { queued, ..mailbox };
-                self.peers[slot as usize] = Some(peer);
-                slot
-            }
-            None => {
-                people::push(&mut self.bodies, body);
-                people::push(&mut self.mailboxes, mailbox);
-                people::push(&mut self.peers, Some(peer));
-                self.bodies.len() as Slot - 1
-            }
-        };
-        self.slots.insert(id, slot);
-        self.widen_ids(id);
-        *count(&mut self.online, presence) += 1;
-        self.bulletin.joined(id);
-        self.attach(slot, budget, viewport, false, now);
-        Ok(())
-    }
-
-    /// Somebody is back on a new link: `None` if nobody with this token is known any more.
-    /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
-    /// A new name is told to everybody.
-    pub fn resume(
-        &mut self,
-        token: Token,
-        name: &str,
-        presence: Presence,
-        budget: u32,
-        viewport: Option<Viewport>,
-        now: Time,
-    ) -> Option<PeerId> {
-        let id = token.id();
-        let slot = self.slots.get(id)?;
-        let peer = self.peers[slot as usize].as_mut().filter(|peer| peer.token == token)?;
-        if let Some(heard) = peer.heard.take() {
-            self.deadlines.remove(&(heard + SILENCE_MS, id));
-            self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
-        }
-        if *peer.name != *name {
-            peer.name = name.into();
-            self.bulletin.joined(id);
-        }
-        self.mailboxes[slot as usize].begun = false;
-        self.dismiss(slot);
-        self.set_presence(slot, presence);
-        self.attach(slot, budget, viewport, true, now);
-        Some(id)
-    }
-
-    /// Somebody leaves for good. Unknown peers are ignored.
-    pub fn leave(&mut self, id: PeerId, now: Time) {
-        let Some(slot) = self.slots.get(id) else { return };
-        self.dismiss(slot);
-        self.grid.remove(&mut self.bodies, slot, self.tick);
-        if let Some(peer) = self.peers[slot as usize].take() {
-            if peer.presence != Presence::Gone {
-                *count(&mut self.online, peer.presence) -= 1;
-            }
-            if let Some(heard) = peer.heard {
-                self.deadlines.remove(&(heard + SILENCE_MS, id));
-                self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
-            }
-        }
-        self.mailboxes[slot as usize].shown = false;
-        self.slots.remove(id);
-        self.free.push(slot);
-        self.bulletin.left(id);
-        self.ticker.note_change(now);
-    }
-
-    /// Somebody's link is gone without a leave; it was last heard at `heard`.
-    pub fn detach(&mut self, id: PeerId, heard: Time, now: Time) {
-        let Some(slot) = self.slots.get(id) else { return };
-        self.dismiss(slot);
-        if let Some(peer) = self.peers[slot as usize].as_mut()
-            && peer.heard.is_none()
-        {
-            peer.heard = Some(heard);
-            self.deadlines.insert((heard + SILENCE_MS, id));
-            self.deadlines.insert((heard + u64::from(self.settings.limits.resume_ms), id));
-            self.expire(now);
-        }
-    }
-
     /// Takes a pose into the peer's mailbox: latest wins. Old ones are dropped.
     pub fn handle_pose(&mut self, id: PeerId, sample: Sample, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
@@ -265,6 +155,11 @@ impl World {
             ClientMessage::Hello(_) => return Err(Violation::OutOfTurn),
             ClientMessage::Leave => self.leave(id, now),
             ClientMessage::Presence(presence) => {
+                let may_share =
+                    self.peers[slot as usize].as_ref().is_some_and(|peer| peer.may_share);
+                if presence == Presence::Sharing && !may_share {
+                    return Err(Violation::MayNotShare);
+                }
                 self.set_presence(slot, presence);
                 self.ticker.note_change(now);
             }
@@ -275,6 +170,7 @@ impl World {
                 }
             }
             ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
+            ClientMessage::Sharing(sharing) => self.set_sharing(slot, sharing),
         }
         Ok(())
     }
@@ -405,67 +301,10 @@ impl World {
         asked.clamp(limits.min_budget, limits.max_budget)
     }
 
-    /// Changes what others know of somebody; the tick tells them.
-    fn set_presence(&mut self, slot: Slot, presence: Presence) {
-        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
-        let body = &mut self.bodies[slot as usize];
-        let mailbox = &mut self.mailboxes[slot as usize];
-        match presence {
-            Presence::Sharing => peer.shares = true,
-            Presence::Watching => (peer.shares, mailbox.pose) = (false, None),
-            Presence::Hidden | Presence::Gone => {}
-        }
-        if peer.presence == presence {
-            return;
-        }
-        if peer.presence != Presence::Gone {
-            *count(&mut self.online, peer.presence) -= 1;
-        }
-        if presence != Presence::Gone {
-            *count(&mut self.online, presence) += 1;
-        }
-        peer.presence = presence;
-        body.hidden = presence == Presence::Hidden;
-        let shown = peer.shares && presence != Presence::Gone;
-        mailbox.shown = shown;
-        // Whoever is back, or hid, is shown again by the next tick.
-        if shown && mailbox.pose.is_none() {
-            mailbox.pose = body.pose;
-        }
-        let queue = shown && mailbox.pose.is_some();
-        if !peer.shares {
-            body.pose = None;
-        }
-        let id = body.id;
-        if queue {
-            self.queue_mail(slot);
-        }
-        if !shown {
-            self.grid.remove(&mut self.bodies, slot, self.tick);
-        }
-        self.bulletin.changed(Change { id, presence });
-    }
-
     fn queue_mail(&mut self, slot: Slot) {
         let queued = &mut self.mailboxes[slot as usize].queued;
         if !std::mem::replace(queued, true) {
             self.mail.push(slot);
-        }
-    }
-
-    /// Turns the silent into the gone, and the gone into those who left.
-    fn expire(&mut self, now: Time) {
-        while let Some(&(time, id)) = self.deadlines.first().filter(|(time, _)| *time <= now) {
-            self.deadlines.remove(&(time, id));
-            let Some(slot) = self.slots.get(id) else { continue };
-            let heard = self.peers[slot as usize].as_ref().and_then(|peer| peer.heard);
-            let ends = heard.map(|heard| heard + u64::from(self.settings.limits.resume_ms));
-            if ends.is_some_and(|ends| ends <= now) {
-                self.leave(id, now);
-            } else {
-                self.set_presence(slot, Presence::Gone);
-                self.ticker.note_change(now);
-            }
         }
     }
 
@@ -532,14 +371,6 @@ fn refresh_ticks(settings: &Settings) -> u32 {
 
 fn person(peer: &Peer, id: PeerId) -> Person {
     Person { id, uuid: peer.uuid, name: peer.name.clone().into(), presence: peer.presence }
-}
-
-fn count(online: &mut Online, presence: Presence) -> &mut u32 {
-    match presence {
-        Presence::Sharing => &mut online.sharing,
-        Presence::Hidden => &mut online.hidden,
-        Presence::Watching | Presence::Gone => &mut online.watching,
-    }
 }
 
 /// How far somebody moved and turned, in steps of about 8 cm and half a degree, at most 255.

@@ -20,7 +20,7 @@ use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
 use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
 use crate::proto::world::{
-    Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, Violation, World,
+    Arrival, Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, Violation, World,
 };
 
 /// How often the links are asked what they learned, in ms.
@@ -248,9 +248,9 @@ impl Room {
         if self.draining {
             return Err(restarting());
         }
-        let Hello { name, presence, resume, budget, viewport, .. } = hello;
-        let back = resume
-            .and_then(|token| self.world.resume(token, &name, presence, budget, viewport, now));
+        let Hello { name, presence, resume, budget, viewport, sharing, .. } = hello;
+        let arrival = Arrival { name, presence, budget, viewport, sharing, may_share: true };
+        let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
         if let Some(peer) = back {
             tracing::debug!(%peer, link = ?link.id(), "somebody is back");
             return Ok((peer, How::Resumed));
@@ -258,7 +258,7 @@ impl Room {
         let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
         let id = self.mint.peer().ok_or_else(full)?;
         let (uuid, token) = (Mint::uuid(), Mint::token(id));
-        let newcomer = Newcomer { id, uuid, token, name, presence, budget, viewport };
+        let newcomer = Newcomer { id, uuid, token, arrival };
         let refused =
             |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;

@@ -193,19 +193,11 @@ pub(crate) fn restarting() -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::wire::{Presence, VERSION};
+    use crate::proto::wire::Presence;
     use crate::server::link::{LinkEnd, ended};
 
     fn hello(room: &str) -> Hello {
-        Hello {
-            version: VERSION,
-            room: room.to_owned(),
-            name: String::new(),
-            presence: Presence::Watching,
-            resume: None,
-            budget: 0,
-            viewport: None,
-        }
+        Hello { presence: Presence::Watching, ..Hello::new(room) }
     }
 
     fn rooms(max_rooms: u32) -> Arc<Rooms> {

@@ -232,7 +232,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::config::{Config, Flags};
-    use crate::proto::wire::{Presence, VERSION};
+    use crate::proto::wire::Presence;
     use crate::server::link::LinkEnd;
 
     /// A client that says hello, and then makes the server fail.
@@ -247,15 +247,7 @@ mod tests {
     }
 
     fn hello() -> ClientMessage {
-        ClientMessage::Hello(Hello {
-            version: VERSION,
-            room: "lobby".into(),
-            name: String::new(),
-            presence: Presence::Watching,
-            resume: None,
-            budget: 0,
-            viewport: None,
-        })
+        ClientMessage::Hello(Hello { presence: Presence::Watching, ..Hello::new("lobby") })
     }
 
     fn shared() -> Arc<Shared> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpys::proto::wire::{ClientMessage, CloseCode, Closing, Hello, Presence, Token, VERSION};
+use gpys::proto::wire::{ClientMessage, CloseCode, Closing, Hello, Token};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -96,15 +96,7 @@ impl End {
 
 /// A hello to the lobby.
 pub fn hello() -> Hello {
-    Hello {
-        version: VERSION,
-        room: ROOM.into(),
-        name: "Mallory".into(),
-        presence: Presence::Sharing,
-        resume: None,
-        budget: 0,
-        viewport: None,
-    }
+    Hello { name: "Mallory".into(), ..Hello::new(ROOM) }
 }
 
 /// The bytes of a hello to this room.

@@ -44,7 +44,11 @@ class Viewport:
         return b"".join(map(zigzag, edges)) + bytes([self.zoom])
 
 
-def hello(room, name="", presence=WATCHING, resume=None, budget=0, viewport=None, version=1):
+def sharing_fields(approximate, seconds):
+    return bytes([approximate]) + varint(seconds)
+
+
+def hello(room, name="", presence=WATCHING, resume=None, budget=0, viewport=None, version=1, access=None, sharing=(False, 0)):
     return b"".join(
         [
             varint(0),
@@ -55,6 +59,8 @@ def hello(room, name="", presence=WATCHING, resume=None, budget=0, viewport=None
             b"\1" + resume if resume else b"\0",
             varint(budget),
             b"\1" + viewport.fields() if viewport else b"\0",
+            b"\1" + string(access) if access else b"\0",
+            sharing_fields(*sharing),
         ]
     )
 
@@ -68,6 +74,10 @@ def presence_message(presence):
 
 
 LEAVE = varint(4)
+
+
+def sharing_message(approximate, seconds=0):
+    return varint(5) + sharing_fields(approximate, seconds)
 
 
 class Reader:
@@ -145,6 +155,7 @@ def server_message(data):
                 "refresh_ms": r.u16(),
                 "resume_ms": r.varint(),
             },
+            "may_share": r.bool(),
         }
     elif kind == 1:
 

@@ -10,7 +10,7 @@ use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
 };
-use gpys::proto::world::{Audience, Feedback, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
 use uuid::Uuid;
 
 use crate::link::{Lane, Weather};
@@ -163,10 +163,12 @@ impl Sim {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
             token: token(id),
-            name: String::new(),
-            presence,
-            budget: self.script.budget,
-            viewport: Some(viewport),
+            arrival: Arrival {
+                presence,
+                budget: self.script.budget,
+                viewport: Some(viewport),
+                ..Arrival::default()
+            },
         };
         self.world.join(newcomer, self.now).unwrap();
         self.model.join(id, presence);
@@ -223,14 +225,13 @@ impl Sim {
         let device = &mut self.devices[index];
         device.up.cut();
         device.down.cut();
-        let back = self.world.resume(
-            token(device.id),
-            "",
-            device.presence,
-            self.script.budget,
-            Some(viewport),
-            self.now,
-        );
+        let arrival = Arrival {
+            presence: device.presence,
+            budget: self.script.budget,
+            viewport: Some(viewport),
+            ..Arrival::default()
+        };
+        let back = self.world.resume(token(device.id), &arrival, self.now);
         assert_eq!(back.is_some(), self.model.people.contains_key(&device.id));
         if back.is_none() {
             self.devices.swap_remove(index);

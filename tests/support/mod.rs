@@ -14,8 +14,8 @@ use gpys::proto::pose::{Accuracy, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Presence, Sample,
-    ServerMessage, Token, VERSION, Welcome, encode_ping,
+    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Sample, ServerMessage,
+    Token, Welcome, encode_ping,
 };
 use gpys::server::{Reloader, Server, StartError, certs};
 use rustls::pki_types::pem::PemObject as _;
@@ -256,15 +256,7 @@ fn make_certificate(dir: &tempfile::TempDir, force: bool) {
 }
 
 pub fn hello(room: &str, resume: Option<Token>) -> ClientMessage {
-    ClientMessage::Hello(Hello {
-        version: VERSION,
-        room: room.into(),
-        name: "Ada".into(),
-        presence: Presence::Sharing,
-        resume,
-        budget: 0,
-        viewport: None,
-    })
+    ClientMessage::Hello(Hello { name: "Ada".into(), resume, ..Hello::new(room) })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,6 +158,8 @@ export class App {
       name: this.page.name.value.trim(),
       presence: this.presence,
       viewport: this.map.viewport(),
+      access: null,
+      sharing: { approximate: false, seconds: 0 },
     };
   }
 

@@ -74,7 +74,7 @@ const CONFIG: Config = {
 
 const WELCOME = Uint8Array.from([
   ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
-  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4],
+  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
 ]);
 
 let wt: FakeTransport;
@@ -88,7 +88,14 @@ function build(force?: Transport, mayResume = false): void {
     {
       openers: { webtransport: wt.open, websocket: ws.open },
       config: async () => CONFIG,
-      greeting: () => ({ room: 'lobby', name: '', presence: Presence.Watching, viewport: null }),
+      greeting: () => ({
+        room: 'lobby',
+        name: '',
+        presence: Presence.Watching,
+        viewport: null,
+        access: null,
+        sharing: { approximate: false, seconds: 0 },
+      }),
       force,
       storage,
       mayResume,

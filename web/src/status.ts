@@ -70,6 +70,12 @@ export function reasonOf(code: number | undefined, reason: string): string {
       return 'The connection did not keep up.';
     case Code.Replaced:
       return 'You are connected from another tab or device.';
+    case Code.Forbidden:
+      return reason
+        ? `This room does not let you in (${reason}).`
+        : 'This room asks for a link with an invitation.';
+    case Code.Expired:
+      return 'Your invitation has expired. Open a new link to come back.';
     case Code.BadVersion:
       return 'This page and the server speak different versions.';
     case Code.BadRoom:

@@ -28,8 +28,10 @@ describe('client messages', () => {
         resume: null,
         budget: 0,
         viewport: null,
+        access: null,
+        sharing: { approximate: false, seconds: 0 },
       },
-      '00 01 05 6c6f626279 00 01 00 00 00',
+      '00 01 05 6c6f626279 00 01 00 00 00 00 00 00',
     ],
     [
       'a Hello with everything',
@@ -42,8 +44,10 @@ describe('client messages', () => {
         resume: bytes('000102030405060708090a0b0c0d0e0f'),
         budget: 100_000,
         viewport: { south: -1, west: 1, north: 125, east: -126, zoom: 171 },
+        access: 'a.b',
+        sharing: { approximate: true, seconds: 900 },
       },
-      '00 01 0161 02c5be 00 01 000102030405060708090a0b0c0d0e0f fca0860100 01 01 02 fa fbfb00 ab',
+      '00 01 0161 02c5be 00 01 000102030405060708090a0b0c0d0e0f fca0860100 01 01 02 fa fbfb00 ab 01 03612e62 01 fb8403',
     ],
     [
       'the whole circle',
@@ -53,6 +57,7 @@ describe('client messages', () => {
     ['Presence', { type: 'Presence', presence: Presence.Hidden }, '02 02'],
     ['Budget', { type: 'Budget', budget: 251 }, '03 fbfb00'],
     ['Leave', { type: 'Leave' }, '04'],
+    ['Sharing', { type: 'Sharing', approximate: true, seconds: 0 }, '05 01 00'],
   ])('%s', (_name, message, expected) => {
     expect(hex(encodeMessage(message))).toBe(expected.replace(/\s/g, ''));
   });
@@ -62,7 +67,7 @@ describe('server messages', () => {
   it('reads a Welcome', () => {
     const welcome =
       '00 01 fb2c01 00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100 01' +
-      'fc40420f00 1e fb0004 1e fb7e04 fbd007 fc40420f00 fbe803 fb3075';
+      'fc40420f00 1e fb0004 1e fb7e04 fbd007 fc40420f00 fbe803 fb3075 01';
     expect(decodeMessage(bytes(welcome))).toMatchObject({
       type: 'Welcome',
       version: 1,
@@ -72,6 +77,7 @@ describe('server messages', () => {
       time: 1_000_000,
       tick_hz: 30,
       limits: { max_message: 1024, pose_hz: 30, max_frame: 1150, resume_ms: 30_000 },
+      may_share: true,
     });
   });
 

@@ -30,6 +30,8 @@ export enum Code {
   Timeout = 8,
   Full = 9,
   Restarting = 10,
+  Forbidden = 11,
+  Expired = 12,
 }
 
 export interface Viewport {
@@ -39,6 +41,14 @@ export interface Viewport {
   east: number;
   /** Tenths of a zoom level. */
   zoom: number;
+}
+
+/** On which terms a peer shares where it is. */
+export interface Sharing {
+  /** Whether others get the middle of a cell of about 1 km. */
+  approximate: boolean;
+  /** After how many seconds the sharing ends by itself; 0: it does not. */
+  seconds: number;
 }
 
 export type ClientMessage =
@@ -51,11 +61,14 @@ export type ClientMessage =
       resume: Uint8Array | null;
       budget: number;
       viewport: Viewport | null;
+      access: string | null;
+      sharing: Sharing;
     }
   | ({ type: 'Viewport' } & Viewport)
   | { type: 'Presence'; presence: Presence }
   | { type: 'Budget'; budget: number }
-  | { type: 'Leave' };
+  | { type: 'Leave' }
+  | ({ type: 'Sharing' } & Sharing);
 
 export interface Limits {
   max_message: number;
@@ -95,6 +108,7 @@ export interface Welcome {
   time: number;
   tick_hz: number;
   limits: Limits;
+  may_share: boolean;
 }
 
 export interface Roster {
@@ -125,6 +139,9 @@ export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
       w.varint(m.budget);
       if (m.viewport) writeViewport(w.u8(1), m.viewport);
       else w.u8(0);
+      if (m.access === null) w.u8(0);
+      else w.u8(1).string(m.access);
+      writeSharing(w, m.sharing);
       break;
     case 'Viewport':
       writeViewport(w.varint(1), m);
@@ -137,8 +154,15 @@ export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
       break;
     case 'Leave':
       w.varint(4);
+      break;
+    case 'Sharing':
+      writeSharing(w.varint(5), m);
   }
   return w.done();
+}
+
+function writeSharing(w: Writer, s: Sharing): void {
+  w.u8(s.approximate ? 1 : 0).varint(s.seconds);
 }
 
 function writeViewport(w: Writer, v: Viewport): void {
@@ -172,6 +196,7 @@ function readWelcome(r: Reader): Welcome {
       refresh_ms: r.u16(),
       resume_ms: r.varint(),
     },
+    may_share: r.bool(),
   };
 }
 

@@ -1,6 +1,6 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
-use super::{MAX_AHEAD_MS, MAX_NAME, MAX_ROOM, VERSION};
+use super::{MAX_ACCESS, MAX_AHEAD_MS, MAX_NAME, MAX_ROOM, VERSION};
 use crate::proto::geo::GeoError;
 use crate::proto::pose::PoseError;
 
@@ -28,6 +28,9 @@ pub enum DecodeError {
     /// A presence that a client cannot claim.
     #[error("a client is sharing, watching or hidden")]
     Presence,
+    /// An access token that is too long.
+    #[error("an access token has at most {MAX_ACCESS} bytes")]
+    Access,
     /// A place that is off its range.
     #[error(transparent)]
     Geo(#[from] GeoError),
@@ -47,9 +50,12 @@ impl DecodeError {
             Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => CloseCode::BadMessage,
             Self::Version(_) => CloseCode::BadVersion,
             Self::Room => CloseCode::BadRoom,
-            Self::Name | Self::Presence | Self::Geo(_) | Self::Pose(_) | Self::Future => {
-                CloseCode::BadValue
-            }
+            Self::Name
+            | Self::Presence
+            | Self::Access
+            | Self::Geo(_)
+            | Self::Pose(_)
+            | Self::Future => CloseCode::BadValue,
         }
     }
 }
@@ -80,6 +86,11 @@ pub enum CloseCode {
     Full = 9,
     /// The server is stopping.
     Restarting = 10,
+    /// The room asks for an access token, and this is none that it takes, or it does not give the
+    /// right to what the client asked.
+    Forbidden = 11,
+    /// The access token's time is over; a new one lets the client back in.
+    Expired = 12,
 }
 
 impl CloseCode {
@@ -99,7 +110,9 @@ impl CloseCode {
             | Self::BadVersion
             | Self::BadRoom
             | Self::BadValue
-            | Self::Replaced => false,
+            | Self::Replaced
+            | Self::Forbidden
+            | Self::Expired => false,
         }
     }
 }
@@ -122,6 +135,8 @@ mod tests {
             CloseCode::Timeout,
             CloseCode::Full,
             CloseCode::Restarting,
+            CloseCode::Forbidden,
+            CloseCode::Expired,
         ];
         for (number, code) in codes.into_iter().enumerate() {
             assert_eq!(code as usize, number);

@@ -95,6 +95,7 @@ impl World {
             time: now.stamp(),
             tick_hz: self.settings.tick_hz,
             limits: self.settings.limits,
+            may_share: peer.may_share,
         };
         self.events
             .push_back(Event { to: Audience::One(id), message: ServerMessage::Welcome(welcome) });

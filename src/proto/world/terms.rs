@@ -2,7 +2,8 @@
 
 use crate::proto::geo::Viewport;
 use crate::proto::wire::{
-    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Token,
+    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Sharing,
+    Token,
 };
 
 use super::VIEWPORTS_PER_SECOND;
@@ -48,6 +49,13 @@ pub struct Newcomer {
     pub uuid: PublicId,
     /// Its secret, minted with [`Token::mint`] for this id.
     pub token: Token,
+    /// What it said.
+    pub arrival: Arrival,
+}
+
+/// What a hello says of whoever comes in or comes back, and what they may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
     /// The name it gave.
     pub name: String,
     /// Its presence.
@@ -56,6 +64,23 @@ pub struct Newcomer {
     pub budget: u32,
     /// What it shows.
     pub viewport: Option<Viewport>,
+    /// The terms on which it shares.
+    pub sharing: Sharing,
+    /// Whether it may share.
+    pub may_share: bool,
+}
+
+impl Default for Arrival {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            presence: Presence::Sharing,
+            budget: 0,
+            viewport: None,
+            sharing: Sharing::default(),
+            may_share: true,
+        }
+    }
 }
 
 /// Why somebody cannot join.
@@ -75,6 +100,9 @@ pub enum Violation {
     /// More viewports than allowed.
     #[error("more than {VIEWPORTS_PER_SECOND} viewports a second")]
     TooFast,
+    /// Sharing without the right to.
+    #[error("this access token lets you watch, not share")]
+    MayNotShare,
 }
 
 impl Violation {
@@ -84,6 +112,7 @@ impl Violation {
         match self {
             Self::OutOfTurn => CloseCode::BadMessage,
             Self::TooFast => CloseCode::TooFast,
+            Self::MayNotShare => CloseCode::Forbidden,
         }
     }
 }

@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::proto::geo::Position;
+use crate::proto::geo::{Position, Viewport};
 use crate::proto::pose::Accuracy;
 use crate::proto::view::View;
 
@@ -10,6 +10,10 @@ struct Room {
     world: World,
     now: Time,
     views: Vec<(PeerId, View)>,
+}
+
+fn named(name: &str) -> Arrival {
+    Arrival { name: name.to_owned(), ..Arrival::default() }
 }
 
 impl Room {
@@ -23,10 +27,12 @@ impl Room {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
             token: Token::mint(id, [3; 12]),
-            name: format!("n{id}"),
-            presence,
-            budget: 0,
-            viewport: Some(viewport()),
+            arrival: Arrival {
+                name: format!("n{id}"),
+                presence,
+                viewport: Some(viewport()),
+                ..Arrival::default()
+            },
         };
         self.world.join(newcomer, self.now).unwrap();
         self.views.push((id, View::default()));
@@ -152,7 +158,7 @@ fn the_silent_are_gone_and_then_left() {
     room.run(14_000);
     assert_eq!(room.view(watcher).roster().count(), 1);
     assert_eq!(
-        room.world.resume(Token::mint(walker, [3; 12]), "", Presence::Sharing, 0, None, room.now),
+        room.world.resume(Token::mint(walker, [3; 12]), &Arrival::default(), room.now),
         None
     );
 }
@@ -167,9 +173,9 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     room.world.detach(walker, room.now, room.now);
     room.run(5_000);
     let wrong = Token::mint(walker, [4; 12]);
-    assert_eq!(room.world.resume(wrong, "", Presence::Sharing, 0, None, room.now), None);
+    assert_eq!(room.world.resume(wrong, &named(""), room.now), None);
     let token = Token::mint(walker, [3; 12]);
-    let back = room.world.resume(token, "n#1", Presence::Sharing, 0, None, room.now);
+    let back = room.world.resume(token, &named("n#1"), room.now);
     assert_eq!(back, Some(walker));
     while let Some(event) = room.world.poll_event() {
         assert_eq!(event.to, Audience::One(walker));
@@ -177,7 +183,7 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     room.pose(walker, 0, 46.0005);
     room.run(40);
     assert!(room.view(watcher).figure(walker).unwrap().position.lat() > 460_004_000);
-    let _ = room.world.resume(token, "Ada", Presence::Sharing, 0, None, room.now);
+    let _ = room.world.resume(token, &named("Ada"), room.now);
     room.run(40);
     assert!(room.view(watcher).roster().any(|person| person.name == "Ada"));
 }

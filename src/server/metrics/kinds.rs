@@ -130,6 +130,10 @@ kinds! {
         Full = "full",
         /// `Restarting`.
         Restarting = "restarting",
+        /// `Forbidden`.
+        Forbidden = "forbidden",
+        /// `Expired`.
+        Expired = "expired",
         /// The client's side of the transport ended, without a word.
         Gone = "gone",
     }
@@ -149,6 +153,8 @@ impl From<CloseCode> for Leave {
             CloseCode::Timeout => Self::Timeout,
             CloseCode::Full => Self::Full,
             CloseCode::Restarting => Self::Restarting,
+            CloseCode::Forbidden => Self::Forbidden,
+            CloseCode::Expired => Self::Expired,
         }
     }
 }

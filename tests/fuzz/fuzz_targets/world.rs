@@ -12,7 +12,7 @@ use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
 };
-use gpys::proto::world::{Audience, Feedback, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -129,7 +129,8 @@ impl Shell {
             Op::Resume { who, forged, presence: p } => {
                 let Some(id) = self.pick(who) else { return };
                 let token = if forged { Token::mint(id, [8; 12]) } else { Self::token(id) };
-                let back = self.world.resume(token, "", presence(p), 0, None, now);
+                let arrival = Arrival { presence: presence(p), ..Arrival::default() };
+                let back = self.world.resume(token, &arrival, now);
                 assert_eq!(back, (!forged).then_some(id));
                 if !forged {
                     let known = self.peers.get_mut(&id).unwrap();
@@ -180,10 +181,12 @@ impl Shell {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
             token: Self::token(id),
-            name: String::new(),
-            presence: presence(p),
-            budget,
-            viewport: looks.map(Looks::viewport),
+            arrival: Arrival {
+                presence: presence(p),
+                budget,
+                viewport: looks.map(Looks::viewport),
+                ..Arrival::default()
+            },
         };
         match self.world.join(newcomer, self.now) {
             Ok(()) => {

@@ -103,6 +103,8 @@ export class Peer {
         resume: null,
         budget: 0,
         viewport: VIEWPORT,
+        access: null,
+        sharing: { approximate: false, seconds: 0 },
       });
     } catch (error) {
       this.over('failed', messageOf(error));
