@@ -1,6 +1,6 @@
 //! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
 //!
-//! Reading order: `listen`, `webtransport` and `websocket` accept; `session` is what both do with
+//! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what both do with
 //! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
 //! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
 //! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
@@ -12,6 +12,7 @@ mod banner;
 pub mod certs;
 mod clock;
 mod gate;
+mod h3;
 mod http;
 mod link;
 mod listen;

@@ -13,6 +13,7 @@ use super::panics::{Panicked, caught};
 use super::rate::{Bucket, Excess, Rate};
 use super::room::Command;
 use super::rooms::Entered;
+use crate::proto::time::Time;
 use crate::proto::wire::{ClientDatagram, ClientMessage, CloseCode, Hello, encode_pong};
 
 /// How long a link that ends has to tell its client.
@@ -20,7 +21,7 @@ pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Datagrams a second above which a client is cut off, and how many may come at once.
 const DATAGRAMS: (u64, u64) = (300, 900);
-/// The same for messages of the reliable lane.
+/// The same for messages of the reliable lane, and for whatever else the transport carries.
 const MESSAGES: (u64, u64) = (20, 60);
 /// The same for pings; more go unanswered.
 const PINGS: (u64, u64) = (10, 10);
@@ -32,6 +33,41 @@ pub(crate) enum Input {
     Reliable(Bytes),
     /// A message of the datagram lane.
     Datagram(Bytes),
+    /// A datagram that belongs to no session here.
+    Foreign,
+    /// Something of the transport's own, with which the session has nothing to do.
+    Other,
+}
+
+/// Counts what arrives, whatever it is, from the link's beginning.
+#[derive(Debug)]
+struct Meter {
+    datagrams: Bucket,
+    messages: Bucket,
+}
+
+impl Meter {
+    fn new(now: Time) -> Self {
+        let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
+        Self { datagrams: bucket(DATAGRAMS), messages: bucket(MESSAGES) }
+    }
+
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// If it is too much.
+    fn take(&mut self, input: &Input, now: Time) -> Result<(), Ending> {
+        let (bucket, limit, reason) = match input {
+            Input::Reliable(_) | Input::Other => {
+                (&mut self.messages, Limit::Messages, "more than 20 messages a second")
+            }
+            Input::Datagram(_) | Input::Foreign => {
+                (&mut self.datagrams, Limit::Datagrams, "more than 300 datagrams a second")
+            }
+        };
+        let too_fast = || Ending::at(limit, CloseCode::TooFast, reason);
+        bucket.take(now).then_some(()).ok_or_else(too_fast)
+    }
 }
 
 /// Why a session is over.
@@ -67,13 +103,14 @@ pub(crate) async fn run(
 ) {
     let mut entered = None;
     let talk = async {
-        let session = match enter(shared, link, source).await {
+        let mut meter = Meter::new(shared.clock.now());
+        let session = match enter(shared, link, source, &mut meter).await {
             Ok(session) => entered.insert(session),
             Err(over) => return over,
         };
         tokio::select! {
             _ = ended(&mut ending) => Over::Gone,
-            over = session.converse(source) => over,
+            over = session.converse(source, &mut meter) => over,
         }
     };
     let over = caught(&shared.metrics, Part::Session, talk).await;
@@ -92,6 +129,7 @@ async fn enter(
     shared: &Arc<Shared>,
     link: &Link,
     source: &mut impl Source,
+    meter: &mut Meter,
 ) -> Result<Session, Over> {
     let refused = |failure| {
         move |over| {
@@ -99,7 +137,8 @@ async fn enter(
             over
         }
     };
-    let hello = match tokio::time::timeout(shared.deadline, hello(source)).await {
+    let hello = hello(shared, source, meter);
+    let hello = match tokio::time::timeout(shared.deadline, hello).await {
         Ok(hello) => hello.map_err(|over| {
             let gone = matches!(over, Over::Gone);
             refused(if gone { Failure::Gone } else { Failure::Hello })(over)
@@ -114,9 +153,15 @@ async fn enter(
 }
 
 /// Waits for the client's hello. Datagrams that overtake it are lost, as datagrams may be.
-async fn hello(source: &mut impl Source) -> Result<Hello, Over> {
+async fn hello(
+    shared: &Shared,
+    source: &mut impl Source,
+    meter: &mut Meter,
+) -> Result<Hello, Over> {
     loop {
-        if let Input::Reliable(bytes) = source.next().await? {
+        let input = source.next().await?;
+        meter.take(&input, shared.clock.now())?;
+        if let Input::Reliable(bytes) = input {
             return Ok(decode_hello(&bytes)?);
         }
     }
@@ -147,8 +192,6 @@ struct Session {
     entered: Entered,
     poses: Rate,
     pings: Bucket,
-    datagrams: Bucket,
-    messages: Bucket,
 }
 
 impl Session {
@@ -156,12 +199,10 @@ impl Session {
     async fn enter(shared: Arc<Shared>, link: Link, hello: &Hello) -> Result<Self, Ending> {
         let entered = shared.rooms.enter(hello, &link).await?;
         let now = shared.clock.now();
-        let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
+        let (per_second, burst) = PINGS;
         Ok(Self {
             poses: Rate::new(shared.limits.pose_hz.into(), now),
-            pings: bucket(PINGS),
-            datagrams: bucket(DATAGRAMS),
-            messages: bucket(MESSAGES),
+            pings: Bucket::new(per_second, burst, now),
             shared,
             link,
             entered,
@@ -169,24 +210,25 @@ impl Session {
     }
 
     /// Takes what arrives until the session is over.
-    async fn converse(&mut self, source: &mut impl Source) -> Over {
+    async fn converse(&mut self, source: &mut impl Source, meter: &mut Meter) -> Over {
         loop {
-            let taken = match source.next().await {
-                Ok(Input::Reliable(bytes)) => self.reliable(&bytes).await,
-                Ok(Input::Datagram(bytes)) => self.datagram(&bytes).map_err(Over::Tell),
-                Err(over) => Err(over),
-            };
-            if let Err(over) = taken {
-                return over;
-            }
+            let Err(over) = self.take(source, meter).await else { continue };
+            return over;
+        }
+    }
+
+    async fn take(&mut self, source: &mut impl Source, meter: &mut Meter) -> Result<(), Over> {
+        let input = source.next().await?;
+        let now = self.shared.clock.now();
+        meter.take(&input, now)?;
+        match input {
+            Input::Reliable(bytes) => self.reliable(&bytes).await,
+            Input::Datagram(bytes) => Ok(self.datagram(&bytes, now)?),
+            Input::Foreign | Input::Other => Ok(()),
         }
     }
 
     async fn reliable(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        if !self.messages.take(self.shared.clock.now()) {
-            let reason = "more than 20 messages a second";
-            return Err(Ending::at(Limit::Messages, CloseCode::TooFast, reason).into());
-        }
         let message = ClientMessage::decode(bytes).map_err(Ending::from)?;
         let (peer, link) = (self.entered.peer, self.link.id());
         let command = match message {
@@ -196,12 +238,7 @@ impl Session {
         self.entered.room.send(command).await.map_err(|_| Over::Gone)
     }
 
-    fn datagram(&mut self, bytes: &[u8]) -> Result<(), Ending> {
-        let now = self.shared.clock.now();
-        if !self.datagrams.take(now) {
-            let reason = "more than 300 datagrams a second";
-            return Err(Ending::at(Limit::Datagrams, CloseCode::TooFast, reason));
-        }
+    fn datagram(&mut self, bytes: &[u8], now: Time) -> Result<(), Ending> {
         match ClientDatagram::decode(bytes, now)? {
             ClientDatagram::Pose(sample) => match self.poses.take(now) {
                 Ok(()) => self.entered.mailbox.put(sample),

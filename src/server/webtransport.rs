@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
-use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
+use tokio::time::{Instant, timeout, timeout_at};
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, IdleTimeout, VarInt};
-use wtransport::{Connection, RecvStream, SendStream};
+use wtransport::quinn::{self, IdleTimeout, RecvStream, SendStream, VarInt};
+use wtransport_proto::datagram::Datagram;
+use wtransport_proto::error::ErrorCode;
+use wtransport_proto::session::SessionResponse;
 
 use super::Shared;
 use super::gate::Permit;
+use super::h3::{Fault, Http3, Lane};
 use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, ended};
 use super::metrics::{Failure, Part};
 use super::panics::caught;
@@ -27,8 +29,6 @@ use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 const PATH: &str = "/wt";
 /// Memory of a datagram that waits to be sent, beside its bytes.
 const DATAGRAM_OVERHEAD: usize = 64;
-/// Datagrams read through wtransport's own queue before the queue is bypassed.
-const QUEUED_DATAGRAMS: u32 = 64;
 /// How long a client that was told why has to close the connection itself.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -112,55 +112,69 @@ pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
 }
 
 /// Lets QUIC shake hands, and accepts a session that asks for the right path from a page that may
-/// connect.
+/// connect. All of that has one deadline, and whoever does not meet it is disconnected.
 async fn request(
     incoming: quinn::Incoming,
     permit: &Permit,
     shared: &Shared,
-) -> Result<Connection, Failure> {
-    let request = timeout(shared.deadline, IncomingSessionFuture::with_quic_incoming(incoming));
-    let request: SessionRequest = match request.await {
-        Ok(Ok(request)) => request,
-        Ok(Err(_)) => return Err(Failure::Quic),
+) -> Result<Http3, Failure> {
+    let deadline = Instant::now() + shared.deadline;
+    let quic = match timeout_at(deadline, incoming.into_future()).await {
+        Ok(connected) => connected.map_err(|_| Failure::Quic)?,
         Err(_) => return Err(Failure::QuicTimeout),
     };
-    if request.path() != PATH {
-        drop(timeout(shared.deadline, request.not_found()).await);
-        return Err(Failure::Path);
-    }
-    if !shared.origins.admit(request.origin(), Some(request.authority())) {
-        tracing::warn!(origin = request.origin(), "a page of another site was refused");
-        drop(timeout(shared.deadline, request.forbidden()).await);
-        return Err(Failure::Origin);
-    }
-    let accepted = match timeout(shared.deadline, request.accept()).await {
-        Ok(accepted) => accepted.map_err(|_| Failure::Quic),
-        Err(_) => Err(Failure::QuicTimeout),
+    let (failure, fault) = match timeout_at(deadline, accepted(quic.clone(), shared)).await {
+        Ok(Ok(http)) => {
+            permit.settle();
+            return Ok(http);
+        }
+        Ok(Err(refused)) => refused,
+        Err(_) => (Failure::QuicTimeout, Fault::Http(ErrorCode::NoError)),
     };
-    permit.settle();
-    accepted
+    fault.close(&quic);
+    Err(failure)
 }
 
-async fn serve(connection: Connection, shared: &Arc<Shared>) {
-    let quic = connection.quic_connection().clone();
-    let (send, recv) = match timeout(shared.deadline, connection.accept_bi()).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return shared.metrics.failed(Failure::Gone),
+/// Answers the first request for a session.
+async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Failure, Fault)> {
+    let failed = |fault| (Failure::Quic, fault);
+    let mut http = Http3::open(quic).await.map_err(failed)?;
+    let request = http.request().await.map_err(failed)?;
+    let (response, failure) = if request.path() != PATH {
+        (SessionResponse::not_found(), Some(Failure::Path))
+    } else if !shared.origins.admit(request.origin(), Some(request.authority())) {
+        tracing::warn!(origin = request.origin(), "a page of another site was refused");
+        (SessionResponse::forbidden(), Some(Failure::Origin))
+    } else {
+        (SessionResponse::ok(), None)
+    };
+    let answered = http.answer(&response);
+    let Some(failure) = failure else {
+        answered.await.map_err(failed)?;
+        return Ok(http);
+    };
+    drop(timeout(LINGER, answered).await);
+    Err((failure, Fault::Closed))
+}
+
+async fn serve(mut http: Http3, shared: &Arc<Shared>) {
+    let quic = http.quic().clone();
+    let Lane { send, recv, read, .. } = match timeout(shared.deadline, http.lane()).await {
+        Ok(Ok(lane)) => lane,
+        Ok(Err(fault)) => {
+            shared.metrics.failed(Failure::Gone);
+            return fault.close(&quic);
+        }
         Err(_) => {
             shared.metrics.failed(Failure::StreamTimeout);
             return close(&quic, &Ending::new(CloseCode::Timeout, "no stream in time"));
         }
     };
-    let prefix = session_prefix(connection.session_id().into_u64());
+    let prefix = session_prefix(http.session_id());
     let (link, end) = Link::web_transport(quic.clone(), prefix.clone(), shared.clock);
     let ending = end.ending.clone();
-    let mut source = QuicSource {
-        connection: &connection,
-        recv,
-        buffer: BytesMut::with_capacity(LENGTH_PREFIX + MAX_CLIENT_MESSAGE),
-        prefix,
-        queued: QUEUED_DATAGRAMS,
-    };
+    let buffer = read.as_slice().into();
+    let mut source = QuicSource { quic: quic.clone(), http, recv, buffer, prefix };
     let writer = async {
         if caught(&shared.metrics, Part::Session, write(&quic, send, end, &link)).await.is_err() {
             link.close(Ending::failed());
@@ -204,10 +218,12 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
     };
     let Some(ending) = ending else { return };
     let told = async {
-        send.write_all(&ending.message()).await?;
-        send.finish().await
+        send.write_all(&ending.message()).await.ok()?;
+        send.finish().ok()?;
+        send.stopped().await.ok()
     };
-    if let Ok(Ok(())) = timeout(CLOSE_DEADLINE, told).await {
+    // The client has all of it, unless it does not want any more.
+    if let Ok(Some(None)) = timeout(CLOSE_DEADLINE, told).await {
         drop(timeout(LINGER, quic.closed()).await);
     }
     close(quic, &ending);
@@ -218,39 +234,40 @@ fn close(quic: &quinn::Connection, ending: &Ending) {
 }
 
 /// The receiving half of a session.
-struct QuicSource<'a> {
-    connection: &'a Connection,
+struct QuicSource {
+    quic: quinn::Connection,
+    http: Http3,
     recv: RecvStream,
     buffer: BytesMut,
     prefix: Bytes,
-    /// Datagrams still to be read through wtransport's queue.
-    ///
-    /// Its driver holds one datagram back until the queue is read, and three tasks wake for each
-    /// one. A link that sends few is read there as well, so that none is lost; one that sends
-    /// many is then read from QUIC alone, and loses a single one, as datagrams may be.
-    queued: u32,
 }
 
-impl Source for QuicSource<'_> {
+impl Source for QuicSource {
     async fn next(&mut self) -> Result<Input, Over> {
-        let quic = self.connection.quic_connection();
-        loop {
-            let datagram = tokio::select! {
-                message = next_message(&mut self.recv, &mut self.buffer) => {
-                    return message.map(Input::Reliable);
-                }
-                datagram = quic.read_datagram() => datagram.map_err(|_| Over::Gone)?,
-                datagram = self.connection.receive_datagram(), if self.queued > 0 => {
-                    self.queued -= 1;
-                    let datagram = datagram.map_err(|_| Over::Gone)?;
-                    return Ok(Input::Datagram(datagram.payload()));
-                }
-            };
-            // Another session's, or nobody's: this connection has one session.
-            if datagram.starts_with(&self.prefix) {
-                return Ok(Input::Datagram(datagram.slice(self.prefix.len()..)));
+        let Self { quic, http, recv, buffer, prefix } = self;
+        let datagram = tokio::select! {
+            biased;
+            datagram = quic.read_datagram() => datagram.map_err(|_| Over::Gone)?,
+            message = next_message(recv, buffer) => return message.map(Input::Reliable),
+            step = http.step() => {
+                return match step {
+                    Ok(()) => Ok(Input::Other),
+                    Err(fault) => {
+                        fault.close(quic);
+                        Err(Over::Gone)
+                    }
+                };
             }
+        };
+        if datagram.starts_with(&prefix[..]) {
+            return Ok(Input::Datagram(datagram.slice(prefix.len()..)));
         }
+        // Another session's, or nobody's: this connection has one session.
+        if Datagram::read(&datagram).is_err() {
+            Fault::Http(ErrorCode::Datagram).close(quic);
+            return Err(Over::Gone);
+        }
+        Ok(Input::Foreign)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::arena::{Attack, Target};
 use crate::messages::{Link, Over, over_both};
 use crate::quic::{CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint};
 use crate::socket::{BINARY, CONTINUATION, FIN, PING, Socket, frame};
-use crate::tools::{hello, hello_to, patiently, pose};
+use crate::tools::{hello, hello_to, patiently, pose, within_the_deadline};
 
 /// Sends until the server says that it is too much.
 async fn until_too_fast(mut link: Link, messages: impl Iterator<Item = Vec<u8>>) {
@@ -98,16 +98,24 @@ pub fn attacks() -> Vec<Attack> {
         let grease = framed(0x21, b"").repeat(20_000);
         let bytes = [&varint(CONTROL), settings().as_slice(), &grease].concat();
         patiently("the server to read", quic.uni(&bytes)).await;
+        within_the_deadline("a connection without a session", quic.closed()).await;
+    }));
+    attacks.push(Attack::new("floods::grease_in_a_session", async |target| {
+        let mut session = Session::join(target).await;
+        let grease = framed(0x21, &[7; 30]).repeat(20_000);
+        let writing = session.request.0.write_all(&grease);
+        drop(patiently("the server to read", writing).await);
+        session.ends().await.is(CloseCode::TooFast);
     }));
     attacks.push(Attack::new("floods::streams", async |target| {
-        let session = Session::join(target).await;
+        let mut session = Session::join(target).await;
         for _ in 0..200 {
             let opened = session.quic.connection.open_uni();
             let Ok(Ok(mut stream)) = tokio::time::timeout(SHORT, opened).await else { break };
             drop(stream.write_all(&[0x21]).await);
             drop(stream.reset(0_u32.into()));
         }
-        session.answers().await;
+        session.ends().await.is(CloseCode::TooFast);
     }));
     attacks
 }

@@ -55,11 +55,6 @@ const SIEGES: [Siege; 17] = [
     Siege { name: "crowds_at_the_gate", flags: floods::few, attacks: floods::of_handshakes },
 ];
 
-/// What the server does not survive as it should: these connections outlive every deadline, and
-/// no longer count. Run them with `-- --ignored`.
-const LOST: Siege =
-    siege("connections_that_the_library_keeps", slow::of_what_the_library_waits_for);
-
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     if !args.list {
@@ -67,7 +62,5 @@ fn main() -> ExitCode {
         eprintln!("{count} attacks in {} sieges", SIEGES.len());
     }
     let trial = |siege: Siege| Trial::test(siege.name, move || siege.run().map_err(Into::into));
-    let lost = trial(LOST).with_ignored_flag(true);
-    let trials = SIEGES.into_iter().map(trial).chain([lost]);
-    run(&args, trials.collect()).exit_code()
+    run(&args, SIEGES.into_iter().map(trial).collect()).exit_code()
 }

@@ -41,10 +41,15 @@ pub fn attacks() -> Vec<Attack> {
         capsule("a_capsule_of_4000_bytes", data(&framed(0x1F_0042, &[0; 4_000])), true),
         capsule("a_capsule_of_a_tebibyte", data(&[varint(0x1F42), varint(1 << 40)].concat()), true),
         capsule("half_a_capsule", data(&[0xFF]), true),
+        capsule(
+            "a_close_capsule_in_two_frames",
+            [data(&[0x68]), data(&[0x43, 4, 0, 0, 0, 0])].concat(),
+            false,
+        ),
         capsule("a_data_frame_of_a_tebibyte", [varint(DATA), varint(1 << 40)].concat(), false),
         capsule("a_drain_capsule", data(&framed(0x78AE, &[])), true),
         capsule("trailers", framed(HEADERS, &fields(&[("x", "y")])), true),
-        capsule("settings_among_capsules", settings(), true),
+        capsule("settings_among_capsules", settings(), false),
         capsule("a_grease_frame", framed(GREASE, b"grease"), true),
         capsule("a_close_capsule", close(&[0, 0, 0, 7, b'b', b'y', b'e']), false),
         capsule("a_close_capsule_without_code", close(&[0]), false),
@@ -96,12 +101,17 @@ pub fn attacks() -> Vec<Attack> {
         session.answers().await;
     }));
     attacks.push(Attack::new("webtransport::datagrams_of_nobody", async |target| {
-        let session = Session::join(target).await;
-        for _ in 0..2_000 {
-            session.raw_datagram(&[&varint(7), b"not this session's".as_slice()].concat());
-            tokio::task::yield_now().await;
+        let foreign = [&varint(7), b"not this session's".as_slice()].concat();
+        let mut session = Session::join(target).await;
+        for _ in 0..100 {
+            session.raw_datagram(&foreign);
         }
         session.answers().await;
+        for _ in 0..3_000 {
+            session.raw_datagram(&foreign);
+            tokio::task::yield_now().await;
+        }
+        session.ends().await.is(CloseCode::TooFast);
     }));
     for (name, bytes) in [
         ("an_empty_datagram", Vec::new()),

@@ -36,26 +36,6 @@ where
     within_the_deadline("a trickle", dripping).await;
 }
 
-/// A task of the HTTP/3 library that waits for such a client keeps the connection open when the
-/// server has long given it up, and only then the library could close it.
-pub fn of_what_the_library_waits_for() -> Vec<Attack> {
-    vec![
-        Attack::new("slow::half_a_kind_of_stream", async |target| {
-            let quic = Quic::open(target).await;
-            let _control = quic.control().await;
-            let _stream = quic.uni(&[0x40]).await;
-            within_the_deadline("half a varint", quic.closed()).await;
-        }),
-        Attack::new("slow::no_room_for_the_servers_settings", async |target| {
-            let mut limits = transport();
-            limits.max_concurrent_uni_streams(VarInt::from_u32(0));
-            let quic = Quic::with(target, client(limits)).await;
-            let _control = quic.control().await;
-            within_the_deadline("a server that cannot speak", quic.closed()).await;
-        }),
-    ]
-}
-
 /// Slow attackers.
 pub fn attacks() -> Vec<Attack> {
     let mut attacks = vec![
@@ -137,6 +117,34 @@ pub fn attacks() -> Vec<Attack> {
                 quic.closed().await;
             };
             within_the_deadline("settings without end", dripping).await;
+        }),
+        Attack::new("slow::half_a_kind_of_stream", async |target| {
+            let quic = Quic::open(target).await;
+            let _control = quic.control().await;
+            let _stream = quic.uni(&[0x40]).await;
+            within_the_deadline("half a varint", quic.closed()).await;
+        }),
+        Attack::new("slow::no_room_for_the_servers_settings", async |target| {
+            let mut limits = transport();
+            limits.max_concurrent_uni_streams(VarInt::from_u32(0));
+            let quic = Quic::with(target, client(limits)).await;
+            let _control = quic.control().await;
+            within_the_deadline("a server that cannot speak", quic.closed()).await;
+        }),
+        Attack::new("slow::no_room_for_an_answer", async |target| {
+            let mut limits = transport();
+            limits.stream_receive_window(VarInt::from_u32(0));
+            let quic = Quic::with(target, client(limits)).await;
+            let _control = quic.control().await;
+            let _request = quic.bi(&connect_frame(target, &[])).await;
+            within_the_deadline("an answer that has no room", quic.closed()).await;
+        }),
+        Attack::new("slow::a_request_that_waits_for_settings", async |target| {
+            let quic = Quic::open(target).await;
+            let (_send, mut recv) = quic.bi(&connect_frame(target, &[])).await.unwrap();
+            let closing = async { (status(&mut recv).await, quic.closed().await) };
+            let (answer, _) = within_the_deadline("a client without settings", closing).await;
+            assert_eq!(answer, None, "a session before the client's settings");
         }),
         Attack::new("slow::no_room_for_the_reason", no_room),
         Attack::new("slow::a_reader_that_does_not_read", unread),
