@@ -20,6 +20,7 @@ mod metrics;
 mod origin;
 pub mod panics;
 mod pmtiles;
+mod probe;
 mod rate;
 mod reload;
 mod room;
