@@ -4,20 +4,24 @@
 //! proxy, in the path. Whoever sends as much as the path carries sees that as a longer round trip,
 //! as QUIC does.
 
+use std::collections::VecDeque;
+
 use crate::proto::time::Time;
 
 /// Frames are led by a ping at most this often, in ms: twice for each report to the world.
 const EVERY_MS: u64 = 250;
+/// Most pings that wait for their pongs.
+const MOST_WAITING: usize = 8;
 
 /// The pings of one WebSocket.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
-    /// Number of the last ping.
-    number: u32,
-    /// When that was written.
+    /// Number of the next ping.
+    next: u32,
+    /// When the last one was written.
     pinged: Option<Time>,
-    /// Whether its pong is still due.
-    waiting: bool,
+    /// When those were written whose pongs are still due, in order.
+    waiting: VecDeque<Time>,
     /// The last round trip and the one before it, in ms.
     last: Option<u32>,
     before: Option<u32>,
@@ -26,36 +30,45 @@ pub(crate) struct Probe {
 impl Probe {
     /// What a ping carries that is written now; none if it is too soon for one.
     pub(crate) fn ping(&mut self, now: Time) -> Option<[u8; 4]> {
-        if self.waiting || self.pinged.is_some_and(|pinged| now.since(pinged) < EVERY_MS) {
+        let soon = self.pinged.is_some_and(|pinged| now.since(pinged) < EVERY_MS);
+        if soon || self.waiting.len() == MOST_WAITING {
             return None;
         }
-        self.number = self.number.wrapping_add(1);
-        (self.pinged, self.waiting) = (Some(now), true);
-        Some(self.number.to_le_bytes())
+        self.pinged = Some(now);
+        self.waiting.push_back(now);
+        let number = self.next;
+        self.next = number.wrapping_add(1);
+        Some(number.to_le_bytes())
     }
 
-    /// Takes what a pong carries. Only the answer to the last ping counts, once.
+    /// Takes what a pong carries; it answers the pings before its own as well (RFC 6455, 5.5.3).
     pub(crate) fn pong(&mut self, payload: &[u8], now: Time) {
-        if self.waiting && payload == self.number.to_le_bytes() {
-            self.waiting = false;
-            self.before = self.last.replace(self.open(now));
+        let Ok(payload) = payload.try_into() else { return };
+        // At most eight wait.
+        let behind = self.next.wrapping_sub(u32::from_le_bytes(payload)) as usize;
+        let Some(left) = behind.checked_sub(1).filter(|&left| left < self.waiting.len()) else {
+            return;
+        };
+        while self.waiting.len() > left {
+            let written = self.waiting.pop_front().unwrap_or(now);
+            self.before = self.last.replace(open(written, now));
         }
     }
 
-    /// The round trip in ms, 0 if unknown: the shorter one of the last two, counting a pong that is
-    /// overdue. TCP waits a round trip or more for a lost segment, which is no queue; a queue makes
-    /// every round trip longer.
+    /// The round trip in ms, 0 if unknown: the shorter one of the last two, counting pongs that
+    /// are overdue. TCP waits a round trip or more for a lost segment, which is no queue; a queue
+    /// makes every round trip longer.
     pub(crate) fn rtt_ms(&self, now: Time) -> u32 {
         let Some(last) = self.last else { return 0 };
-        let overdue = self.waiting && self.open(now) > last;
-        if overdue { last } else { self.before.map_or(last, |before| last.min(before)) }
+        let waiting = self.waiting.iter().rev().map(|&written| open(written, now));
+        let overdue = waiting.filter(|&open| open > last);
+        overdue.chain([last]).chain(self.before).take(2).min().unwrap_or(last)
     }
+}
 
-    /// Time since the last ping, in ms; 1 at least, as 0 says that nothing is known.
-    fn open(&self, now: Time) -> u32 {
-        let open = self.pinged.map_or(0, |pinged| now.since(pinged));
-        u32::try_from(open).unwrap_or(u32::MAX).max(1)
-    }
+/// Time since a ping was written, in ms; 1 at least, as 0 says that nothing is known.
+fn open(written: Time, now: Time) -> u32 {
+    u32::try_from(now.since(written)).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -69,20 +82,30 @@ mod tests {
     }
 
     #[test]
-    fn pings_are_few_and_one_at_a_time() {
-        let mut probe = Probe::default();
-        let ping = probe.ping(Time(10)).unwrap();
-        assert_eq!(probe.ping(Time(1_000)), None, "one is under way");
-        probe.pong(&[0; 4], Time(1_000));
-        assert_eq!(probe.ping(Time(1_000)), None, "that was another's answer");
-        probe.pong(&ping, Time(1_000));
-        assert_eq!(probe.rtt_ms(Time(1_000)), 990);
-        assert!(probe.ping(Time(1_000)).is_some());
+    fn pings_are_few() {
         let mut probe = Probe::default();
         round(&mut probe, 0, 0);
         assert_eq!(probe.rtt_ms(Time(0)), 1);
         assert_eq!(probe.ping(Time(EVERY_MS - 1)), None, "too soon");
-        assert!(probe.ping(Time(EVERY_MS)).is_some());
+        for turn in 1..=8 {
+            assert!(probe.ping(Time(turn * EVERY_MS)).is_some());
+        }
+        assert_eq!(probe.ping(Time(9 * EVERY_MS)), None, "nobody answers");
+    }
+
+    #[test]
+    fn a_pong_answers_what_came_before_it_and_nothing_else() {
+        let mut probe = Probe::default();
+        let pings: Vec<_> = (0..3).map(|turn| probe.ping(Time(turn * 300)).unwrap()).collect();
+        for strange in [b"".as_slice(), &[9; 4], &3_u32.to_le_bytes(), &[255; 4], &[0; 5]] {
+            probe.pong(strange, Time(700));
+            assert_eq!(probe.rtt_ms(Time(700)), 0, "{strange:?}");
+        }
+        probe.pong(&pings[1], Time(700));
+        assert_eq!((probe.before, probe.last, probe.waiting.len()), (Some(700), Some(400), 1));
+        probe.pong(&pings[0], Time(800));
+        probe.pong(&pings[2], Time(800));
+        assert_eq!((probe.before, probe.last, probe.waiting.len()), (Some(400), Some(200), 0));
     }
 
     #[test]
@@ -99,6 +122,8 @@ mod tests {
         assert_eq!(probe.rtt_ms(Time(1_600)), 200, "a queue");
         probe.ping(Time(1_600)).unwrap();
         assert_eq!(probe.rtt_ms(Time(1_800)), 200);
+        probe.ping(Time(1_850)).unwrap();
         assert_eq!(probe.rtt_ms(Time(1_901)), 300, "and it grows");
+        assert_eq!(probe.rtt_ms(Time(2_251)), 401, "and it grows");
     }
 }
