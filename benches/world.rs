@@ -21,7 +21,7 @@ use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::{PeerId, PublicId, Sample, Token};
-use gpys::proto::world::{Arrival, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Feedback, Newcomer, Settings, World};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
@@ -62,6 +62,8 @@ struct Room {
     wide: f64,
     tall: f64,
     max_len: usize,
+    /// What every viewer may be sent, in bytes a second.
+    budget: u32,
     /// Ticks since the beginning.
     tick: u64,
     now: Time,
@@ -122,6 +124,7 @@ impl Room {
             wide,
             tall,
             max_len,
+            budget: settings.default_budget,
             tick: 0,
             now,
             random: fastrand::Rng::with_seed(9),
@@ -173,6 +176,11 @@ impl Room {
         self.world.join(newcomer, self.now).unwrap();
         if looks.is_none() {
             self.world.detach(id, Time(1 << 40), self.now);
+        }
+        // A path that carries whatever is asked for.
+        let quiet = Feedback { sent: 1, rtt_ms: 10, ..Feedback::default() };
+        while self.world.budget(id).is_some_and(|budget| budget < self.budget) {
+            self.world.handle_feedback(id, quiet, self.now);
         }
         while self.world.poll_event().is_some() {}
     }

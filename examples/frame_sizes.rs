@@ -464,8 +464,7 @@ impl<'a> Room<'a> {
                 }
             })
             .collect();
-        let settings = Settings { default_budget: 256 * 1024, ..Settings::default() };
-        let mut world = World::new(settings, 7);
+        let mut world = World::new(Settings::default(), 7);
         let now = Time(START_MS);
         let narrow = (lat * PI / 180.0).cos();
         let half = |metres: f64, narrow: f64| (metres / 2.0 / DEGREE / narrow * 1e7) as i32;

@@ -7,6 +7,9 @@ use super::world::Feedback;
 const BURST_MS: u64 = 100;
 /// ...but never less than this many bytes: two full frames.
 const MIN_BURST: u64 = 2_000;
+/// Where a rate begins, in bytes per second, unless less was asked for: what nearly every path
+/// carries, and the default of what is asked for.
+const BEGIN: u32 = 64 * 1024;
 /// More than this share of packets lost is congestion, not radio noise: 1 in 4.
 const LOSS_DIVISOR: u64 = 4;
 /// Losses in one report below which nothing is concluded.
@@ -18,8 +21,15 @@ const QUEUE_MS: u32 = 50;
 const FORGET_DIVISOR: u32 = 16;
 /// Between congestions the rate rises by 1 in this many a report.
 const RAISE_DIVISOR: u32 = 12;
+/// After this many reports without congestion, in which the rate has more than trebled, nothing is
+/// known of the path any more, as at the beginning: the rate doubles with each report.
+const CALM_REPORTS: u8 = 16;
+/// What came through is what the path carries if it was at least 1 in this many of the rate, or of
+/// [`BEGIN`]. Less may only have been what there was to send.
+const TELLING_DIVISOR: u32 = 8;
 
-/// A byte rate that sinks fast on congestion and rises slowly.
+/// A byte rate that doubles until the first congestion, sinks fast on congestion, and rises slowly
+/// from there.
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
     /// Bytes per second that were asked for.
@@ -34,7 +44,11 @@ pub(crate) struct Rate {
     /// The shortest round trip, in ms, as far as it is remembered.
     shortest_rtt: u32,
     /// As of the last report.
-    last_rtt: u32,
+    last_rtt: Option<u32>,
+    /// What came through as of the last congestion, in bytes per second.
+    carried: u32,
+    /// Reports since the last congestion.
+    calm: u8,
     /// Bytes spent since the last report, and when that was.
     spent: u64,
     reported: Time,
@@ -44,12 +58,14 @@ impl Rate {
     pub(crate) fn new(asked: u32, floor: u32, now: Time) -> Self {
         let mut rate = Self {
             asked,
-            now: asked,
+            now: asked.min(BEGIN),
             floor,
             tokens: 0,
             filled: now,
             shortest_rtt: u32::MAX,
-            last_rtt: u32::MAX,
+            last_rtt: None,
+            carried: 0,
+            calm: CALM_REPORTS,
             spent: 0,
             reported: now,
         };
@@ -88,15 +104,11 @@ impl Rate {
     }
 
     /// Lowers the rate on congestion, to four fifths of what came through since the last report, or
-    /// to less if a queue has to drain, but to no less than a quarter of what it was: a rate that
-    /// was never used up says nothing of the path. Otherwise raises it slowly.
+    /// to less while a queue has to drain; a rate that was hardly used sinks to a quarter at most,
+    /// as its use says nothing of the path. Otherwise raises it.
     pub(crate) fn adapt(&mut self, feedback: Feedback, now: Time) {
         let Feedback { sent, lost, rtt_ms, refused } = feedback;
-        let time = now.since(self.reported).max(1);
-        self.reported = now;
-        // What made the queue longer did not come through.
-        let longer = rtt_ms.saturating_sub(std::mem::replace(&mut self.last_rtt, rtt_ms));
-        let used = std::mem::take(&mut self.spent) * 1000 / (time + u64::from(longer));
+        let used = self.used(rtt_ms, now);
         if rtt_ms > 0 {
             self.shortest_rtt = self.shortest_rtt.min(rtt_ms);
         }
@@ -108,17 +120,43 @@ impl Rate {
         let full = u64::from(refused) * 2 > sent;
         self.now = if queued || lossy || full {
             let carried = used * sent.saturating_sub(lost) / sent.max(1);
+            let carried = u32::try_from(carried).unwrap_or(u32::MAX);
+            let goes_on = std::mem::take(&mut self.calm) == 0;
+            // While a queue drains, little came through because little was sent.
+            self.carried = if goes_on { carried.max(part(self.carried, 875)) } else { carried };
             // A queue of q ms drains in about a second if q thousandths less is sent.
-            let queue = u64::from(rtt_ms.saturating_sub(self.shortest_rtt));
-            let share = 900_u64.saturating_sub(queue).clamp(250, 800);
-            let carried = u32::try_from(carried * share / 1000).unwrap_or(u32::MAX);
-            self.now.min(carried.max(self.now / 4))
+            let queue = rtt_ms.saturating_sub(self.shortest_rtt);
+            let drained = part(self.carried, 900_u32.saturating_sub(queue).clamp(250, 800));
+            let telling = used >= u64::from(self.now.min(BEGIN) / TELLING_DIVISOR);
+            self.now.min(if telling { drained } else { drained.max(self.now / 4) })
+        } else if sent == 0 {
+            // Whoever sent nothing learned nothing but the round trip.
+            self.now
+        } else if self.calm < CALM_REPORTS {
+            self.calm += 1;
+            // What a queue that drained made the rate sink below is still known to come through.
+            (self.now + self.now / RAISE_DIVISOR).max(part(self.carried, 800))
         } else {
-            self.now.saturating_add(self.now / RAISE_DIVISOR)
+            self.now.saturating_mul(2)
         }
         .clamp(self.floor.min(self.asked), self.asked);
         self.shortest_rtt += rtt_ms.saturating_sub(self.shortest_rtt).div_ceil(FORGET_DIVISOR);
     }
+
+    /// Bytes a second that came through since the last report, if none were lost.
+    fn used(&mut self, rtt_ms: u32, now: Time) -> u64 {
+        let time = now.since(self.reported).max(1);
+        self.reported = now;
+        let last = self.last_rtt.replace(rtt_ms).unwrap_or(rtt_ms);
+        // What made a queue longer did not come through yet, and what made it shorter did.
+        let time = (time + u64::from(rtt_ms)).saturating_sub(last.into()).max(time / 2).max(1);
+        std::mem::take(&mut self.spent) * 1000 / time
+    }
+}
+
+/// So many thousandths of a rate.
+fn part(rate: u32, thousandths: u32) -> u32 {
+    (u64::from(rate) * u64::from(thousandths) / 1000) as u32
 }
 
 #[cfg(test)]
@@ -165,6 +203,76 @@ mod tests {
         let rates: Vec<u32> =
             (0..80).map(|_| half_a_second(&mut rate, 1_000_000, &mut now)).collect();
         assert!(rates.is_sorted() && rates[79] == 1_000_000, "{rates:?}");
+    }
+
+    #[test]
+    fn rises_fast_until_the_first_congestion() {
+        let quiet = Feedback { sent: 20, lost: 0, rtt_ms: 40, refused: 0 };
+        let mut rate = Rate::new(1 << 20, 4_000, Time(0));
+        let mut now = Time(0);
+        let mut report = |feedback| {
+            now = now + 500;
+            let bytes = rate.available(now);
+            rate.spend(bytes);
+            rate.adapt(feedback, now);
+            rate.bytes_per_second()
+        };
+        assert_eq!([0; 5].map(|_| report(quiet)), [1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 20]);
+        let sunk = report(Feedback { rtt_ms: 200, ..quiet });
+        // A burst is a tenth of a second's, and was all that was sent in half a second.
+        assert!(sunk < (1 << 20) / 5, "{sunk}");
+        let risen = (0..CALM_REPORTS).fold(sunk, |_, _| report(quiet));
+        assert!(risen > 3 * sunk && risen < 4 * sunk, "{sunk} {risen}");
+        assert_eq!(report(quiet), 2 * risen);
+    }
+
+    /// A link of `link` bytes a second behind a queue of at most `most` bytes and a round trip of
+    /// 50 ms, over which as much of `demand` bytes a second is sent as the rate allows. For each
+    /// half a second: bytes that came through in it, and the longest wait in the queue in ms.
+    fn over_a_queue(link: u64, most: u64, demand: u64, reports: usize) -> Vec<(u64, u64)> {
+        let mut rate = Rate::new(1 << 20, 4_000, Time(0));
+        let (mut now, mut queue, mut wanted) = (Time(0), 0, 0);
+        rate.adapt(Feedback { sent: 0, lost: 0, rtt_ms: 50, refused: 0 }, now);
+        let mut halves = Vec::new();
+        for _ in 0..reports {
+            let (mut sent, mut lost, mut carried, mut wait) = (0, 0, 0, 0);
+            for _ in 0..15 {
+                now = now + 33;
+                let drained = queue.min(link * 33 / 1000);
+                queue -= drained;
+                carried += drained;
+                // Two frames a tick at most; what is not sent now is not sent at all.
+                wanted = (wanted + demand * 33 / 1000).min(2_400);
+                while wanted >= 64 {
+                    let bytes = (rate.available(now) as u64).min(wanted).min(1_200);
+                    if bytes < 64 {
+                        break;
+                    }
+                    rate.spend(bytes as usize);
+                    wanted -= bytes;
+                    sent += 1;
+                    if queue + bytes > most {
+                        lost += 1;
+                    } else {
+                        queue += bytes;
+                    }
+                }
+                wait = wait.max(queue * 1000 / link);
+            }
+            let rtt_ms = (50 + queue * 1000 / link) as u32;
+            rate.adapt(Feedback { sent, lost, rtt_ms, refused: 0 }, now);
+            halves.push((carried, wait));
+        }
+        halves
+    }
+
+    #[test]
+    fn half_of_the_demand_is_found_within_two_seconds_and_kept() {
+        let halves = over_a_queue(19_000, 15_000, 38_000, 60);
+        let (first, rest) = halves.split_at(4);
+        let carried: u64 = rest.iter().map(|&(carried, _)| carried).sum();
+        assert!(carried > 56 * 9_500 * 3 / 4, "{carried} of {}: {halves:?}", 56 * 9_500);
+        assert!(rest.iter().all(|&(_, wait)| wait < 300), "{first:?} {rest:?}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use wtransport::quinn;
 use super::clock::Clock;
 use super::gate::lock;
 use super::metrics::{Leave, Limit, Transport};
+use super::probe::Probe;
 use crate::proto::time::Time;
 use crate::proto::wire::{CloseCode, DecodeError, PONG_LEN, ServerMessage};
 
@@ -138,11 +139,13 @@ struct QuicPath {
 }
 
 /// Where a WebSocket's frames wait for its writer: one place, not a queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SocketPath {
     slot: Mutex<Slot>,
     wake: Notify,
     sent: AtomicU64,
+    clock: Clock,
+    probe: Mutex<Probe>,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +157,16 @@ struct Slot {
 }
 
 impl SocketPath {
+    fn new(clock: Clock) -> Self {
+        Self {
+            slot: Mutex::default(),
+            wake: Notify::new(),
+            sent: AtomicU64::new(0),
+            clock,
+            probe: Mutex::default(),
+        }
+    }
+
     /// Waits until there is something to write.
     pub(crate) async fn filled(&self) {
         self.wake.notified().await;
@@ -166,6 +179,17 @@ impl SocketPath {
         let bytes = pong.or_else(|| slot.frame.take());
         slot.busy = bytes.is_some();
         bytes
+    }
+
+    /// What a ping carries that is to be written before what was taken; none if it needs none.
+    pub(crate) fn ping(&self) -> Option<Bytes> {
+        let ping = lock(&self.probe).ping(self.clock.now())?;
+        Some(Bytes::copy_from_slice(&ping))
+    }
+
+    /// Takes what a pong carries.
+    pub(crate) fn pong(&self, payload: &[u8]) {
+        lock(&self.probe).pong(payload, self.clock.now());
     }
 }
 
@@ -210,7 +234,7 @@ impl Link {
 
     /// A link over a WebSocket, and where its frames wait.
     pub(crate) fn web_socket(clock: Clock) -> (Self, LinkEnd, Arc<SocketPath>) {
-        let path = Arc::new(SocketPath::default());
+        let path = Arc::new(SocketPath::new(clock));
         let (link, end) = Self::new(Path::WebSocket(Arc::clone(&path)), clock);
         (link, end, path)
     }
@@ -350,7 +374,8 @@ impl Link {
                 PathCounts { sent: stats.sent_packets, lost: stats.lost_packets, rtt_ms }
             }
             Path::WebSocket(path) => {
-                PathCounts { sent: path.sent.load(Ordering::Relaxed), lost: 0, rtt_ms: 0 }
+                let rtt_ms = lock(&path.probe).rtt_ms(path.clock.now());
+                PathCounts { sent: path.sent.load(Ordering::Relaxed), lost: 0, rtt_ms }
             }
         }
     }

@@ -21,6 +21,7 @@ mod metrics;
 mod origin;
 pub mod panics;
 mod pmtiles;
+mod probe;
 mod rate;
 mod reload;
 mod room;

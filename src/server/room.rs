@@ -233,6 +233,9 @@ impl Room {
         let Enter { hello, link, reply } = enter;
         let admission = self.admit(hello, &link, now).map(|(peer, how)| {
             let member = Member::new(link.clone(), how, &self.metrics);
+            // The round trip of a path on which nothing was sent yet.
+            let PathCounts { rtt_ms, .. } = member.told;
+            self.world.handle_feedback(peer, Feedback { rtt_ms, ..Feedback::default() }, now);
             if let Some(old) = self.members.insert(peer, member) {
                 old.link.close(Ending::new(CloseCode::Replaced, "you came back on another link"));
             }

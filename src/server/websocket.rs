@@ -1,14 +1,14 @@
 //! WebSocket: the fallback, with the same messages under the same rules.
 //!
 //! TCP keeps everything it is given, so it is given little: one frame at a time, and the next
-//! one only when the kernel has taken the last. Nothing stale waits anywhere.
+//! one only when the kernel has taken the last. Nothing stale waits here; what waits in the path is
+//! seen by the pings that lead the frames.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -25,7 +25,9 @@ use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSA
 /// Longest message or fragment that is read, in bytes. It is a little above what the protocol
 /// allows, so that a client with a message too long is told so.
 const MAX_MESSAGE: usize = 2 * 1024;
-/// How often the server pings.
+/// Bytes that wait for what is written next: a ping leaves in one piece with its frame.
+const WRITE_TOGETHER: usize = 64;
+/// How often the server pings, whatever is sent.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a client that was told why has to close the socket itself.
@@ -41,7 +43,7 @@ pub(crate) fn upgrade(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .read_buffer_size(4 * 1024)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_TOGETHER)
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {
             let _counted = shared.count_session();
@@ -55,7 +57,7 @@ async fn serve(socket: WebSocket, shared: &Arc<Shared>) {
     let (sink, stream) = socket.split();
     let (link, end, path) = Link::web_socket(shared.clock);
     let ending = end.ending.clone();
-    let mut source = SocketSource { stream, link: link.clone() };
+    let mut source = SocketSource { stream, link: link.clone(), path: Arc::clone(&path) };
     let writer = async {
         let writer = write(sink, end, &path, &link);
         if caught(&shared.metrics, Part::Session, writer).await.is_err() {
@@ -113,12 +115,17 @@ async fn write_next(
     loop {
         tokio::select! {
             biased;
-            _ = pings.tick() => sink.send(Message::Ping(Bytes::new())).await?,
+            _ = pings.tick() => {
+                sink.send(Message::Ping(path.ping().unwrap_or_default())).await?;
+            }
             Some(framed) = end.reliable.recv() => {
                 sink.send(Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..))).await?;
             }
             () = path.filled() => {
                 while let Some(bytes) = path.take() {
+                    if let Some(ping) = path.ping() {
+                        sink.feed(Message::Ping(ping)).await?;
+                    }
                     sink.send(Message::Binary(bytes)).await?;
                 }
             }
@@ -130,6 +137,7 @@ async fn write_next(
 struct SocketSource {
     stream: SplitStream<WebSocket>,
     link: Link,
+    path: Arc<SocketPath>,
 }
 
 impl Source for SocketSource {
@@ -148,7 +156,8 @@ impl Source for SocketSource {
                     let reason = "text messages are not part of the protocol";
                     return Err(Ending::new(CloseCode::BadMessage, reason).into());
                 }
-                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Pong(payload) => self.path.pong(&payload),
+                Message::Ping(_) => {}
                 Message::Close(_) => return Err(Over::Gone),
             }
         }

@@ -47,7 +47,8 @@ fn script(seed: u64) -> Script {
             Script { people: 300, spread: 3_000, budget: 4 * 1024, chaos_ms: 1_200, ..street }
         }
         2 => Script { budget: 16 * 1024, ..dense },
-        3 => Script { centre: (-165_000_000, 1_799_990_000), ..street },
+        // A budget to rise to.
+        3 => Script { centre: (-165_000_000, 1_799_990_000), budget: 1 << 20, ..street },
         4 => Script { centre: (899_990_000, -1_799_999_000), ..street },
         _ => Script { spread: 40_000_000, people: 20, ..street },
     }

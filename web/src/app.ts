@@ -2,9 +2,10 @@
 import { Ages } from './age';
 import { Connection, type Greeting, type State } from './connect';
 import type { DebugFigure, DebugState } from './debug';
+import type { EarlyLink, OpenOptions } from './early';
 import type { Frame } from './frame';
 import type { Degrees } from './geo';
-import type { Config, Transport } from './link';
+import type { Config } from './link';
 import { LiveMap } from './map';
 import { type Notice, Page } from './page';
 import { PeopleList } from './people';
@@ -14,8 +15,6 @@ import { Sender } from './sender';
 import type { LocationProblem } from './sensors';
 import { locationWords, reasonOf, STALLED_MS, statusLine } from './status';
 import { View } from './view';
-import { openWebSocket } from './websocket';
-import { openWebTransport } from './webtransport';
 import { Code, Presence, type Welcome } from './wire';
 
 const NAME = 'gpys.name';
@@ -23,7 +22,8 @@ const TICK_MS = 250;
 
 export interface AppOptions {
   room: string;
-  force: Transport | undefined;
+  opening: OpenOptions;
+  early: EarlyLink | undefined;
   config: Config | undefined;
   loadConfig(): Promise<Config>;
 }
@@ -115,11 +115,10 @@ export class App {
       | undefined;
     return new Connection(
       {
-        openers: { webtransport: openWebTransport, websocket: openWebSocket },
+        ...this.options.opening,
+        early: this.options.early,
         config: () => this.loadConfig(),
         greeting: () => this.greeting(),
-        force: this.options.force,
-        storage: sessionStorage,
         mayResume: reloaded?.type === 'reload',
       },
       {

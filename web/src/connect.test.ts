@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { backoff, Connection, type State } from './connect';
+import { EarlyLink } from './early';
 import type { Config, Link, LinkEvents, Opener, Transport } from './link';
 import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './race';
 import { Presence } from './wire';
@@ -83,7 +84,7 @@ let states: State[];
 let storage: FakeStorage;
 let connection: Connection;
 
-function build(force?: Transport, mayResume = false): void {
+function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
   connection = new Connection(
     {
       openers: { webtransport: wt.open, websocket: ws.open },
@@ -97,6 +98,7 @@ function build(force?: Transport, mayResume = false): void {
         sharing: { approximate: false, seconds: 0 },
       }),
       force,
+      early,
       storage,
       mayResume,
       random: () => 0.5,
@@ -197,6 +199,31 @@ describe('the race', () => {
       phase: 'waiting',
       reason: 'WebTransport: refused. WebSocket: refused.',
     });
+  });
+});
+
+describe('an early link', () => {
+  it('is greeted once there is a session, and dialled anew if the server gave it up', async () => {
+    const options = { openers: { webtransport: wt.open, websocket: ws.open }, storage };
+    const early = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    await pass(1000);
+    expect(wt.last.sent).toEqual([]);
+    build(undefined, false, early);
+    connection.connect();
+    await pass(10);
+    expect(wt.opens.length).toBe(1);
+    expect(wt.last.sent[0]![0]).toBe(0);
+    wt.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'webtransport' });
+
+    const late = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    await pass(1000);
+    wt.last.events.end({ code: 8, reason: '' });
+    build(undefined, false, late);
+    connection.connect();
+    await pass(1000);
+    expect(wt.opens.length).toBe(3);
+    expect(wt.last.sent[0]![0]).toBe(0);
   });
 });
 

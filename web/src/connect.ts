@@ -1,13 +1,11 @@
 /** Stays connected: chooses a transport, comes back after a loss, and keeps the identity. */
+import { type EarlyLink, type OpenOptions, openLink } from './early';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link';
-import { type Openers, openOnly, race, type Winner } from './race';
 import { Session, type SessionEvents } from './session';
 import { type ClientMessage, type Closing, type Roster, VERSION, type Welcome } from './wire';
 
 export const BACKOFF_MS = 500;
 export const BACKOFF_MAX_MS = 20_000;
-/** After WebSocket won a race, the next connections do not wait for WebTransport again. */
-export const REMEMBER_MS = 5 * 60_000;
 /** A link that lived this long was a good one: the next loss starts the backoff anew. */
 const GOOD_MS = 5000;
 
@@ -22,13 +20,11 @@ export type Greeting = Omit<
   'type' | 'version' | 'resume' | 'budget'
 >;
 
-export interface ConnectOptions {
-  openers: Openers;
+export interface ConnectOptions extends OpenOptions {
   config(): Promise<Config>;
   greeting(): Greeting;
-  /** `?transport=wt|ws`. */
-  force: Transport | undefined;
-  storage: Storage;
+  /** A link that was begun before this, for the first connection. */
+  early?: EarlyLink | undefined;
   /** A token from before a reload; a duplicated tab must not take its twin's identity. */
   mayResume: boolean;
   random?: () => number;
@@ -53,6 +49,7 @@ export class Connection {
   private welcomedAt: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private token: Uint8Array | null = null;
+  private early: EarlyLink | undefined;
   private readonly random: () => number;
 
   constructor(
@@ -60,6 +57,7 @@ export class Connection {
     private readonly events: ConnectEvents,
   ) {
     this.random = options.random ?? Math.random;
+    this.early = options.early;
     if (options.mayResume) this.token = loadToken(options.storage);
   }
 
@@ -108,7 +106,10 @@ export class Connection {
     try {
       const config = await this.options.config();
       if (turn !== this.turn) return;
-      const winner = await this.openLink(config, session);
+      const early = this.early;
+      this.early = undefined;
+      const winner =
+        (await early?.take(session)) ?? (await openLink(this.options, config, session));
       lost = winner.lost;
       if (turn !== this.turn) {
         winner.link.close();
@@ -125,22 +126,6 @@ export class Connection {
     } catch (error) {
       if (turn === this.turn) this.retry(messageOf(error), undefined, undefined);
     }
-  }
-
-  private async openLink(config: Config, session: Session): Promise<Winner> {
-    const { openers, force, storage } = this.options;
-    if (force) return openOnly(force, openers, config, session);
-    const until = Number(storage.getItem(WEBSOCKET_UNTIL));
-    if (until > Date.now()) {
-      const winner = await openOnly('websocket', openers, config, session);
-      return { ...winner, lost: storage.getItem(LOST) ?? 'no answer over UDP in time' };
-    }
-    const winner = await race(openers, config, session);
-    if (winner.lost !== undefined) {
-      storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
-      storage.setItem(LOST, winner.lost);
-    }
-    return winner;
   }
 
   private welcome(welcome: Welcome, lost: string | undefined): void {
@@ -172,8 +157,6 @@ export class Connection {
 }
 
 const TOKEN = 'gpys.token';
-const WEBSOCKET_UNTIL = 'gpys.websocket-until';
-const LOST = 'gpys.webtransport-lost';
 
 function loadToken(storage: Storage): Uint8Array | null {
   const bytes = storage.getItem(TOKEN)?.split(',').map(Number) ?? [];

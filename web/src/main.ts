@@ -1,14 +1,23 @@
-import { App } from './app';
 import { fetchConfig } from './config';
 import { exposeDebug } from './debug';
+import { EarlyLink } from './early';
 import type { Config, Transport } from './link';
+import { openWebSocket } from './websocket';
+import { openWebTransport } from './webtransport';
 
 const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' };
 
+// The map is the larger half of the page: the link opens while it loads.
+const loading = import('./app');
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
-const force = FORCE[new URLSearchParams(location.search).get('transport') ?? ''];
+const opening = {
+  openers: { webtransport: openWebTransport, websocket: openWebSocket },
+  force: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
+  storage: sessionStorage,
+};
 // Without a config the map starts all the same, and says that it is not connected.
 const config = await fetchConfig().catch(() => undefined);
+const early = config && new EarlyLink(opening, config);
 let fresh = config;
 /** The first connection takes what has just been fetched; certificates may change until the next. */
 async function loadConfig(): Promise<Config> {
@@ -16,5 +25,6 @@ async function loadConfig(): Promise<Config> {
   fresh = undefined;
   return now;
 }
-const app = new App({ room, force, config, loadConfig });
+const { App } = await loading;
+const app = new App({ room, opening, early, config, loadConfig });
 exposeDebug(() => app.state());
