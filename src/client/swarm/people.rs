@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Args;
 use super::report::Tallies;
+use super::visits::Visitors;
 use crate::client::gpx::Track;
 use crate::client::session::lock;
 use crate::client::walk::{self, Path, Walker};
@@ -19,7 +20,7 @@ use crate::client::{
 };
 use crate::proto::geo::{Position, Viewport};
 use crate::proto::time::Stamp;
-use crate::proto::wire::PeerId;
+use crate::proto::wire::{PeerId, Token};
 
 /// A viewport follows its person when that is this part of its width from its middle.
 const DRIFT: f64 = 0.125;
@@ -77,6 +78,8 @@ pub(super) struct Crowd {
     start: Instant,
     pub(super) tallies: Arc<Tallies>,
     people: Mutex<Vec<Arc<Person>>>,
+    /// Those who come and go.
+    pub(super) visitors: Visitors,
     /// Why people are not here (any more), and how many each.
     gone: Mutex<BTreeMap<String, u64>>,
 }
@@ -90,6 +93,7 @@ impl Crowd {
             start: Instant::now(),
             tallies: Arc::new(Tallies::default()),
             people: Mutex::default(),
+            visitors: Visitors::default(),
             gone: Mutex::default(),
         })
     }
@@ -105,6 +109,17 @@ impl Crowd {
 
     pub(super) fn people(&self) -> Vec<Arc<Person>> {
         lock(&self.people).clone()
+    }
+
+    /// Those who stay and those who are visiting.
+    pub(super) fn everybody(&self) -> Vec<Arc<Person>> {
+        let mut everybody = self.people();
+        everybody.extend(self.visitors.here());
+        everybody
+    }
+
+    pub(super) const fn args(&self) -> &Args {
+        &self.args
     }
 
     /// The transport of the person with this index.
@@ -162,22 +177,28 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Joins.
+    /// Joins, or comes back with the token of an earlier link. Whoever's index is beyond the
+    /// crowd's size is a visitor: its link can be cut, and it measures nothing.
     pub(super) async fn join(
         server: &Connector,
         crowd: &Crowd,
         index: usize,
+        transport: Transport,
+        resume: Option<Token>,
     ) -> Result<Self, ConnectError> {
         let walker = crowd.plan.walker(&crowd.args, index);
         let viewport = walk::viewport(walker.position(crowd.time()), crowd.args.view);
-        let transport = crowd.transport(index);
+        let stays = index < crowd.size;
+        let meter = || meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate);
         let options = Options {
             transport,
             room: crowd.args.room.clone(),
             name: format!("swarm {}", index + 1),
+            resume,
             budget: crowd.args.budget,
             viewport: Some(viewport),
-            events: Some(meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate)),
+            own_socket: !stays,
+            events: stays.then(meter),
             ..Options::default()
         };
         let client = server.connect(options).await?;
