@@ -1,7 +1,7 @@
 //! The people of a swarm: who walks where, and what each sees.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use crate::proto::wire::{PeerId, Token};
 const DRIFT: f64 = 0.125;
 /// A viewport is sent at most every so often.
 const VIEW_PACE: Duration = Duration::from_millis(500);
+/// How often somebody dials again whose link cannot be opened, as a page would, and after what.
+const REDIALS: u32 = 3;
+const REDIAL: Duration = Duration::from_millis(250);
 
 /// Where everybody goes.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub(super) struct Crowd {
     people: Mutex<Vec<Arc<Person>>>,
     /// Those who come and go.
     pub(super) visitors: Visitors,
+    /// How often people dialled again.
+    pub(super) redials: AtomicU64,
     /// Why people are not here (any more), and how many each.
     gone: Mutex<BTreeMap<String, u64>>,
 }
@@ -94,6 +99,7 @@ impl Crowd {
             tallies: Arc::new(Tallies::default()),
             people: Mutex::default(),
             visitors: Visitors::default(),
+            redials: AtomicU64::new(0),
             gone: Mutex::default(),
         })
     }
@@ -190,7 +196,7 @@ impl Person {
         let viewport = walk::viewport(walker.position(crowd.time()), crowd.args.view);
         let stays = index < crowd.size;
         let meter = || meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate);
-        let options = Options {
+        let options = || Options {
             transport,
             room: crowd.args.room.clone(),
             name: format!("swarm {}", index + 1),
@@ -201,7 +207,17 @@ impl Person {
             events: stays.then(meter),
             ..Options::default()
         };
-        let client = server.connect(options).await?;
+        let mut redials = 0;
+        let client = loop {
+            match server.connect(options()).await {
+                Err(ConnectError::Link { .. }) if redials < REDIALS => {
+                    redials += 1;
+                    crowd.redials.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(REDIAL).await;
+                }
+                connected => break connected?,
+            }
+        };
         let joined = crowd.time();
         let sight = Mutex::new(Sight { viewport, since: joined, before: viewport });
         Ok(Self { index, transport, client, walker, joined, sight, ended: Mutex::new(false) })

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -133,6 +133,8 @@ pub struct Report {
     pub all: Part,
     /// For how long was measured, in ms.
     pub measured_ms: u64,
+    /// How often people dialled again because a link could not be opened.
+    pub redials: u64,
     /// Why people could not connect or lost their link, and how many each.
     pub disconnected: BTreeMap<String, u64>,
     /// By transport: `wt`, `ws`.
@@ -154,7 +156,8 @@ impl Report {
         let measured_ms = (seconds * 1_000.0).round() as u64;
         let ghosts = audit.ghosts.len() as u64;
         let churn = (crowd.args().churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
-        let mut report = Self { measured_ms, disconnected, churn, ..Self::default() };
+        let redials = crowd.redials.load(Ordering::Relaxed);
+        let mut report = Self { measured_ms, redials, disconnected, churn, ..Self::default() };
         let mut all_ages = histogram();
         for transport in TRANSPORTS {
             let of = |&index: &usize| index < crowd.size && crowd.transport(index) == transport;
@@ -236,9 +239,12 @@ impl Report {
             );
         }
         text.push_str("\n\nAge of information in ms: sample taken to sample received.");
-        for (count, what) in
-            [(all.lost, "lost"), (all.doubled, "doubled"), (all.bad, "bad datagrams")]
-        {
+        for (count, what) in [
+            (all.lost, "lost"),
+            (all.doubled, "doubled"),
+            (all.bad, "bad datagrams"),
+            (self.redials, "dialled again"),
+        ] {
             let _ = write!(text, "\n{what}: {count}");
         }
         if let Some(churn) = self.churn {
