@@ -1,5 +1,6 @@
 //! Opening links to one server, and joining over them.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,17 +73,24 @@ impl Connector {
         };
         let failed = |reason: String| ConnectError::Link { url: url.clone(), reason };
         let joined = tokio::time::timeout(PATIENCE, async {
-            let link = self.open(options.transport).await.map_err(failed)?;
+            let opened = self.open(options.transport, options.own_socket).await;
+            let link = opened.map_err(failed)?;
             join(link, options).await.map_err(|error| error.map_link(failed))
         });
         joined.await.map_err(|_| failed(format!("no welcome within {PATIENCE:?}")))?
     }
 
-    async fn open(&self, transport: Transport) -> Result<Link, String> {
+    async fn open(&self, transport: Transport, own_socket: bool) -> Result<Link, String> {
         match transport {
             Transport::WebTransport => {
-                let endpoint = self.endpoint().await?;
-                let link = webtransport::Link::open(&endpoint, &self.config.webtransport).await?;
+                let (endpoint, own) = if own_socket {
+                    let (endpoint, socket) = self.new_endpoint().await?;
+                    (Arc::new(endpoint), Some(socket))
+                } else {
+                    (self.endpoint().await?, None)
+                };
+                let url = &self.config.webtransport;
+                let link = webtransport::Link::open(&endpoint, url, own).await?;
                 Ok(Link::WebTransport(Box::new(link)))
             }
             Transport::WebSocket => {
@@ -103,12 +111,16 @@ impl Connector {
             Some(endpoint) => Arc::clone(endpoint),
             None => {
                 endpoints.links = 0;
-                let opened = webtransport::endpoint(&self.config, self.trust, self.known).await?;
+                let (opened, _) = self.new_endpoint().await?;
                 Arc::clone(endpoints.newest.insert(Arc::new(opened)))
             }
         };
         endpoints.links += 1;
         Ok(endpoint)
+    }
+
+    async fn new_endpoint(&self) -> Result<(Endpoint<endpoint_side::Client>, UdpSocket), String> {
+        webtransport::endpoint(&self.config, self.trust, self.known).await
     }
 }
 

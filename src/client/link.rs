@@ -60,6 +60,14 @@ impl Link {
         }
     }
 
+    /// Makes the network vanish: nothing is sent or received any more, not even a farewell.
+    pub(super) fn cut(self) {
+        match self {
+            Self::WebTransport(link) => link.cut(),
+            Self::WebSocket(link) => link.cut(),
+        }
+    }
+
     /// Closes the link.
     pub(super) async fn close(&mut self) {
         match self {

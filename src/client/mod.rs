@@ -84,6 +84,8 @@ pub struct Options {
     pub access: Option<String>,
     /// The terms on which the client shares.
     pub sharing: Sharing,
+    /// Whether a WebTransport link has a UDP socket to itself, as [`Client::cut`] needs it.
+    pub own_socket: bool,
     /// Is told what arrives.
     pub events: Option<Events>,
 }
@@ -100,6 +102,7 @@ impl Default for Options {
             viewport: None,
             access: None,
             sharing: Sharing::default(),
+            own_socket: false,
             events: None,
         }
     }
@@ -290,6 +293,14 @@ impl Client {
             Ok(ended) => ended.clone().unwrap_or(Ended::Left),
             Err(_) => Ended::Left,
         }
+    }
+
+    /// Makes the network vanish: nothing goes over the link any more, nobody says farewell, and
+    /// the server has to find out. Over WebTransport that is so on Linux, with
+    /// [`Options::own_socket`]; otherwise the link is closed as by dropping the client.
+    pub async fn cut(&self) {
+        self.shared.ask(|outbox| outbox.cut = true);
+        self.closed().await;
     }
 
     /// Leaves for good, and waits until the server knows (2 s at most).

@@ -41,6 +41,8 @@ pub(super) struct Outbox {
     pub(super) leave: bool,
     /// The client was dropped.
     pub(super) abandoned: bool,
+    /// The network is to be gone.
+    pub(super) cut: bool,
 }
 
 /// What went over a link so far.
@@ -141,6 +143,7 @@ pub(super) struct Session {
     presence: Presence,
     pings: Pings,
     heard: Instant,
+    is_cut: bool,
 }
 
 impl Session {
@@ -153,13 +156,17 @@ impl Session {
     ) -> Self {
         let sender = Sender::new(welcome.limits.pose_hz);
         let (pings, heard) = (Pings::default(), Instant::now());
-        Self { link, shared, events, sender, presence, pings, heard }
+        Self { link, shared, events, sender, presence, pings, heard, is_cut: false }
     }
 
     /// Runs until the link ends.
     pub(super) async fn run(mut self) {
         let ended = self.serve().await;
-        self.link.close().await;
+        if self.is_cut {
+            self.link.cut();
+        } else {
+            self.link.close().await;
+        }
         self.shared.ended.send_replace(Some(ended));
     }
 
@@ -196,9 +203,10 @@ impl Session {
 
     /// Sends whatever is due.
     async fn flush(&mut self) -> Result<Option<Ended>, End> {
-        let Outbox { pose, presence, viewport, leave, abandoned } =
+        let Outbox { pose, presence, viewport, leave, abandoned, cut } =
             std::mem::take(&mut *lock(&self.shared.outbox));
-        if abandoned {
+        self.is_cut = cut;
+        if abandoned || cut {
             return Ok(Some(Ended::Left));
         }
         if let Some(presence) = presence {

@@ -1,12 +1,15 @@
 //! `gpys swarm`: people who walk, in one process, and what they see of each other.
 //!
 //! Everybody shares and watches at once. What is reported is what any receiver can measure; the
-//! module [`report`] says how, and `audit` what lost and doubled mean.
+//! module [`report`] says how, and `audit` what lost, doubled and ghosts are. Beside those who
+//! stay, others may come and go: `plan` draws what they do, and `visits` does it.
 
 mod args;
 mod audit;
 mod people;
+mod plan;
 pub mod report;
+mod visits;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -65,7 +68,7 @@ impl SwarmError {
 pub async fn run(args: Args) -> Result<Report, SwarmError> {
     let tracks = read_tracks(&args.gpx)?;
     let trust = if args.insecure { Trust::Insecure } else { Trust::Public };
-    let server = Connector::new(&args.url, trust).await?;
+    let server = Arc::new(Connector::new(&args.url, trust).await?);
     let plan = plan(&args, tracks, &server);
     let crowd = Crowd::new(plan, &args);
     let (stop, stopped) = watch::channel(false);
@@ -80,6 +83,14 @@ pub async fn run(args: Args) -> Result<Report, SwarmError> {
     bar.finish_and_clear();
     let (started, before) = (Instant::now(), crowd.traffic());
     crowd.tallies.measuring.store(true, Ordering::Relaxed);
+    let (over, is_over) = watch::channel(args.churn == 0);
+    let visiting = visits::run(Arc::clone(&server), Arc::clone(&crowd), stopped);
+    let visiting = tokio::spawn(visiting);
+    // With visitors it is looked all the time, otherwise at the end.
+    let looking = (args.churn > 0).then(|| {
+        let (crowd, is_over) = (Arc::clone(&crowd), is_over.clone());
+        tokio::spawn(async move { audit::watch(&crowd, &is_over).await })
+    });
     if !early {
         tokio::select! {
             () = show_time(&args, &crowd.tallies) => {}
@@ -88,9 +99,15 @@ pub async fn run(args: Args) -> Result<Report, SwarmError> {
     }
     crowd.tallies.measuring.store(false, Ordering::Relaxed);
     let (seconds, after) = (started.elapsed().as_secs_f64(), crowd.traffic());
-    let audit = audit::look(&crowd).await;
+    over.send_replace(true);
+    let audit = match looking {
+        Some(looking) => looking.await.unwrap_or_default(),
+        None => audit::watch(&crowd, &is_over).await,
+    };
     let disconnected = crowd.disconnected();
     stop.send_replace(true);
+    // A visit that panicked is told by its panic.
+    let _ = visiting.await;
     while walking.join_next().await.is_some() {}
     crowd.leave().await;
     let report = Report::new(&crowd, seconds, (&before, &after), &audit, disconnected);
@@ -139,7 +156,8 @@ async fn gather(
             let turn = start + Duration::from_secs_f64(index as f64 / DOOR_HZ);
             tokio::time::sleep_until(turn).await;
             let _pass = door.acquire().await;
-            let person = Person::join(server, crowd, index).await;
+            let transport = crowd.transport(index);
+            let person = Person::join(server, crowd, index, transport, None).await;
             bar.inc(1);
             (index, person)
         }

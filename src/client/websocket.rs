@@ -1,5 +1,7 @@
 //! The WebSocket side of a link: every binary message is a message of either lane.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,6 +15,9 @@ use crate::proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
 const CLOSE_BASE: u16 = 4_000;
 /// Read at a time, in bytes: clients are many, and frames are small.
 const READ_BUFFER: usize = 4_096;
+
+/// After this long, a server has given up a link on which nothing arrives.
+const GIVEN_UP: Duration = Duration::from_secs(20);
 
 /// A WebSocket.
 pub(super) struct Link {
@@ -71,6 +76,14 @@ impl Link {
             .send(Message::binary(bytes.to_vec()))
             .await
             .map_err(|error| End::because(&error))
+    }
+
+    /// Neither reads nor writes any more, and keeps the socket until the server has given it up.
+    pub(super) fn cut(self) {
+        tokio::spawn(async move {
+            tokio::time::sleep(GIVEN_UP).await;
+            drop(self.socket);
+        });
     }
 
     pub(super) async fn close(&mut self) {

@@ -1,11 +1,12 @@
 //! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
 //! and datagrams.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use socket2::SockRef;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 use wtransport::endpoint::endpoint_side;
 use wtransport::error::ConnectionError;
@@ -32,12 +33,13 @@ const CHUNK: usize = 2_048;
 
 /// Opens an endpoint that several WebTransport links to one server can share.
 ///
-/// `known` is an address at which the server's host answers already.
+/// `known` is an address at which the server's host answers already. The other handle on the
+/// endpoint's socket is for [`Link::cut`].
 pub(super) async fn endpoint(
     config: &Config,
     trust: Trust,
     known: SocketAddr,
-) -> Result<Endpoint<endpoint_side::Client>, String> {
+) -> Result<(Endpoint<endpoint_side::Client>, UdpSocket), String> {
     let target = Target::parse(&config.webtransport)
         .ok_or_else(|| format!("{} is no URL for WebTransport", config.webtransport))?;
     let address = resolve(&target, known.ip()).await?;
@@ -47,7 +49,9 @@ pub(super) async fn endpoint(
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let builder = ClientConfig::builder().with_bind_address(SocketAddr::new(any, 0));
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).map_err(|error| error.to_string())?;
+    let handle = socket.try_clone().map_err(|error| error.to_string())?;
+    let builder = ClientConfig::builder().with_bind_socket(socket);
     let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
     let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
     let builder = if digests.is_empty() {
@@ -58,7 +62,8 @@ pub(super) async fn endpoint(
     };
     let mut client = builder.dns_resolver(Fixed(address)).build();
     client.quic_config_mut().transport_config(Arc::new(transport()));
-    Endpoint::client(client).map_err(|error| error.to_string())
+    let endpoint = Endpoint::client(client).map_err(|error| error.to_string())?;
+    Ok((endpoint, handle))
 }
 
 fn transport() -> TransportConfig {
@@ -103,6 +108,8 @@ pub(super) struct Link {
     chunk: [u8; CHUNK],
     /// The connection is closed, but the stream may have more to read.
     ended: Option<End>,
+    /// A handle on the UDP socket, if the link has one of its own.
+    own: Option<UdpSocket>,
 }
 
 impl Link {
@@ -110,12 +117,14 @@ impl Link {
     pub(super) async fn open(
         endpoint: &Endpoint<endpoint_side::Client>,
         url: &str,
+        own: Option<UdpSocket>,
     ) -> Result<Self, String> {
         let connection = endpoint.connect(url).await.map_err(|error| error.to_string())?;
         let opening = connection.open_bi().await.map_err(|error| error.to_string())?;
         let (sending, receiving) = opening.await.map_err(|error| error.to_string())?;
         let pending = BytesMut::new();
-        Ok(Self { connection, sending, receiving, pending, chunk: [0; CHUNK], ended: None })
+        let chunk = [0; CHUNK];
+        Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
     }
 
     pub(super) async fn recv(&mut self) -> Result<Incoming, End> {
@@ -170,6 +179,15 @@ impl Link {
 
     pub(super) fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
         self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
+    }
+
+    /// Closes the socket's way out, so that the connection's farewell goes nowhere. A socket that
+    /// is not the link's own stays as it is.
+    pub(super) fn cut(self) {
+        if let Some(socket) = &self.own {
+            // Linux does so for a UDP socket without a peer, too, although it says that it fails.
+            let _ = SockRef::from(socket).shutdown(Shutdown::Write);
+        }
     }
 
     pub(super) fn close(&self) {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::time::Time;
 use super::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessage};
 
-/// People in one message: with the longest names it stays below 12 KiB.
-const PER_MESSAGE: usize = 128;
+/// People in one message: with the longest names it stays below 3 KiB. A WebSocket keeps a buffer
+/// as large as the longest message that it ever wrote.
+const PER_MESSAGE: usize = 32;
 
 /// News since the last tick; one entry a person, the latest wins, leaving is final.
 #[derive(Clone, Debug, Default)]

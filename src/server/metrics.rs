@@ -20,6 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
 
 use self::kinds::Kind;
 pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Transport};
@@ -126,6 +127,19 @@ fn resident_bytes() -> Option<u64> {
     Some(kibibytes * 1_024)
 }
 
+/// The tasks of the runtime, counted when they are asked for.
+#[derive(Debug)]
+struct Tasks;
+
+impl Collector for Tasks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Ok(runtime) = Handle::try_current() else { return Ok(()) };
+        let gauge = ConstGauge::new(runtime.metrics().num_alive_tasks() as u64);
+        let help = "Tasks that have not ended";
+        gauge.encode(encoder.encode_descriptor("gpys_tasks", help, None, gauge.metric_type())?)
+    }
+}
+
 /// Everything that the server counts.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -163,6 +177,7 @@ impl Metrics {
     pub(crate) fn new() -> Arc<Self> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Memory));
+        registry.register_collector(Box::new(Tasks));
         let own = registry.sub_registry_with_prefix("gpys");
         let peers = Family::<[(&'static str, &'static str); 1], Gauge>::default();
         let peer =

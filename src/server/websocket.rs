@@ -25,6 +25,8 @@ use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSA
 /// Longest message or fragment that is read, in bytes. It is a little above what the protocol
 /// allows, so that a client with a message too long is told so.
 const MAX_MESSAGE: usize = 2 * 1024;
+/// Read at a time, in bytes, and kept for as long as the socket lives: most messages are poses.
+const READ_BUFFER: usize = 512;
 /// Bytes that wait for what is written next: a ping leaves in one piece with its frame.
 const WRITE_TOGETHER: usize = 64;
 /// How often the server pings, whatever is sent.
@@ -42,7 +44,7 @@ pub(crate) fn upgrade(
     upgrade
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_TOGETHER)
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {

@@ -54,6 +54,17 @@ impl Attack {
         let run: Run = Box::new(move |target| Box::pin(async move { run(&target).await }));
         Self { name: name.into(), run }
     }
+
+    /// Attacks; tells what is wrong with the server's answer, if anything is.
+    pub async fn against(self, target: Rc<Target>) -> Option<String> {
+        let Self { name, run } = self;
+        let attack = async move { tokio::time::timeout(3 * PATIENCE, run(target)).await };
+        match AssertUnwindSafe(attack).catch_unwind().await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(format!("{name} takes for ever")),
+            Err(panic) => Some(format!("{name}: {}", said(&*panic))),
+        }
+    }
 }
 
 /// Attacks that one server and one pair of people meet together.
@@ -151,17 +162,7 @@ impl Arena {
     /// Runs attacks, many at once, and checks that nothing came of them.
     pub fn endure(self, attacks: Vec<Attack>) {
         let attackers = Builder::new_current_thread().enable_all().build().unwrap();
-        let all = attacks.into_iter().map(|Attack { name, run }| {
-            let target = Rc::clone(&self.target);
-            let attack = async move { tokio::time::timeout(3 * PATIENCE, run(target)).await };
-            async move {
-                match AssertUnwindSafe(attack).catch_unwind().await {
-                    Ok(Ok(())) => None,
-                    Ok(Err(_)) => Some(format!("{name} takes for ever")),
-                    Err(panic) => Some(format!("{name}: {}", said(&*panic))),
-                }
-            }
-        });
+        let all = attacks.into_iter().map(|attack| attack.against(Rc::clone(&self.target)));
         let all = futures_util::stream::iter(all).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
         let failed: Vec<_> = attackers.block_on(all).into_iter().flatten().collect();
         // QUIC says goodbye by itself, if it has the time.

@@ -43,6 +43,9 @@ fn fragments(add: Add<'_>) {
     let between =
         |control: Vec<u8>| vec![frame(BINARY, first), control, frame(FIN | CONTINUATION, last)];
     add("a_ping_between_fragments", between(frame(FIN | PING, b"p")), Answer::Pong(b"p".into()));
+    let pings = [frame(FIN | PING, b"p"), frame(FIN | PING, b"q")].concat();
+    add("two_pings_between_fragments", between(pings), Answer::Pong(b"q".into()));
+    add("a_pong_between_fragments", between(frame(FIN | PONG, b"p")), Answer::Hears);
     add("a_message_around_a_ping", between(frame(FIN | PING, b"p")), Answer::Hears);
     add("a_close_between_fragments", between(frame(FIN | CLOSE, &[])), Answer::Closes(None));
     let lone = |first| vec![frame(first, &MESSAGE)];
@@ -60,10 +63,18 @@ fn control(add: Add<'_>) {
     let full = [0xFE; 125];
     add("an_empty_ping", vec![frame(FIN | PING, &[])], Answer::Pong(Vec::new()));
     add("a_ping_of_125_bytes", vec![frame(FIN | PING, &full)], Answer::Pong(full.to_vec()));
+    add("a_ping_of_no_text", vec![frame(FIN | PING, &[0xFF, 0, 0xFE])], {
+        Answer::Pong(vec![0xFF, 0, 0xFE])
+    });
     let pings: Vec<_> = (0..10).map(|i| frame(FIN | PING, &[i])).collect();
+    let trickle = pings.concat().into_iter().map(|byte| vec![byte]).collect();
     add("ten_pings", pings, Answer::Pong(vec![9]));
+    add("ten_pings_a_byte_at_a_time", trickle, Answer::Pong(vec![9]));
     let trickle = frame(FIN | PING, b"slowly").into_iter().map(|byte| vec![byte]).collect();
     add("a_ping_a_byte_at_a_time", trickle, Answer::Pong(b"slowly".into()));
+    add("an_empty_pong_unasked", vec![frame(FIN | PONG, &[])], Answer::GoesOn);
+    let both = vec![frame(FIN | PONG, b"unasked"), frame(FIN | PING, b"asked")];
+    add("a_pong_unasked_and_a_ping", both, Answer::Pong(b"asked".into()));
     add("a_pong_unasked", vec![frame(FIN | PONG, b"you are welcome")], Answer::GoesOn);
     let long = [0xFE; 126];
     for (name, opcode) in [("ping", PING), ("pong", PONG), ("close", CLOSE)] {
@@ -82,6 +93,12 @@ fn bits(add: Add<'_>) {
     }
     let ping = vec![frame(FIN | 0x40 | PING, &[])];
     add("reserved_bit_1_on_a_ping", ping, Answer::Fails(1002));
+    for (name, opcode) in [("ping", PING), ("pong", PONG), ("close", CLOSE)] {
+        let reserved = vec![frame(FIN | 0x40 | opcode, &[])];
+        add(&format!("a_reserved_bit_of_a_{name}"), reserved, Answer::Fails(1002));
+    }
+    let later = vec![frame(BINARY, &MESSAGE[..2]), frame(FIN | 0x40 | CONTINUATION, &MESSAGE[2..])];
+    add("a_reserved_bit_of_a_later_fragment", later, Answer::Fails(1002));
     let all = vec![frame(FIN | 0x70 | BINARY, &MESSAGE)];
     add("all_reserved_bits", all, Answer::Fails(1002));
     for opcode in (0x3..=0x7).chain(0xB..=0xF) {
@@ -99,6 +116,15 @@ fn bits(add: Add<'_>) {
 fn lengths(add: Add<'_>) {
     let claim = |length| vec![[head(FIN | BINARY, length, true).as_slice(), &[0; 4]].concat()];
     add("a_frame_of_2049_bytes", vec![frame(FIN | BINARY, &[0x60; 2049])], Answer::Fails(1009));
+    // Where the form of the length changes, and the longest datagram that is taken.
+    for length in [1, 125, 126, 127, 128, 1_024] {
+        let whole = vec![frame(FIN | BINARY, &vec![0x60; length])];
+        add(&format!("a_frame_of_{length}_bytes"), whole, Answer::GoesOn);
+    }
+    let long = [&[FIN | BINARY, 0xFE, 0, 5], [0; 4].as_slice(), &MESSAGE].concat();
+    add("a_length_longer_than_it_needs_to_be", vec![long], Answer::Hears);
+    let bytes = frame(FIN | BINARY, &MESSAGE).into_iter().map(|byte| vec![byte]).collect();
+    add("a_frame_a_byte_at_a_time", bytes, Answer::Hears);
     // The rest never comes: the head alone must do.
     add("a_claim_of_64_kib", claim(0x1_0000), Answer::Fails(1009));
     add("a_claim_of_a_tebibyte", claim(1 << 40), Answer::Fails(1009));
@@ -120,6 +146,10 @@ fn texts(add: Add<'_>) {
     add("an_overlong_form", text(&[0xC0, 0x80]), Answer::Fails(1007));
     add("a_surrogate", text(&[0xED, 0xA0, 0x80]), Answer::Fails(1007));
     add("a_code_point_too_high", text(&[0xF4, 0x90, 0x80, 0x80]), Answer::Fails(1007));
+    add("a_form_of_five_bytes", text(&[0xF8, 0x88, 0x80, 0x80, 0x80]), Answer::Fails(1007));
+    add("half_a_code_point", text(&[0xE2, 0x82]), Answer::Fails(1007));
+    let split = vec![frame(TEXT, &[0xE2]), frame(FIN | CONTINUATION, &[0x82, 0xAC])];
+    add("text_split_in_a_code_point", split, Answer::Fails(1003));
     let broken = vec![frame(TEXT, &[0xCE]), frame(FIN | CONTINUATION, &[0xCE])];
     add("text_broken_between_fragments", broken, Answer::Fails(1007));
 }
@@ -127,6 +157,7 @@ fn texts(add: Add<'_>) {
 fn closes(add: Add<'_>) {
     let bye = |payload: &[u8]| vec![frame(FIN | CLOSE, payload)];
     add("a_close_without_code", bye(&[]), Answer::Closes(None));
+    add("a_close_with_a_code_alone", bye(&close(1000, b"")), Answer::Closes(Some(1000)));
     let long = close(1000, &[b'x'; 123]);
     add("a_close_with_a_long_reason", bye(&long), Answer::Closes(Some(1000)));
     for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999] {
@@ -141,6 +172,8 @@ fn closes(add: Add<'_>) {
     add("a_close_with_a_bad_reason", bye(&close(1000, &[0xFF])), Answer::Fails(1007));
     let twice = [frame(FIN | CLOSE, &close(1000, b"")), frame(FIN | CLOSE, &close(1001, b""))];
     add("two_closes", vec![twice.concat()], Answer::Closes(Some(1000)));
+    let late = [frame(FIN | CLOSE, &close(1000, b"")), frame(FIN | BINARY, &MESSAGE)];
+    add("a_message_after_a_close", vec![late.concat()], Answer::Closes(Some(1000)));
     let more = [frame(FIN | CLOSE, &close(1000, b"")), frame(FIN | PING, b"still here?")];
     add("a_ping_after_a_close", vec![more.concat()], Answer::Closes(Some(1000)));
 }

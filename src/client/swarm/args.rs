@@ -27,6 +27,12 @@ pub struct Args {
     /// How long they walk once everybody is there, such as 30s or 5m.
     #[arg(long = "for", default_value = "30s", value_name = "TIME", value_parser = parse_time)]
     pub time: Duration,
+    /// How many more people come a minute, and how many of these go. While they are there, some
+    /// switch to the other transport, some lose their network and are back in time or too late,
+    /// and some never come back.
+    #[arg(long, default_value_t = 0, value_name = "PER_MINUTE",
+          value_parser = clap::value_parser!(u32).range(0..=60_000))]
+    pub churn: u32,
     /// The room they join.
     #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse_room)]
     pub room: String,
@@ -81,6 +87,15 @@ impl Mix {
             Self::Ws => Transport::WebSocket,
             Self::Mix if index.is_multiple_of(2) => Transport::WebTransport,
             Self::Mix => Transport::WebSocket,
+        }
+    }
+
+    /// Where somebody goes who switches from this transport.
+    pub(super) const fn other(self, transport: Transport) -> Transport {
+        match (self, transport) {
+            (Self::Mix, Transport::WebTransport) => Transport::WebSocket,
+            (Self::Mix, Transport::WebSocket) => Transport::WebTransport,
+            (Self::Wt | Self::Ws, same) => same,
         }
     }
 }

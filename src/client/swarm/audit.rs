@@ -4,20 +4,25 @@
 //! one's eyes. Somebody is **lost** if another person's map does not show them although they
 //! were within its viewport for the last three seconds (alone or as part of a crowd), or if
 //! another person's roster does not name them (rooms of up to 1,024 people, whose rosters are
-//! complete). Frames are on their way at any moment, so only who is missing in each of three
+//! complete). Frames are on their way at any moment, so only who is missing in each of six
 //! looks, half a second apart, is lost. Somebody is **doubled** if a roster has their uuid under
-//! two numbers, or two people were given the same number or uuid.
+//! two numbers, or two people were given the same number or uuid. Somebody is a **ghost** who
+//! has left, or whose network has been gone for 15 s, and whom another person's map still shows;
+//! or who has left, or whose resume time is over, and whom another person's roster still names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::people::{Crowd, Person};
+use super::visits::Departure;
 use crate::proto::geo::Position;
-use crate::proto::wire::{PeerId, PublicId};
+use crate::proto::wire::{PeerId, Presence, PublicId};
 
 /// Looks, and the time between them.
-const LOOKS: usize = 3;
+const LOOKS: u32 = 6;
 const BETWEEN: Duration = Duration::from_millis(500);
 /// How long somebody must have been in view, in seconds, and how often it is checked.
 const SETTLED: f64 = 3.0;
@@ -25,34 +30,57 @@ const STEPS: usize = 7;
 /// Largest room whose rosters are complete.
 const WHOLE_ROSTER: usize = 1_024;
 
-/// Who is lost and who is doubled, by index.
+/// Who is lost and who is doubled, by index; who is a ghost, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Audit {
     pub(super) lost: BTreeSet<usize>,
     pub(super) doubled: BTreeSet<usize>,
+    pub(super) ghosts: BTreeSet<PeerId>,
 }
 
-/// Looks through everybody's eyes.
-pub(super) async fn look(crowd: &Crowd) -> Audit {
-    let people = crowd.people();
-    let mut missing: Option<BTreeSet<(usize, usize)>> = None;
-    let mut doubled = doubled_welcomes(&people);
-    for turn in 0..LOOKS {
-        if turn > 0 {
-            tokio::time::sleep(BETWEEN).await;
-        }
+/// Looks through everybody's eyes until it is over, but [`LOOKS`] times at least.
+pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit {
+    let mut audit = Audit::default();
+    let mut missing: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+    for look in 1.. {
+        let (people, departed) = (crowd.everybody(), crowd.visitors.departed());
         let now = missing_pairs(&people, crowd.time());
-        missing = Some(match missing {
-            Some(before) => before.intersection(&now).copied().collect(),
-            None => now,
+        missing =
+            now.into_iter().map(|pair| (pair, 1 + missing.get(&pair).unwrap_or(&0))).collect();
+        for (&(observer, person), _) in missing.iter().filter(|&(_, &looks)| looks >= LOOKS) {
+            tracing::debug!(observer, person, "not seen");
+            audit.lost.insert(person);
+        }
+        audit.doubled.extend(doubled_welcomes(&people));
+        audit.doubled.extend(doubled_on_rosters(&people));
+        audit.ghosts.extend(ghosts(&people, &departed, crowd.time()));
+        if look >= LOOKS && *over.borrow() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+    audit
+}
+
+/// Those who are gone and whom somebody still sees.
+fn ghosts(
+    people: &[Arc<Person>],
+    departed: &BTreeMap<PeerId, Departure>,
+    now: f64,
+) -> BTreeSet<PeerId> {
+    let is_unseen = |id: &PeerId| departed.get(id).is_some_and(|by| now > by.unseen);
+    let is_unlisted = |id: &PeerId| departed.get(id).is_some_and(|by| now > by.unlisted);
+    let mut ghosts = BTreeSet::new();
+    for observer in people.iter().filter(|person| person.is_here()) {
+        let view = observer.client.view();
+        ghosts.extend(view.figures().map(|(id, _)| id).filter(is_unseen));
+        let named = view.roster().filter(|person| {
+            let is_shown = person.presence != Presence::Gone;
+            is_unlisted(&person.id) || (is_shown && is_unseen(&person.id))
         });
-        doubled.extend(doubled_on_rosters(&people));
+        ghosts.extend(named.map(|person| person.id));
     }
-    let missing = missing.unwrap_or_default();
-    for &(observer, person) in &missing {
-        tracing::debug!(observer, person, "not seen");
-    }
-    Audit { lost: missing.into_iter().map(|(_, person)| person).collect(), doubled }
+    ghosts
 }
 
 fn doubled_welcomes(people: &[Arc<Person>]) -> BTreeSet<usize> {

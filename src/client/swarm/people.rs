@@ -1,7 +1,7 @@
 //! The people of a swarm: who walks where, and what each sees.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Args;
 use super::report::Tallies;
+use super::visits::Visitors;
 use crate::client::gpx::Track;
 use crate::client::session::lock;
 use crate::client::walk::{self, Path, Walker};
@@ -19,12 +20,15 @@ use crate::client::{
 };
 use crate::proto::geo::{Position, Viewport};
 use crate::proto::time::Stamp;
-use crate::proto::wire::PeerId;
+use crate::proto::wire::{PeerId, Token};
 
 /// A viewport follows its person when that is this part of its width from its middle.
 const DRIFT: f64 = 0.125;
 /// A viewport is sent at most every so often.
 const VIEW_PACE: Duration = Duration::from_millis(500);
+/// How often somebody dials again whose link cannot be opened, as a page would, and after what.
+const REDIALS: u32 = 3;
+const REDIAL: Duration = Duration::from_millis(250);
 
 /// Where everybody goes.
 #[derive(Debug)]
@@ -77,6 +81,10 @@ pub(super) struct Crowd {
     start: Instant,
     pub(super) tallies: Arc<Tallies>,
     people: Mutex<Vec<Arc<Person>>>,
+    /// Those who come and go.
+    pub(super) visitors: Visitors,
+    /// How often people dialled again.
+    pub(super) redials: AtomicU64,
     /// Why people are not here (any more), and how many each.
     gone: Mutex<BTreeMap<String, u64>>,
 }
@@ -90,6 +98,8 @@ impl Crowd {
             start: Instant::now(),
             tallies: Arc::new(Tallies::default()),
             people: Mutex::default(),
+            visitors: Visitors::default(),
+            redials: AtomicU64::new(0),
             gone: Mutex::default(),
         })
     }
@@ -105,6 +115,17 @@ impl Crowd {
 
     pub(super) fn people(&self) -> Vec<Arc<Person>> {
         lock(&self.people).clone()
+    }
+
+    /// Those who stay and those who are visiting.
+    pub(super) fn everybody(&self) -> Vec<Arc<Person>> {
+        let mut everybody = self.people();
+        everybody.extend(self.visitors.here());
+        everybody
+    }
+
+    pub(super) const fn args(&self) -> &Args {
+        &self.args
     }
 
     /// The transport of the person with this index.
@@ -162,25 +183,41 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Joins.
+    /// Joins, or comes back with the token of an earlier link. Whoever's index is beyond the
+    /// crowd's size is a visitor: its link can be cut, and it measures nothing.
     pub(super) async fn join(
         server: &Connector,
         crowd: &Crowd,
         index: usize,
+        transport: Transport,
+        resume: Option<Token>,
     ) -> Result<Self, ConnectError> {
         let walker = crowd.plan.walker(&crowd.args, index);
         let viewport = walk::viewport(walker.position(crowd.time()), crowd.args.view);
-        let transport = crowd.transport(index);
-        let options = Options {
+        let stays = index < crowd.size;
+        let meter = || meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate);
+        let options = || Options {
             transport,
             room: crowd.args.room.clone(),
             name: format!("swarm {}", index + 1),
+            resume,
             budget: crowd.args.budget,
             viewport: Some(viewport),
-            events: Some(meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate)),
+            own_socket: !stays,
+            events: stays.then(meter),
             ..Options::default()
         };
-        let client = server.connect(options).await?;
+        let mut redials = 0;
+        let client = loop {
+            match server.connect(options()).await {
+                Err(ConnectError::Link { .. }) if redials < REDIALS => {
+                    redials += 1;
+                    crowd.redials.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(REDIAL).await;
+                }
+                connected => break connected?,
+            }
+        };
         let joined = crowd.time();
         let sight = Mutex::new(Sight { viewport, since: joined, before: viewport });
         Ok(Self { index, transport, client, walker, joined, sight, ended: Mutex::new(false) })

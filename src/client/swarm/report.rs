@@ -11,13 +11,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::audit::Audit;
 use super::people::Crowd;
+use super::visits::Churn;
 use crate::client::session::lock;
 use crate::client::{Traffic, Transport};
 
@@ -132,10 +133,15 @@ pub struct Report {
     pub all: Part,
     /// For how long was measured, in ms.
     pub measured_ms: u64,
+    /// How often people dialled again because a link could not be opened.
+    pub redials: u64,
     /// Why people could not connect or lost their link, and how many each.
     pub disconnected: BTreeMap<String, u64>,
     /// By transport: `wt`, `ws`.
     pub transports: BTreeMap<&'static str, Part>,
+    /// Visitors, who are in none of the other counts but lost and doubled; if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub churn: Option<Churn>,
 }
 
 impl Report {
@@ -148,7 +154,10 @@ impl Report {
         disconnected: BTreeMap<String, u64>,
     ) -> Self {
         let measured_ms = (seconds * 1_000.0).round() as u64;
-        let mut report = Self { measured_ms, disconnected, ..Self::default() };
+        let ghosts = audit.ghosts.len() as u64;
+        let churn = (crowd.args().churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
+        let redials = crowd.redials.load(Ordering::Relaxed);
+        let mut report = Self { measured_ms, redials, disconnected, churn, ..Self::default() };
         let mut all_ages = histogram();
         for transport in TRANSPORTS {
             let of = |&index: &usize| index < crowd.size && crowd.transport(index) == transport;
@@ -179,12 +188,13 @@ impl Report {
         report
     }
 
-    /// Whether everybody connected, stayed, and saw everybody once.
+    /// Whether everybody connected, stayed or went as they wanted, and saw everybody once.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let all = &self.all;
         all.connected == all.people
             && all.lost + all.doubled == 0
+            && self.churn.is_none_or(|churn| churn.mistaken + churn.ghosts == 0)
             && self.disconnected.values().sum::<u64>() == 0
     }
 
@@ -229,10 +239,16 @@ impl Report {
             );
         }
         text.push_str("\n\nAge of information in ms: sample taken to sample received.");
-        for (count, what) in
-            [(all.lost, "lost"), (all.doubled, "doubled"), (all.bad, "bad datagrams")]
-        {
+        for (count, what) in [
+            (all.lost, "lost"),
+            (all.doubled, "doubled"),
+            (all.bad, "bad datagrams"),
+            (self.redials, "dialled again"),
+        ] {
             let _ = write!(text, "\n{what}: {count}");
+        }
+        if let Some(churn) = self.churn {
+            text.push_str(&churn.text());
         }
         for (reason, count) in &self.disconnected {
             let _ = write!(text, "\n{count} x {reason}");
@@ -313,7 +329,11 @@ mod tests {
         away.all.connected = 1;
         let mut broken = report();
         broken.disconnected.insert("lost: x".to_owned(), 1);
-        for bad in [lost, away, broken] {
+        let churned = |churn| Report { churn: Some(churn), ..report() };
+        assert!(churned(Churn { joins: 9, late: 1, ..Churn::default() }).is_clean());
+        let ghost = churned(Churn { ghosts: 1, ..Churn::default() });
+        let mistaken = churned(Churn { mistaken: 1, ..Churn::default() });
+        for bad in [lost, away, broken, ghost, mistaken] {
             assert!(!bad.is_clean());
         }
     }

@@ -1,0 +1,112 @@
+//! What is asked for on the command line, and the table that comes of it.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use tokio::runtime::Builder;
+
+use crate::{burst, idle, pinned, restart};
+
+/// What the server takes of its computer, and how it bears too much
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench resources --")]
+struct Args {
+    /// Fail if a bar is missed
+    #[arg(long)]
+    bars: bool,
+    /// Run only parts with this in their names: idle, pinned, burst, restart
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// With fewer people and connections, only to see whether it all works
+    #[arg(long)]
+    quick: bool,
+    /// Be so many attackers that all dial at once, here and there, and no more
+    #[arg(long, hide = true, num_args = 3)]
+    dial: Option<Vec<String>>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Given by cargo test: only see whether it starts
+    #[arg(long, hide = true)]
+    test: bool,
+}
+
+/// A figure, and what it has to be.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    pub what: String,
+    pub bar: String,
+    pub measured: String,
+    pub is_met: bool,
+}
+
+impl Bar {
+    /// A figure that is to be at most this.
+    pub fn at_most(what: impl Into<String>, most: f64, measured: f64, unit: &str) -> Self {
+        let is_met = measured <= most;
+        let text = |value: f64| format!("{value:.1} {unit}");
+        Self { what: what.into(), bar: text(most), measured: text(measured), is_met }
+    }
+
+    /// A fact that is to hold.
+    pub fn fact(what: impl Into<String>, bar: &str, measured: String, is_met: bool) -> Self {
+        Self { what: what.into(), bar: bar.into(), measured, is_met }
+    }
+
+    /// A figure without a bar.
+    pub fn note(what: impl Into<String>, measured: String) -> Self {
+        Self::fact(what, "", measured, true)
+    }
+}
+
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.test {
+        return ExitCode::SUCCESS;
+    }
+    match begin(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) if !args.bars => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("resources: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what is asked for, and tells whether every bar was met.
+fn begin(args: &Args) -> Result<bool> {
+    // Another provider would have been installed by nobody but this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if let Some(dial) = &args.dial {
+        let [https, udp]: [SocketAddr; 2] = [dial[0].parse()?, dial[1].parse()?];
+        let count = dial[2].parse()?;
+        return runtime.block_on(burst::dial(https, udp, count)).map(|()| true);
+    }
+    let mut bars = Vec::new();
+    let share = if args.quick { 10 } else { 1 };
+    println!("| what | bar | measured | |\n|---|---|---|---|");
+    for part in ["idle", "pinned", "burst", "restart"] {
+        if !part.contains(&args.only) {
+            continue;
+        }
+        let measured = runtime.block_on(async {
+            match part {
+                "idle" => idle::measure(share).await,
+                "pinned" => pinned::measure(share).await,
+                "burst" => burst::measure(share).await,
+                _ => restart::measure(share).await,
+            }
+        })?;
+        for Bar { what, bar, measured, is_met } in &measured {
+            let verdict = if *is_met { "" } else { "**missed**" };
+            println!("| {what} | {bar} | {measured} | {verdict} |");
+        }
+        bars.extend(measured);
+    }
+    Ok(bars.iter().all(|bar| bar.is_met))
+}

@@ -1,0 +1,61 @@
+//! What the server takes of its computer, and how it bears too much: `cargo bench --bench
+//! resources -- --bars`. Real servers in processes of their own, real clients, loopback.
+//!
+//! Reading order: [`idle`] (memory of people who do nothing), [`pinned`] (memory that a hostile
+//! connection holds), [`burst`] (too many handshakes at once), [`restart`] (stopping and coming
+//! back). The attackers' means are those of `tests/hostile`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "the figures are what it is for, and the attackers are those of a test"
+)]
+#![allow(unreachable_pub, missing_docs, reason = "a program has no outside")]
+
+#[cfg(target_os = "linux")]
+#[path = "../../tests/hostile/arena.rs"]
+#[allow(dead_code, reason = "only the attackers' means are used")]
+mod arena;
+#[cfg(target_os = "linux")]
+mod bars;
+#[cfg(target_os = "linux")]
+mod burst;
+#[cfg(target_os = "linux")]
+mod idle;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/hostile/people.rs"]
+#[allow(dead_code, reason = "only the attackers' means are used")]
+mod people;
+#[cfg(target_os = "linux")]
+mod pinned;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/support/process.rs"]
+mod process;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/hostile/quic.rs"]
+#[allow(dead_code, reason = "only a few of the attackers' means are used")]
+mod quic;
+#[cfg(target_os = "linux")]
+mod restart;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/hostile/socket.rs"]
+#[allow(dead_code, reason = "only a few of the attackers' means are used")]
+mod socket;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/hostile/tools.rs"]
+#[allow(dead_code, reason = "only a few of the attackers' means are used")]
+mod tools;
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    bars::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    println!("Only Linux tells what a process takes.");
+    ExitCode::SUCCESS
+}

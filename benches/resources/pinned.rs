@@ -1,0 +1,186 @@
+//! Memory that a hostile connection holds, before it has said who it is and after: by how much
+//! the server's memory rises at most while so many of them hold what they can, over their number.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use gpys::proto::wire::{ClientMessage, Presence};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+use wtransport::quinn::{SendStream, VarInt};
+
+use crate::arena::Target;
+use crate::bars::Bar;
+use crate::process::Process;
+use crate::quic::{
+    HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, connect_frame, transport,
+    varint,
+};
+use crate::socket::{BINARY, FIN, Socket, connect, frame, request};
+use crate::tools::hello_to;
+
+/// Hostile connections of one kind at once.
+const MANY: usize = 100;
+/// For how long they hold what they have, while it is looked at.
+const HOLD: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(20);
+/// A stream that takes nothing for this long is full.
+const FULL: Duration = Duration::from_millis(100);
+/// People who change all the time, and how often each, so that there is news that is not read.
+/// It is less than would make the server give up on those who do not read while it is looked at.
+const RESTLESS: u64 = 4;
+const CHANGE: Duration = Duration::from_millis(80);
+/// The bar, in MB.
+const MOST: f64 = 0.5;
+
+/// Something that holds on to memory for as long as it is kept.
+type Held = Vec<Box<dyn std::any::Any>>;
+
+pub async fn measure(share: usize) -> Result<Vec<Bar>> {
+    let many = MANY / share;
+    let mut bars = Vec::new();
+    let mut add = |when: &str, what: &str, bytes: f64| {
+        let what = format!("memory pinned by one connection {when}: {what}");
+        bars.push(Bar::at_most(what, MOST * 1e3, bytes / 1e3, "KB"));
+    };
+    let before = "before authentication";
+    add(before, "QUIC, every stream and the datagrams full", pinned(many, quic).await?);
+    add(before, "a session without hello, streams full", pinned(many, silent_session).await?);
+    add(before, "the head of a request without end", pinned(many, endless_head).await?);
+    add(before, "WebSocket, a message without end", pinned(many, endless_message).await?);
+    let after = "in a room";
+    add(after, "WebTransport, streams full, nothing read", pinned(many, deaf_session).await?);
+    add(after, "WebSocket, half a message, nothing read", pinned(many, deaf_socket).await?);
+    Ok(bars)
+}
+
+/// By how many bytes each of so many attackers makes a fresh server grow at most.
+async fn pinned<F: AsyncFn(&Target) -> Held>(many: usize, attack: F) -> Result<f64> {
+    // Nobody is to be turned away before there has been time to look.
+    let server = Process::start(&["--deadline", "30"])?;
+    let target = Target { https: server.https, http: server.http, udp: server.https };
+    // What the first of all makes the server set up is nobody's.
+    drop(attack(&target).await);
+    tokio::time::sleep(FULL).await;
+    let before = server.rss()?;
+    let mut most = before;
+    let restless = join_all((0..RESTLESS).map(|_| restless(&target)));
+    let attackers = async {
+        let held = join_all((0..many).map(|_| attack(&target))).await;
+        tokio::time::sleep(HOLD).await;
+        drop(held);
+    };
+    let looking = async {
+        loop {
+            most = most.max(server.rss().unwrap_or(0));
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = attackers => {}
+        () = looking => {}
+        _ = restless => {}
+    }
+    Ok((most - before) as f64 / many as f64)
+}
+
+/// Somebody in the lobby whose presence changes all the time.
+async fn restless(target: &Target) {
+    let mut session = Session::join(target).await;
+    for presence in [Presence::Watching, Presence::Sharing].into_iter().cycle() {
+        session.message(&ClientMessage::Presence(presence).encode()).await;
+        let begun = Instant::now();
+        // Its own news is read, else it would be given up.
+        while let Ok(message) =
+            timeout(CHANGE.saturating_sub(begun.elapsed()), session.read()).await
+        {
+            if message.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// Fills a stream.
+async fn fill(stream: &mut SendStream) {
+    while let Ok(Ok(_)) = timeout(FULL, stream.write(&[0; 4_096])).await {}
+}
+
+/// Opens every stream that the server allows, begins each like this, and fills it.
+async fn streams(quic: &Quic, uni: &[u8], bi: &[u8]) -> Held {
+    let mut streams = Vec::new();
+    while let Ok(Ok(mut stream)) = timeout(FULL, quic.connection.open_uni()).await {
+        drop(timeout(FULL, stream.write_all(uni)).await);
+        streams.push((stream, None));
+    }
+    while let Ok(Ok((mut stream, recv))) = timeout(FULL, quic.connection.open_bi()).await {
+        drop(timeout(FULL, stream.write_all(bi)).await);
+        streams.push((stream, Some(recv)));
+    }
+    join_all(streams.iter_mut().map(|(stream, _)| fill(stream))).await;
+    for _ in 0..64 {
+        drop(quic.connection.send_datagram(vec![0x3F; 1_000].into()));
+        tokio::task::yield_now().await;
+    }
+    vec![Box::new(streams)]
+}
+
+async fn quic(target: &Target) -> Held {
+    let quic = Quic::open(target).await;
+    let control = quic.control().await;
+    // A head of 16 KB, which never ends, on each stream that could be a request.
+    let head = [varint(HEADERS), varint(16_000)].concat();
+    let mut held = streams(&quic, &[varint(WEBTRANSPORT_UNI), varint(0)].concat(), &head).await;
+    held.push(Box::new((quic, control)));
+    held
+}
+
+async fn silent_session(target: &Target) -> Held {
+    let quic = Quic::open(target).await;
+    let control = quic.control().await;
+    let request = quic.bi(&connect_frame(target, &[])).await;
+    let [uni, bi] = [WEBTRANSPORT_UNI, WEBTRANSPORT].map(|kind| [varint(kind), varint(0)].concat());
+    // Half a message on each stream that could be the lane.
+    let mut held = streams(&quic, &uni, &[bi, vec![0, 4]].concat()).await;
+    held.push(Box::new((quic, control, request)));
+    held
+}
+
+async fn endless_head(target: &Target) -> Held {
+    let mut stream = connect(target).await;
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(16_000));
+    drop(stream.write_all(head.as_bytes()).await);
+    drop(stream.flush().await);
+    vec![Box::new(stream)]
+}
+
+async fn endless_message(target: &Target) -> Held {
+    let mut socket = Socket::open(target).await;
+    socket.write(&frame(BINARY, &[0; 2_000])).await;
+    vec![Box::new(socket)]
+}
+
+async fn deaf_session(target: &Target) -> Held {
+    let mut limits = transport();
+    limits.stream_receive_window(VarInt::from_u32(48));
+    let quic = Quic::with(target, client(limits)).await;
+    let mut session = Session::over(quic, target).await;
+    session.message(&hello_to("lobby", None)).await;
+    session.write(&[0, 4, 1]).await;
+    let [uni, bi] = [WEBTRANSPORT_UNI, WEBTRANSPORT].map(|kind| [varint(kind), varint(0)].concat());
+    let mut held = streams(&session.quic, &uni, &bi).await;
+    held.push(Box::new(session));
+    held
+}
+
+async fn deaf_socket(target: &Target) -> Held {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut stream = socket.connect(target.http).await.unwrap();
+    stream.write_all(request(target, &[]).as_bytes()).await.unwrap();
+    stream.write_all(&frame(FIN | BINARY, &hello_to("lobby", None))).await.unwrap();
+    stream.write_all(&frame(BINARY, &[0; 2_000])).await.unwrap();
+    vec![Box::new(stream)]
+}

@@ -1,0 +1,269 @@
+//! The run: a server, a swarm, attackers, and what the server takes meanwhile.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::runtime::Builder;
+
+use crate::arena::{Attack, Target};
+use crate::process::{Process, Usage};
+use crate::{floods, h3, http, identity, messages, packets, rfc6455, sessions, slow};
+
+/// How long the run is, unless `GPYS_SOAK` says otherwise.
+const SHORT: Duration = Duration::from_secs(30);
+/// People who stay, and who come and go a minute.
+const PEOPLE: &str = "40";
+const CHURN: &str = "500";
+/// Attacks at once.
+const ATTACKS: usize = 8;
+/// What the server takes is looked at this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long everything may take to be given back: whoever vanished is forgotten after 30 s, and an
+/// empty room a second later.
+const RETURN: Duration = Duration::from_secs(60);
+/// How long the server may take to stop.
+const STOP: Duration = Duration::from_secs(10);
+/// The first part of a run, in which memory grows to what the load needs.
+const WARM_UP: f64 = 0.25;
+/// By how much memory may differ between the first and the last third of what follows: it depends
+/// on which attacks fall into them. A run of half a minute is hardly warm at its end.
+const MARGIN: f64 = 0.05;
+const SHORT_MARGIN: f64 = 0.35;
+
+/// Runs it, prints what was seen, and fails if anything is wrong.
+pub fn soak() -> Result<()> {
+    let time = match std::env::var("GPYS_SOAK") {
+        Ok(time) => humantime::parse_duration(&time).context("GPYS_SOAK is a time such as 10m")?,
+        Err(_) => SHORT,
+    };
+    let mut server = Process::start(&[])?;
+    let before = calm(&server)?;
+    let begun = Instant::now();
+    let mut swarm = swarm(&server, time)?;
+    let over = Arc::new(AtomicBool::new(false));
+    let attackers = attack(&server, &over);
+    let mut samples = Vec::new();
+    while swarm.try_wait()?.is_none() {
+        ensure!(begun.elapsed() < 2 * time + RETURN, "the swarm does not end");
+        std::thread::sleep(EVERY);
+        samples.push(server.usage()?);
+    }
+    over.store(true, Ordering::Relaxed);
+    let report = swarm.wait_with_output()?;
+    let attacks = attackers.join().map_err(|_| anyhow!("the attackers panicked"))?;
+    let after = returned(&server, before)?;
+    let report: Value = serde_json::from_slice(&report.stdout).context("the swarm's report")?;
+    println!("{}", account(&samples, [before, after], &report, &attacks));
+    judge(time, &samples, [before, after], &report)?;
+    attacks.judge()?;
+    stop(&mut server)
+}
+
+/// What a server takes that has just started, once nothing changes any more.
+fn calm(server: &Process) -> Result<Usage> {
+    let mut least = server.usage()?;
+    for _ in 0..10 {
+        std::thread::sleep(EVERY / 10);
+        let now = server.usage()?;
+        (least.tasks, least.files) = (least.tasks.min(now.tasks), least.files.min(now.files));
+        least.rss = now.rss;
+    }
+    Ok(least)
+}
+
+fn swarm(server: &Process, time: Duration) -> Result<Child> {
+    let time = humantime::format_duration(time).to_string().replace(' ', "");
+    let mut swarm = Command::new(env!("CARGO_BIN_EXE_gpys"));
+    swarm.args(["swarm", &server.url(), "--people", PEOPLE, "--churn", CHURN, "--rate", "5"]);
+    swarm.args(["--for", &time, "--json"]).stdout(Stdio::piped());
+    Ok(swarm.spawn()?)
+}
+
+/// What the attackers did.
+#[derive(Debug, Default)]
+struct Attacks {
+    count: usize,
+    rounds: usize,
+    /// Attacks that were not answered as they should be, and how.
+    wrong: BTreeMap<String, usize>,
+}
+
+impl Attacks {
+    fn judge(&self) -> Result<()> {
+        // Beside everything else an answer may be late, and some ask for one in time.
+        let wrong: usize = self.wrong.values().sum();
+        ensure!(
+            wrong * 50 <= self.count,
+            "of {} attacks {wrong} were answered wrongly",
+            self.count
+        );
+        Ok(())
+    }
+}
+
+/// Attacks the server until it is over, from a thread of its own: every attack that a server with
+/// default settings has to endure, round after round.
+fn attack(server: &Process, over: &Arc<AtomicBool>) -> JoinHandle<Attacks> {
+    let (https, http, over) = (server.https, server.http, Arc::clone(over));
+    std::thread::spawn(move || {
+        let target = Rc::new(Target { https, http, udp: https });
+        let mut attacks = Attacks::default();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        while !over.load(Ordering::Relaxed) {
+            attacks.rounds += 1;
+            let round = all().into_iter().take_while(|_| !over.load(Ordering::Relaxed));
+            let round = futures_util::stream::iter(round)
+                .map(|attack| attack.against(Rc::clone(&target)))
+                .buffer_unordered(ATTACKS)
+                .collect::<Vec<_>>();
+            for outcome in runtime.block_on(round) {
+                attacks.count += 1;
+                if let Some(wrong) = outcome {
+                    *attacks.wrong.entry(wrong).or_default() += 1;
+                }
+            }
+        }
+        attacks
+    })
+}
+
+fn all() -> Vec<Attack> {
+    let sieges = [
+        rfc6455::of_fragments,
+        rfc6455::of_control,
+        rfc6455::of_bits,
+        rfc6455::of_lengths,
+        rfc6455::of_text,
+        rfc6455::of_closes,
+        http::of_upgrades,
+        http::of_requests,
+        packets::attacks,
+        h3::of_streams,
+        h3::of_requests,
+        sessions::attacks,
+        messages::attacks,
+        identity::attacks,
+        floods::attacks,
+        slow::attacks,
+    ];
+    sieges.into_iter().flat_map(|siege: fn() -> Vec<Attack>| siege()).collect()
+}
+
+/// Waits until the server has given everything back; gives what it takes then.
+fn returned(server: &Process, before: Usage) -> Result<Usage> {
+    let begun = Instant::now();
+    loop {
+        let now = server.usage()?;
+        let is_back = now.tasks <= before.tasks && now.files <= before.files;
+        if is_back || begun.elapsed() > RETURN {
+            return Ok(now);
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// The medians of memory in the first and the last third of what follows the warm-up.
+fn thirds(samples: &[Usage]) -> [u64; 2] {
+    let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
+    let third = (warm.len() / 3).max(1);
+    let median = |part: &[Usage]| {
+        let mut rss: Vec<_> = part.iter().map(|usage| usage.rss).collect();
+        rss.sort_unstable();
+        rss.get(rss.len() / 2).copied().unwrap_or(0)
+    };
+    [median(&warm[..third.min(warm.len())]), median(&warm[warm.len().saturating_sub(third)..])]
+}
+
+fn judge(
+    time: Duration,
+    samples: &[Usage],
+    [before, after]: [Usage; 2],
+    report: &Value,
+) -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut check = |is_right: bool, what: String| {
+        if !is_right {
+            wrong.push(what);
+        }
+    };
+    let count = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
+    for what in ["lost", "doubled"] {
+        check(count(&report[what]) == 0, format!("{} {what}", report[what]));
+    }
+    for what in ["mistaken", "ghosts"] {
+        let value = &report["churn"][what];
+        check(count(value) == 0, format!("{value} {what}"));
+    }
+    let away = &report["disconnected"];
+    check(away.as_object().is_some_and(|away| away.is_empty()), format!("disconnected: {away}"));
+    let expected = time.as_secs_f64() / 60.0 * CHURN.parse::<f64>()?;
+    let joins = count(&report["churn"]["joins"]) as f64;
+    check(joins > 0.8 * expected, format!("{joins} joins where {expected} were due"));
+    check(after.tasks <= before.tasks, format!("tasks: {} to {}", before.tasks, after.tasks));
+    check(after.files <= before.files, format!("files: {} to {}", before.files, after.files));
+    let [first, last] = thirds(samples).map(|rss| rss as f64);
+    let margin = if time > 4 * SHORT { MARGIN } else { SHORT_MARGIN };
+    check(last <= first * (1.0 + margin), format!("memory grows: {first} to {last} bytes"));
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("; ")) }
+}
+
+/// What was seen, for people.
+fn account(
+    samples: &[Usage],
+    [before, after]: [Usage; 2],
+    report: &Value,
+    attacks: &Attacks,
+) -> String {
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let most = |of: fn(&Usage) -> u64| samples.iter().map(of).max().unwrap_or(0);
+    let [first, last] = thirds(samples).map(mb);
+    let mut text = format!(
+        "memory: {} before, {first} in the first third, {last} in the last, {} at most, {} after\n\
+         tasks: {} before, {} at most, {} after\n\
+         files: {} before, {} at most, {} after\n\
+         threads: {} before, {} at most, {} after\n\
+         attacks: {} in {} rounds, {} not answered as alone\n\
+         swarm: {report}",
+        mb(before.rss),
+        mb(most(|usage| usage.rss)),
+        mb(after.rss),
+        before.tasks,
+        most(|usage| usage.tasks),
+        after.tasks,
+        before.files,
+        most(|usage| usage.files),
+        after.files,
+        before.threads,
+        most(|usage| usage.threads),
+        after.threads,
+        attacks.count,
+        attacks.rounds,
+        attacks.wrong.values().sum::<usize>(),
+    );
+    for (wrong, times) in &attacks.wrong {
+        text.push_str(&format!("\n{times} x {wrong}"));
+    }
+    text
+}
+
+/// The server must be able to stop, and say that all was well.
+fn stop(server: &mut Process) -> Result<()> {
+    let begun = Instant::now();
+    server.terminate()?;
+    loop {
+        if let Some(status) = server.ended()? {
+            ensure!(status.success(), "the server ended: {status}");
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < STOP, "the server does not stop");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

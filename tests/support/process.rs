@@ -1,0 +1,169 @@
+//! The real server as a process of its own, and what it takes of the computer, as Linux counts it.
+
+#![allow(dead_code, reason = "each program uses what it needs")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long the server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a server is started whose ports somebody else took.
+const TRIES: u32 = 5;
+
+/// A server that runs. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// HTTPS, `wss:` and, over UDP, WebTransport.
+    pub https: SocketAddr,
+    /// Plain HTTP and `ws:`.
+    pub http: SocketAddr,
+    /// Where metrics are read.
+    pub metrics: SocketAddr,
+}
+
+/// What a process takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Resident memory, in bytes.
+    pub rss: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open files, sockets and the like.
+    pub files: u64,
+    /// Tasks of the server's runtime.
+    pub tasks: u64,
+}
+
+impl Process {
+    /// Starts a server on free ports of this computer, with these settings beside its defaults.
+    pub fn start(args: &[&str]) -> Result<Self> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let [https, http, metrics] = [free_port()?, free_port()?, free_port()?];
+            match Self::start_at([https, http, metrics], args) {
+                Ok(process) => return Ok(process),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("no free port")?)
+    }
+
+    /// Starts a server on these ports: HTTPS, HTTP, metrics.
+    pub fn start_at(ports: [SocketAddr; 3], args: &[&str]) -> Result<Self> {
+        let [https, http, metrics] = ports;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
+        command.args(["serve", "--quiet", "--log", "error"]);
+        command.args(["--listen", &https.to_string(), "--http", &http.to_string()]);
+        command.args(["--metrics", &metrics.to_string()]).args(args);
+        // Settings of whoever runs this are not what is looked at; the allocator's are.
+        command.env_clear().current_dir(std::env::temp_dir());
+        command.envs(std::env::vars().filter(|(name, _)| name.starts_with("MALLOC_")));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        let mut process = Self { child, https, http, metrics };
+        process.await_ready()?;
+        Ok(process)
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        while self.scrape().is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended: {status}");
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the server does not answer");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// The address of its page.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.https)
+    }
+
+    /// The ports, for another one in its place.
+    pub const fn ports(&self) -> [SocketAddr; 3] {
+        [self.https, self.http, self.metrics]
+    }
+
+    /// All its metrics, as text.
+    pub fn scrape(&self) -> Result<String> {
+        let mut stream = TcpStream::connect(self.metrics)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// One of its metrics.
+    pub fn metric(&self, series: &str) -> Result<f64> {
+        let text = self.scrape()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no metric {series}"))?.trim().parse()?)
+    }
+
+    /// What it takes now.
+    pub fn usage(&self) -> Result<Usage> {
+        let proc = format!("/proc/{}", self.child.id());
+        let status = std::fs::read_to_string(Path::new(&proc).join("status"))?;
+        let field = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let value = line.with_context(|| format!("no {name}"))?;
+            Ok(value.trim().trim_end_matches("kB").trim().parse()?)
+        };
+        Ok(Usage {
+            rss: field("VmRSS")? * 1_024,
+            threads: field("Threads")?,
+            files: std::fs::read_dir(Path::new(&proc).join("fd"))?.count() as u64,
+            tasks: self.metric("gpys_tasks")? as u64,
+        })
+    }
+
+    /// Its resident memory alone, in bytes.
+    pub fn rss(&self) -> Result<u64> {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
+        let pages: u64 = statm.split_whitespace().nth(1).context("no pages")?.parse()?;
+        Ok(pages * 4_096)
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) -> Result<()> {
+        Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?)
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of this computer that is free for TCP and UDP at this moment.
+fn free_port() -> Result<SocketAddr> {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = tcp.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free")
+}
