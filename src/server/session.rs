@@ -67,7 +67,8 @@ pub(crate) async fn run(
 ) {
     let mut entered = None;
     let talk = async {
-        let session = match enter(shared, link, source).await {
+        // What only the beginning needs is not kept.
+        let session = match Box::pin(enter(shared, link, source)).await {
             Ok(session) => entered.insert(session),
             Err(over) => return over,
         };
