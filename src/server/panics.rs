@@ -33,7 +33,7 @@ pub(crate) fn caught<F: Future>(
     };
     // An async function would keep its argument beside the future that it makes of it: twice the
     // memory, in each part that is caught in another.
-    AssertUnwindSafe(future).catch_unwind().map(|done| done.map_err(panicked))
+    AssertUnwindSafe(future).catch_unwind().map(move |done| done.map_err(panicked))
 }
 
 /// Makes every panic of the program a line of its log: where it was, and not what it said, for
