@@ -63,11 +63,13 @@ Examples:
   gpys --print-config > gpys.toml           a file to change settings in";
 
 const SWARMS: &str = "\
-It exits with 1 if somebody could not connect, lost the link, or was not seen by another.
+It exits with 1 if somebody could not connect, lost the link, was not seen by another, or was
+still seen when gone.
 
 Examples:
   gpys swarm --people 200 --for 30s         at https://localhost:4433, half and half
   gpys swarm https://192.168.1.7:4433 --transport wt --gpx hike.gpx ride.gpx
+  gpys swarm --people 50 --churn 500 --for 10m    500 more a minute come, switch, drop and go
   gpys swarm --people 500 --json            one JSON object on standard output";
 
 const LINKS: &str = "\

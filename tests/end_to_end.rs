@@ -291,3 +291,26 @@ async fn a_certificate_is_replaced_and_nobody_is_dropped() {
     stays.until("a pong", |c| c.pongs == 1).await;
     assert!(quic_stays.close_reason().is_none());
 }
+
+/// Elsewhere a UDP socket cannot be closed one way, and the server hears a farewell.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_does_not_hear_of_a_link_that_is_cut() {
+    use gpys::client::{Connector, Options, Transport, Trust};
+    for transport in [Transport::WebTransport, Transport::WebSocket] {
+        let server = Running::start();
+        let url = format!("https://{}", server.https);
+        let connector = Connector::new(&url, Trust::Public).await.unwrap();
+        let options =
+            |resume| Options { transport, resume, own_socket: true, ..Options::default() };
+        let client = connector.connect(options(None)).await.unwrap();
+        client.cut().await;
+        let token = client.welcome().token;
+        drop(client);
+        let back = connector.connect(options(Some(token))).await.unwrap();
+        assert!(back.welcome().resumed);
+        // What is replaced was alive in the server's eyes.
+        server.until_count("gpys_leaves_total{reason=\"replaced\"}", 1.0).await;
+        assert!(server.count("gpys_leaves_total{reason=\"gone\"}").await < 1.0);
+    }
+}

@@ -198,7 +198,7 @@ struct Shared {
     id: LinkId,
     clock: Clock,
     path: Path,
-    reliable: mpsc::Sender<Bytes>,
+    reliable: mpsc::Sender<Arc<Bytes>>,
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
 }
@@ -211,7 +211,7 @@ pub(crate) struct Link(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct LinkEnd {
     /// What is to be written to the reliable lane, with its length before it.
-    pub(crate) reliable: mpsc::Receiver<Bytes>,
+    pub(crate) reliable: mpsc::Receiver<Arc<Bytes>>,
     /// Why the link ends, once it ends.
     pub(crate) ending: watch::Receiver<Option<Ending>>,
 }
@@ -330,11 +330,12 @@ impl Link {
         }
     }
 
-    /// Sends a message that [`frame_reliable`] framed.
+    /// Sends a message that [`frame_reliable`] framed. It is a pointer, because the lane has room
+    /// for 32 of them even while it is empty.
     ///
     /// # Errors
     /// If too many wait already. The caller ends the link.
-    pub(crate) fn send_reliable(&self, framed: Bytes) -> Result<(), TooSlow> {
+    pub(crate) fn send_reliable(&self, framed: Arc<Bytes>) -> Result<(), TooSlow> {
         match self.0.reliable.try_send(framed) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(TooSlow),
@@ -403,9 +404,9 @@ mod tests {
     async fn a_lane_that_is_not_read_is_too_slow() {
         let (link, _end, _path) = Link::web_socket(Clock::start());
         for _ in 0..RELIABLE_QUEUE {
-            assert_eq!(link.send_reliable(Bytes::new()), Ok(()));
+            assert_eq!(link.send_reliable(Arc::default()), Ok(()));
         }
-        assert_eq!(link.send_reliable(Bytes::new()), Err(TooSlow));
+        assert_eq!(link.send_reliable(Arc::default()), Err(TooSlow));
     }
 
     #[tokio::test]

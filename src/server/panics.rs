@@ -21,16 +21,19 @@ pub(crate) struct Panicked;
 ///
 /// # Errors
 /// If it panicked. The part is dropped by then.
-pub(crate) async fn caught<F: Future>(
+pub(crate) fn caught<F: Future>(
     metrics: &Metrics,
     part: Part,
     future: F,
-) -> Result<F::Output, Panicked> {
-    AssertUnwindSafe(future).catch_unwind().await.map_err(|_| {
+) -> impl Future<Output = Result<F::Output, Panicked>> {
+    let panicked = move |_| {
         metrics.panicked(part);
         tracing::error!(?part, "a bug ended a part of the server; the rest goes on");
         Panicked
-    })
+    };
+    // An async function would keep its argument beside the future that it makes of it: twice the
+    // memory, in each part that is caught in another.
+    AssertUnwindSafe(future).catch_unwind().map(move |done| done.map_err(panicked))
 }
 
 /// Makes every panic of the program a line of its log: where it was, and not what it said, for

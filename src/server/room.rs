@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -290,9 +289,9 @@ impl Room {
         loop {
             let mut slow = Vec::new();
             while let Some(Event { to, message }) = self.world.poll_event() {
-                let framed = frame_reliable(&message);
+                let framed = Arc::new(frame_reliable(&message));
                 let mut deliver = |peer: PeerId, member: &Member| {
-                    if member.link.send_reliable(Bytes::clone(&framed)).is_err() {
+                    if member.link.send_reliable(Arc::clone(&framed)).is_err() {
                         slow.push(peer);
                     }
                 };

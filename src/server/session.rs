@@ -104,7 +104,8 @@ pub(crate) async fn run(
     let mut entered = None;
     let talk = async {
         let mut meter = Meter::new(shared.clock.now());
-        let session = match enter(shared, link, source, &mut meter).await {
+        // What only the beginning needs is not kept.
+        let session = match Box::pin(enter(shared, link, source, &mut meter)).await {
             Ok(session) => entered.insert(session),
             Err(over) => return over,
         };

@@ -49,8 +49,10 @@ pub(crate) fn upgrade(
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {
             let _counted = shared.count_session();
+            // The library keeps a callback twice over in its task, so the callback is small.
+            let session = Box::pin(serve(socket, &shared));
             // What failed has been told.
-            drop(caught(&shared.metrics, Part::Connection, serve(socket, &shared)).await);
+            drop(caught(&shared.metrics, Part::Connection, session).await);
             drop(permit);
         })
 }

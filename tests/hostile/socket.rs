@@ -216,6 +216,8 @@ impl Socket {
 
 /// Reads the head of an answer, in lower case, and what came behind it.
 pub async fn read_head(stream: &mut TlsStream<TcpStream>) -> (String, Vec<u8>) {
+    // TLS keeps what the socket did not take of the request, and a busy task's takes nothing.
+    drop(stream.flush().await);
     let mut bytes = Vec::new();
     loop {
         if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
