@@ -129,7 +129,10 @@ async fn request(
         return Err(Failure::Path);
     }
     if !shared.origins.admit(request.origin(), Some(request.authority())) {
-        tracing::warn!(origin = request.origin(), "a page of another site was refused");
+        tracing::warn!(
+            origin = request.origin(),
+            "a page of another site, or a client that names none, was refused"
+        );
         drop(timeout(shared.deadline, request.forbidden()).await);
         return Err(Failure::Origin);
     }

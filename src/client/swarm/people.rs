@@ -176,6 +176,7 @@ impl Person {
             room: crowd.args.room.clone(),
             name: format!("swarm {}", index + 1),
             budget: crowd.args.budget,
+            access: crowd.args.access.clone(),
             viewport: Some(viewport),
             events: Some(meter(Arc::clone(&crowd.tallies), transport, crowd.args.rate)),
             ..Options::default()
