@@ -1,3 +1,4 @@
+import { takeAccess } from './access';
 import { App } from './app';
 import { fetchConfig } from './config';
 import { exposeDebug } from './debug';
@@ -16,5 +17,7 @@ async function loadConfig(): Promise<Config> {
   fresh = undefined;
   return now;
 }
-const app = new App({ room, force, config, loadConfig });
+const access = (): string | null =>
+  takeAccess({ location, history, storage: sessionStorage }, room);
+const app = new App({ room, force, config, loadConfig, access });
 exposeDebug(() => app.state());
