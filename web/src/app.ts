@@ -308,6 +308,8 @@ export class App {
 
   private notice(state: State): Notice | undefined {
     if (state.phase === 'ended') {
+      // The same invitation will not do again.
+      if (state.code === Code.Expired) return { text: reasonOf(state.code, state.reason) };
       const reload = state.code === Code.BadVersion;
       const run = (): void => (reload ? location.reload() : this.connection.connect());
       const label = reload
