@@ -43,6 +43,12 @@ pub struct Config {
     pub web_dir: Option<PathBuf>,
     /// Origins whose pages may connect, beside the server's own.
     pub allow_origins: Vec<String>,
+    /// Whether a client must name its origin, as browsers do.
+    pub require_origin: bool,
+    /// The keys of access tokens; without any, every room is open.
+    pub access_keys: Option<PathBuf>,
+    /// The secret from which public identities follow; without one, they end with the server.
+    pub identity_secret: Option<PathBuf>,
     /// The certificate of HTTPS.
     pub certificate: Certificate,
     /// How rooms run.
@@ -142,6 +148,9 @@ impl Config {
             "pmtiles" => path(&self.pmtiles),
             "web-dir" => path(&self.web_dir),
             "allow-origin" => Some(self.allow_origins.clone().into()),
+            "require-origin" => Some(self.require_origin.into()),
+            "access-keys" => path(&self.access_keys),
+            "identity-secret" => path(&self.identity_secret),
             "cert" => path(&chain.cloned()),
             "key" => path(&key.cloned()),
             "ca-signed" => Some(public.into()),
@@ -175,9 +184,14 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
     let venue = reader.read(one("venue"), venue, parse_venue);
     let map_style =
         reader.read(one("map-style"), "the https:// URL of a MapLibre style", parse_url);
-    let pmtiles = reader.read(one("pmtiles"), "a file that is there", |text| {
-        Some(PathBuf::from(text)).filter(|path| path.is_file())
-    });
+    let mut file = |name| {
+        reader.read(one(name), "a file that is there", |text| {
+            Some(PathBuf::from(text)).filter(|path| path.is_file())
+        })
+    };
+    let (pmtiles, access_keys) = (file("pmtiles"), file("access-keys"));
+    let identity_secret = file("identity-secret");
+    let require_origin = reader.read(one("require-origin"), "true or false", parse);
     let web_dir = reader.read(one("web-dir"), "a directory that is there", |text| {
         Some(PathBuf::from(text)).filter(|path| path.is_dir())
     });
@@ -219,6 +233,9 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         pmtiles,
         web_dir,
         allow_origins,
+        require_origin: require_origin.unwrap_or(false),
+        access_keys,
+        identity_secret,
         certificate,
         room: Settings {
             tick_hz: hz(tick_hz).unwrap_or(rooms.tick_hz),
@@ -351,6 +368,7 @@ mod tests {
             listen: Some("here".into()),
             cert: Some("/nowhere".into()),
             allow_origin: vec!["example.org".into()],
+            access_keys: Some("/nowhere".into()),
             ..Flags::default()
         };
         let env = [("GPYS_TICK_HZ", "500"), ("GPYS_MAX_ROOMS", "0")];
@@ -361,6 +379,7 @@ mod tests {
             "--listen is \"here\", but should be an address",
             "--cert is \"/nowhere\"",
             "cert is given without key",
+            "--access-keys is \"/nowhere\", but should be a file that is there",
             "--allow-origin is \"example.org\"",
             "GPYS_TICK_HZ is \"500\", but should be a whole number from 1 to 120",
             "venue in gpys.toml is \"91,0,Pole\"",
@@ -382,7 +401,8 @@ mod tests {
             tick-hz = 12\nlog-format = \"json\"\nquiet = true\nallow-origin = \"*\"\n\
             metrics = \"[::1]:9433\"\nmax-connections = 11\nmax-per-address = 12\n\
             handshakes-per-address = 13\nmax-half-open = 14\nmax-rooms = 15\ndeadline = 16\n\
-            limit-local = true\npose-hz = 17\n";
+            limit-local = true\npose-hz = 17\nrequire-origin = true\n\
+            access-keys = \"Cargo.toml\"\nidentity-secret = \"Cargo.lock\"\n";
         let config = load(&Flags::default(), &[], toml).unwrap();
         let again = load(&Flags::default(), &[], &config.to_toml()).unwrap();
         assert_eq!(config, again);

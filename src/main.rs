@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use gpys::client::swarm;
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::path::command as link;
-use gpys::server::{Server, certs, panics, signals};
+use gpys::server::{Server, certs, panics, signals, token};
 
 /// One live map: everybody sees where everybody else is and how they hold their device.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ enum Command {
     Serve(Box<Serve>),
     /// Make a certificate that devices can trust, and say how
     Certs(certs::Args),
+    /// Make an access token for a room, or a file of keys that sign them
+    #[command(after_help = TOKENS)]
+    Token(token::Args),
     /// Make people walk on a server's map, and report how well they see each other
     #[command(after_help = SWARMS)]
     Swarm(Box<swarm::Args>),
@@ -62,6 +65,18 @@ Examples:
   gpys certs                                certificates for the devices of this network
   gpys --print-config > gpys.toml           a file to change settings in";
 
+const TOKENS: &str = "\
+A page takes a token from its address, after #access=; `gpys swarm --access` takes it from a file.
+
+Examples:
+  gpys token --new-keys keys.toml           a file of keys, for `gpys --access-keys keys.toml`
+  gpys token --keys keys.toml --room stage --for 2h --url https://gpys.example
+                                            a link with which one may share there for two hours
+  gpys token --keys keys.toml --room stage --rights view --for 7days
+  gpys token --new-keys keys.toml --algorithm EdDSA --private-key sign.pem
+                                            the server needs keys.toml only, which cannot sign
+  gpys token --keys keys.toml --private-key sign.pem --room \"*\" --rights host";
+
 const SWARMS: &str = "\
 It exits with 1 if somebody could not connect, lost the link, was not seen by another, or was
 still seen when gone.
@@ -88,6 +103,7 @@ fn main() -> ExitCode {
     let done = match command.unwrap_or_else(|| Command::Serve(Box::new(bare))) {
         Command::Serve(args) => serve(&args),
         Command::Certs(args) => certs::run(&args).map_err(Into::into).and_then(|it| say(&it)),
+        Command::Token(args) => token::run(&args).map_err(Into::into).and_then(|it| say(&it)),
         Command::Swarm(args) => return walk(*args),
         Command::Link(args) => return link::run(&args).into(),
     };

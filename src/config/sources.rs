@@ -22,8 +22,19 @@ pub struct Flags {
     pub metrics: Option<String>,
     /// An origin whose pages may connect, beside the server's own; may be given several times,
     /// * for any
-    #[arg(long, value_name = "ORIGIN", help_heading = "Where it listens")]
+    #[arg(long, value_name = "ORIGIN", help_heading = "Who may connect")]
     pub allow_origin: Vec<String>,
+    /// Refuse whoever names no origin, as programs do that are no browser
+    #[arg(long, help_heading = "Who may connect")]
+    pub require_origin: bool,
+    /// Rooms ask for an access token that a key of this file has signed; `gpys token --help`
+    /// says more [default: every room is open]
+    #[arg(long, value_name = "FILE", help_heading = "Who may connect")]
+    pub access_keys: Option<String>,
+    /// A file of at least 32 random bytes: with the same one, people keep their public identity
+    /// when the server is restarted [default: drawn at each start]
+    #[arg(long, value_name = "FILE", help_heading = "Who may connect")]
+    pub identity_secret: Option<String>,
 
     /// A purple pin on the map, like 45.75,14.36,"Main stage"
     #[arg(
@@ -103,11 +114,14 @@ pub struct Flags {
 }
 
 /// Every setting, and what a printed file says of it.
-const SETTINGS: [(&str, &str); 25] = [
+const SETTINGS: [(&str, &str); 28] = [
     ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
     ("http", "Address and port of plain HTTP; by default none."),
     ("metrics", "Where metrics are read, on this computer alone; by default nowhere."),
     ("allow-origin", "Origins whose pages may connect, beside the server's own."),
+    ("require-origin", "Whether clients that name no origin, as browsers do, are refused."),
+    ("access-keys", "The keys of access tokens; by default every room is open."),
+    ("identity-secret", "At least 32 random bytes with which identities outlive the server."),
     ("venue", "A purple pin: latitude, longitude, label."),
     ("map-style", "URL of a MapLibre style."),
     ("pmtiles", "A file with a map."),
@@ -248,6 +262,8 @@ impl Flags {
             "map-style" => &self.map_style,
             "pmtiles" => &self.pmtiles,
             "web-dir" => &self.web_dir,
+            "access-keys" => &self.access_keys,
+            "identity-secret" => &self.identity_secret,
             "cert" => &self.cert,
             "key" => &self.key,
             "tick-hz" => &self.tick_hz,
@@ -265,6 +281,7 @@ impl Flags {
             "log" => &self.log,
             "log-format" => &self.log_format,
             "allow-origin" => return self.allow_origin.clone(),
+            "require-origin" => return on(self.require_origin),
             "ca-signed" => return on(self.ca_signed),
             "quiet" => return on(self.quiet),
             _ => &None,

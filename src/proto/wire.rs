@@ -62,11 +62,19 @@ pub struct PublicId(#[serde(with = "uuid::serde::compact")] pub Uuid);
 pub struct Token(pub [u8; 16]);
 
 impl Token {
-    /// A token for the peer `id`: the id, so that it is found at once, and 96 random bits.
+    /// A token for the peer `id`: the id, so that it is found at once, and a secret that nobody
+    /// can guess.
     #[must_use]
-    pub const fn mint(id: PeerId, random: [u8; 12]) -> Self {
-        let ([a, b, c, d], [e, f, g, h, i, j, k, l, m, n, o, p]) = (id.0.to_le_bytes(), random);
+    pub const fn mint(id: PeerId, secret: [u8; 12]) -> Self {
+        let ([a, b, c, d], [e, f, g, h, i, j, k, l, m, n, o, p]) = (id.0.to_le_bytes(), secret);
         Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+
+    /// What follows the id.
+    #[must_use]
+    pub const fn secret(self) -> [u8; 12] {
+        let [_, _, _, _, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
+        [e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
     /// The peer whose token this is, if it is anybody's.
@@ -167,7 +175,7 @@ pub struct Sharing {
 }
 
 /// The first message of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`VERSION`].
     pub version: u16,
@@ -319,6 +327,17 @@ impl ClientMessage {
             Self::Presence(_) | Self::Budget(_) | Self::Leave | Self::Sharing(_) => {}
         }
         Ok(message)
+    }
+}
+
+impl fmt::Debug for Hello {
+    /// Leaves out what is secret or somebody's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { room, presence, .. } = self;
+        f.debug_struct("Hello")
+            .field("room", room)
+            .field("presence", presence)
+            .finish_non_exhaustive()
     }
 }
 

@@ -247,6 +247,12 @@ impl World {
         self.slots.len() == 0
     }
 
+    /// Whether somebody here has this public identity. It looks at everybody.
+    #[must_use]
+    pub fn has(&self, uuid: PublicId) -> bool {
+        self.peers.iter().flatten().any(|peer| peer.uuid == uuid)
+    }
+
     /// How many people are here.
     #[must_use]
     pub const fn online(&self) -> Online {

@@ -176,6 +176,8 @@ Whoever has ca.key can pretend to be any site to these devices. Delete it if in 
 
 #[cfg(test)]
 mod tests {
+    use rustls::sign::CertifiedKey;
+
     use super::super::reload::Files;
     use super::*;
 
@@ -191,7 +193,7 @@ mod tests {
         assert!(told.contains("gpys.example"), "{told}");
         let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
         let (ca, leaf) = (read(CA), read(LEAF));
-        Files::load(dir.join(LEAF), dir.join(LEAF_KEY)).unwrap();
+        Files::<CertifiedKey, 2>::load([dir.join(LEAF), dir.join(LEAF_KEY)]).unwrap();
 
         assert!(matches!(run(&args(&dir, false)), Err(CertsError::Exists(_))));
         assert_eq!(read(LEAF), leaf);

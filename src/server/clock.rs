@@ -1,6 +1,6 @@
 //! The server's clock: the one place where the shell turns the machine's time into [`Time`].
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -9,6 +9,11 @@ use crate::proto::time::Time;
 /// What the clock shows when it starts, in ms. Samples taken a little before the server knew of
 /// them then still have a time of their own.
 const EPOCH_MS: u64 = 1_000;
+
+/// The time since 1970, as the machine's clock has it.
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
 
 /// Milliseconds since the server started.
 #[derive(Clone, Copy, Debug)]

@@ -139,7 +139,7 @@ async fn socket(
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     if !site.shared.origins.admit(origin, text(header::HOST)) {
-        tracing::warn!(origin, "a page of another site was refused");
+        tracing::warn!(origin, "a page of another site, or a client that names none, was refused");
         site.shared.metrics.failed(Failure::Origin);
         return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
     }

@@ -23,7 +23,7 @@ use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
 use self::kinds::Kind;
-pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Transport};
+pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Reloaded, Transport};
 use crate::proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
@@ -150,6 +150,7 @@ pub(crate) struct Metrics {
     leaves: Tally,
     panics: Tally,
     reloads: Tally,
+    key_reloads: Tally,
     peers: Vec<Gauge>,
     rooms: Gauge,
     retries: Counter,
@@ -217,6 +218,12 @@ impl Metrics {
                 "Certificate files that changed, and what came of it",
                 "outcome",
             ),
+            key_reloads: Tally::new::<Reload>(
+                own,
+                "access_key_reloads",
+                "Files of access keys that changed, and what came of it",
+                "outcome",
+            ),
             registry,
             peers: gauges,
             rooms,
@@ -245,9 +252,12 @@ impl Metrics {
         self.panics.count(part);
     }
 
-    /// A certificate's files have changed.
-    pub(crate) fn reloaded(&self, outcome: Reload) {
-        self.reloads.count(outcome);
+    /// Files have changed.
+    pub(crate) fn reloaded(&self, what: Reloaded, outcome: Reload) {
+        match what {
+            Reloaded::Certificate => self.reloads.count(outcome),
+            Reloaded::AccessKeys => self.key_reloads.count(outcome),
+        }
     }
 
     /// A QUIC client had to prove its address.

@@ -3,9 +3,11 @@
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what both do with
 //! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
 //! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
-//! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
+//! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say who may enter;
+//! `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
 //! and `panics` confines bugs.
 
+mod access;
 mod addresses;
 mod assets;
 mod banner;
@@ -14,6 +16,7 @@ mod clock;
 mod gate;
 mod h3;
 mod http;
+mod identity;
 mod link;
 mod listen;
 mod mailbox;
@@ -29,6 +32,7 @@ mod rooms;
 mod session;
 pub mod signals;
 mod tls;
+pub mod token;
 mod websocket;
 mod webtransport;
 
@@ -38,7 +42,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
@@ -46,16 +52,18 @@ use wtransport::quinn::{self, VarInt};
 use crate::config::{Certificate, Config, Guard};
 use crate::proto::wire::{CloseCode, Limits};
 
+use self::access::{Access, Keys, KeysError};
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
 use self::gate::{Bounds, Gate, Permit};
 use self::http::Site;
+use self::identity::{Secret, SecretError};
 use self::listen::{ListenError, Tcp};
 use self::metrics::Metrics;
 use self::origin::Origins;
-use self::reload::Files;
-use self::rooms::Rooms;
+use self::reload::{Files, Watched};
+use self::rooms::{Mint, Rooms};
 use self::tls::{Identity, IdentityError, Rotation};
 
 /// Connections beside those of people: pages that load.
@@ -76,6 +84,12 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The keys of access tokens cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The secret of identities cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A socket cannot be used.
     #[error("a socket cannot be used: {0}")]
     Socket(#[from] std::io::Error),
@@ -88,6 +102,7 @@ struct Shared {
     rooms: Arc<Rooms>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
+    access: Access,
     origins: Origins,
     limits: Limits,
     /// How long a client has for each step until it has said hello.
@@ -103,15 +118,18 @@ struct Counted(watch::Sender<usize>);
 
 impl Shared {
     /// What a server begins with whose own pages are at these ports.
-    fn new(config: &Config, ports: Vec<u16>) -> Arc<Self> {
+    fn new(config: &Config, ports: Vec<u16>, access: Access, secret: Secret) -> Arc<Self> {
         let clock = Clock::start();
         let metrics = Metrics::new();
+        let mint = Mint::new(secret);
+        let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         Arc::new(Self {
             clock,
-            rooms: Rooms::new(config.room, config.guard.rooms, clock, Arc::clone(&metrics)),
+            rooms: Rooms::new(config.room, config.guard.rooms, clock, mint, Arc::clone(&metrics)),
             gate: Gate::new(bounds(config)),
             metrics,
-            origins: Origins { ports, allowed: config.allow_origins.clone() },
+            access,
+            origins: Origins { ports, allowed, required },
             limits: config.room.limits,
             deadline: config.guard.deadline,
             draining: AtomicBool::new(false),
@@ -145,8 +163,8 @@ impl Drop for Counted {
     }
 }
 
-/// Reads the certificate's files again, if the server has it from files. It does so by itself
-/// within 10 s of a change.
+/// Reads the files of the certificate and of access keys again, if the server has any. It does
+/// so by itself within 10 s of a change.
 #[derive(Clone, Debug)]
 pub struct Reloader(Arc<Notify>);
 
@@ -167,7 +185,9 @@ pub struct Server {
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
-    files: Option<Files>,
+    files: Option<Files<CertifiedKey, 2>>,
+    keys: Option<Files<Keys, 1>>,
+    secret: Secret,
     reload: Arc<Notify>,
     warns: bool,
 }
@@ -178,15 +198,19 @@ impl Server {
     /// Opens the ports and gets the certificates. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If a port cannot be had, or a certificate cannot be used.
+    /// If a port cannot be had, or a certificate or another secret cannot be used.
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let (tcp, udp) = listen::bind(config.listen)?;
         let http = config.http.map(listen::bind_tcp).transpose()?;
         let metrics = config.metrics.map(listen::bind_tcp).transpose()?;
         let files = match &config.certificate {
-            Certificate::Files { chain, key, .. } => Some(Files::load(chain.clone(), key.clone())?),
+            Certificate::Files { chain, key, .. } => {
+                Some(Files::load([chain.clone(), key.clone()])?)
+            }
             Certificate::ThisRun => None,
         };
+        let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
+        let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
         let https: Arc<dyn ResolvesServerCert> = match &files {
             Some(files) => files.shown(),
             None => Identity::for_this_run(addresses::names())?.single()?,
@@ -208,6 +232,8 @@ impl Server {
             acceptor: Arc::new(tls::https(https)?),
             rotation,
             files,
+            keys,
+            secret: secret.unwrap_or_else(Secret::drawn),
             reload: Arc::default(),
             warns: matches!(config.certificate, Certificate::ThisRun),
             config,
@@ -270,10 +296,11 @@ impl Server {
     ///
     /// # Errors
     /// If a socket is gone before the first connection.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let shared = self.shared()?;
         let (stop_tcp, stopped) = watch::channel(false);
         let site = self.site(Arc::clone(&shared))?;
+        let watch = self.watch_files(Arc::clone(&shared.metrics));
         let router = http::router(site);
         let tls = Some(TlsAcceptor::from(self.acceptor));
         let gate = Arc::clone(&shared.gate);
@@ -293,8 +320,6 @@ impl Server {
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
-        let metrics = Arc::clone(&shared.metrics);
-        let watch = self.files.map(|it| tokio::spawn(it.watch(self.reload, metrics)));
 
         stop.await;
         tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
@@ -317,10 +342,22 @@ impl Server {
         Ok(())
     }
 
+    /// Begins to look at the files that may change, if there are any.
+    fn watch_files(&mut self, metrics: Arc<Metrics>) -> Option<JoinHandle<()>> {
+        let certificate = self.files.take().map(|it| Box::new(it) as Box<dyn Watched>);
+        let keys = self.keys.take().map(|it| Box::new(it) as Box<dyn Watched>);
+        let files: Vec<_> = certificate.into_iter().chain(keys).collect();
+        if files.is_empty() {
+            return None;
+        }
+        Some(tokio::spawn(reload::watch(files, Arc::clone(&self.reload), metrics)))
+    }
+
     fn shared(&self) -> std::io::Result<Arc<Shared>> {
         let http = self.http_address()?.map(|address| address.port());
         let ports = [Some(self.https_address()?.port()), http].into_iter().flatten().collect();
-        Ok(Shared::new(&self.config, ports))
+        let access = Access::new(self.keys.as_ref().map(Files::shown));
+        Ok(Shared::new(&self.config, ports, access, self.secret.clone()))
     }
 
     fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {

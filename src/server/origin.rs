@@ -1,7 +1,8 @@
 //! Which pages may connect, and which hosts a request may name.
 //!
 //! A browser sends the origin of the page that connects; a page of somebody else's site is
-//! refused on both transports. Native clients send none and are let in.
+//! refused on both transports. Native clients send none and are let in, unless the operator
+//! wants an origin of everybody.
 
 use std::net::Ipv6Addr;
 
@@ -14,12 +15,14 @@ pub(crate) struct Origins {
     pub(crate) ports: Vec<u16>,
     /// Origins that the operator allowed, as browsers write them; `*` allows any.
     pub(crate) allowed: Vec<String>,
+    /// Whether a client that names no origin is refused.
+    pub(crate) required: bool,
 }
 
 impl Origins {
     /// Whether a page of this origin may connect to the host that it addressed.
     pub(crate) fn admit(&self, origin: Option<&str>, addressed: Option<&str>) -> bool {
-        let Some(origin) = origin else { return true };
+        let Some(origin) = origin else { return !self.required };
         if self.allowed.iter().any(|allowed| allowed == "*" || allowed == origin) {
             return true;
         }
@@ -71,7 +74,7 @@ mod tests {
     #[test]
     fn only_own_and_allowed_pages_connect() {
         let allowed = vec!["https://friend.example".to_owned()];
-        let origins = Origins { ports: vec![4433, 8080], allowed };
+        let origins = Origins { ports: vec![4433, 8080], allowed, required: false };
         let admit = |origin, host| origins.admit(Some(origin), Some(host));
         assert!(origins.admit(None, Some("localhost:4433")), "a native client");
         assert!(admit("http://localhost:8080", "localhost:4433"));
@@ -84,6 +87,9 @@ mod tests {
         assert!(!admit("null", "localhost:4433"));
         assert!(!admit("https://localhost:4433.evil.example", "localhost:4433"));
         assert!(!origins.admit(Some("https://localhost:4433"), None));
+        let strict = Origins { required: true, ..origins };
+        assert!(!strict.admit(None, Some("localhost:4433")), "a native client");
+        assert!(strict.admit(Some("https://localhost:4433"), Some("localhost:4433")));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! A certificate from files, replaced while the server runs: connections that are there stay,
-//! new ones are shown the new one.
+//! What is read from files and replaced while the server runs: certificates and access keys.
+//! Connections that are there stay, new ones meet the new content.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,60 +12,102 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::metrics::{Metrics, Reload};
+use super::metrics::{Metrics, Reload, Reloaded};
 use super::tls::{Identity, IdentityError, pem_error};
 
-/// How often the files are looked at. They are two small files, and a certificate is replaced
-/// weeks before it ends.
+/// How often the files are looked at. They are small and few, and a certificate is replaced weeks
+/// before it ends.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// What the files hold, as bytes.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Bytes {
-    chain: Vec<u8>,
-    key: Vec<u8>,
+/// A file's name and what was read from it.
+pub(crate) type File<'a> = (&'a Path, &'a [u8]);
+
+/// What `N` files hold, once understood.
+pub(crate) trait Content<const N: usize>: Sized + Send + Sync + 'static {
+    /// Why files are not this.
+    type Error: std::error::Error + Send;
+    /// What it is counted and logged as.
+    const KIND: Reloaded;
+
+    /// Understands the files, in the order in which they were named.
+    ///
+    /// # Errors
+    /// If they hold something else.
+    fn parse(files: [File<'_>; N]) -> Result<Self, Self::Error>;
+
+    /// The error for a file that cannot be read.
+    fn unreadable(path: &Path, error: io::Error) -> Self::Error;
 }
 
-/// The files of a certificate, and what was last found in them.
-#[derive(Debug)]
-pub(crate) struct Files {
-    chain: PathBuf,
-    key: PathBuf,
-    /// None if they could not be read.
-    found: Option<Bytes>,
-    shown: Arc<Shown>,
-}
+impl Content<2> for CertifiedKey {
+    type Error = IdentityError;
+    const KIND: Reloaded = Reloaded::Certificate;
 
-/// The certificate that TLS shows now.
-#[derive(Debug)]
-pub(crate) struct Shown(RwLock<Arc<CertifiedKey>>);
+    fn parse([chain, key]: [File<'_>; 2]) -> Result<Self, IdentityError> {
+        Identity::parse(chain, key)?.certified()
+    }
 
-impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    fn unreadable(path: &Path, error: io::Error) -> IdentityError {
+        pem_error(path, error)
     }
 }
 
-impl Files {
+/// Files, and what was last found in them.
+#[derive(Debug)]
+pub(crate) struct Files<T, const N: usize> {
+    paths: [PathBuf; N],
+    /// None if they could not be read.
+    found: Option<[Vec<u8>; N]>,
+    shown: Arc<Shown<T>>,
+}
+
+/// What counts now.
+#[derive(Debug)]
+pub(crate) struct Shown<T>(RwLock<Arc<T>>);
+
+impl<T> Shown<T> {
+    pub(super) fn new(content: T) -> Self {
+        Self(RwLock::new(Arc::new(content)))
+    }
+
+    /// The newest content.
+    pub(crate) fn get(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Shown<CertifiedKey> {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.get())
+    }
+}
+
+impl<T: Content<N>, const N: usize> Files<T, N> {
     /// Reads the files for the first time.
     ///
     /// # Errors
     /// If a file cannot be read or holds something else.
-    pub(crate) fn load(chain: PathBuf, key: PathBuf) -> Result<Self, IdentityError> {
-        let found = Self::read(&chain, &key)?;
-        let identity = Identity::parse((&chain, &found.chain), (&key, &found.key))?;
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(identity.certified()?))));
-        Ok(Self { chain, key, found: Some(found), shown })
+    pub(crate) fn load(paths: [PathBuf; N]) -> Result<Self, T::Error> {
+        let found = Self::read(&paths)?;
+        let shown = Arc::new(Shown::new(Self::parse(&paths, &found)?));
+        Ok(Self { paths, found: Some(found), shown })
     }
 
-    /// What TLS shows, always the newest.
-    pub(crate) fn shown(&self) -> Arc<Shown> {
+    /// What counts, always the newest.
+    pub(crate) fn shown(&self) -> Arc<Shown<T>> {
         Arc::clone(&self.shown)
     }
 
-    fn read(chain: &PathBuf, key: &PathBuf) -> Result<Bytes, IdentityError> {
-        let read = |path: &PathBuf| fs::read(path).map_err(|error| pem_error(path, error));
-        Ok(Bytes { chain: read(chain)?, key: read(key)? })
+    fn read(paths: &[PathBuf; N]) -> Result<[Vec<u8>; N], T::Error> {
+        let mut found = [const { Vec::new() }; N];
+        for (path, bytes) in paths.iter().zip(&mut found) {
+            *bytes = fs::read(path).map_err(|error| T::unreadable(path, error))?;
+        }
+        Ok(found)
+    }
+
+    fn parse(paths: &[PathBuf; N], found: &[Vec<u8>; N]) -> Result<T, T::Error> {
+        T::parse(std::array::from_fn(|i| (paths[i].as_path(), found[i].as_slice())))
     }
 
     /// Shows what is in the files now, and tells whether they have changed. What cannot be used
@@ -72,8 +115,8 @@ impl Files {
     ///
     /// # Errors
     /// If a file cannot be read or holds something else; once, until it changes again.
-    fn look(&mut self) -> Result<bool, IdentityError> {
-        let found = match Self::read(&self.chain, &self.key) {
+    fn look(&mut self) -> Result<bool, T::Error> {
+        let found = match Self::read(&self.paths) {
             Ok(found) => found,
             Err(_) if self.found.is_none() => return Ok(false),
             Err(error) => {
@@ -84,36 +127,50 @@ impl Files {
         if self.found.as_ref() == Some(&found) {
             return Ok(false);
         }
-        let found = self.found.insert(found);
-        let identity = Identity::parse((&self.chain, &found.chain), (&self.key, &found.key))?;
-        let certified = Arc::new(identity.certified()?);
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        let content = Arc::new(Self::parse(&self.paths, self.found.insert(found))?);
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = content;
         Ok(true)
     }
+}
 
-    /// Looks at the files now and then, and whenever it is told to, for as long as the server
-    /// runs.
-    pub(crate) async fn watch(mut self, now: Arc<Notify>, metrics: Arc<Metrics>) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = looks.tick() => {}
-                () = now.notified() => {}
+/// Files of any content.
+pub(crate) trait Watched: Send {
+    /// Looks at the files; tells the operator if they have changed.
+    fn look_and_tell(&mut self, metrics: &Metrics);
+}
+
+impl<T: Content<N>, const N: usize> Watched for Files<T, N> {
+    fn look_and_tell(&mut self, metrics: &Metrics) {
+        let what = T::KIND.words();
+        match self.look() {
+            Ok(false) => {}
+            Ok(true) => {
+                metrics.reloaded(T::KIND, Reload::Done);
+                tracing::info!("the {what} has changed; the new one counts from now on");
             }
-            // The files are small and local; a thread of its own would be more work than they.
-            match self.look() {
-                Ok(false) => {}
-                Ok(true) => {
-                    metrics.reloaded(Reload::Done);
-                    tracing::info!("the certificate's files have changed; the new one is shown");
-                }
-                Err(error) => {
-                    metrics.reloaded(Reload::Failed);
-                    tracing::error!(%error, "the certificate could not be replaced; the old stays");
-                }
+            Err(error) => {
+                metrics.reloaded(T::KIND, Reload::Failed);
+                tracing::error!(%error, "the {what} could not be replaced; the old one stays");
             }
         }
+    }
+}
+
+/// Looks at the files now and then, and whenever it is told to, for as long as the server runs.
+pub(crate) async fn watch(
+    mut files: Vec<Box<dyn Watched>>,
+    now: Arc<Notify>,
+    metrics: Arc<Metrics>,
+) {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = now.notified() => {}
+        }
+        // The files are small and local; a thread of its own would be more work than they.
+        files.iter_mut().for_each(|files| files.look_and_tell(&metrics));
     }
 }
 
@@ -131,11 +188,8 @@ mod tests {
         };
         make(false);
         let (chain, key) = (dir.path().join(certs::LEAF), dir.path().join(certs::LEAF_KEY));
-        let mut files = Files::load(chain, key.clone()).unwrap();
-        let now = |files: &Files| {
-            let shown = files.shown.0.read().unwrap();
-            shown.cert.first().unwrap().to_vec()
-        };
+        let mut files = Files::<CertifiedKey, 2>::load([chain, key.clone()]).unwrap();
+        let now = |files: &Files<CertifiedKey, 2>| files.shown.get().cert.first().unwrap().to_vec();
         let first = now(&files);
         assert!(!files.look().unwrap(), "nothing has changed");
         let old_key = fs::read(&key).unwrap();

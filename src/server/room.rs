@@ -11,7 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::clock::Clock;
+use super::access::Grant;
+use super::clock::{self, Clock};
+use super::identity::Hour;
 use super::link::{Ending, Link, LinkId, PathCounts, frame_reliable};
 use super::mailbox::{Mailbox, Postbox};
 use super::metrics::{How, Leave, Limit, Metrics, Sent};
@@ -52,6 +54,8 @@ pub(crate) enum Command {
 pub(crate) struct Enter {
     /// What it said.
     pub(crate) hello: Hello,
+    /// What it may do.
+    pub(crate) grant: Grant,
     /// How to reach it.
     pub(crate) link: Link,
     /// Where the answer goes.
@@ -229,8 +233,8 @@ impl Room {
     }
 
     fn enter(&mut self, enter: Enter, now: Time) {
-        let Enter { hello, link, reply } = enter;
-        let admission = self.admit(hello, &link, now).map(|(peer, how)| {
+        let Enter { hello, grant, link, reply } = enter;
+        let admission = self.admit(hello, grant, &link, now).map(|(peer, how)| {
             let member = Member::new(link.clone(), how, &self.metrics);
             // The round trip of a path on which nothing was sent yet.
             let PathCounts { rtt_ms, .. } = member.told;
@@ -246,12 +250,19 @@ impl Room {
         }
     }
 
-    fn admit(&mut self, hello: Hello, link: &Link, now: Time) -> Result<(PeerId, How), Ending> {
+    fn admit(
+        &mut self,
+        hello: Hello,
+        grant: Grant,
+        link: &Link,
+        now: Time,
+    ) -> Result<(PeerId, How), Ending> {
         if self.draining {
             return Err(restarting());
         }
         let Hello { name, presence, resume, budget, viewport, sharing, .. } = hello;
-        let arrival = Arrival { name, presence, budget, viewport, sharing, may_share: true };
+        let Grant { may_share, host, .. } = grant;
+        let arrival = Arrival { name, presence, budget, viewport, sharing, may_share, host };
         let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
         if let Some(peer) = back {
             tracing::debug!(%peer, link = ?link.id(), "somebody is back");
@@ -259,7 +270,8 @@ impl Room {
         }
         let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
         let id = self.mint.peer().ok_or_else(full)?;
-        let (uuid, token) = (Mint::uuid(), Mint::token(id));
+        let hour = Hour::of(clock::since_1970());
+        let (uuid, token) = self.mint.identity(id, resume, hour, |uuid| self.world.has(uuid));
         let newcomer = Newcomer { id, uuid, token, arrival };
         let refused =
             |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());

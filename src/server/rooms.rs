@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
+use super::access::Grant;
 use super::clock::Clock;
 use super::gate::lock;
+use super::identity::{Hour, Secret};
 use super::link::{Ending, Link};
 use super::mailbox::Mailbox;
 use super::metrics::{Limit, Metrics, Part};
@@ -24,12 +25,18 @@ const TRIES: usize = 4;
 const COMMANDS: usize = 1_024;
 
 /// Mints what must not come twice.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mint {
     peers: AtomicU32,
+    secret: Secret,
 }
 
 impl Mint {
+    /// Nobody had a number yet; the secret makes public identities.
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self { peers: AtomicU32::new(0), secret }
+    }
+
     /// A number that no peer had before; `None` once all are used up.
     pub(crate) fn peer(&self) -> Option<PeerId> {
         let next = |last: u32| last.checked_add(1);
@@ -37,16 +44,21 @@ impl Mint {
         last.ok().map(PeerId)
     }
 
-    /// A public identity.
-    pub(crate) fn uuid() -> PublicId {
-        PublicId(Uuid::new_v4())
-    }
-
-    /// The secret of this peer.
-    pub(crate) fn token(peer: PeerId) -> Token {
-        // These bytes of a uuid are random to the last bit.
-        let [a, b, c, d, e, f, _, _, _, g, h, i, j, k, l, _] = Uuid::new_v4().into_bytes();
-        Token::mint(peer, [a, b, c, d, e, f, g, h, i, j, k, l])
+    /// The public identity and the token of a newcomer: those of the token that it brings along
+    /// from before the server was restarted, unless that is too old or somebody has them.
+    pub(crate) fn identity(
+        &self,
+        peer: PeerId,
+        brought: Option<Token>,
+        now: Hour,
+        taken: impl Fn(PublicId) -> bool,
+    ) -> (PublicId, Token) {
+        let again = brought.and_then(|old| Secret::again(peer, old, now));
+        let again = again.map(|token| (self.secret.public(token), token));
+        again.filter(|&(uuid, _)| !taken(uuid)).unwrap_or_else(|| {
+            let token = Secret::fresh(peer, now);
+            (self.secret.public(token), token)
+        })
     }
 }
 
@@ -88,13 +100,14 @@ impl Rooms {
         settings: Settings,
         max_rooms: u32,
         clock: Clock,
+        mint: Mint,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Self {
             settings,
             max_rooms: max_rooms as usize,
             clock,
-            mint: Arc::default(),
+            mint: Arc::new(mint),
             metrics,
             directory: Mutex::default(),
         })
@@ -107,6 +120,7 @@ impl Rooms {
     pub(crate) async fn enter(
         self: &Arc<Self>,
         hello: &Hello,
+        grant: Grant,
         link: &Link,
     ) -> Result<Entered, Ending> {
         // A room that has just become empty drops what it has not answered; the next try makes
@@ -114,7 +128,7 @@ impl Rooms {
         for _ in 0..TRIES {
             let room = self.room(&hello.room)?;
             let (reply, answer) = oneshot::channel();
-            let enter = Enter { hello: hello.clone(), link: link.clone(), reply };
+            let enter = Enter { hello: hello.clone(), grant, link: link.clone(), reply };
             if room.send(Command::Enter(Box::new(enter))).await.is_err() {
                 continue;
             }
@@ -192,6 +206,8 @@ pub(crate) fn restarting() -> Ending {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::proto::wire::Presence;
     use crate::server::link::{LinkEnd, ended};
@@ -201,12 +217,13 @@ mod tests {
     }
 
     fn rooms(max_rooms: u32) -> Arc<Rooms> {
-        Rooms::new(Settings::default(), max_rooms, Clock::start(), Metrics::new())
+        let mint = Mint::new(Secret::drawn());
+        Rooms::new(Settings::default(), max_rooms, Clock::start(), mint, Metrics::new())
     }
 
     async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {
         let (link, end, _path) = Link::web_socket(rooms.clock);
-        let entered = rooms.enter(&hello(room), &link).await?;
+        let entered = rooms.enter(&hello(room), Grant::OPEN, &link).await?;
         Ok((link, end, entered))
     }
 
@@ -267,7 +284,7 @@ mod tests {
 
     #[test]
     fn numbers_of_peers_do_not_come_twice() {
-        let mint = Mint { peers: AtomicU32::new(u32::MAX - 2) };
+        let mint = Mint { peers: AtomicU32::new(u32::MAX - 2), secret: Secret::drawn() };
         assert_eq!(mint.peer(), Some(PeerId(u32::MAX - 2)));
         assert_eq!(mint.peer(), Some(PeerId(u32::MAX - 1)));
         assert_eq!(mint.peer(), None);
@@ -275,9 +292,15 @@ mod tests {
     }
 
     #[test]
-    fn secrets_differ() {
-        assert!(Mint::token(PeerId(1)) != Mint::token(PeerId(1)));
-        assert_eq!(Mint::token(PeerId(7)).id(), PeerId(7));
-        assert!(Mint::uuid() != Mint::uuid());
+    fn an_identity_that_is_brought_along_is_kept_unless_somebody_has_it() {
+        let mint = Mint::new(Secret::drawn());
+        let now = Hour::of(Duration::from_secs(3_600));
+        let (uuid, token) = mint.identity(PeerId(1), None, now, |_| false);
+        let (again, other) = mint.identity(PeerId(2), Some(token), now, |_| false);
+        assert_eq!((again, other.id()), (uuid, PeerId(2)));
+        let (fresh, _) = mint.identity(PeerId(3), Some(token), now, |taken| taken == uuid);
+        assert!(fresh != uuid);
+        let late = Hour::of(Duration::from_secs(26 * 3_600));
+        assert!(mint.identity(PeerId(4), Some(token), late, |_| false).0 != uuid);
     }
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::access::{Grant, Refusal};
+use super::clock;
 use super::link::{Ending, Link, ended};
 use super::metrics::{Failure, Limit, Part};
 use super::panics::{Panicked, caught};
@@ -109,8 +112,10 @@ pub(crate) async fn run(
             Ok(session) => entered.insert(session),
             Err(over) => return over,
         };
+        let expiry = session.expiry;
         tokio::select! {
             _ = ended(&mut ending) => Over::Gone,
+            () = expired(expiry) => Over::Tell(Refusal::Expired.into()),
             over = session.converse(source, &mut meter) => over,
         }
     };
@@ -149,8 +154,21 @@ async fn enter(
             return Err(refused(Failure::HelloTimeout)(ending.into()));
         }
     };
-    let session = Session::enter(Arc::clone(shared), link.clone(), &hello).await;
+    let grant = shared.access.admit(&hello, clock::since_1970());
+    let grant = grant.map_err(|refusal| {
+        tracing::debug!(?refusal, link = ?link.id(), "somebody is not let in");
+        refused(refusal.failure())(Ending::from(refusal).into())
+    })?;
+    let session = Session::enter(Arc::clone(shared), link.clone(), &hello, grant).await;
     session.map_err(|ending| refused(Failure::Hello)(ending.into()))
+}
+
+/// Waits until this moment; for ever without one.
+async fn expired(expiry: Option<Instant>) {
+    match expiry {
+        Some(expiry) => sleep_until(expiry).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the client's hello. Datagrams that overtake it are lost, as datagrams may be.
@@ -191,14 +209,23 @@ struct Session {
     shared: Arc<Shared>,
     link: Link,
     entered: Entered,
+    /// When the access token ends.
+    expiry: Option<Instant>,
     poses: Rate,
     pings: Bucket,
 }
 
 impl Session {
     /// Lets a link into the room that its hello names.
-    async fn enter(shared: Arc<Shared>, link: Link, hello: &Hello) -> Result<Self, Ending> {
-        let entered = shared.rooms.enter(hello, &link).await?;
+    async fn enter(
+        shared: Arc<Shared>,
+        link: Link,
+        hello: &Hello,
+        grant: Grant,
+    ) -> Result<Self, Ending> {
+        // A time that is too far away to be one never comes.
+        let expiry = grant.left.and_then(|left| Instant::now().checked_add(left));
+        let entered = shared.rooms.enter(hello, grant, &link).await?;
         let now = shared.clock.now();
         let (per_second, burst) = PINGS;
         Ok(Self {
@@ -207,6 +234,7 @@ impl Session {
             shared,
             link,
             entered,
+            expiry,
         })
     }
 
@@ -271,6 +299,8 @@ mod tests {
     use super::*;
     use crate::config::{Config, Flags};
     use crate::proto::wire::Presence;
+    use crate::server::access::Access;
+    use crate::server::identity::Secret;
     use crate::server::link::LinkEnd;
 
     /// A client that says hello, and then makes the server fail.
@@ -290,13 +320,14 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        Shared::new(&config, Vec::new())
+        Shared::new(&config, Vec::new(), Access::default(), Secret::drawn())
     }
 
     async fn enter(shared: &Arc<Shared>) -> (Session, LinkEnd) {
         let (link, end, _path) = Link::web_socket(shared.clock);
         let ClientMessage::Hello(hello) = hello() else { unreachable!() };
-        (Session::enter(Arc::clone(shared), link, &hello).await.unwrap(), end)
+        let entered = Session::enter(Arc::clone(shared), link, &hello, Grant::OPEN).await;
+        (entered.unwrap(), end)
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the system says to the program, and what the program says to it.
 //!
-//! Ctrl-C and SIGTERM: the first stops kindly, the second at once. SIGHUP reads the certificate
-//! again. A service manager is told when the server is ready and when it stops.
+//! Ctrl-C and SIGTERM: the first stops kindly, the second at once. SIGHUP reads the files of
+//! the certificate and of access keys again. A service manager is told when the server is ready and when it stops.
 
 use std::io;
 

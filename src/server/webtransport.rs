@@ -143,7 +143,10 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     let (response, failure) = if request.path() != PATH {
         (SessionResponse::not_found(), Some(Failure::Path))
     } else if !shared.origins.admit(request.origin(), Some(request.authority())) {
-        tracing::warn!(origin = request.origin(), "a page of another site was refused");
+        tracing::warn!(
+            origin = request.origin(),
+            "a page of another site, or a client that names none, was refused"
+        );
         (SessionResponse::forbidden(), Some(Failure::Origin))
     } else {
         (SessionResponse::ok(), None)

@@ -5,6 +5,7 @@ prepare();
 await import('./two-tabs.mjs');
 await import('./transports.mjs');
 await import('./looks.mjs');
+await import('./access.mjs');
 await import('./measured.mjs');
 const { nothingElse } = await import('./page.mjs');
 nothingElse();

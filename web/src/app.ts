@@ -13,7 +13,7 @@ import type { Place } from './scene';
 import { Self } from './self';
 import { Sender } from './sender';
 import type { LocationProblem } from './sensors';
-import { locationWords, reasonOf, STALLED_MS, statusLine } from './status';
+import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
 import { View } from './view';
 import { Code, Presence, type Welcome } from './wire';
 
@@ -26,6 +26,8 @@ export interface AppOptions {
   early: EarlyLink | undefined;
   config: Config | undefined;
   loadConfig(): Promise<Config>;
+  /** The room's access token, now. */
+  access(): string | null;
 }
 
 export class App {
@@ -39,11 +41,15 @@ export class App {
   private readonly connection: Connection;
   private me: Welcome | undefined;
   private problem: LocationProblem | undefined;
+  private access: string | null;
+  /** What the server said of this access token, once it has. */
+  private mayShare: boolean | undefined;
   private flown = false;
   /** What the server has been told last. */
   private announced: Presence | undefined;
 
   constructor(private readonly options: AppOptions) {
+    this.access = options.access();
     this.page = new Page(options.room);
     this.map = new LiveMap(
       this.page.map,
@@ -148,7 +154,10 @@ export class App {
 
   private get presence(): Presence {
     if (document.visibilityState === 'hidden') return Presence.Hidden;
-    return this.self.sample() ? Presence.Sharing : Presence.Watching;
+    // Whoever says that it shares and may not is sent away, so a new token is asked for its
+    // rights first.
+    const may = this.mayShare ?? this.access === null;
+    return may && this.self.sample() ? Presence.Sharing : Presence.Watching;
   }
 
   private greeting(): Greeting {
@@ -157,13 +166,15 @@ export class App {
       name: this.page.name.value.trim(),
       presence: this.presence,
       viewport: this.map.viewport(),
-      access: null,
+      access: this.access,
       sharing: { approximate: false, seconds: 0 },
     };
   }
 
   private welcome(welcome: Welcome): void {
     this.me = welcome;
+    this.mayShare = welcome.may_share;
+    if (!this.mayShare && this.self.sharing) this.self.stop();
     this.view.welcome(welcome.id, welcome.resumed);
     const session = this.connection.session!;
     this.sender.open({
@@ -237,6 +248,14 @@ export class App {
       if (document.visibilityState === 'visible') connection.hurry();
     });
     window.addEventListener('online', () => connection.hurry());
+    // A link to the same room with another token does not load the page anew.
+    window.addEventListener('hashchange', () => {
+      const access = this.options.access();
+      if (access === this.access) return;
+      this.access = access;
+      this.mayShare = undefined;
+      connection.connect();
+    });
     window.addEventListener('pagehide', () => connection.leave());
     window.addEventListener('pageshow', ({ persisted }) => persisted && connection.connect());
     window.addEventListener('keydown', (event) => this.keyDown(event), { capture: true });
@@ -254,7 +273,8 @@ export class App {
   private tick(): void {
     if (!this.connection) return;
     const now = performance.now();
-    const { state, session } = this.connection;
+    const { session } = this.connection;
+    const state = this.told(this.connection.state);
     const silence = session && state.phase === 'live' ? session.silence(now) : 0;
     const lost = state.phase !== 'live' || silence > STALLED_MS;
     if (lost !== this.map.scene.lost) {
@@ -272,14 +292,23 @@ export class App {
     this.page.notice(this.notice(state));
     this.page.dock({
       sharing: this.self.sharing,
+      mayShare: this.mayShare !== false,
       onAir: this.self.fix !== undefined && state.phase === 'live',
       live: this.liveWords(),
       hint: this.hint(),
     });
   }
 
+  /** Without a token, what is wrong with it is that there is none. */
+  private told(state: State): State {
+    const uninvited = state.phase === 'ended' && state.code === Code.Forbidden && !this.access;
+    return uninvited ? { ...state, reason: '' } : state;
+  }
+
   private notice(state: State): Notice | undefined {
     if (state.phase === 'ended') {
+      // The same invitation will not do again.
+      if (state.code === Code.Expired) return { text: reasonOf(state.code, state.reason) };
       const reload = state.code === Code.BadVersion;
       const run = (): void => (reload ? location.reload() : this.connection.connect());
       const label = reload
@@ -302,6 +331,7 @@ export class App {
   }
 
   private hint(): string {
+    if (this.mayShare === false) return WATCH_ONLY;
     const hints: string[] = [];
     if (this.self.placing && this.self.fix) hints.push('Tap the map to move yourself.');
     if (this.self.steered && !matchMedia('(hover: none)').matches) {

@@ -1,3 +1,4 @@
+import { takeAccess } from './access';
 import { fetchConfig } from './config';
 import { exposeDebug } from './debug';
 import { EarlyLink } from './early';
@@ -25,6 +26,8 @@ async function loadConfig(): Promise<Config> {
   fresh = undefined;
   return now;
 }
+const access = (): string | null =>
+  takeAccess({ location, history, storage: sessionStorage }, room);
 const { App } = await loading;
-const app = new App({ room, opening, early, config, loadConfig });
+const app = new App({ room, opening, early, config, loadConfig, access });
 exposeDebug(() => app.state());

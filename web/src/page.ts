@@ -9,6 +9,8 @@ export interface Notice {
 
 export interface Dock {
   sharing: boolean;
+  /** Whether there is a button to begin with. */
+  mayShare: boolean;
   /** Others see this device right now. */
   onAir: boolean;
   live: string;
@@ -59,8 +61,9 @@ export class Page {
     setText(byId('status'), text);
   }
 
-  dock({ sharing, onAir, live, hint }: Dock): void {
+  dock({ sharing, mayShare, onAir, live, hint }: Dock): void {
     const focused = document.activeElement;
+    this.share.hidden = !mayShare;
     byId('idle').hidden = sharing;
     byId('live').hidden = !sharing;
     // The button that was pressed goes away; the keyboard goes on from the one in its place.

@@ -31,4 +31,10 @@ it('says what is wrong and when it tries again', () => {
   );
   expect(text({ ...waiting, code: 10 })).toBe('The server is restarting. Next try in 3 s');
   expect(text({ phase: 'ended', code: 7, reason: '' })).toContain('another tab');
+  expect(text({ phase: 'ended', code: 11, reason: '' })).toContain('a link with an invitation');
+  const reason = 'the access token is for another room';
+  expect(text({ phase: 'ended', code: 11, reason })).toBe(
+    'This room does not let you in (the invitation is for another room).',
+  );
+  expect(text({ phase: 'ended', code: 12, reason: '' })).toContain('has expired');
 });

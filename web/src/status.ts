@@ -72,7 +72,7 @@ export function reasonOf(code: number | undefined, reason: string): string {
       return 'You are connected from another tab or device.';
     case Code.Forbidden:
       return reason
-        ? `This room does not let you in (${reason}).`
+        ? `This room does not let you in (${reason.replace('access token', 'invitation')}).`
         : 'This room asks for a link with an invitation.';
     case Code.Expired:
       return 'Your invitation has expired. Open a new link to come back.';
@@ -87,6 +87,8 @@ export function reasonOf(code: number | undefined, reason: string): string {
       return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';
   }
 }
+
+export const WATCH_ONLY = 'Your invitation lets you watch, not share.';
 
 export function locationWords(problem: LocationProblem): string {
   switch (problem) {

@@ -36,6 +36,9 @@ pub struct Args {
     /// The room they join.
     #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse_room)]
     pub room: String,
+    /// A file with the access token of a room that asks for one; `/dev/stdin` to pipe it in.
+    #[arg(long, value_name = "FILE", value_parser = read_access)]
+    pub access: Option<String>,
     /// Recorded tracks to follow, over and over; without any, people stroll about.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub gpx: Vec<PathBuf>,
@@ -128,6 +131,15 @@ fn parse_room(text: &str) -> Result<String, String> {
     Err("a room's name is 1 to 64 of a-z, 0-9 and -".to_owned())
 }
 
+/// A token on the command line would be seen by everybody who lists processes.
+fn read_access(path: &str) -> Result<String, String> {
+    match std::fs::read_to_string(path) {
+        // `gpys token --url` prints a link below the token.
+        Ok(text) => Ok(text.split_whitespace().next().unwrap_or_default().to_owned()),
+        Err(error) => Err(format!("it is the name of a file that holds the token: {error}")),
+    }
+}
+
 fn parse_place(text: &str) -> Result<Position, String> {
     let numbers = text.split_once(',').map(|(lat, lng)| (lat.trim().parse(), lng.trim().parse()));
     let Some((Ok(lat), Ok(lng))) = numbers else {
@@ -184,6 +196,7 @@ mod tests {
             ("--around 91,0", "91,0"),
             ("--view -1", "-1"),
             ("--transport tcp", "tcp"),
+            ("--access no.such.token", "no.such.token"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(&format!("'{value}'")), "{line}: {error}");

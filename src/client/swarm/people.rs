@@ -202,6 +202,7 @@ impl Person {
             name: format!("swarm {}", index + 1),
             resume,
             budget: crowd.args.budget,
+            access: crowd.args.access.clone(),
             viewport: Some(viewport),
             own_socket: !stays,
             events: stays.then(meter),

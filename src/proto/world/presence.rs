@@ -11,13 +11,14 @@ impl World {
     /// Lets somebody in; their welcome and roster follow by [`World::poll_event`].
     ///
     /// # Errors
-    /// If the room is full.
+    /// If the room is full, for whoever is no host.
     pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> {
-        if self.slots.len() >= self.settings.max_people as usize {
+        let Newcomer { id, uuid, token, arrival } = newcomer;
+        if !arrival.host && self.slots.len() >= self.settings.max_people as usize {
             return Err(JoinError::Full(self.settings.max_people));
         }
-        let Newcomer { id, uuid, token, arrival } = newcomer;
-        let Arrival { name, presence, budget, viewport, sharing, may_share } = arrival;
+        let presence = arrival.allowed_presence();
+        let Arrival { name, budget, viewport, sharing, may_share, .. } = arrival;
         let peer = Peer {
             uuid,
             token,
@@ -63,7 +64,7 @@ impl World {
     /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
     /// A new name is told to everybody.
     pub fn resume(&mut self, token: Token, arrival: &Arrival, now: Time) -> Option<PeerId> {
-        let Arrival { ref name, presence, budget, viewport, sharing, may_share } = *arrival;
+        let Arrival { ref name, budget, viewport, sharing, may_share, .. } = *arrival;
         let id = token.id();
         let slot = self.slots.get(id)?;
         let peer = self.peers[slot as usize].as_mut().filter(|peer| peer.token == token)?;
@@ -78,7 +79,7 @@ impl World {
         }
         self.mailboxes[slot as usize].begun = false;
         self.dismiss(slot);
-        self.set_presence(slot, presence);
+        self.set_presence(slot, arrival.allowed_presence());
         self.attach(slot, budget, viewport, true, now);
         Some(id)
     }

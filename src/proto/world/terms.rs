@@ -66,8 +66,10 @@ pub struct Arrival {
     pub viewport: Option<Viewport>,
     /// The terms on which it shares.
     pub sharing: Sharing,
-    /// Whether it may share.
+    /// Whether it may share. Who may not comes as watching, whatever it says.
     pub may_share: bool,
+    /// Whether it gets in although the room is full.
+    pub host: bool,
 }
 
 impl Default for Arrival {
@@ -79,7 +81,15 @@ impl Default for Arrival {
             viewport: None,
             sharing: Sharing::default(),
             may_share: true,
+            host: false,
         }
+    }
+}
+
+impl Arrival {
+    /// The presence that it may have. Somebody hidden may be one who shared, and is drawn.
+    pub(super) const fn allowed_presence(&self) -> Presence {
+        if self.may_share { self.presence } else { Presence::Watching }
     }
 }
 

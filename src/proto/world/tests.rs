@@ -189,6 +189,51 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
 }
 
 #[test]
+fn who_may_not_share_is_not_shown() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 0, 46.0);
+    room.run(50);
+    assert!(room.view(watcher).figure(walker).is_some());
+    // Whoever hides goes on being shown, but not by right of a token that only watches.
+    let token = Token::mint(walker, [3; 12]);
+    for presence in [Presence::Hidden, Presence::Sharing] {
+        let arrival = Arrival { presence, may_share: false, ..named("n#1") };
+        assert_eq!(room.world.resume(token, &arrival, room.now), Some(walker));
+        room.pose(walker, 0, 46.0);
+        room.run(50);
+        assert!(room.view(watcher).figure(walker).is_none(), "{presence:?}");
+        assert_eq!(room.world.online().sharing, 0);
+        let share = ClientMessage::Presence(Presence::Sharing);
+        let refused = room.world.handle_message(walker, &share, room.now);
+        assert_eq!(refused, Err(Violation::MayNotShare));
+        let arrival = named("n#1");
+        assert_eq!(room.world.resume(token, &arrival, room.now), Some(walker));
+        room.pose(walker, 0, 46.0);
+        room.run(50);
+        assert!(room.view(watcher).figure(walker).is_some());
+    }
+}
+
+#[test]
+fn a_host_gets_into_a_full_room_and_no_uuid_comes_twice() {
+    let settings = Settings { max_people: 1, ..Settings::default() };
+    let mut world = World::new(settings, 1);
+    let mut join = |id, host| {
+        let (id, uuid) = (PeerId(id), PublicId(Uuid::from_u128(id.into())));
+        let arrival = Arrival { host, ..Arrival::default() };
+        let token = Token::mint(id, [3; 12]);
+        world.join(Newcomer { id, uuid, token, arrival }, Time(1000))
+    };
+    assert_eq!(join(1, false), Ok(()));
+    assert_eq!(join(2, false), Err(JoinError::Full(1)));
+    assert_eq!(join(3, true), Ok(()));
+    let has = |id| world.has(PublicId(Uuid::from_u128(id)));
+    assert_eq!([has(1), has(2), has(3)], [true, false, true]);
+}
+
+#[test]
 fn an_empty_room_has_nothing_to_do() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);

@@ -92,6 +92,26 @@ kinds! {
         Hello = "hello",
         /// The client went before it said hello.
         Gone = "gone",
+        /// No access token, in a room that asks for one.
+        AccessMissing = "access_missing",
+        /// An access token that is none.
+        AccessMalformed = "access_malformed",
+        /// An access token of another algorithm than the configured one.
+        AccessAlgorithm = "access_algorithm",
+        /// An access token of a key that is not known, or of none.
+        AccessKey = "access_key",
+        /// An access token with a wrong signature.
+        AccessSignature = "access_signature",
+        /// An access token without a claim that it needs, or with one that is no such thing.
+        AccessClaims = "access_claims",
+        /// An access token whose time has not come.
+        AccessEarly = "access_early",
+        /// An access token whose time is over.
+        AccessExpired = "access_expired",
+        /// An access token for another room.
+        AccessRoom = "access_room",
+        /// An access token without the right to what was asked.
+        AccessRights = "access_rights",
     }
 }
 
@@ -160,12 +180,31 @@ impl From<CloseCode> for Leave {
 }
 
 kinds! {
-    /// What came of certificate files that changed.
+    /// What came of files that changed.
     Reload {
-        /// The new certificate is shown.
+        /// The new content counts.
         Done = "done",
         /// It cannot be used.
         Failed = "failed",
+    }
+}
+
+/// What is read again when its files change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reloaded {
+    /// The certificate of HTTPS.
+    Certificate,
+    /// The keys of access tokens.
+    AccessKeys,
+}
+
+impl Reloaded {
+    /// What it is called.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate's pair of files",
+            Self::AccessKeys => "file of access keys",
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 /** The real server and the real swarm, as child processes that end with the test. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -102,6 +102,25 @@ export class Server {
   /** Starts it again where pages look for it. */
   again() {
     return this.#run(`127.0.0.1:${this.udp}`, `127.0.0.1:${this.http}`);
+  }
+}
+
+/** A file of keys, and access tokens that they have signed. */
+export class Keys {
+  #dir = mkdtempSync(join(tmpdir(), 'gpys-keys-'));
+  file = join(this.#dir, 'keys.toml');
+
+  constructor() {
+    execFileSync(BINARY, ['token', '--new-keys', this.file]);
+  }
+
+  token(room, ...flags) {
+    const args = ['token', '--keys', this.file, '--room', room, ...flags];
+    return execFileSync(BINARY, args, { encoding: 'utf8' }).trim();
+  }
+
+  remove() {
+    rmSync(this.#dir, { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,234 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::proto::wire::is_room_name;
+
+const SECRET: [u8; 32] = [7; 32];
+const OTHER: [u8; 32] = [8; 32];
+const NOW: u64 = 1_800_000_000;
+
+fn encoded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn hs256() -> Access {
+    keys(&format!(
+        "algorithm = \"HS256\"\nopen-rooms = [\"lobby\"]\n[keys]\none = \"{}\"\ntwo = \"{}\"\n",
+        encoded(&SECRET),
+        encoded(&OTHER)
+    ))
+}
+
+fn keys(text: &str) -> Access {
+    Access::new(Some(Arc::new(Shown::new(Keys::read(text).unwrap()))))
+}
+
+fn hello(presence: Presence, access: Option<String>) -> Hello {
+    Hello { presence, access, ..Hello::new("stage") }
+}
+
+/// A token with any header and claims, signed by HS256 with this secret.
+fn signed(head: &Value, claims: &Value, secret: &[u8]) -> String {
+    let body = format!(
+        "{}.{}",
+        encoded(head.to_string().as_bytes()),
+        encoded(claims.to_string().as_bytes())
+    );
+    let key = ::ring::hmac::Key::new(::ring::hmac::HMAC_SHA256, secret);
+    let tag = ::ring::hmac::sign(&key, body.as_bytes());
+    format!("{body}.{}", encoded(tag.as_ref()))
+}
+
+fn head() -> Value {
+    json!({ "alg": "HS256", "typ": "JWT", "kid": "one" })
+}
+
+fn claims() -> Value {
+    json!({ "exp": NOW + 60, "room": "stage", "rights": ["share"] })
+}
+
+/// The value with fields changed; null takes one away.
+fn with(mut value: Value, changes: &Value) -> Value {
+    for (name, change) in changes.as_object().unwrap() {
+        match change {
+            Value::Null => drop(value.as_object_mut().unwrap().remove(name)),
+            change => value[name] = change.clone(),
+        }
+    }
+    value
+}
+
+fn admit(access: &Access, token: &str) -> Result<Grant, Refusal> {
+    admit_at(access, token, Duration::from_secs(NOW))
+}
+
+fn admit_at(access: &Access, token: &str, now: Duration) -> Result<Grant, Refusal> {
+    access.admit(&hello(Presence::Watching, Some(token.to_owned())), now)
+}
+
+#[test]
+fn without_keys_and_in_open_rooms_nobody_is_asked() {
+    let now = Duration::from_secs(NOW);
+    let nobody = hello(Presence::Sharing, None);
+    assert_eq!(Access::default().admit(&nobody, now), Ok(Grant::OPEN));
+    assert_eq!(hs256().admit(&nobody, now), Err(Refusal::Missing));
+    for access in [None, Some("x.y.z".to_owned())] {
+        let open = Hello { access, ..Hello::new("lobby") };
+        assert_eq!(hs256().admit(&open, now), Ok(Grant::OPEN));
+    }
+}
+
+#[test]
+fn rights_are_what_the_token_says() {
+    let access = hs256();
+    for (rights, may_share, host) in [
+        (json!(["view"]), false, false),
+        (json!(["share"]), true, false),
+        (json!(["host"]), true, true),
+        (json!(["share", "view"]), true, false),
+    ] {
+        let token = signed(&head(), &with(claims(), &json!({ "rights": rights })), &SECRET);
+        let left = Some(Duration::from_secs(60));
+        assert_eq!(admit(&access, &token), Ok(Grant { may_share, host, left }));
+        let shares = hello(Presence::Sharing, Some(token));
+        let admitted = access.admit(&shares, Duration::from_secs(NOW));
+        assert_eq!(admitted.is_ok(), may_share, "{admitted:?}");
+    }
+}
+
+#[test]
+fn another_algorithm_or_key_is_refused() {
+    let access = hs256();
+    let refused = |changes: &Value, secret: &[u8]| {
+        admit(&access, &signed(&with(head(), changes), &claims(), secret)).unwrap_err()
+    };
+    for alg in ["none", "None", "RS256", "HS384", "hs256", "EdDSA", ""] {
+        assert_eq!(refused(&json!({ "alg": alg }), &SECRET), Refusal::Algorithm, "{alg}");
+    }
+    // The algorithm is refused before the key is looked for.
+    assert_eq!(refused(&json!({ "alg": "none", "kid": null }), &SECRET), Refusal::Algorithm);
+    assert_eq!(refused(&json!({ "alg": null }), &SECRET), Refusal::Malformed);
+    for kid in [json!(null), json!("three"), json!(""), json!("../one")] {
+        assert_eq!(refused(&json!({ "kid": kid }), &SECRET), Refusal::Key, "{kid}");
+    }
+    assert_eq!(refused(&json!({ "crit": ["exp"] }), &SECRET), Refusal::Malformed);
+    assert_eq!(refused(&json!({ "kid": 1 }), &SECRET), Refusal::Malformed);
+    assert_eq!(refused(&json!({}), &OTHER), Refusal::Signature);
+    assert_eq!(refused(&json!({}), &[]), Refusal::Signature);
+    assert_eq!(refused(&json!({ "kid": "two" }), &SECRET), Refusal::Signature);
+    assert!(
+        admit(&access, &signed(&with(head(), &json!({ "kid": "two" })), &claims(), &OTHER)).is_ok()
+    );
+}
+
+#[test]
+fn what_is_no_token_is_refused() {
+    let access = hs256();
+    let good = signed(&head(), &claims(), &SECRET);
+    assert!(admit(&access, &good).is_ok());
+    let unsigned = good.rsplit_once('.').unwrap().0.to_owned();
+    let flipped = good.replacen(&encoded(claims().to_string().as_bytes()), &encoded(b"{}"), 1);
+    for (token, refusal) in [
+        (String::new(), Refusal::Malformed),
+        (".".to_owned(), Refusal::Malformed),
+        ("..".to_owned(), Refusal::Malformed),
+        ("?.?.?".to_owned(), Refusal::Malformed),
+        ("\u{1F600}.e30.e30".to_owned(), Refusal::Malformed),
+        ("e30.e30.e30".to_owned(), Refusal::Malformed),
+        ("x".repeat(768), Refusal::Malformed),
+        (unsigned.clone(), Refusal::Malformed),
+        (format!("{unsigned}."), Refusal::Signature),
+        (format!("{unsigned}.?"), Refusal::Signature),
+        (format!("{good}A"), Refusal::Signature),
+        (format!("{good}."), Refusal::Malformed),
+        (format!("{good}.e30"), Refusal::Malformed),
+        (flipped, Refusal::Signature),
+    ] {
+        assert_eq!(admit(&access, &token), Err(refusal), "{token}");
+    }
+}
+
+#[test]
+fn claims_are_needed_and_of_their_kind() {
+    let access = hs256();
+    let refused = |changes: Value| {
+        admit(&access, &signed(&head(), &with(claims(), &changes), &SECRET)).unwrap_err()
+    };
+    for changes in [
+        json!({ "exp": null }),
+        json!({ "exp": "never" }),
+        json!({ "exp": [NOW + 60] }),
+        json!({ "nbf": "0" }),
+        json!({ "room": null }),
+        json!({ "room": ["stage"] }),
+        json!({ "rights": null }),
+        json!({ "rights": "share" }),
+        json!({ "rights": [] }),
+        json!({ "rights": ["all"] }),
+    ] {
+        assert_eq!(refused(changes.clone()), Refusal::Claims, "{changes}");
+    }
+    for room in ["stag", "stage2", "", "stage*", "STAGE", "**"] {
+        assert_eq!(refused(json!({ "room": room })), Refusal::Room, "{room}");
+    }
+    assert!(!is_room_name(ANY_ROOM), "no room's name stands for every room");
+    let any = with(claims(), &json!({ "room": "*", "sub": "Ada", "aud": "x", "iat": 1 }));
+    assert!(admit(&access, &signed(&head(), &any, &SECRET)).is_ok());
+}
+
+#[test]
+fn a_token_counts_from_its_beginning_to_its_end() {
+    let access = hs256();
+    let claims = with(claims(), &json!({ "nbf": NOW, "exp": NOW as f64 + 60.5 }));
+    let token = signed(&head(), &claims, &SECRET);
+    let at = |ms: i64| {
+        let now = Duration::from_millis((NOW * 1_000).checked_add_signed(ms).unwrap());
+        admit_at(&access, &token, now).map(|grant| grant.left.unwrap().as_millis())
+    };
+    assert_eq!(at(-31_000), Err(Refusal::Early));
+    assert_eq!(at(-30_000), Ok(90_000), "a clock that is ahead");
+    assert_eq!(at(59_999), Ok(1));
+    assert_eq!(at(60_000), Err(Refusal::Expired));
+    let ages = with(claims, &json!({ "exp": 1e300 }));
+    assert!(admit(&access, &signed(&head(), &ages, &SECRET)).is_ok());
+    let past = with(ages, &json!({ "exp": -5, "nbf": 0 }));
+    assert_eq!(admit(&access, &signed(&head(), &past, &SECRET)), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_public_key_is_no_secret() {
+    use ::ring::signature::{Ed25519KeyPair, KeyPair as _};
+    use base64::engine::general_purpose::STANDARD;
+    let seed = [5; 32];
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+    let public = [&ED25519_PUBLIC, pair.public_key().as_ref()].concat();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(&public)
+    );
+    let access = keys(&format!("algorithm = \"EdDSA\"\n[keys]\none = '''\n{pem}'''\n"));
+    let ours = Claims::new("stage".to_owned(), vec![Right::Share], NOW + 60);
+    let pkcs8 = super::super::token::pkcs8(&seed);
+    let token = mint(Algorithm::EdDsa, "one", &pkcs8, &ours).unwrap();
+    assert!(admit(&access, &token).is_ok());
+    let forged = mint(Algorithm::EdDsa, "one", &super::super::token::pkcs8(&[6; 32]), &ours);
+    assert_eq!(admit(&access, &forged.unwrap()), Err(Refusal::Signature));
+    // What everybody may know must not sign: as PEM, as DER, as the bare key.
+    for secret in [pem.as_bytes(), &public, pair.public_key().as_ref()] {
+        for (alg, refusal) in [("HS256", Refusal::Algorithm), ("EdDSA", Refusal::Signature)] {
+            let head = with(head(), &json!({ "alg": alg }));
+            assert_eq!(admit(&access, &signed(&head, &claims(), secret)), Err(refusal), "{alg}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_tells_why_and_quotes_nothing() {
+    let ending = Ending::from(Refusal::Expired);
+    assert_eq!(ending.code, CloseCode::Expired);
+    let ending = Ending::from(Refusal::Room);
+    assert_eq!(
+        (ending.code, ending.reason.as_ref()),
+        (CloseCode::Forbidden, "the access token is for another room")
+    );
+}
