@@ -1,6 +1,6 @@
 //! Attackers who would be somebody else: tokens, rooms, origins.
 
-use gpys::proto::wire::{ClientMessage, Token};
+use gpys::proto::wire::{ClientMessage, PeerId, Token};
 
 use crate::arena::Attack;
 use crate::messages::{BOTH, Link, Over, over_both};
@@ -39,6 +39,25 @@ pub fn attacks() -> Vec<Attack> {
         victim.answers().await;
         victim.leave().await;
     });
+    attacks.extend(over_both("identity::a_token_with_another_number", async |target, over| {
+        let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
+        for number in [0, welcome.id.0 + 1, u32::MAX] {
+            let token = Token::mint(PeerId(number), welcome.token.secret());
+            let hello = hello_to("lobby", Some(token));
+            let (link, thief) = Link::enter(target, over, &hello).await;
+            assert!(!thief.resumed && thief.uuid != welcome.uuid, "somebody's identity is taken");
+            link.leave().await;
+        }
+        victim.answers().await;
+        victim.leave().await;
+    }));
+    attacks.extend(over_both("identity::any_hour_of_birth", async |target, over| {
+        for hour in (0..=u16::MAX).step_by(4_001) {
+            let mut secret = [0xA5; 12];
+            secret[..2].copy_from_slice(&hour.to_le_bytes());
+            guess(target, over, "lobby", Token::mint(PeerId(1), secret)).await;
+        }
+    }));
     attacks.extend(over_both("identity::a_token_in_another_room", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         let name = format!("elsewhere-{over:?}").to_ascii_lowercase();

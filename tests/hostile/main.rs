@@ -11,6 +11,8 @@
 
 mod arena;
 mod floods;
+#[path = "../forge/mod.rs"]
+mod forge;
 mod h3;
 mod http;
 mod identity;
@@ -22,6 +24,7 @@ mod rfc6455;
 mod sessions;
 mod slow;
 mod socket;
+mod tokens;
 mod tools;
 
 use std::process::ExitCode;
@@ -35,7 +38,7 @@ const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
     Siege { name, flags: Flags::default, attacks }
 }
 
-const SIEGES: [Siege; 17] = [
+const SIEGES: [Siege; 19] = [
     siege("websocket_fragments", rfc6455::of_fragments),
     siege("websocket_control_frames", rfc6455::of_control),
     siege("websocket_reserved_bits_and_masks", rfc6455::of_bits),
@@ -50,6 +53,12 @@ const SIEGES: [Siege; 17] = [
     siege("webtransport_sessions", sessions::attacks),
     siege("messages", messages::attacks),
     siege("identities_and_origins", identity::attacks),
+    Siege { name: "access_tokens", flags: tokens::hs256, attacks: tokens::of_hs256 },
+    Siege {
+        name: "access_tokens_of_a_public_key",
+        flags: tokens::eddsa,
+        attacks: tokens::of_eddsa,
+    },
     siege("floods", floods::attacks),
     siege("slow_and_silent", slow::attacks),
     Siege { name: "crowds_at_the_gate", flags: floods::few, attacks: floods::of_handshakes },

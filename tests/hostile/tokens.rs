@@ -1,0 +1,111 @@
+//! Attackers with access tokens that are none, and with rights that they do not have.
+
+use std::path::PathBuf;
+
+use gpys::config::Flags;
+use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
+use serde_json::json;
+
+use crate::arena::{Attack, Target};
+use crate::forge::{self, Forged, NEW, OLD, STAGE, token};
+use crate::messages::{Link, Over, over_both};
+use crate::tools::{hello, pose};
+
+/// A server with this file of keys; the lobby is open.
+fn with_keys(name: &str, text: &str) -> Flags {
+    let file = format!("hostile-{}-{name}.toml", std::process::id());
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
+    std::fs::write(&path, text).unwrap();
+    Flags { access_keys: Some(path.display().to_string()), ..Flags::default() }
+}
+
+/// A server whose keys are secrets.
+pub fn hs256() -> Flags {
+    with_keys("hs256", &forge::hs256(&[("old", OLD), ("new", NEW)]))
+}
+
+/// A server that has a public key.
+pub fn eddsa() -> Flags {
+    with_keys("eddsa", &forge::eddsa())
+}
+
+fn on_stage(presence: Presence, access: &str) -> Vec<u8> {
+    let access = Some(access.to_owned());
+    ClientMessage::Hello(Hello { room: STAGE.into(), presence, access, ..hello() }).encode()
+}
+
+/// Somebody is back who may only watch.
+fn watching(presence: Presence, resume: Token) -> Vec<u8> {
+    let (access, resume) = (Some(token(json!({ "rights": ["view"] }))), Some(resume));
+    let hello = Hello { room: STAGE.into(), presence, resume, access, ..hello() };
+    ClientMessage::Hello(hello).encode()
+}
+
+/// Leaves by the book after all: whoever might come back keeps the room open.
+async fn leave(target: &Target, over: Over, token: Token) {
+    let (link, again) = Link::enter(target, over, &watching(Presence::Watching, token)).await;
+    assert!(again.resumed);
+    link.leave().await;
+}
+
+fn refused(all: Vec<Forged>) -> Vec<Attack> {
+    let attack = |Forged { name, token, code, .. }| {
+        over_both(&format!("token::{name}"), async move |target, over| {
+            let mut link = Link::open(target, over).await;
+            link.message(&on_stage(Presence::Sharing, &token)).await;
+            link.ends().await.is(code);
+        })
+    };
+    all.into_iter().flat_map(attack).collect()
+}
+
+/// Attacks on a server with a public key.
+pub fn of_eddsa() -> Vec<Attack> {
+    refused(forge::for_eddsa())
+}
+
+/// Attacks on a server with secrets.
+pub fn of_hs256() -> Vec<Attack> {
+    let mut attacks = refused(forge::for_hs256());
+    attacks.extend(over_both("token::a_second_hello_with_more_rights", async |target, over| {
+        let view = on_stage(Presence::Watching, &token(json!({ "rights": ["view"] })));
+        let (mut link, welcome) = Link::enter(target, over, &view).await;
+        assert!(!welcome.may_share);
+        link.message(&on_stage(Presence::Sharing, &token(json!({})))).await;
+        link.ends().await.is(CloseCode::BadMessage);
+        leave(target, over, welcome.token).await;
+    }));
+    attacks.extend(over_both("token::sharing_without_the_right", async |target, over| {
+        let view = on_stage(Presence::Hidden, &token(json!({ "rights": ["view"] })));
+        let (mut link, welcome) = Link::enter(target, over, &view).await;
+        for seq in 0..20 {
+            link.datagram(&pose(seq, welcome.time.0)).await;
+        }
+        link.answers().await;
+        link.message(&ClientMessage::Presence(Presence::Sharing).encode()).await;
+        link.ends().await.is(CloseCode::Forbidden);
+        leave(target, over, welcome.token).await;
+    }));
+    attacks.extend(over_both("token::resuming_with_fewer_rights", async |target, over| {
+        let share = on_stage(Presence::Sharing, &token(json!({})));
+        let (_link, welcome) = Link::enter(target, over, &share).await;
+        let mut refused = Link::open(target, over).await;
+        refused.message(&watching(Presence::Sharing, welcome.token)).await;
+        refused.ends().await.is(CloseCode::Forbidden);
+        let back = watching(Presence::Hidden, welcome.token);
+        let (link, again) = Link::enter(target, over, &back).await;
+        assert!(again.resumed && !again.may_share);
+        link.leave().await;
+    }));
+    attacks.extend(over_both("token::guesses_of_a_signature", async |target, over| {
+        let good = token(json!({}));
+        let (body, _) = good.rsplit_once('.').unwrap();
+        for guess in 0..30 {
+            let guess = format!("{body}.{}", forge::encoded(&[guess; 32]));
+            let mut link = Link::open(target, over).await;
+            link.message(&on_stage(Presence::Watching, &guess)).await;
+            link.ends().await.is(CloseCode::Forbidden);
+        }
+    }));
+    attacks
+}
