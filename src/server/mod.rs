@@ -1,10 +1,10 @@
 //! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
 //!
-//! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what both do with
-//! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
-//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
-//! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
-//! and `panics` confines bugs.
+//! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
+//! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room;
+//! `rooms` and `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`
+//! and [`certs`] are identities; `gate`, `rate`, `origin` and `pace` are the limits, `metrics`
+//! counts how often they are hit, and `panics` confines bugs.
 
 mod addresses;
 mod assets;
@@ -19,6 +19,7 @@ mod listen;
 mod mailbox;
 mod metrics;
 mod origin;
+mod pace;
 pub mod panics;
 mod pmtiles;
 mod rate;
@@ -276,7 +277,8 @@ impl Server {
         let router = http::router(site);
         let tls = Some(TlsAcceptor::from(self.acceptor));
         let gate = Arc::clone(&shared.gate);
-        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), stop: stopped };
+        let lifetime = listen::LIFETIME;
+        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), lifetime, stop: stopped };
         if let Some(metrics) = self.metrics {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };

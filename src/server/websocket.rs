@@ -78,7 +78,7 @@ async fn write(
     let mut ending = end.ending.clone();
     let lanes = async {
         loop {
-            let written = write_next(&mut sink, &mut end, path).await;
+            let written = write_next(&mut sink, &mut end, path, link).await;
             if written.is_err() {
                 link.close(Ending::gone("the socket is gone"));
                 return;
@@ -107,19 +107,21 @@ async fn write_next(
     sink: &mut SplitSink<WebSocket, Message>,
     end: &mut LinkEnd,
     path: &SocketPath,
+    link: &Link,
 ) -> Result<(), axum::Error> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            _ = pings.tick() => sink.send(Message::Ping(Bytes::new())).await?,
+            _ = pings.tick() => link.writing(sink.send(Message::Ping(Bytes::new()))).await?,
             Some(framed) = end.reliable.recv() => {
-                sink.send(Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..))).await?;
+                let message = Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..));
+                link.writing(sink.send(message)).await?;
             }
             () = path.filled() => {
                 while let Some(bytes) = path.take() {
-                    sink.send(Message::Binary(bytes)).await?;
+                    link.writing(sink.send(Message::Binary(bytes))).await?;
                 }
             }
         }
@@ -134,23 +136,21 @@ struct SocketSource {
 
 impl Source for SocketSource {
     async fn next(&mut self) -> Result<Input, Over> {
-        loop {
-            let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
-            self.link.touch();
-            match message {
-                Message::Binary(bytes) => {
-                    return Ok(match bytes.first() {
-                        Some(&first) if first >= DATAGRAM_LANE => Input::Datagram(bytes),
-                        _ => Input::Reliable(bytes),
-                    });
-                }
-                Message::Text(_) => {
-                    let reason = "text messages are not part of the protocol";
-                    return Err(Ending::new(CloseCode::BadMessage, reason).into());
-                }
-                Message::Ping(_) | Message::Pong(_) => {}
-                Message::Close(_) => return Err(Over::Gone),
+        let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
+        self.link.touch();
+        match message {
+            Message::Binary(bytes) => Ok(match bytes.first() {
+                Some(&first) if first >= DATAGRAM_LANE => Input::Datagram(bytes),
+                _ => Input::Reliable(bytes),
+            }),
+            Message::Text(_) => {
+                let reason = "text messages are not part of the protocol";
+                Err(Ending::new(CloseCode::BadMessage, reason).into())
             }
+            // The library answers it.
+            Message::Ping(_) => Ok(Input::Other),
+            Message::Pong(_) => Ok(Input::Stray),
+            Message::Close(_) => Err(Over::Gone),
         }
     }
 }
