@@ -167,6 +167,35 @@ async fn whoever_comes_back_by_the_other_transport_is_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_breaks_the_rules_has_left_and_whoever_is_too_fast_has_not() {
+    let server = Running::start();
+    for transport in BOTH {
+        let mut watcher = server.join(Transport::Wt, "lobby", None).await;
+        let mut bad = server.join(transport, "lobby", None).await;
+        let mut fast = server.join(transport, "lobby", None).await;
+        let (id, other) = (bad.welcome().id, fast.welcome().id);
+        watcher
+            .until("two joins", |c| [id, other].map(|id| presence_of(c, id).is_some()) == [true; 2])
+            .await;
+        bad.send(&[1, 0xFF]).await;
+        for _ in 0..200 {
+            fast.send(&ClientMessage::Budget(9).encode()).await;
+        }
+        assert_eq!(bad.closed().await.0, on(transport, CloseCode::BadMessage));
+        assert_eq!(fast.closed().await.0, on(transport, CloseCode::TooFast));
+        let since = Instant::now();
+        watcher.until("a leave", |c| presence_of(c, id).is_none()).await;
+        // Silence would take 15 s.
+        assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
+        assert_eq!(presence_of(&watcher, other), Some(Presence::Sharing));
+        let back = server.join(transport, "lobby", Some(bad.welcome().token)).await;
+        assert!(!back.welcome().resumed, "the token is void");
+        let back = server.join(transport, "lobby", Some(fast.welcome().token)).await;
+        assert_eq!((back.welcome().id, back.welcome().resumed), (other, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_link_is_gone_after_fifteen_seconds() {
     let server = Running::start();
     let mut watcher = server.join(Transport::Wt, "lobby", None).await;

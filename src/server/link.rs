@@ -23,6 +23,9 @@ const RELIABLE_QUEUE: usize = 256;
 /// Length of the length that precedes a message of the reliable lane, in bytes.
 pub(crate) const LENGTH_PREFIX: usize = 2;
 
+/// The writer waits for nothing.
+const IDLE: u64 = u64::MAX;
+
 /// Tells the links of a peer apart, so that an old one cannot end a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkId(u64);
@@ -201,6 +204,8 @@ struct Shared {
     reliable: mpsc::Sender<Arc<Bytes>>,
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
+    /// Since when the writer waits for the transport to take something; [`IDLE`] if it does not.
+    writing: AtomicU64,
 }
 
 /// A live connection of a peer.
@@ -243,7 +248,8 @@ impl Link {
         let (reliable, reliable_end) = mpsc::channel(RELIABLE_QUEUE);
         let (ending, ending_end) = watch::channel(None);
         let heard = AtomicU64::new(clock.now().0);
-        let shared = Shared { id: LinkId::next(), clock, path, reliable, ending, heard };
+        let (id, writing) = (LinkId::next(), AtomicU64::new(IDLE));
+        let shared = Shared { id, clock, path, reliable, ending, heard, writing };
         let end = LinkEnd { reliable: reliable_end, ending: ending_end };
         (Self(Arc::new(shared)), end)
     }
@@ -268,6 +274,22 @@ impl Link {
             }
         }
         Time(self.0.heard.load(Ordering::Relaxed))
+    }
+
+    /// Writes something; meanwhile [`Link::writing_ms`] tells for how long.
+    pub(crate) async fn writing<T>(&self, write: impl Future<Output = T>) -> T {
+        self.0.writing.store(self.0.clock.now().0, Ordering::Relaxed);
+        let written = write.await;
+        self.0.writing.store(IDLE, Ordering::Relaxed);
+        written
+    }
+
+    /// For how many milliseconds the transport has not taken what the writer holds.
+    pub(crate) fn writing_ms(&self, now: Time) -> u64 {
+        match self.0.writing.load(Ordering::Relaxed) {
+            IDLE => 0,
+            since => now.since(Time(since)),
+        }
     }
 
     /// Longest frame that fits now, in bytes.

@@ -1,7 +1,9 @@
 //! Sockets: binding them, and the accept loop of TCP.
 
+use std::error::Error as _;
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use super::gate::Gate;
 use super::http::Wire;
 use super::metrics::{Failure, Limit, Part};
 use super::origin::Host;
+use super::pace::Paced;
 use super::panics::caught;
 
 /// The port for TCP and UDP when none is given.
@@ -36,6 +39,15 @@ const BACKLOG: i32 = 1_024;
 /// Most bytes that the kernel keeps unsent; a frame in there can no longer be replaced.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 2 * 1024;
+/// Most bytes that the kernel keeps until they are acknowledged, as it is asked; it takes twice as
+/// many for its own needs. A path of 100 ms carries a page's files with it at 1 MB/s.
+const SEND_BUFFER: usize = 128 * 1024;
+/// How long a client may take nothing of what it is sent. People in a room are told so earlier.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection for pages may last. A browser makes another.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
+/// How long that request may take then.
+const LAST_REQUEST: Duration = Duration::from_secs(30);
 /// Most bytes of the head of a request.
 const HEAD: usize = 16 * 1024;
 /// Most header fields of a request.
@@ -125,6 +137,8 @@ pub(crate) struct Tcp {
     pub(crate) gate: Arc<Gate>,
     /// What sessions share.
     pub(crate) shared: Arc<Shared>,
+    /// After this long a connection ends with the request that it is at.
+    pub(crate) lifetime: Duration,
     /// Becomes true when connections end at once.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -206,14 +220,21 @@ impl Tcp {
                 router.clone().oneshot(request.map(Body::new))
             })
         };
-        let served = http1::Builder::new()
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.shared.deadline)
             .max_buf_size(HEAD)
             .max_headers(FIELDS)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
+            .serve_connection(TokioIo::new(Paced::new(stream, PATIENCE)), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let served = match timeout(self.lifetime, &mut connection).await {
+            Ok(served) => served,
+            Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
+            }
+        };
         if let Err(error) = served {
             tracing::trace!(%error, "a connection ended");
             self.count(&error, asked.load(Ordering::Relaxed));
@@ -227,6 +248,8 @@ impl Tcp {
             metrics.hit(Limit::RequestHead);
         } else if error.is_parse() {
             metrics.failed(Failure::Http);
+        } else if takes_nothing(error) {
+            metrics.hit(Limit::Stalled);
         } else if error.is_timeout() && !asked {
             // Later on it is how connections end that nobody needs any more.
             metrics.failed(Failure::HeadTimeout);
@@ -234,10 +257,22 @@ impl Tcp {
     }
 }
 
+/// Whether a connection ended because its client took nothing for too long.
+fn takes_nothing(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::TimedOut)
+}
+
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    {
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+        // What a connection leaves behind that has ended is not kept for longer either.
+        socket.set_tcp_user_timeout(Some(PATIENCE))?;
+    }
     Ok(())
 }
 
@@ -253,7 +288,39 @@ async fn redirect(request: axum::extract::Request) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::{Instant, sleep};
+
     use super::*;
+    use crate::config::{Config, Flags};
+    use crate::server::access::Access;
+    use crate::server::identity::Secret;
+
+    #[tokio::test]
+    async fn a_connection_that_keeps_asking_ends_at_last() {
+        let config = Config::load(&Flags::default(), |_| None, None).unwrap();
+        let shared = Shared::new(&config, Vec::new(), Access::default(), Secret::drawn());
+        let permit = Arc::new(shared.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
+        let router = Router::new().fallback(async || "here");
+        let (_stop, stop) = watch::channel(false);
+        let gate = Arc::clone(&shared.gate);
+        let lifetime = Duration::from_secs(1);
+        let tcp = Tcp { router: router.clone(), tls: None, gate, shared, lifetime, stop };
+        let (server, mut client) = duplex(1_024);
+        let wire = Wire { secure: false, permit };
+        let serving = tokio::spawn(async move { tcp.serve(server, router, wire).await });
+        let since = Instant::now();
+        let mut answers = 0;
+        while client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {
+            let mut answer = [0; 1_024];
+            let Ok(1..) = client.read(&mut answer).await else { break };
+            answers += 1;
+            sleep(lifetime / 20).await;
+        }
+        serving.await.unwrap();
+        assert!(answers > 1 && since.elapsed() >= lifetime, "{answers} {:?}", since.elapsed());
+        assert!(since.elapsed() < LAST_REQUEST, "{:?}", since.elapsed());
+    }
 
     #[test]
     fn a_port_that_is_taken_is_told_in_words() {

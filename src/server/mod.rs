@@ -1,11 +1,11 @@
 //! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
 //!
-//! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what both do with
-//! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
-//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
-//! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say who may enter;
-//! `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
-//! and `panics` confines bugs.
+//! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
+//! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room;
+//! `rooms` and `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`
+//! and [`certs`] are the server's identities, `identity` is those of people; `access` and
+//! [`token`] say who may enter; `gate`, `rate`, `origin` and `pace` are the limits, `metrics`
+//! counts how often they are hit, and `panics` confines bugs.
 
 mod access;
 mod addresses;
@@ -22,6 +22,7 @@ mod listen;
 mod mailbox;
 mod metrics;
 mod origin;
+mod pace;
 pub mod panics;
 mod pmtiles;
 mod probe;
@@ -304,7 +305,8 @@ impl Server {
         let router = http::router(site);
         let tls = Some(TlsAcceptor::from(self.acceptor));
         let gate = Arc::clone(&shared.gate);
-        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), stop: stopped };
+        let lifetime = listen::LIFETIME;
+        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), lifetime, stop: stopped };
         if let Some(metrics) = self.metrics {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };

@@ -26,6 +26,11 @@ use crate::proto::world::{
 
 /// How often the links are asked what they learned, in ms.
 const CHECK_MS: u64 = 500;
+/// How long a client may take nothing of what it is sent, in ms.
+const STALL_MS: u64 = 10_000;
+/// Not heard for this long, in ms, a client may have lost its network: that is no stall. It is
+/// pinged every 5 s.
+const QUIET_MS: u64 = 7_000;
 /// How long an empty room waits for somebody before it ends, in ms.
 const LINGER_MS: u64 = 1_000;
 /// Most commands that are carried out before the world's turn comes.
@@ -71,12 +76,40 @@ struct Member {
     told: PathCounts,
     /// Frames refused since then.
     refused: u32,
+    /// Since when every frame was refused.
+    stuck: Option<Time>,
+    /// Since when it was heard again and again.
+    awake: Time,
 }
 
 impl Member {
-    fn new(link: Link, how: How, metrics: &Arc<Metrics>) -> Self {
+    fn new(link: Link, how: How, metrics: &Arc<Metrics>, now: Time) -> Self {
         metrics.joined(link.transport(), how);
-        Self { told: link.counts(), refused: 0, metrics: Arc::clone(metrics), link }
+        let (told, metrics) = (link.counts(), Arc::clone(metrics));
+        Self { link, metrics, told, refused: 0, stuck: None, awake: now }
+    }
+}
+
+impl Member {
+    /// Notes whether there was room for a frame.
+    fn note_room(&mut self, has_room: bool, now: Time) {
+        if has_room {
+            self.stuck = None;
+        } else {
+            self.stuck.get_or_insert(now);
+            self.refused += 1;
+        }
+    }
+
+    /// Whether the client, last heard at `heard`, has taken nothing for long: no frame, or no
+    /// message.
+    fn has_stalled(&mut self, heard: Time, now: Time) -> bool {
+        if now.since(heard) >= QUIET_MS {
+            self.awake = now;
+        }
+        let stuck_ms = self.stuck.map_or(0, |since| now.since(since));
+        let waits_ms = stuck_ms.max(self.link.writing_ms(now));
+        waits_ms.min(now.since(self.awake)) >= STALL_MS
     }
 }
 
@@ -235,7 +268,7 @@ impl Room {
     fn enter(&mut self, enter: Enter, now: Time) {
         let Enter { hello, grant, link, reply } = enter;
         let admission = self.admit(hello, grant, &link, now).map(|(peer, how)| {
-            let member = Member::new(link.clone(), how, &self.metrics);
+            let member = Member::new(link.clone(), how, &self.metrics, now);
             // The round trip of a path on which nothing was sent yet.
             let PathCounts { rtt_ms, .. } = member.told;
             self.world.handle_feedback(peer, Feedback { rtt_ms, ..Feedback::default() }, now);
@@ -331,8 +364,9 @@ impl Room {
             let Some(member) = self.members.get_mut(&peer) else { continue };
             let max_len = member.link.max_frame().min(most);
             // Whom the world is not asked about lost nothing: the next frame tells it all.
-            if !member.link.ready(max_len) {
-                member.refused += 1;
+            let has_room = member.link.ready(max_len);
+            member.note_room(has_room, now);
+            if !has_room {
                 sent.skipped += 1;
                 continue;
             }
@@ -354,12 +388,19 @@ impl Room {
         self.metrics.sent(sent);
     }
 
-    /// Tells the world what the links learned, and ends those on which nothing arrives.
+    /// Tells the world what the links learned, and ends those on which nothing arrives, or from
+    /// which nothing is taken.
     fn check_links(&mut self, now: Time) {
-        let mut silent = Vec::new();
+        let mut over = Vec::new();
         for (&peer, member) in &mut self.members {
-            if now.since(member.link.heard()) >= SILENCE_MS {
-                silent.push(peer);
+            let heard = member.link.heard();
+            if now.since(heard) >= SILENCE_MS {
+                over.push((peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s")));
+                continue;
+            }
+            if member.has_stalled(heard, now) {
+                let reason = "the client took nothing for 10 s";
+                over.push((peer, Ending::at(Limit::Stalled, CloseCode::TooSlow, reason)));
                 continue;
             }
             let counts = member.link.counts();
@@ -372,12 +413,12 @@ impl Room {
             member.told = counts;
             self.world.handle_feedback(peer, feedback, now);
         }
-        for peer in silent {
-            self.end(peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s"), now);
+        for (peer, ending) in over {
+            self.end(peer, ending, now);
         }
     }
 
-    /// Ends a peer's link; the peer keeps its place for a while.
+    /// Ends a peer's link. The peer keeps its place for a while, unless it broke the rules.
     fn end(&mut self, peer: PeerId, ending: Ending, now: Time) {
         if let Some(member) = self.members.remove(&peer) {
             tracing::debug!(%peer, code = ?ending.code, reason = %ending.reason, "a link ends");
@@ -385,7 +426,11 @@ impl Room {
                 self.metrics.hit(limit);
             }
             member.link.close(ending);
-            self.world.detach(peer, member.link.heard(), now);
+            if member.link.why().is_some_and(Leave::is_final) {
+                self.world.leave(peer, now);
+            } else {
+                self.world.detach(peer, member.link.heard(), now);
+            }
         }
     }
 

@@ -208,6 +208,8 @@ pub(crate) fn restarting() -> Ending {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::{Instant, sleep};
+
     use super::*;
     use crate::proto::wire::Presence;
     use crate::server::link::{LinkEnd, ended};
@@ -280,6 +282,35 @@ mod tests {
         }
         assert_eq!(ended(&mut end.ending).await.unwrap().code, CloseCode::TooSlow);
         assert_eq!(rooms.metrics.hits(Limit::Unread), 1);
+    }
+
+    /// Enters a room, writes what the transport never takes, and waits for the link's end.
+    async fn stall(rooms: &Arc<Rooms>, talks: bool) -> (CloseCode, u64) {
+        let (link, mut end, _entered) = enter(rooms, "room").await.unwrap();
+        let (since, writer) = (Instant::now(), link.clone());
+        let writing =
+            tokio::spawn(async move { writer.writing(std::future::pending::<()>()).await });
+        let ending = loop {
+            if talks {
+                link.touch();
+            }
+            tokio::select! {
+                ending = ended(&mut end.ending) => break ending.unwrap(),
+                () = sleep(Duration::from_secs(1)) => {}
+            }
+        };
+        writing.abort();
+        (ending.code, since.elapsed().as_secs())
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_is_cut_off_earlier_than_whoever_is_silent() {
+        let rooms = rooms(1);
+        let (talks, is_silent) = tokio::join!(stall(&rooms, true), stall(&rooms, false));
+        assert_eq!(talks.0, CloseCode::TooSlow);
+        assert_eq!(is_silent.0, CloseCode::Timeout);
+        assert!((10..13).contains(&talks.1) && (15..18).contains(&is_silent.1));
+        assert_eq!(rooms.metrics.hits(Limit::Stalled), 1);
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub(crate) enum Input {
     Reliable(Bytes),
     /// A message of the datagram lane.
     Datagram(Bytes),
-    /// A datagram that belongs to no session here.
-    Foreign,
-    /// Something of the transport's own, with which the session has nothing to do.
+    /// Something that counts as a datagram: one of no session here, or a pong.
+    Stray,
+    /// Something that counts as a message: a ping, or what HTTP/3 carries beside the session.
     Other,
 }
 
@@ -64,7 +64,7 @@ impl Meter {
             Input::Reliable(_) | Input::Other => {
                 (&mut self.messages, Limit::Messages, "more than 20 messages a second")
             }
-            Input::Datagram(_) | Input::Foreign => {
+            Input::Datagram(_) | Input::Stray => {
                 (&mut self.datagrams, Limit::Datagrams, "more than 300 datagrams a second")
             }
         };
@@ -253,11 +253,11 @@ impl Session {
         match input {
             Input::Reliable(bytes) => self.reliable(&bytes).await,
             Input::Datagram(bytes) => Ok(self.datagram(&bytes, now)?),
-            Input::Foreign | Input::Other => Ok(()),
+            Input::Stray | Input::Other => Ok(()),
         }
     }
 
-    async fn reliable(&mut self, bytes: &[u8]) -> Result<(), Over> {
+    async fn reliable(&self, bytes: &[u8]) -> Result<(), Over> {
         let message = ClientMessage::decode(bytes).map_err(Ending::from)?;
         let (peer, link) = (self.entered.peer, self.link.id());
         let command = match message {

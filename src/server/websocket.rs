@@ -84,7 +84,7 @@ async fn write(
     let mut ending = end.ending.clone();
     let lanes = async {
         loop {
-            let written = write_next(&mut sink, &mut end, path).await;
+            let written = write_next(&mut sink, &mut end, path, link).await;
             if written.is_err() {
                 link.close(Ending::gone("the socket is gone"));
                 return;
@@ -113,6 +113,7 @@ async fn write_next(
     sink: &mut SplitSink<WebSocket, Message>,
     end: &mut LinkEnd,
     path: &SocketPath,
+    link: &Link,
 ) -> Result<(), axum::Error> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,17 +121,19 @@ async fn write_next(
         tokio::select! {
             biased;
             _ = pings.tick() => {
-                sink.send(Message::Ping(path.ping().unwrap_or_default())).await?;
+                let ping = Message::Ping(path.ping().unwrap_or_default());
+                link.writing(sink.send(ping)).await?;
             }
             Some(framed) = end.reliable.recv() => {
-                sink.send(Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..))).await?;
+                let message = Message::Binary(framed.slice(LENGTH_PREFIX.min(framed.len())..));
+                link.writing(sink.send(message)).await?;
             }
             () = path.filled() => {
                 while let Some(bytes) = path.take() {
                     if let Some(ping) = path.ping() {
-                        sink.feed(Message::Ping(ping)).await?;
+                        link.writing(sink.feed(Message::Ping(ping))).await?;
                     }
-                    sink.send(Message::Binary(bytes)).await?;
+                    link.writing(sink.send(Message::Binary(bytes))).await?;
                 }
             }
         }
@@ -146,24 +149,24 @@ struct SocketSource {
 
 impl Source for SocketSource {
     async fn next(&mut self) -> Result<Input, Over> {
-        loop {
-            let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
-            self.link.touch();
-            match message {
-                Message::Binary(bytes) => {
-                    return Ok(match bytes.first() {
-                        Some(&first) if first >= DATAGRAM_LANE => Input::Datagram(bytes),
-                        _ => Input::Reliable(bytes),
-                    });
-                }
-                Message::Text(_) => {
-                    let reason = "text messages are not part of the protocol";
-                    return Err(Ending::new(CloseCode::BadMessage, reason).into());
-                }
-                Message::Pong(payload) => self.path.pong(&payload),
-                Message::Ping(_) => {}
-                Message::Close(_) => return Err(Over::Gone),
+        let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
+        self.link.touch();
+        match message {
+            Message::Binary(bytes) => Ok(match bytes.first() {
+                Some(&first) if first >= DATAGRAM_LANE => Input::Datagram(bytes),
+                _ => Input::Reliable(bytes),
+            }),
+            Message::Text(_) => {
+                let reason = "text messages are not part of the protocol";
+                Err(Ending::new(CloseCode::BadMessage, reason).into())
             }
+            // The library answers it.
+            Message::Ping(_) => Ok(Input::Other),
+            Message::Pong(payload) => {
+                self.path.pong(&payload);
+                Ok(Input::Stray)
+            }
+            Message::Close(_) => Err(Over::Gone),
         }
     }
 }

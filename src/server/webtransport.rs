@@ -208,7 +208,7 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
             ending = ended(&mut end.ending) => break ending,
             message = end.reliable.recv() => message.unwrap_or_default(),
         };
-        let write = send.write_all(&message);
+        let write = link.writing(send.write_all(&message));
         tokio::pin!(write);
         let written = tokio::select! {
             written = &mut write => written,
@@ -270,7 +270,7 @@ impl Source for QuicSource {
             Fault::Http(ErrorCode::Datagram).close(quic);
             return Err(Over::Gone);
         }
-        Ok(Input::Foreign)
+        Ok(Input::Stray)
     }
 }
 

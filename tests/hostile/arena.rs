@@ -1,6 +1,7 @@
 //! A real server on runtimes of its own, so that its tasks and panics can be told from the
 //! attackers', with two people in its lobby who must notice nothing.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,16 +13,24 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt as _, StreamExt as _};
 use gpys::config::{Config, Flags};
 use gpys::server::Server;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::people::Pair;
+use crate::tools::patiently;
 
 /// Longest that anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Attacks of a siege at once: more would keep each other from being in time.
 const AT_ONCE: usize = 40;
+/// What the process has of memory.
+const MEMORY: &str = "process_resident_memory_bytes";
+/// How much more it may have after a siege than before: the allocator keeps what it was given, for
+/// attackers as well as for the server, which is 75 MB after 1,100 QUIC handshakes at once.
+const KEPT_BYTES: f64 = 128e6;
 /// Longest that a server without sessions takes to stop; it waits 7 s for sessions that hang.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -34,6 +43,45 @@ pub struct Target {
     pub http: SocketAddr,
     /// WebTransport.
     pub udp: SocketAddr,
+    /// Where metrics are read.
+    pub metrics: SocketAddr,
+}
+
+impl Target {
+    /// Everything that the server counts, by its name and labels.
+    pub async fn counts(&self) -> BTreeMap<String, f64> {
+        let mut stream = TcpStream::connect(self.metrics).await.unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut text = String::new();
+        patiently("the metrics", stream.read_to_string(&mut text)).await.unwrap();
+        let count = |line: &str| {
+            let (name, count) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), count.parse().ok()?))
+        };
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(count).collect()
+    }
+
+    /// One of these counts.
+    pub async fn count(&self, name: &str) -> f64 {
+        let counts = self.counts().await;
+        *counts.get(name).unwrap_or_else(|| panic!("nothing is counted as {name}"))
+    }
+}
+
+/// The name of the count of a limit that is hit.
+pub fn limit(label: &str) -> String {
+    format!("gpys_limits_hit_total{{limit=\"{label}\"}}")
+}
+
+/// The name of the count of handshakes that fail for this cause.
+pub fn failure(label: &str) -> String {
+    format!("gpys_handshake_failures_total{{cause=\"{label}\"}}")
+}
+
+/// The name of the count of links that leave for this reason.
+pub fn leave(label: &str) -> String {
+    format!("gpys_leaves_total{{reason=\"{label}\"}}")
 }
 
 type Run = Box<dyn FnOnce(Rc<Target>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
@@ -42,6 +90,8 @@ type Run = Box<dyn FnOnce(Rc<Target>) -> Pin<Box<dyn Future<Output = ()>>> + Sen
 pub struct Attack {
     /// What it is called where it fails.
     pub name: String,
+    /// What the server counts it as, if it does.
+    counted: Option<String>,
     run: Run,
 }
 
@@ -52,12 +102,17 @@ impl Attack {
         F: AsyncFnOnce(&Target) + Send + 'static,
     {
         let run: Run = Box::new(move |target| Box::pin(async move { run(&target).await }));
-        Self { name: name.into(), run }
+        Self { name: name.into(), counted: None, run }
+    }
+
+    /// The same, which is counted under this name.
+    pub fn counted(self, name: String) -> Self {
+        Self { counted: Some(name), ..self }
     }
 
     /// Attacks; tells what is wrong with the server's answer, if anything is.
     pub async fn against(self, target: Rc<Target>) -> Option<String> {
-        let Self { name, run } = self;
+        let Self { name, run, .. } = self;
         let attack = async move { tokio::time::timeout(3 * PATIENCE, run(target)).await };
         match AssertUnwindSafe(attack).catch_unwind().await {
             Ok(Ok(())) => None,
@@ -65,6 +120,11 @@ impl Attack {
             Err(panic) => Some(format!("{name}: {}", said(&*panic))),
         }
     }
+}
+
+/// These attacks, each of which is counted under this name.
+pub fn counted(attacks: Vec<Attack>, name: &str) -> Vec<Attack> {
+    attacks.into_iter().map(|attack| attack.counted(name.to_owned())).collect()
 }
 
 /// Attacks that one server and one pair of people meet together.
@@ -130,6 +190,10 @@ pub struct Arena {
     pair: Pair,
     /// Tasks of the server while all is calm.
     calm: usize,
+    /// How old 99 in 100 sights of the two are at most while all is calm.
+    calm_ms: i32,
+    /// What this process, which is server, people and attackers, has of memory then.
+    calm_bytes: f64,
 }
 
 impl Arena {
@@ -140,7 +204,7 @@ impl Arena {
         let name = format!("server-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let server = runtime(&name, 2);
         let free = || Some("127.0.0.1:0".to_owned());
-        let flags = Flags { listen: free(), http: free(), ..flags };
+        let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         let config = Config::load(&flags, |_| None, None).unwrap();
         let (stop, stopped) = oneshot::channel();
         let guard = server.enter();
@@ -149,12 +213,17 @@ impl Arena {
             https: bound.https_address().unwrap(),
             http: bound.http_address().unwrap().unwrap(),
             udp: bound.web_transport_address().unwrap(),
+            metrics: bound.metrics_address().unwrap().unwrap(),
         };
         let served = server.spawn(bound.run(async { drop(stopped.await) }));
         drop(guard);
         let pair = Pair::join(runtime("people", 1), &target);
-        let mut arena = Self { name, server, stop, served, target: Rc::new(target), pair, calm: 0 };
-        arena.pair.meet_newcomers();
+        pair.meet_newcomers();
+        let (calm_ms, target) = (pair.calm_ms(), Rc::new(target));
+        let calm_bytes = pair.block_on(target.count(MEMORY));
+        let calm = 0;
+        let mut arena =
+            Self { name, server, stop, served, target, pair, calm, calm_ms, calm_bytes };
         arena.calm = arena.settled();
         arena
     }
@@ -162,6 +231,11 @@ impl Arena {
     /// Runs attacks, many at once, and checks that nothing came of them.
     pub fn endure(self, attacks: Vec<Attack>) {
         let attackers = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut moves: BTreeMap<String, f64> = BTreeMap::new();
+        for name in attacks.iter().filter_map(|attack| attack.counted.clone()) {
+            *moves.entry(name).or_default() += 1.0;
+        }
+        let before = attackers.block_on(self.target.counts());
         let all = attacks.into_iter().map(|attack| attack.against(Rc::clone(&self.target)));
         let all = futures_util::stream::iter(all).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
         let failed: Vec<_> = attackers.block_on(all).into_iter().flatten().collect();
@@ -170,7 +244,28 @@ impl Arena {
         // Whatever attackers still hold ends with their runtime.
         drop(attackers);
         assert!(failed.is_empty(), "{}", failed.join("\n"));
+        self.check_counts(&before, &moves);
+        self.pair.check_ages(self.calm_ms);
         self.check();
+    }
+
+    /// Checks that the server has counted each attack where it counts such attacks.
+    fn check_counts(&self, before: &BTreeMap<String, f64>, moves: &BTreeMap<String, f64>) {
+        let since = Instant::now();
+        loop {
+            let after = self.pair.block_on(self.target.counts());
+            let moved = |name: &String| after.get(name).map(|count| count - before[name]);
+            let missing: Vec<_> = moves
+                .iter()
+                .filter(|&(name, &least)| moved(name).is_none_or(|moved| moved < least))
+                .map(|(name, least)| format!("{name}: {:?} instead of {least}", moved(name)))
+                .collect();
+            if missing.is_empty() {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "not counted: {}", missing.join(", "));
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Checks that the two noticed nothing, that others can come, that the server has given back
@@ -185,6 +280,7 @@ impl Arena {
             std::thread::sleep(Duration::from_millis(10));
         }
         self.pair.check();
+        self.check_memory();
         let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
         let panics: Vec<_> = panics.iter().filter(|(thread, _)| *thread == self.name).collect();
         assert!(panics.is_empty(), "the server panicked: {panics:?}");
@@ -195,6 +291,20 @@ impl Arena {
         self.server.block_on(self.served).unwrap().unwrap();
         assert!(since.elapsed() < STOP, "a session hangs: {:?} to stop", since.elapsed());
         self.server.shutdown_background();
+    }
+
+    /// Checks that memory is nearly what it was.
+    fn check_memory(&self) {
+        let (since, most) = (Instant::now(), self.calm_bytes + KEPT_BYTES);
+        loop {
+            let bytes = self.pair.block_on(self.target.count(MEMORY));
+            if bytes <= most {
+                eprintln!("{bytes} bytes, {} while all is calm", self.calm_bytes);
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{bytes} bytes where {} were", self.calm_bytes);
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn tasks(&self) -> usize {

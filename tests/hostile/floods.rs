@@ -7,10 +7,10 @@ use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, counted, failure, limit};
 use crate::messages::{Link, Over, over_both};
 use crate::quic::{CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint};
-use crate::socket::{BINARY, CONTINUATION, FIN, PING, Socket, frame};
+use crate::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
 use crate::tools::{hello, hello_to, patiently, pose, within_the_deadline};
 
 /// Sends until the server says that it is too much.
@@ -27,34 +27,53 @@ async fn until_too_fast(mut link: Link, messages: impl Iterator<Item = Vec<u8>>)
 
 /// Floods in the lobby.
 pub fn attacks() -> Vec<Attack> {
-    let mut attacks = over_both("floods::poses", async |target, over| {
-        let link = Link::join(target, over).await;
-        until_too_fast(link, (0..3_000).map(|seq| pose(seq, 0).to_vec())).await;
-    });
-    attacks.extend(over_both("floods::pings", async |target, over| {
-        let link = Link::join(target, over).await;
-        until_too_fast(link, (0..3_000).map(|echo| encode_ping(echo).to_vec())).await;
-    }));
-    attacks.extend(over_both("floods::datagrams_to_come", async |target, over| {
-        let link = Link::join(target, over).await;
-        until_too_fast(link, (0..3_000).map(|_| vec![0x99; 40])).await;
-    }));
-    attacks.extend(over_both("floods::viewports", async |target, over| {
-        let link = Link::join(target, over).await;
-        let view =
-            |i: i32| ClientMessage::Viewport(Viewport { south: -i, ..Viewport::WORLD }).encode();
-        until_too_fast(link, (0..60).map(view)).await;
-    }));
-    attacks.extend(over_both("floods::presences", async |target, over| {
-        let link = Link::join(target, over).await;
-        let presences = [Presence::Watching, Presence::Sharing].into_iter().cycle();
-        let all = presences.map(|presence| ClientMessage::Presence(presence).encode());
-        until_too_fast(link, all.take(200)).await;
-    }));
-    attacks.extend(over_both("floods::budgets", async |target, over| {
-        let link = Link::join(target, over).await;
-        until_too_fast(link, (0..200).map(|i| ClientMessage::Budget(i << 20).encode())).await;
-    }));
+    let mut attacks = counted(
+        over_both("floods::poses", async |target, over| {
+            let link = Link::join(target, over).await;
+            until_too_fast(link, (0..3_000).map(|seq| pose(seq, 0).to_vec())).await;
+        }),
+        &limit("pose_abuse"),
+    );
+    attacks.extend(counted(
+        over_both("floods::pings", async |target, over| {
+            let link = Link::join(target, over).await;
+            until_too_fast(link, (0..3_000).map(|echo| encode_ping(echo).to_vec())).await;
+        }),
+        &limit("datagrams"),
+    ));
+    attacks.extend(counted(
+        over_both("floods::datagrams_to_come", async |target, over| {
+            let link = Link::join(target, over).await;
+            until_too_fast(link, (0..3_000).map(|_| vec![0x99; 40])).await;
+        }),
+        &limit("datagrams"),
+    ));
+    attacks.extend(counted(
+        over_both("floods::viewports", async |target, over| {
+            let link = Link::join(target, over).await;
+            let view = |i: i32| {
+                ClientMessage::Viewport(Viewport { south: -i, ..Viewport::WORLD }).encode()
+            };
+            until_too_fast(link, (0..60).map(view)).await;
+        }),
+        &limit("viewports"),
+    ));
+    attacks.extend(counted(
+        over_both("floods::presences", async |target, over| {
+            let link = Link::join(target, over).await;
+            let presences = [Presence::Watching, Presence::Sharing].into_iter().cycle();
+            let all = presences.map(|presence| ClientMessage::Presence(presence).encode());
+            until_too_fast(link, all.take(200)).await;
+        }),
+        &limit("messages"),
+    ));
+    attacks.extend(counted(
+        over_both("floods::budgets", async |target, over| {
+            let link = Link::join(target, over).await;
+            until_too_fast(link, (0..200).map(|i| ClientMessage::Budget(i << 20).encode())).await;
+        }),
+        &limit("messages"),
+    ));
     attacks.extend(over_both("floods::joins_and_leaves", async |target, over| {
         for _ in 0..rounds(over) {
             Link::join(target, over).await.leave().await;
@@ -81,9 +100,26 @@ pub fn attacks() -> Vec<Attack> {
             Link::enter(target, over, &hello_to(&room, None)).await.0.leave().await;
         }
     }));
-    attacks.push(Attack::new("floods::websocket_pings", async |target| {
-        bulk(target, &frame(FIN | PING, &[0x77; 125])).await;
-    }));
+    let attack = Attack::new("floods::websocket_pings", async |target| {
+        let mut socket = Socket::join(target).await;
+        socket.write(&frame(FIN | PING, &[0x77; 125]).repeat(20)).await;
+        socket.answers().await;
+        for _ in 0..100 {
+            socket.write(&frame(FIN | PING, &[0x77; 125]).repeat(100)).await;
+        }
+        socket.ends().await.is(CloseCode::TooFast);
+    });
+    attacks.push(attack.counted(limit("messages")));
+    let attack = Attack::new("floods::websocket_pongs", async |target| {
+        let mut socket = Socket::join(target).await;
+        socket.write(&frame(FIN | PONG, b"nobody asked").repeat(300)).await;
+        socket.answers().await;
+        for _ in 0..20 {
+            socket.write(&frame(FIN | PONG, b"nobody asked").repeat(100)).await;
+        }
+        socket.ends().await.is(CloseCode::TooFast);
+    });
+    attacks.push(attack.counted(limit("datagrams")));
     attacks.push(Attack::new("floods::fragments_of_nothing", async |target| {
         let mut socket = Socket::join(target).await;
         socket.write(&frame(BINARY, &[])).await;
@@ -93,21 +129,23 @@ pub fn attacks() -> Vec<Attack> {
         socket.write(&frame(FIN | CONTINUATION, &[0x51, 5, 5, 5, 5])).await;
         socket.pong([5; 4]).await;
     }));
-    attacks.push(Attack::new("floods::grease", async |target| {
+    let attack = Attack::new("floods::grease", async |target| {
         let quic = Quic::open(target).await;
         let grease = framed(0x21, b"").repeat(20_000);
         let bytes = [&varint(CONTROL), settings().as_slice(), &grease].concat();
         patiently("the server to read", quic.uni(&bytes)).await;
         within_the_deadline("a connection without a session", quic.closed()).await;
-    }));
-    attacks.push(Attack::new("floods::grease_in_a_session", async |target| {
+    });
+    attacks.push(attack.counted(failure("quic")));
+    let attack = Attack::new("floods::grease_in_a_session", async |target| {
         let mut session = Session::join(target).await;
         let grease = framed(0x21, &[7; 30]).repeat(20_000);
         let writing = session.request.0.write_all(&grease);
         drop(patiently("the server to read", writing).await);
         session.ends().await.is(CloseCode::TooFast);
-    }));
-    attacks.push(Attack::new("floods::streams", async |target| {
+    });
+    attacks.push(attack.counted(limit("messages")));
+    let attack = Attack::new("floods::streams", async |target| {
         let mut session = Session::join(target).await;
         for _ in 0..200 {
             let opened = session.quic.connection.open_uni();
@@ -116,7 +154,8 @@ pub fn attacks() -> Vec<Attack> {
             drop(stream.reset(0_u32.into()));
         }
         session.ends().await.is(CloseCode::TooFast);
-    }));
+    });
+    attacks.push(attack.counted(limit("messages")));
     attacks
 }
 
@@ -130,19 +169,6 @@ const fn rounds(over: Over) -> u32 {
 }
 
 const SHORT: Duration = Duration::from_millis(100);
-
-/// Sends a frame a thousand times to a session that must still answer, and then ten thousand
-/// times without reading what comes back, which may be the session's end.
-async fn bulk(target: &Target, frame: &[u8]) {
-    let mut socket = Socket::join(target).await;
-    for _ in 0..10 {
-        socket.write(&frame.repeat(100)).await;
-    }
-    socket.answers().await;
-    for _ in 0..100 {
-        socket.write(&frame.repeat(100)).await;
-    }
-}
 
 /// Settings for a server with few places.
 pub fn few() -> Flags {
@@ -190,6 +216,7 @@ pub fn of_handshakes() -> Vec<Attack> {
             for link in inside {
                 link.leave().await;
             }
-        }),
+        })
+        .counted(limit("people")),
     ]
 }

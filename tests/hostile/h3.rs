@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, Target, failure};
 use crate::quic::{
     CONTROL, DATA, HEADERS, Quic, SETTINGS, WEBTRANSPORT, code, connect_frame, fields, framed,
     settings, status, varint,
@@ -20,13 +20,14 @@ const GREASE: u64 = 0x21;
 /// Writes this to a stream of one direction, behind `control` if it is given, and waits until
 /// the server closes: with this code, or with any if none is given.
 fn closes(name: &str, has_control: bool, bytes: Vec<u8>, code: Option<u64>) -> Attack {
-    Attack::new(format!("h3::{name}"), async move |target| {
+    let attack = Attack::new(format!("h3::{name}"), async move |target| {
         let quic = Quic::open(target).await;
         let _control = if has_control { Some(quic.control().await) } else { None };
         let _stream = quic.uni(&bytes).await;
         let closed = within_the_deadline("a connection without a session", quic.closed()).await;
         assert!(code.is_none() || closed == code, "closed with {closed:?} instead of {code:?}");
-    })
+    });
+    if code.is_some() { attack.counted(failure("quic")) } else { attack }
 }
 
 /// Writes this to a stream of both directions, and ends the stream or not. The server must not
@@ -60,12 +61,14 @@ pub fn of_streams() -> Vec<Attack> {
         Attack::new("h3::says_nothing", async |target| {
             let quic = Quic::open(target).await;
             within_the_deadline("a connection that says nothing", quic.closed()).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("h3::never_asks_for_a_session", async |target| {
             let quic = Quic::open(target).await;
             let _control = quic.control().await;
             within_the_deadline("a connection without a session", quic.closed()).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("h3::fills_every_stream", fill),
         closes("a_second_control_stream", true, on_control(&settings()), Some(STREAM_CREATION)),
         closes("control_without_settings", false, on_control(&framed(DATA, b"x")), None),

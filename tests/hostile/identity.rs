@@ -2,7 +2,7 @@
 
 use gpys::proto::wire::{ClientMessage, PeerId, Token};
 
-use crate::arena::Attack;
+use crate::arena::{Attack, failure};
 use crate::messages::{BOTH, Link, Over, over_both};
 use crate::quic::{Quic, connect_frame, status};
 use crate::tools::{hello_to, patiently};
@@ -93,7 +93,7 @@ pub fn attacks() -> Vec<Attack> {
         ("our_own", "", Some(200)),
     ];
     for (name, origin, expected) in origins {
-        attacks.push(Attack::new(format!("origin::{name}"), async move |target| {
+        let attack = Attack::new(format!("origin::{name}"), async move |target| {
             let own = format!("https://127.0.0.1:{}", target.udp.port());
             let origin = if origin.is_empty() { own.as_str() } else { origin };
             let quic = Quic::open(target).await;
@@ -101,7 +101,12 @@ pub fn attacks() -> Vec<Attack> {
             let request = connect_frame(target, &[("origin", origin)]);
             let (_send, mut recv) = quic.bi(&request).await.unwrap();
             assert_eq!(patiently("an answer", status(&mut recv)).await, expected);
-        }));
+        });
+        attacks.push(if expected == Some(403) {
+            attack.counted(failure("origin"))
+        } else {
+            attack
+        });
     }
     attacks
 }

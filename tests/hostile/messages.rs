@@ -3,7 +3,7 @@
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence};
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, Target, counted, failure, leave};
 use crate::quic::Session;
 use crate::socket::{BINARY, FIN, Socket, frame};
 use crate::tools::{End, hello, hello_to, pose};
@@ -107,16 +107,17 @@ where
 
 /// The first message is this; the link ends for this reason.
 fn first(name: &str, bytes: Vec<u8>, code: CloseCode) -> Vec<Attack> {
-    over_both(&format!("first::{name}"), async move |target, over| {
+    let attacks = over_both(&format!("first::{name}"), async move |target, over| {
         let mut link = Link::open(target, over).await;
         link.message(&bytes).await;
         link.ends().await.is(code);
-    })
+    });
+    counted(attacks, &failure("hello"))
 }
 
 /// Somebody in the lobby says this; the link ends for this reason, or goes on without one.
 fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
-    over_both(&format!("later::{name}"), async move |target, over| {
+    let attacks = over_both(&format!("later::{name}"), async move |target, over| {
         let mut link = Link::join(target, over).await;
         match bytes.first() {
             Some(0x40..) => link.datagram(&bytes).await,
@@ -126,7 +127,12 @@ fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
             Some(code) => link.ends().await.is(code),
             None => link.answers().await,
         }
-    })
+    });
+    match code {
+        Some(CloseCode::BadValue) => counted(attacks, &leave("bad_value")),
+        Some(_) => counted(attacks, &leave("bad_message")),
+        None => attacks,
+    }
 }
 
 fn hellos() -> Vec<Attack> {

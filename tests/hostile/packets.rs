@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gpys::proto::wire::{ClientMessage, CloseCode, ServerMessage, Welcome};
 use tokio::net::UdpSocket;
 use wtransport::quinn::{ClientConfig, TokenStore};
 
 use crate::arena::{Attack, Target};
 use crate::quic::{Quic, Session, client, endpoint, transport};
-use crate::tools::patiently;
+use crate::tools::{hello_to, patiently};
 
 /// How much more than it was sent a server may send to an address that has not proved to be its
 /// sender's (RFC 9000, section 8.1).
@@ -153,12 +154,24 @@ pub fn attacks() -> Vec<Attack> {
             assert!(came <= sent, "{came} bytes for {sent}");
         }),
         Attack::new("packets::an_address_that_changes", async |target| {
-            let session = Session::join(target).await;
+            let (room, mut news) = (hello_to("migration", None), Vec::new());
+            let (mut session, Welcome { id, .. }) = Session::enter(target, &room).await;
+            let mut watcher = Session::enter(target, &room).await.0;
             for _ in 0..10 {
                 let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
                 session.quic.rebind(socket);
                 session.answers().await;
             }
+            watcher.message(&ClientMessage::Leave.encode()).await;
+            while let Some(message) = patiently("news", watcher.read()).await {
+                if let ServerMessage::Roster(roster) = message {
+                    news.extend(roster.left);
+                    news.extend(roster.presence.iter().map(|change| change.id));
+                }
+            }
+            assert!(!news.contains(&id), "the others were told of it");
+            session.message(&ClientMessage::Leave.encode()).await;
+            session.ends().await.is(CloseCode::Bye);
         }),
         Attack::new("packets::another_protocol", async |target| {
             let mut config = crate::tools::tls(b"hq-29");

@@ -18,6 +18,12 @@ use crate::arena::{PATIENCE, Target};
 pub const ROOM: &str = "lobby";
 /// How often each of the two says where they are.
 const STEP: Duration = Duration::from_millis(40);
+/// How many sights by each of the two tell how old they are while all is calm: 99 in 100 of them
+/// leaves one out.
+const CALM_SIGHTS: usize = 100;
+/// What a siege may add in any case to the age that 99 in 100 sights do not exceed: attackers and
+/// server share two cores and a debug build.
+const NOISE_MS: i32 = 250;
 /// Longest between two sights of the other, and oldest that a sight may be. A calm server needs
 /// a tenth of a second; a busy computer with a debug build may need much more.
 const BOUND: Duration = Duration::from_secs(3);
@@ -39,7 +45,8 @@ struct Sight {
     joins: u32,
     last: Instant,
     longest: Duration,
-    oldest_ms: i32,
+    /// How old each sight was, in ms, since the ages were last taken.
+    ages: Vec<i32>,
     /// How often the other was seen at a new place.
     moves: u64,
     /// What should not have come.
@@ -54,7 +61,7 @@ impl Sight {
             joins: 0,
             last: Instant::now(),
             longest: Duration::ZERO,
-            oldest_ms: 0,
+            ages: Vec::new(),
             moves: 0,
             wrong: Vec::new(),
         }
@@ -63,7 +70,7 @@ impl Sight {
     fn figure(&mut self, figure: &Figure, now: gpys::proto::time::Stamp) {
         self.longest = self.longest.max(self.last.elapsed());
         self.last = Instant::now();
-        self.oldest_ms = self.oldest_ms.max(now.after(figure.sampled));
+        self.ages.push(now.after(figure.sampled));
         self.moves += 1;
     }
 
@@ -79,6 +86,12 @@ impl Sight {
             self.wrong.push(format!("the other is {:?}", change.presence));
         }
     }
+}
+
+/// What 99 in 100 do not exceed.
+fn p99(mut ages: Vec<i32>) -> i32 {
+    ages.sort_unstable();
+    ages.get((ages.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
 }
 
 struct Walker {
@@ -129,6 +142,10 @@ impl Walker {
         self.client.welcome().id
     }
 
+    fn take_ages(&self) -> Vec<i32> {
+        std::mem::take(&mut lock(&self.sight).ages)
+    }
+
     fn check(&self) {
         let ended = self.client.closed().now_or_never();
         assert!(ended.is_none(), "a bystander was disconnected: {ended:?}");
@@ -143,7 +160,7 @@ impl Walker {
         assert_eq!(sight.joins, 1, "how often the other joined");
         assert!(sight.wrong.is_empty(), "a bystander was told: {:?}", sight.wrong);
         assert!(sight.longest < BOUND, "the other was out of sight for {:?}", sight.longest);
-        let oldest = sight.oldest_ms;
+        let oldest = sight.ages.iter().copied().max().unwrap_or_default();
         assert!(i128::from(oldest) < BOUND.as_millis() as i128, "the other was {oldest} ms old");
         drop(sight);
         let view = self.client.view();
@@ -196,6 +213,30 @@ impl Pair {
         let pair = Self { runtime, connector, walkers };
         pair.check();
         pair
+    }
+
+    /// Waits for something on the runtime of the two.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Waits until both have seen the other often enough, and takes the ages.
+    pub fn calm_ms(&self) -> i32 {
+        self.walkers.iter().for_each(|it| drop(it.take_ages()));
+        let since = Instant::now();
+        while self.walkers.iter().any(|it| lock(&it.sight).ages.len() < CALM_SIGHTS) {
+            assert!(since.elapsed() < PATIENCE, "the two see each other too seldom");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        p99(self.walkers.iter().flat_map(Walker::take_ages).collect())
+    }
+
+    /// Checks that what both saw since was not much older than while all was calm.
+    pub fn check_ages(&self, calm_ms: i32) {
+        let siege_ms = p99(self.walkers.iter().flat_map(Walker::take_ages).collect());
+        eprintln!("99 in 100 sights are at most {siege_ms} ms old, {calm_ms} ms while all is calm");
+        let bound = (calm_ms + calm_ms / 2).max(calm_ms + NOISE_MS);
+        assert!(siege_ms <= bound, "sights are {siege_ms} ms old, while all is calm {calm_ms} ms");
     }
 
     /// Checks that both are connected and saw each other move all the time.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use gpys::proto::wire::{ClientMessage, CloseCode, Presence};
+use gpys::proto::wire::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use wtransport::quinn::VarInt;
 
-use crate::arena::{Attack, Target};
-use crate::messages::{Link, Over, over_both};
+use crate::arena::{Attack, PATIENCE, Target, counted, failure, leave, limit};
+use crate::messages::{Link, over_both};
 use crate::quic::{Quic, Session, client, connect_frame, settings, status, transport, varint};
-use crate::socket::{BINARY, CONTINUATION, FIN, Socket, connect, frame, request};
+use crate::socket::{BINARY, CONTINUATION, FIN, Socket, connect, frame, narrow, request, secure};
 use crate::tools::{hello_to, patiently, within_the_deadline};
 
 /// Between two bytes of a trickle: fast enough for a naive timeout of idle connections.
@@ -46,19 +46,22 @@ pub fn attacks() -> Vec<Attack> {
                 let read = within_the_deadline("silence", stream.read(&mut byte));
                 assert_eq!(read.await.unwrap_or_default(), 0);
             }
-        }),
+        })
+        .counted(failure("tls_timeout")),
         Attack::new("slow::a_tls_hello_a_byte_at_a_time", async |target| {
             let stream = TcpStream::connect(target.https).await.unwrap();
             drip(stream, [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3], [0; 500].as_slice()].concat())
                 .await;
-        }),
+        })
+        .counted(failure("tls_timeout")),
         Attack::new("slow::a_request_a_byte_at_a_time", async |target| {
             drip(
                 connect(target).await,
                 b"GET / HTTP/1.1\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
             )
             .await;
-        }),
+        })
+        .counted(failure("head_timeout")),
         Attack::new("slow::a_second_request_that_never_comes", async |target| {
             let mut stream = TcpStream::connect(target.http).await.unwrap();
             stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -69,7 +72,8 @@ pub fn attacks() -> Vec<Attack> {
         }),
         Attack::new("slow::an_upgrade_a_byte_at_a_time", async |target| {
             drip(connect(target).await, request(target, &[]).into_bytes()[..100].to_vec()).await;
-        }),
+        })
+        .counted(failure("head_timeout")),
         Attack::new("slow::a_hello_in_dust", async |target| {
             let mut socket = Socket::open(target).await;
             let dusting = async {
@@ -82,7 +86,8 @@ pub fn attacks() -> Vec<Attack> {
                 }
             };
             within_the_deadline("a hello without end", dusting).await;
-        }),
+        })
+        .counted(failure("hello_timeout")),
         Attack::new("slow::a_frame_a_byte_at_a_time", async |target| {
             let mut socket = Socket::open(target).await;
             let bytes = [&[FIN | BINARY, 0xFE, 4, 0], [0; 1_000].as_slice()].concat();
@@ -95,7 +100,8 @@ pub fn attacks() -> Vec<Attack> {
                 }
             };
             within_the_deadline("a frame without end", dripping).await;
-        }),
+        })
+        .counted(failure("hello_timeout")),
         Attack::new("slow::a_session_without_a_lane", async |target| {
             let quic = Quic::open(target).await;
             let _control = quic.control().await;
@@ -103,7 +109,8 @@ pub fn attacks() -> Vec<Attack> {
             assert_eq!(patiently("an answer", status(&mut recv)).await, Some(200));
             let closed = within_the_deadline("a session without a lane", quic.closed()).await;
             assert_eq!(closed, Some(CloseCode::Timeout as u64));
-        }),
+        })
+        .counted(failure("stream_timeout")),
         Attack::new("slow::settings_a_byte_at_a_time", async |target| {
             let quic = Quic::open(target).await;
             let dripping = async {
@@ -117,20 +124,23 @@ pub fn attacks() -> Vec<Attack> {
                 quic.closed().await;
             };
             within_the_deadline("settings without end", dripping).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("slow::half_a_kind_of_stream", async |target| {
             let quic = Quic::open(target).await;
             let _control = quic.control().await;
             let _stream = quic.uni(&[0x40]).await;
             within_the_deadline("half a varint", quic.closed()).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("slow::no_room_for_the_servers_settings", async |target| {
             let mut limits = transport();
             limits.max_concurrent_uni_streams(VarInt::from_u32(0));
             let quic = Quic::with(target, client(limits)).await;
             let _control = quic.control().await;
             within_the_deadline("a server that cannot speak", quic.closed()).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("slow::no_room_for_an_answer", async |target| {
             let mut limits = transport();
             limits.stream_receive_window(VarInt::from_u32(0));
@@ -138,22 +148,33 @@ pub fn attacks() -> Vec<Attack> {
             let _control = quic.control().await;
             let _request = quic.bi(&connect_frame(target, &[])).await;
             within_the_deadline("an answer that has no room", quic.closed()).await;
-        }),
+        })
+        .counted(failure("quic_timeout")),
         Attack::new("slow::a_request_that_waits_for_settings", async |target| {
             let quic = Quic::open(target).await;
             let (_send, mut recv) = quic.bi(&connect_frame(target, &[])).await.unwrap();
             let closing = async { (status(&mut recv).await, quic.closed().await) };
             let (answer, _) = within_the_deadline("a client without settings", closing).await;
             assert_eq!(answer, None, "a session before the client's settings");
-        }),
-        Attack::new("slow::no_room_for_the_reason", no_room),
-        Attack::new("slow::a_reader_that_does_not_read", unread),
+        })
+        .counted(failure("quic_timeout")),
+        Attack::new("slow::no_room_for_the_reason", no_room).counted(leave("bad_message")),
+        Attack::new("slow::a_reader_that_does_not_read", unread).counted(limit("stalled")),
+        Attack::new("slow::a_lane_without_room", without_room).counted(limit("stalled")),
+        Attack::new("slow::answers_that_nobody_reads", async |target| {
+            ask_and_read(target, 0).await;
+        })
+        .counted(limit("stalled")),
+        Attack::new("slow::answers_read_a_byte_at_a_time", async |target| {
+            ask_and_read(target, 1).await;
+        })
+        .counted(limit("stalled")),
     ];
-    attacks.extend(over_both("slow::no_hello", async |target, over| {
+    let mute = over_both("slow::no_hello", async |target, over| {
         let mut link = Link::open(target, over).await;
         within_the_deadline("a link without hello", link.ends()).await.is(CloseCode::Timeout);
-    }));
-    attacks.extend(over_both("slow::datagrams_without_hello", async |target, over| {
+    });
+    let busy = over_both("slow::datagrams_without_hello", async |target, over| {
         let mut link = Link::open(target, over).await;
         let trying = async {
             loop {
@@ -164,7 +185,8 @@ pub fn attacks() -> Vec<Attack> {
             }
         };
         within_the_deadline("a link without hello", trying).await;
-    }));
+    });
+    attacks.extend([mute, busy].into_iter().flat_map(|it| counted(it, &failure("hello_timeout"))));
     attacks
 }
 
@@ -182,31 +204,49 @@ async fn no_room(target: &Target) {
     assert_eq!(closed, Some(CloseCode::BadMessage as u64));
 }
 
-/// Somebody in the lobby who sends, and so is not silent, but never reads what the others make
-/// the server tell.
-async fn unread(target: &Target) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(2_048).unwrap();
-    let mut stream = socket.connect(target.http).await.unwrap();
-    stream.write_all(request(target, &[]).as_bytes()).await.unwrap();
-    let mut head = [0; 512];
-    assert!(stream.read(&mut head).await.unwrap() > 0);
-    stream.write_all(&frame(FIN | BINARY, &hello_to("lobby", None))).await.unwrap();
-    let mut restless = Link::join(target, Over::Quic).await;
-    let mut other = Link::join(target, Over::Quic).await;
-    let churning = async {
-        let presences = [Presence::Watching, Presence::Sharing].into_iter().cycle();
-        for presence in presences {
-            restless.message(&ClientMessage::Presence(presence).encode()).await;
-            tokio::time::sleep(Duration::from_millis(27)).await;
-            other.message(&ClientMessage::Presence(presence).encode()).await;
-            tokio::time::sleep(Duration::from_millis(27)).await;
-            if stream.write_all(&frame(FIN | BINARY, &[0x99])).await.is_err() {
-                return;
-            }
+/// Says something again and again until that fails.
+async fn talk(what: &str, mut say: impl AsyncFnMut() -> bool) {
+    let talking = async {
+        while say().await {
+            tokio::time::sleep(DRIP).await;
         }
     };
-    patiently("the server to give up on a reader that does not read", churning).await;
-    restless.leave().await;
-    other.leave().await;
+    tokio::time::timeout(2 * PATIENCE, talking).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Somebody in the lobby who sends, and so is not silent, but reads nothing of what the two who
+/// walk there make the server tell.
+async fn unread(target: &Target) {
+    let mut socket = Socket::over(secure(narrow(target.https).await).await, target).await;
+    socket.write(&frame(FIN | BINARY, &hello_to("lobby", None))).await;
+    let ping = frame(FIN | BINARY, &[0x51, 0, 0, 0, 0]);
+    talk("a reader that does not read is kept", async || socket.try_write(&ping).await).await;
+}
+
+/// The same over QUIC, where the lane has no room for as much as a welcome.
+async fn without_room(target: &Target) {
+    let mut limits = transport();
+    limits.stream_receive_window(VarInt::from_u32(48));
+    let quic = Quic::with(target, client(limits)).await;
+    let mut session = Session::over(quic, target).await;
+    session.message(&hello_to("lobby", None)).await;
+    let quic = &session.quic.connection;
+    talk("a lane without room is kept", async || {
+        session.datagram(&[0x51, 0, 0, 0, 0]);
+        quic.close_reason().is_none()
+    })
+    .await;
+    assert_eq!(session.quic.closed().await, Some(CloseCode::TooSlow as u64));
+}
+
+/// Asks for more pages than any buffer holds, and reads `count` bytes of them now and then.
+async fn ask_and_read(target: &Target, count: usize) {
+    let mut stream = narrow(target.http).await;
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n";
+    stream.write_all(&request.repeat(400)).await.unwrap();
+    talk("answers that nobody reads are kept", async || {
+        let read = stream.read_exact(&mut vec![0; count]).await;
+        read.is_ok() && stream.write_all(b"G").await.is_ok()
+    })
+    .await;
 }

@@ -1,9 +1,11 @@
 //! A WebSocket by hand, over raw TLS: every bit of a frame can be wrong.
 
+use std::net::SocketAddr;
+
 use gpys::proto::wire::{ServerMessage, Welcome};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -55,9 +57,20 @@ pub fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
+/// A TCP connection over which little comes that is not read.
+pub async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 /// A TLS connection to the port of HTTPS.
 pub async fn connect(target: &Target) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(target.https).await.unwrap();
+    secure(TcpStream::connect(target.https).await.unwrap()).await
+}
+
+/// TLS over this connection.
+pub async fn secure(stream: TcpStream) -> TlsStream<TcpStream> {
     stream.set_nodelay(true).unwrap();
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let connector = TlsConnector::from(std::sync::Arc::new(tls(b"http/1.1")));
@@ -90,7 +103,11 @@ pub struct Socket {
 impl Socket {
     /// A WebSocket that has not said anything yet.
     pub async fn open(target: &Target) -> Self {
-        let mut stream = connect(target).await;
+        Self::over(connect(target).await, target).await
+    }
+
+    /// A WebSocket over this connection.
+    pub async fn over(mut stream: TlsStream<TcpStream>, target: &Target) -> Self {
         stream.write_all(request(target, &[]).as_bytes()).await.unwrap();
         let (head, buffer) = patiently("the upgrade", read_head(&mut stream)).await;
         assert!(head.starts_with("http/1.1 101 "), "{head}");
@@ -132,6 +149,15 @@ impl Socket {
             self.stream.flush().await
         };
         drop(patiently("the server to read", written).await);
+    }
+
+    /// Sends bytes as they are, and tells whether the connection took them.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        patiently("the server to read", written).await.is_ok()
     }
 
     /// The next frame: its first byte and its payload; `None` at the end.

@@ -62,6 +62,8 @@ kinds! {
         MessageBytes = "message_bytes",
         /// Reliable messages that a client does not read: told `TooSlow`.
         Unread = "unread",
+        /// Seconds for which a client takes nothing of what it is sent: told `TooSlow`.
+        Stalled = "stalled",
     }
 }
 
@@ -156,6 +158,13 @@ kinds! {
         Expired = "expired",
         /// The client's side of the transport ended, without a word.
         Gone = "gone",
+    }
+}
+
+impl Leave {
+    /// Whether whoever left this way will not come back by itself, and need not be waited for.
+    pub(crate) const fn is_final(self) -> bool {
+        matches!(self, Self::BadMessage | Self::BadValue | Self::Forbidden)
     }
 }
 
