@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are what this example is for")]
 #![allow(clippy::indexing_slicing, reason = "an example may panic")]
+#![allow(unreachable_pub, reason = "a program has no outside")]
 
 mod others;
 mod tally;
