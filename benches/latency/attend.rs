@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Client, Connector, Event, Options, Reading as ClientReading, Transport, Trust};
-use gpys::proto::pose::{Accuracy, Orientation};
+use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
 use gpys::proto::wire::{Presence, Token};
 use rustls::pki_types::ServerName;
@@ -135,13 +135,9 @@ impl Attendee {
         match &self.line {
             Line::Gpys(client) => {
                 let client = Arc::clone(client);
-                Box::new(move |Reading { position, angles, .. }| {
-                    let [alpha, beta, gamma] = angles;
-                    client.send(ClientReading {
-                        position,
-                        orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
-                        accuracy: Accuracy::from_metres(5.0),
-                    });
+                Box::new(move |reading| {
+                    let Pose { position, orientation, accuracy, .. } = reading.pose();
+                    client.send(ClientReading { position, orientation, accuracy });
                 })
             }
             Line::Thin { readings, .. } => {

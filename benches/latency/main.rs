@@ -279,6 +279,10 @@ fn machine() -> Machine {
     Machine {
         cpu: model.into(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        kernel: read("/proc/sys/kernel/osrelease").trim().into(),
+        kernel: format!(
+            "{}, TCP by {}",
+            read("/proc/sys/kernel/osrelease").trim(),
+            read("/proc/sys/net/ipv4/tcp_congestion_control").trim()
+        ),
     }
 }

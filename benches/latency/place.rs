@@ -31,25 +31,17 @@ impl Place {
 
     /// A runtime whose sockets are where clients are.
     pub fn client_runtime(&self, workers: usize) -> io::Result<Runtime> {
-        let build = move || {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(workers).enable_all().build()
-        };
         match self {
-            Self::Path(path) => path.near().run(build),
-            Self::Loopback => build(),
+            Self::Path(path) => path.near().run(move || runtime(workers)),
+            Self::Loopback => runtime(workers),
         }
     }
 
     /// A runtime whose sockets are where servers are.
     pub fn server_runtime(&self, workers: usize) -> io::Result<Runtime> {
-        let build = move || {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(workers).enable_all().build()
-        };
         match self {
-            Self::Path(path) => path.far().run(build),
-            Self::Loopback => build(),
+            Self::Path(path) => path.far().run(move || runtime(workers)),
+            Self::Loopback => runtime(workers),
         }
     }
 
@@ -106,4 +98,8 @@ impl Place {
             Self::Loopback => None,
         }
     }
+}
+
+fn runtime(workers: usize) -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }

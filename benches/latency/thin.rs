@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Connector, Transport};
-use gpys::proto::pose::{Accuracy, Orientation, Pose};
+use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
 use gpys::proto::wire::{ClientMessage, Hello, Sample, ServerMessage};
 use rustls::pki_types::ServerName;
@@ -181,14 +181,8 @@ impl Clock {
     }
 
     fn encode(&self, reading: &Reading, number: &mut u32) -> Bytes {
-        let [alpha, beta, gamma] = reading.angles;
         let sampled = u64::from(self.server) + self.local.elapsed().as_millis() as u64;
-        let pose = Pose {
-            position: reading.position,
-            orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
-            accuracy: Accuracy::from_metres(5.0),
-            sampled: Time(sampled),
-        };
+        let pose = Pose { sampled: Time(sampled), ..reading.pose() };
         let sample = Sample { seq: *number, pose };
         *number += 1;
         Bytes::copy_from_slice(&sample.encode())

@@ -7,6 +7,7 @@
 //! that; whoever knows about how far that person has got knows the whole number.
 
 use gpys::proto::geo::{Position, Viewport};
+use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 
 /// How many people there are strips for.
@@ -32,6 +33,8 @@ const STRIP_STEP: u32 = 773;
 const START_STEP: u32 = 583;
 /// Undoes [`STRIP_STEP`].
 const STRIP_BACK: u32 = inverse(STRIP_STEP);
+/// How sure every position is, in metres: what a phone outdoors says.
+const ACCURACY_M: f64 = 5.0;
 /// How many samples older than the newest known one a sample may be told apart, 2 s at 60 Hz.
 /// The rest of the period is for what is newer: 15 s at 60 Hz of silence or of a queue's growth.
 const OLDER: u32 = 128;
@@ -53,6 +56,17 @@ impl Reading {
     /// Sample `number` of `person`, who is below [`PEOPLE`], taken at `sampled`.
     pub fn new(person: u32, number: u32, sampled: Time) -> Self {
         Self { number, position: position(person, number), angles: angles(person, number), sampled }
+    }
+
+    /// The same as GPyS sends it.
+    pub fn pose(&self) -> Pose {
+        let [alpha, beta, gamma] = self.angles;
+        Pose {
+            position: self.position,
+            orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
+            accuracy: Accuracy::from_metres(ACCURACY_M),
+            sampled: self.sampled,
+        }
     }
 }
 

@@ -97,6 +97,18 @@ impl Track {
     }
 }
 
+/// Where a file's segments lead, one list of places each, whatever their times.
+///
+/// # Errors
+/// If the file cannot be read or is not GPX.
+pub fn places(path: &Path) -> Result<Vec<Vec<Position>>, GpxError> {
+    let named = |kind| GpxError { file: path.display().to_string(), kind };
+    let text = std::fs::read(path).map_err(|error| named(error.into()))?;
+    let segments = Parser::new(&String::from_utf8_lossy(&text)).segments().map_err(named)?;
+    let places = |points: Vec<Point>| points.iter().map(|point| point.position).collect();
+    Ok(segments.into_iter().map(places).collect())
+}
+
 /// A point as the file has it.
 #[derive(Clone, Copy, Debug)]
 struct Point {

@@ -122,8 +122,9 @@ impl Rate {
             let carried = used * sent.saturating_sub(lost) / sent.max(1);
             let carried = u32::try_from(carried).unwrap_or(u32::MAX);
             let goes_on = std::mem::take(&mut self.calm) == 0;
-            // While a queue drains, little came through because little was sent.
-            self.carried = if goes_on { carried.max(part(self.carried, 875)) } else { carried };
+            // A round trip is known late: what a growing queue makes look like too much, a
+            // shrinking one makes look like too little.
+            self.carried = if goes_on { self.carried.midpoint(carried) } else { carried };
             // A queue of q ms drains in about a second if q thousandths less is sent.
             let queue = rtt_ms.saturating_sub(self.shortest_rtt);
             let drained = part(self.carried, 900_u32.saturating_sub(queue).clamp(250, 800));

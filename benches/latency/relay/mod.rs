@@ -43,6 +43,16 @@ pub trait Relay: Send {
     ) -> Result<Option<Message>, RelayError>;
 }
 
+/// The text of a message; none if it is one of WebSocket's own.
+fn text(message: &Message) -> Result<Option<&str>, RelayError> {
+    match message {
+        Message::Text(text) => Ok(Some(text.as_str())),
+        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        Message::Close(_) => Err(RelayError::Closed(message.to_string())),
+        _ => Err(RelayError::unexpected(message)),
+    }
+}
+
 /// Why a connection to a compared server is of no more use.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {

@@ -6,7 +6,7 @@ use gpys::proto::time::Time;
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Relay, RelayError};
+use super::{Relay, RelayError, text};
 use crate::track::Reading;
 
 /// Asks for the main namespace, and is the start of its granting.
@@ -55,12 +55,7 @@ impl Relay for SocketIo {
         _now: Time,
         seen: &mut dyn FnMut(Position),
     ) -> Result<Option<Message>, RelayError> {
-        let text = match message {
-            Message::Text(text) => text.as_str(),
-            Message::Ping(_) | Message::Pong(_) => return Ok(None),
-            Message::Close(_) => return Err(RelayError::Closed(message.to_string())),
-            _ => return Err(RelayError::unexpected(message)),
-        };
+        let Some(text) = text(message)? else { return Ok(None) };
         if let Some(pose) = text.strip_prefix(POSE).and_then(|rest| rest.strip_suffix(']')) {
             let Place { lat, lng } = serde_json::from_str(pose)?;
             seen(Position::from_degrees(lat, lng)?);

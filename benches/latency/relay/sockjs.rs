@@ -5,7 +5,7 @@ use gpys::proto::time::Time;
 use serde::de::IgnoredAny;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Relay, RelayError};
+use super::{Relay, RelayError, text};
 use crate::track::Reading;
 
 /// A location: latitude and longitude (none if that person has left), uuid, sample time, and, but
@@ -48,12 +48,7 @@ impl Relay for SockJs {
         _now: Time,
         seen: &mut dyn FnMut(Position),
     ) -> Result<Option<Message>, RelayError> {
-        let text = match message {
-            Message::Text(text) => text.as_str(),
-            Message::Ping(_) | Message::Pong(_) => return Ok(None),
-            Message::Close(_) => return Err(RelayError::Closed(message.to_string())),
-            _ => return Err(RelayError::unexpected(message)),
-        };
+        let Some(text) = text(message)? else { return Ok(None) };
         match text.split_at_checked(1) {
             Some(("o", "")) => self.open = true,
             Some(("h", "")) => {}

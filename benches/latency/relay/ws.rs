@@ -2,7 +2,6 @@
 //! (u32, little endian) and a pose.
 
 use gpys::proto::geo::Position;
-use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::{ClientDatagram, Sample};
 use tokio_tungstenite::tungstenite::Message;
@@ -12,8 +11,6 @@ use crate::track::Reading;
 
 /// Bytes of the sender's number.
 const NUMBER_LEN: usize = 4;
-/// How sure every position is, in metres: what a phone outdoors says.
-const ACCURACY_M: f64 = 5.0;
 
 /// There is nothing to remember.
 pub struct Ws;
@@ -28,14 +25,8 @@ impl Relay for Ws {
     }
 
     fn encode(&mut self, reading: &Reading) -> Message {
-        let [alpha, beta, gamma] = reading.angles;
-        let pose = Pose {
-            position: reading.position,
-            orientation: Orientation::from_euler(alpha, beta, gamma).ok(),
-            accuracy: Accuracy::from_metres(ACCURACY_M),
-            sampled: reading.sampled,
-        };
-        Message::binary(Sample { seq: reading.number, pose }.encode().to_vec())
+        let sample = Sample { seq: reading.number, pose: reading.pose() };
+        Message::binary(sample.encode().to_vec())
     }
 
     fn decode(
