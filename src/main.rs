@@ -10,6 +10,11 @@ use gpys::client::swarm;
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::path::command as link;
 use gpys::server::{Server, certs, panics, signals, token};
+use tracing::{Level, Metadata};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// One live map: everybody sees where everybody else is and how they hold their device.
 #[derive(Debug, Parser)]
@@ -166,14 +171,21 @@ fn walk(args: swarm::Args) -> ExitCode {
 }
 
 fn start_log(config: &Config) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(&config.log)
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal());
+    let log = tracing_subscriber::registry()
+        .with(EnvFilter::new(&config.log))
+        .with(filter_fn(|line| !quotes_messages(line)));
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
     match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with(lines).init(),
+        LogFormat::Json => log.with(lines.json()).init(),
     }
+}
+
+/// Whether such a line may hold bytes of a message, and with them a place, a name or a token: no
+/// setting brings it into the log. `tungstenite` logs every WebSocket frame at this level.
+fn quotes_messages(line: &Metadata<'_>) -> bool {
+    *line.level() == Level::TRACE && line.target().starts_with("tungstenite")
 }
 
 fn say(words: &str) -> anyhow::Result<()> {

@@ -60,7 +60,8 @@ pub async fn measure(share: usize) -> Result<Vec<Bar>> {
 async fn pinned<F: AsyncFn(&Target) -> Held>(many: usize, attack: F) -> Result<f64> {
     // Nobody is to be turned away before there has been time to look.
     let server = Process::start(&["--deadline", "30"])?;
-    let target = Target { https: server.https, http: server.http, udp: server.https };
+    let Process { https, http, metrics, .. } = server;
+    let target = Target { https, http, udp: https, metrics };
     // What the first of all makes the server set up is nobody's.
     drop(attack(&target).await);
     tokio::time::sleep(FULL).await;

@@ -97,6 +97,19 @@ impl Chunks {
         self.pieces.clear();
     }
 
+    /// Forgets the chunks of `leaf` and of all cells above it: somebody in them is to be told of no
+    /// more in this tick. Whoever needs such a chunk again has it made without them.
+    pub(crate) fn forget(&mut self, grid: &Grid, leaf: u32) {
+        let mut node = leaf;
+        while node != NONE {
+            let Node { watch, parent, .. } = *grid.node(node);
+            if let Some(watch) = self.watches.get_mut(watch as usize) {
+                watch.built = [NONE; 3];
+            }
+            node = parent;
+        }
+    }
+
     pub(crate) fn watch(&self, watch: u32) -> &Watch {
         &self.watches[watch as usize]
     }

@@ -85,12 +85,12 @@ impl Position {
     }
 
     /// Units east of longitude -180 degrees.
-    const fn east(self) -> u32 {
+    pub(super) const fn east(self) -> u32 {
         (self.lng as i64 + MAX_LNG as i64) as u32
     }
 
     /// Units north of the south pole.
-    const fn north(self) -> u32 {
+    pub(super) const fn north(self) -> u32 {
         (self.lat as i64 + MAX_LAT as i64) as u32
     }
 }

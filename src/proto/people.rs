@@ -41,6 +41,8 @@ pub(crate) struct Mailbox {
     pub(crate) queued: bool,
     /// Whether its sender shares and is not gone.
     pub(crate) shown: bool,
+    /// Whether poses come in as the middle of their cell of about 1 km.
+    pub(crate) approximate: bool,
 }
 
 /// One person: what every tick touches, in one cache line.

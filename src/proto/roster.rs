@@ -1,6 +1,6 @@
 //! What the reliable lane tells everybody: who joined, left or changed since the last tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::time::Time;
 use super::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessage};
@@ -13,6 +13,8 @@ const PER_MESSAGE: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bulletin {
     news: BTreeMap<PeerId, News>,
+    /// Whose pose is void although their presence alone does not say so.
+    withdrawn: BTreeSet<PeerId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,13 @@ impl Bulletin {
         }
     }
 
+    /// Somebody's pose is void, and their presence stays what it is: they are said to watch, and
+    /// then to be what they are.
+    pub(crate) fn withdrawn(&mut self, change: Change) {
+        self.withdrawn.insert(change.id);
+        self.changed(change);
+    }
+
     pub(crate) fn left(&mut self, id: PeerId) {
         self.news.insert(id, News::Left);
     }
@@ -45,13 +54,20 @@ impl Bulletin {
         online: Online,
         now: Time,
     ) -> Vec<ServerMessage> {
-        let news: Vec<_> = std::mem::take(&mut self.news).into_iter().collect();
+        let Self { news, withdrawn } = std::mem::take(self);
+        let news: Vec<_> = news.into_iter().collect();
         let message = |part: &[(PeerId, News)]| {
             let mut roster = Roster { time: now.stamp(), online, ..Roster::default() };
             for &(id, news) in part {
+                let mut change = |presence| roster.presence.push(Change { id, presence });
+                let person = if news == News::Joined { person(id) } else { None };
+                if withdrawn.contains(&id) && news != News::Left {
+                    change(Presence::Watching);
+                    person.iter().for_each(|person| change(person.presence));
+                }
                 match news {
-                    News::Joined => roster.joined.extend(person(id)),
-                    News::Changed(presence) => roster.presence.push(Change { id, presence }),
+                    News::Joined => roster.joined.extend(person),
+                    News::Changed(presence) => change(presence),
                     News::Left => roster.left.push(id),
                 }
             }

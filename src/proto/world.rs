@@ -5,8 +5,9 @@
 //! [`World::poll_event`] and [`World::poll_viewer`]. Poses wait in mailboxes, where the latest
 //! wins, until the tick moves them into the grid; nothing else in here waits anywhere.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
+use super::blur::approximate;
 use super::chunks::Chunks;
 use super::frame::Ids;
 use super::interest::Grid;
@@ -16,15 +17,15 @@ use super::roster::Bulletin;
 use super::schedule::{Scene, Scratch, Viewer};
 use super::ticker::Ticker;
 use super::time::Time;
-use super::wire::{
-    ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Sharing, Token,
-};
+use super::wire::{ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Token};
 
 pub use ages::{AGE_BOUNDS_MS, Ages};
+use deadlines::Deadlines;
 use seats::Seats;
 pub use terms::{Arrival, Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
 
 mod ages;
+mod deadlines;
 mod presence;
 mod seats;
 mod terms;
@@ -48,8 +49,8 @@ struct Peer {
     presence: Presence,
     /// Whether the poses are shown, also while hidden.
     shares: bool,
-    /// The terms on which they are.
-    sharing: Sharing,
+    /// When that ends by itself.
+    ends: Option<Time>,
     may_share: bool,
     /// When the link was last heard, once it is gone.
     heard: Option<Time>,
@@ -89,8 +90,8 @@ pub struct World {
     events: VecDeque<Event>,
     bulletin: Bulletin,
     online: Online,
-    /// People without a link, by when something happens to them.
-    deadlines: BTreeSet<(Time, PeerId)>,
+    /// What happens to somebody by time alone.
+    deadlines: Deadlines,
 }
 
 impl World {
@@ -121,7 +122,7 @@ impl World {
             events: VecDeque::new(),
             bulletin: Bulletin::default(),
             online: Online::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
         }
     }
 
@@ -133,7 +134,8 @@ impl World {
             return;
         }
         (mailbox.begun, mailbox.seq) = (true, sample.seq);
-        mailbox.pose = Some(sample.pose);
+        let Sample { pose, .. } = sample;
+        mailbox.pose = Some(if mailbox.approximate { approximate(pose) } else { pose });
         if mailbox.shown {
             self.queue_mail(slot);
             self.ticker.note_change(now);
@@ -170,7 +172,7 @@ impl World {
                 }
             }
             ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
-            ClientMessage::Sharing(sharing) => self.set_sharing(slot, sharing),
+            ClientMessage::Sharing(sharing) => self.set_sharing(slot, sharing, now),
         }
         Ok(())
     }
@@ -187,7 +189,7 @@ impl World {
     /// When [`World::handle_timeout`] must be called next; `None` while nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let deadline = self.deadlines.first().map(|&(time, _)| time);
+        let deadline = self.deadlines.next();
         let tick = self.ticker.poll_timeout(self.watching > 0);
         match (deadline, tick) {
             (Some(deadline), Some(tick)) => Some(deadline.min(tick)),

@@ -2,8 +2,9 @@
 //! follows from them.
 //!
 //! A token is the peer's number, the hour of its birth and 80 random bits. The public identity is
-//! a keyed hash of the latter two, so it tells nothing, nobody can choose it, and a server that
-//! was restarted with the same secret gives the same one to the same token.
+//! a keyed hash of the latter two and the room, so it tells nothing, nobody can choose it, nobody
+//! is known again by it in another room, and a server that was restarted with the same secret
+//! gives the same one to the same token.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -82,9 +83,10 @@ impl Secret {
         (age <= LASTS_HOURS).then(|| Token::mint(id, secret))
     }
 
-    /// The public identity that belongs to a token, whatever its number.
-    pub(crate) fn public(&self, token: Token) -> PublicId {
-        let tag = hmac::sign(&self.0, &token.secret());
+    /// The public identity that belongs to a token in a room, whatever its number.
+    pub(crate) fn public(&self, token: Token, room: &str) -> PublicId {
+        // The token's part has a fixed length, so no two pairs are the same bytes.
+        let tag = hmac::sign(&self.0, &[token.secret().as_slice(), room.as_bytes()].concat());
         let bytes = tag.as_ref().first_chunk().copied().unwrap_or_default();
         PublicId(Builder::from_custom_bytes(bytes).into_uuid())
     }
@@ -109,12 +111,14 @@ mod tests {
         let token = Secret::fresh(PeerId(1), Hour(5));
         let again = Secret::again(PeerId(9), token, Hour(6)).unwrap();
         assert_eq!((token.id(), again.id()), (PeerId(1), PeerId(9)));
-        assert_eq!(one.public(token), same.public(again));
-        assert!(one.public(token) != other.public(token));
-        assert!(one.public(token) != one.public(Secret::fresh(PeerId(1), Hour(5))));
-        assert_eq!(one.public(token).0.get_version_num(), 8);
+        let public = one.public(token, "stage");
+        assert_eq!(public, same.public(again, "stage"));
+        assert!(public != other.public(token, "stage"));
+        assert!(public != one.public(token, "lobby"), "nobody is known again in another room");
+        assert!(public != one.public(Secret::fresh(PeerId(1), Hour(5)), "stage"));
+        assert_eq!(public.0.get_version_num(), 8);
         // Pinned: a change would give everybody another identity after an upgrade.
-        let pinned = one.public(Token([1; 16])).0.to_string();
+        let pinned = one.public(Token([1; 16]), "lobby").0.to_string();
         assert_eq!(pinned, "9cb25a9c-8f97-8aa7-abe4-13958db6d08d");
     }
 

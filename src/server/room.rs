@@ -293,7 +293,7 @@ impl Room {
         if self.draining {
             return Err(restarting());
         }
-        let Hello { name, presence, resume, budget, viewport, sharing, .. } = hello;
+        let Hello { room, name, presence, resume, budget, viewport, sharing, .. } = hello;
         let Grant { may_share, host, .. } = grant;
         let arrival = Arrival { name, presence, budget, viewport, sharing, may_share, host };
         let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
@@ -304,7 +304,8 @@ impl Room {
         let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
         let id = self.mint.peer().ok_or_else(full)?;
         let hour = Hour::of(clock::since_1970());
-        let (uuid, token) = self.mint.identity(id, resume, hour, |uuid| self.world.has(uuid));
+        let (uuid, token) =
+            self.mint.identity(&room, id, resume, hour, |uuid| self.world.has(uuid));
         let newcomer = Newcomer { id, uuid, token, arrival };
         let refused =
             |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());

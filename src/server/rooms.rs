@@ -44,20 +44,21 @@ impl Mint {
         last.ok().map(PeerId)
     }
 
-    /// The public identity and the token of a newcomer: those of the token that it brings along
+    /// The public identity and the token of a newcomer to `room`: those of the token that it brings along
     /// from before the server was restarted, unless that is too old or somebody has them.
     pub(crate) fn identity(
         &self,
+        room: &str,
         peer: PeerId,
         brought: Option<Token>,
         now: Hour,
         taken: impl Fn(PublicId) -> bool,
     ) -> (PublicId, Token) {
         let again = brought.and_then(|old| Secret::again(peer, old, now));
-        let again = again.map(|token| (self.secret.public(token), token));
+        let again = again.map(|token| (self.secret.public(token, room), token));
         again.filter(|&(uuid, _)| !taken(uuid)).unwrap_or_else(|| {
             let token = Secret::fresh(peer, now);
-            (self.secret.public(token), token)
+            (self.secret.public(token, room), token)
         })
     }
 }
@@ -326,12 +327,12 @@ mod tests {
     fn an_identity_that_is_brought_along_is_kept_unless_somebody_has_it() {
         let mint = Mint::new(Secret::drawn());
         let now = Hour::of(Duration::from_secs(3_600));
-        let (uuid, token) = mint.identity(PeerId(1), None, now, |_| false);
-        let (again, other) = mint.identity(PeerId(2), Some(token), now, |_| false);
+        let (uuid, token) = mint.identity("a", PeerId(1), None, now, |_| false);
+        let (again, other) = mint.identity("a", PeerId(2), Some(token), now, |_| false);
         assert_eq!((again, other.id()), (uuid, PeerId(2)));
-        let (fresh, _) = mint.identity(PeerId(3), Some(token), now, |taken| taken == uuid);
+        let (fresh, _) = mint.identity("a", PeerId(3), Some(token), now, |taken| taken == uuid);
         assert!(fresh != uuid);
         let late = Hour::of(Duration::from_secs(26 * 3_600));
-        assert!(mint.identity(PeerId(4), Some(token), late, |_| false).0 != uuid);
+        assert!(mint.identity("a", PeerId(4), Some(token), late, |_| false).0 != uuid);
     }
 }

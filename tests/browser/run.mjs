@@ -3,6 +3,7 @@ import { prepare } from './support/world.mjs';
 
 prepare();
 await import('./two-tabs.mjs');
+await import('./sharing.mjs');
 await import('./transports.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');

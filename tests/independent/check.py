@@ -128,6 +128,44 @@ async def presence(room):
     check(await watcher.until(lambda: watcher.view.online == (0, 2, 0)), "but is counted")
 
 
+async def approximate(room):
+    wide = wire.Viewport(LAT - 100_000, LNG - 150_000, LAT + 100_000, LNG + 150_000, 140)
+    watcher = await room.join(name="Ada", viewport=wide)
+    sharer = await room.join(presence=wire.SHARING, sharing=(True, 0))
+    sharer.send_pose(LAT, LNG, accuracy=wire.accuracy_code(4))
+    id, figures = sharer.welcome["id"], watcher.view.figures
+    middle = wire.approximate(LAT, LNG)
+    check(middle == (457_515_000, 143_545_203), "the page's example is computed")
+
+    def shown(place):
+        return id in figures and metres(figures[id], *place) < 0.5
+
+    check(await watcher.until(lambda: shown(middle)), "who is approximate is in the cell's middle")
+    check(metres(figures[id], LAT, LNG) > 100, "and not where they are")
+    check(await watcher.until(lambda: figures[id].accuracy == 35, 3), "986 m is the accuracy")
+    sharer.session.send_message(wire.sharing_message(False))
+    await asyncio.sleep(0.2)
+    sharer.send_pose(LAT, LNG)
+    check(await watcher.until(lambda: shown((LAT, LNG))), "the next pose is exact again")
+    sharer.session.send_message(wire.sharing_message(True))
+    check(await watcher.until(lambda: shown(middle)), "new terms hold at once, without a pose")
+
+
+async def timed(room):
+    watcher, sharer, id = await room.two()
+    people, figures = watcher.view.people, watcher.view.figures
+    sharer.session.send_message(wire.sharing_message(False, 2))
+    await asyncio.sleep(1)
+    check(id in figures and people[id]["presence"] == wire.SHARING, "it shares for 2 s")
+    check(await watcher.until(lambda: people[id]["presence"] == wire.WATCHING, 3), "then it ends")
+    told = sharer.until(lambda: sharer.view.people[id]["presence"] == wire.WATCHING, 1)
+    check(await told, "the sharer is told")
+    sharer.send_pose(LAT, LNG)
+    check(await watcher.until(lambda: id not in figures, 3), "the pin is gone")
+    await asyncio.sleep(1.2)
+    check(id not in figures, "a late pose does not bring it back")
+
+
 async def viewport(room):
     watcher, sharer, id = await room.two()
     far = wire.Viewport(0, 0, 10_000, 10_000, 170)
@@ -281,8 +319,8 @@ async def origin(room):
 
 
 CHECKS = [
-    welcome_and_roster, move_and_tilt, no_sensor, order, presence, viewport, leave, resume,
-    replaced, garbage, bad_hello, dropped_quietly, split_message, origin,
+    welcome_and_roster, move_and_tilt, no_sensor, order, presence, approximate, timed, viewport,
+    leave, resume, replaced, garbage, bad_hello, dropped_quietly, split_message, origin,
 ]  # fmt: skip
 
 

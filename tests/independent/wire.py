@@ -244,6 +244,17 @@ def pose(seq, time, lat, lng, accuracy=0, orientation=None):
     return struct.pack("<BIIiiBI", 0x50, seq, time & 0xFFFFFFFF, lat, lng, accuracy, code)
 
 
+def approximate(lat, lng):
+    """The middle of the cell of about 1 km that a place is in (section 4)."""
+    row = min((lat + 900_000_000) // 90_000, 19_999)
+    h = 2 * min(row, 19_999 - row) + 1
+    p = h * (40_000 - h)
+    n = 160_000 * p // (2_000_000_000 - p)
+    column = (lng + 1_800_000_000) * n // 3_600_000_000
+    middle = (2 * column + 1) * 3_600_000_000 // (2 * n)
+    return row * 90_000 + 45_000 - 900_000_000, middle - 1_800_000_000
+
+
 def ping(echo):
     return struct.pack("<BI", 0x51, echo)
 

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpys::proto::blur::blur;
+use gpys::proto::frame::Frame;
 use gpys::proto::geo::{Cell, Cover, Position, cell_step};
 use gpys::proto::pose::Pose;
 use gpys::proto::view::{Figure, View};
 use gpys::proto::wire::PeerId;
 
+use crate::model::Model;
 use crate::sim::{Device, Sim};
 
 /// The bound on starvation: somebody in view, and not shown as part of a crowd, is sent again
@@ -18,6 +21,31 @@ const OVERDUE_BYTES: u64 = 16 * 1024;
 /// Whether `view` shows the place as a crowd.
 fn in_crowd(view: &View, place: Position) -> bool {
     view.clusters().any(|(cell, _)| cell.contains(place))
+}
+
+/// A frame shows nobody who is not shown by now (for their time is over, they stopped, are gone or
+/// left), and of the approximate only middles of cells. Returns of how many.
+pub fn frame(model: &Model, bytes: &[u8]) -> Result<u64, String> {
+    let mut frame = Frame::default();
+    frame.decode(bytes).map_err(|error| error.to_string())?;
+    let mut approximate = 0;
+    for (chunk, entries) in frame.chunks() {
+        let half = cell_step(chunk.cell.level).div_ceil(2);
+        for entry in entries {
+            let id = entry.id;
+            let person = model.people.get(&id).filter(|person| person.visible().is_some());
+            let person = person.ok_or_else(|| format!("{id} is shown, but does not share"))?;
+            if person.approximate {
+                let (shown, middle) = (entry.position, blur(entry.position));
+                let near = |a: i32, b: i32| a.abs_diff(b) <= half;
+                if !near(shown.lat(), middle.lat()) || !near(shown.lng(), middle.lng()) {
+                    return Err(format!("{id} is approximate, but is shown at {shown:?}"));
+                }
+                approximate += 1;
+            }
+        }
+    }
+    Ok(approximate)
 }
 
 /// Nobody in view starves.

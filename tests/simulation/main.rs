@@ -13,6 +13,7 @@ mod model;
 mod sim;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -26,8 +27,21 @@ const SEEDS: u64 = 1_200;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     frames: u64,
+    /// Entries of people who share approximately.
+    approximate: u64,
+    /// Sharings that ended by time alone while somebody could be seen.
+    ended: u64,
     /// Views that showed a crowd at the end.
     crowds: u64,
+}
+
+impl Tally {
+    const fn add(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.approximate += other.approximate;
+        self.ended += other.ended;
+        self.crowds += other.crowds;
+    }
 }
 
 /// What the run of a seed is like: streets, a dense crowd on a small budget, the antimeridian,
@@ -38,13 +52,15 @@ fn script(seed: u64) -> Script {
         centre: (457_700_000, 143_600_000),
         spread: 20_000,
         budget: 64 * 1024,
+        careful: 0.4,
         chaos_ms: 4_000,
     };
     let dense = Script { people: 150, spread: 9_000, chaos_ms: 2_500, ..street };
     match seed % 6 {
         0 | 1 => street,
         2 if seed % 24 == 8 => {
-            Script { people: 300, spread: 3_000, budget: 4 * 1024, chaos_ms: 1_200, ..street }
+            let crowd = Script { people: 300, spread: 3_000, budget: 4 * 1024, ..street };
+            Script { careful: 0.02, chaos_ms: 1_200, ..crowd }
         }
         2 => Script { budget: 16 * 1024, ..dense },
         // A budget to rise to.
@@ -63,7 +79,7 @@ fn run(seed: u64) -> Result<Tally, String> {
     }
     let start = sim.now;
     while sim.now.since(start) < script.chaos_ms {
-        disturb(&mut sim);
+        disturb(&mut sim)?;
         for index in 0..sim.devices.len() {
             if sim.rng.f64() < 0.4 {
                 sim.walk(index);
@@ -91,14 +107,14 @@ fn run(seed: u64) -> Result<Tally, String> {
     }
     check::views_equal_model(&sim)?;
     let crowds = sim.devices.iter().filter(|device| device.view.clusters().next().is_some());
-    Ok(Tally { frames: sim.frames, crowds: crowds.count() as u64 })
+    Ok(Tally { crowds: crowds.count() as u64, ..sim.tally })
 }
 
 /// Something happens to somebody.
-fn disturb(sim: &mut Sim) {
+fn disturb(sim: &mut Sim) -> Result<(), String> {
     if sim.devices.is_empty() {
         sim.join();
-        return;
+        return Ok(());
     }
     let index = sim.rng.usize(0..sim.devices.len());
     let presence = [Presence::Sharing, Presence::Watching, Presence::Hidden][sim.rng.usize(0..3)];
@@ -114,14 +130,15 @@ fn disturb(sim: &mut Sim) {
         48..54 => sim.refuse(index, true),
         54..64 => sim.refuse(index, false),
         64..70 => sim.feedback(index),
-        70..72 => {
+        70..76 => sim.set_sharing(index),
+        76..78 => {
             // Time passes and nothing happens: silence, expiry, quiet rooms.
             let pause = sim.rng.u64(100..2_000);
-            let until = sim.now + pause;
-            let _ = sim.run(until);
+            return sim.run(sim.now + pause);
         }
         _ => {}
     }
+    Ok(())
 }
 
 #[test]
@@ -132,7 +149,7 @@ fn any_weather_heals() {
         return;
     }
     let next = AtomicU64::new(0);
-    let (frames, crowds) = (AtomicU64::new(0), AtomicU64::new(0));
+    let sum = Mutex::new(Tally::default());
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let work = || loop {
@@ -142,10 +159,7 @@ fn any_weather_heals() {
             }
             let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
             match outcome {
-                Ok(Ok(tally)) => {
-                    frames.fetch_add(tally.frames, Ordering::Relaxed);
-                    crowds.fetch_add(tally.crowds, Ordering::Relaxed);
-                }
+                Ok(Ok(tally)) => sum.lock().unwrap().add(tally),
                 Ok(Err(what)) => panic!("seed {seed}: {what}; replay with GPYS_SEED={seed}"),
                 Err(_) => panic!("seed {seed} panicked; replay with GPYS_SEED={seed}"),
             }
@@ -158,10 +172,12 @@ fn any_weather_heals() {
             }
         }
     });
-    let (frames, crowds) = (frames.into_inner(), crowds.into_inner());
-    println!("{SEEDS} seeds, {frames} frames, {crowds} views of crowds");
-    assert!(crowds > 100, "the simulation hardly showed a crowd: {crowds} views");
-    assert!(frames > SEEDS * 100, "the simulation hardly sent anything: {frames} frames");
+    let sum = sum.into_inner().unwrap();
+    println!("{SEEDS} seeds, {sum:?}");
+    assert!(sum.crowds > 100, "the simulation hardly showed a crowd");
+    assert!(sum.frames > SEEDS * 100, "the simulation hardly sent anything");
+    assert!(sum.approximate > SEEDS * 100, "hardly anybody shared approximately");
+    assert!(sum.ended > SEEDS, "the time hardly ended anything");
 }
 
 #[test]

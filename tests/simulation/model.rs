@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gpys::proto::blur::approximate;
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
-use gpys::proto::wire::{PeerId, Presence, Sample};
+use gpys::proto::wire::{PeerId, Presence, Sample, Sharing};
 use gpys::proto::world::SILENCE_MS;
 
 /// One person, as the protocol's words have it.
@@ -13,6 +14,10 @@ pub struct Person {
     pub presence: Presence,
     /// Poses are shown (also while hidden).
     pub shares: bool,
+    /// Others get the middle of the cell.
+    pub approximate: bool,
+    /// When the sharing ends by itself.
+    pub ends: Option<Time>,
     pub pose: Option<Pose>,
     /// Pose kept aside until the person shares.
     pub aside: Option<Pose>,
@@ -26,6 +31,17 @@ impl Person {
     pub fn visible(&self) -> Option<Pose> {
         (self.shares && self.presence != Presence::Gone).then_some(self.pose).flatten()
     }
+
+    fn set_approximate(&mut self, on: bool) {
+        if on {
+            (self.pose, self.aside) = (self.pose.map(approximate), self.aside.map(approximate));
+        }
+        self.approximate = on;
+    }
+
+    fn set_end(&mut self, seconds: u32, now: Time) {
+        self.ends = (seconds > 0).then(|| now + u64::from(seconds) * 1000);
+    }
 }
 
 /// Everybody who is here.
@@ -35,9 +51,18 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn join(&mut self, id: PeerId, presence: Presence) {
-        let shares = presence == Presence::Sharing;
-        let person = Person { presence, shares, pose: None, aside: None, seq: None, heard: None };
+    pub fn join(&mut self, id: PeerId, presence: Presence, sharing: Sharing, now: Time) {
+        let mut person = Person {
+            presence,
+            shares: presence == Presence::Sharing,
+            approximate: sharing.approximate,
+            ends: None,
+            pose: None,
+            aside: None,
+            seq: None,
+            heard: None,
+        };
+        person.set_end(sharing.seconds, now);
         assert!(self.people.insert(id, person).is_none(), "an id is used once");
     }
 
@@ -51,10 +76,18 @@ impl Model {
         }
     }
 
-    pub fn resume(&mut self, id: PeerId, presence: Presence) {
+    pub fn resume(&mut self, id: PeerId, presence: Presence, sharing: Sharing, now: Time) {
         if let Some(person) = self.people.get_mut(&id) {
             (person.heard, person.seq) = (None, None);
-            self.set_presence(id, presence);
+        }
+        self.set_presence(id, presence);
+        self.set_sharing(id, sharing, now);
+    }
+
+    pub fn set_sharing(&mut self, id: PeerId, sharing: Sharing, now: Time) {
+        if let Some(person) = self.people.get_mut(&id) {
+            person.set_approximate(sharing.approximate);
+            person.set_end(sharing.seconds, now);
         }
     }
 
@@ -67,6 +100,9 @@ impl Model {
                 person.pose = person.aside.take().or(person.pose);
             }
             Presence::Watching => {
+                if person.shares {
+                    person.ends = None;
+                }
                 (person.shares, person.pose, person.aside) = (false, None, None);
             }
             Presence::Hidden | Presence::Gone => {}
@@ -79,21 +115,33 @@ impl Model {
             return;
         }
         person.seq = Some(sample.seq);
+        let pose = if person.approximate { approximate(sample.pose) } else { sample.pose };
         if person.shares {
-            person.pose = Some(sample.pose);
+            person.pose = Some(pose);
         } else {
-            person.aside = Some(sample.pose);
+            person.aside = Some(pose);
         }
     }
 
-    /// Silence turns people into the gone and those who left.
-    pub fn expire(&mut self, now: Time, resume_ms: u64) {
+    /// Silence turns people into the gone and those who left, and time ends what is shared for a
+    /// time. Returns for how many it did.
+    pub fn expire(&mut self, now: Time, resume_ms: u64) -> u64 {
+        let mut ended = 0;
         self.people.retain(|_, person| person.heard.is_none_or(|heard| heard + resume_ms > now));
         for person in self.people.values_mut() {
+            if person.ends.is_some_and(|ends| ends <= now) {
+                ended += u64::from(person.visible().is_some());
+                (person.shares, person.pose, person.aside) = (false, None, None);
+                person.ends = None;
+                if person.presence == Presence::Sharing {
+                    person.presence = Presence::Watching;
+                }
+            }
             if person.heard.is_some_and(|heard| heard + SILENCE_MS <= now) {
                 person.presence = Presence::Gone;
             }
         }
+        ended
     }
 
     /// People online, as the roster counts them.

@@ -8,13 +8,14 @@ use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
+    ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
 };
 use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
 use uuid::Uuid;
 
 use crate::link::{Lane, Weather};
 use crate::model::Model;
+use crate::{Tally, check};
 
 /// Up the link.
 #[derive(Clone, Debug)]
@@ -72,6 +73,8 @@ pub struct Device {
     /// The link takes no frames.
     pub refuses: bool,
     presence: Presence,
+    /// What its owner wants; told again by every hello.
+    sharing: Sharing,
     place: Position,
     /// Number of the newest sample over the device's life, also its orientation code.
     sample: u32,
@@ -93,6 +96,8 @@ pub struct Script {
     pub spread: i32,
     /// Bytes per second that each viewer asks for.
     pub budget: u32,
+    /// Share of people who are only about there, and of those who share for a time.
+    pub careful: f64,
     pub chaos_ms: u64,
 }
 
@@ -107,7 +112,7 @@ pub struct Sim {
     next_id: u32,
     /// Everybody who was ever announced, and whether they left.
     announced: BTreeMap<PeerId, bool>,
-    pub frames: u64,
+    pub tally: Tally,
 }
 
 fn token(id: PeerId) -> Token {
@@ -128,8 +133,15 @@ impl Sim {
             script,
             next_id: (seed % 5_000) as u32,
             announced: BTreeMap::new(),
-            frames: 0,
+            tally: Tally::default(),
         }
+    }
+
+    /// Terms of any kind; some end soon.
+    fn any_terms(&mut self) -> Sharing {
+        let Self { rng, script, .. } = self;
+        let seconds = if rng.f64() < script.careful { rng.u32(1..5) } else { 0 };
+        Sharing { approximate: rng.f64() < script.careful, seconds }
     }
 
     /// A place near the crowd, wrapped at the antimeridian and held at the poles.
@@ -159,6 +171,7 @@ impl Sim {
         let presence =
             [Presence::Sharing, Presence::Sharing, Presence::Watching][self.rng.usize(0..3)];
         let viewport = self.any_viewport();
+        let sharing = self.any_terms();
         let newcomer = Newcomer {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
@@ -167,11 +180,12 @@ impl Sim {
                 presence,
                 budget: self.script.budget,
                 viewport: Some(viewport),
+                sharing,
                 ..Arrival::default()
             },
         };
         self.world.join(newcomer, self.now).unwrap();
-        self.model.join(id, presence);
+        self.model.join(id, presence, sharing, self.now);
         let weather = Weather::any(&mut self.rng);
         let place = self.anywhere();
         self.devices.push(Device {
@@ -186,6 +200,7 @@ impl Sim {
             linked: true,
             refuses: false,
             presence,
+            sharing,
             place,
             sample: 0,
             seq: 0,
@@ -229,6 +244,7 @@ impl Sim {
             presence: device.presence,
             budget: self.script.budget,
             viewport: Some(viewport),
+            sharing: device.sharing,
             ..Arrival::default()
         };
         let back = self.world.resume(token(device.id), &arrival, self.now);
@@ -237,7 +253,7 @@ impl Sim {
             self.devices.swap_remove(index);
             return;
         }
-        self.model.resume(device.id, device.presence);
+        self.model.resume(device.id, device.presence, device.sharing, self.now);
         device.linked = true;
         device.seq = 0;
         device.repeated = self.now;
@@ -246,6 +262,8 @@ impl Sim {
         device.allowance = allowance;
         // What is on the device's screen stays there; the link begins anew.
         device.sent = View::default();
+        let id = device.id;
+        self.has_jumped(id);
     }
 
     pub fn look(&mut self, index: usize) {
@@ -260,6 +278,21 @@ impl Sim {
         device.presence = presence;
         if device.linked {
             device.up.reliable(rng, *now, Up::Message(ClientMessage::Presence(presence)));
+        }
+    }
+
+    /// Its owner wants to share on other terms.
+    pub fn set_sharing(&mut self, index: usize) {
+        let sharing = self.any_terms();
+        self.say_sharing(index, sharing);
+    }
+
+    fn say_sharing(&mut self, index: usize, sharing: Sharing) {
+        let Self { rng, devices, now, .. } = self;
+        let device = &mut devices[index];
+        device.sharing = sharing;
+        if device.linked {
+            device.up.reliable(rng, *now, Up::Message(ClientMessage::Sharing(sharing)));
         }
     }
 
@@ -318,8 +351,13 @@ impl Sim {
         }
     }
 
-    /// All links become lossless; what was lost stays lost. The last poses arrive.
+    /// All links become lossless; what was lost stays lost. The last poses arrive, and whoever
+    /// shares goes on.
     pub fn calm(&mut self) {
+        for index in 0..self.devices.len() {
+            let sharing = Sharing { seconds: 0, ..self.devices[index].sharing };
+            self.say_sharing(index, sharing);
+        }
         let now = self.now;
         let Self { rng, devices, .. } = self;
         for device in devices.iter_mut().filter(|device| device.linked) {
@@ -354,7 +392,8 @@ impl Sim {
     fn step(&mut self) -> Result<(), String> {
         self.arrivals_up()?;
         self.world.handle_timeout(self.now);
-        self.model.expire(self.now, u64::from(self.settings.limits.resume_ms));
+        let resume_ms = u64::from(self.settings.limits.resume_ms);
+        self.tally.ended += self.model.expire(self.now, resume_ms);
         self.send_events()?;
         self.send_frames()?;
         self.arrivals_down()
@@ -362,6 +401,7 @@ impl Sim {
 
     fn arrivals_up(&mut self) -> Result<(), String> {
         let now = self.now;
+        let mut jumped = Vec::new();
         for index in 0..self.devices.len() {
             let device = &mut self.devices[index];
             while let Some(up) = device.up.arrive(now) {
@@ -378,6 +418,10 @@ impl Sim {
                             ClientMessage::Presence(presence) => {
                                 self.model.set_presence(device.id, presence);
                             }
+                            ClientMessage::Sharing(sharing) => {
+                                self.model.set_sharing(device.id, sharing, now);
+                                jumped.push(device.id);
+                            }
                             ClientMessage::Viewport(viewport) => {
                                 device.viewport = viewport;
                                 device.in_view_since.clear();
@@ -388,7 +432,16 @@ impl Sim {
                 }
             }
         }
+        jumped.into_iter().for_each(|id| self.has_jumped(id));
         Ok(())
+    }
+
+    /// Somebody is at another place all of a sudden, in the middle of a cell; whoever has that
+    /// place in view is to be sent them from now on.
+    fn has_jumped(&mut self, id: PeerId) {
+        for device in &mut self.devices {
+            device.in_view_since.remove(&id);
+        }
     }
 
     fn send_events(&mut self) -> Result<(), String> {
@@ -431,7 +484,8 @@ impl Sim {
             }
             let mut bytes = Vec::new();
             if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
-                self.frames += 1;
+                self.tally.frames += 1;
+                self.tally.approximate += check::frame(&self.model, &bytes)?;
                 if bytes.len() > 1000 || bytes.is_empty() {
                     return Err(format!("a frame of {} bytes", bytes.len()));
                 }

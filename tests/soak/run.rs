@@ -112,9 +112,10 @@ impl Attacks {
 /// Attacks the server until it is over, from a thread of its own: every attack that a server with
 /// default settings has to endure, round after round.
 fn attack(server: &Process, over: &Arc<AtomicBool>) -> JoinHandle<Attacks> {
-    let (https, http, over) = (server.https, server.http, Arc::clone(over));
+    let (https, http, metrics) = (server.https, server.http, server.metrics);
+    let over = Arc::clone(over);
     std::thread::spawn(move || {
-        let target = Rc::new(Target { https, http, udp: https });
+        let target = Rc::new(Target { https, http, udp: https, metrics });
         let mut attacks = Attacks::default();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         while !over.load(Ordering::Relaxed) {

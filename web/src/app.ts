@@ -14,11 +14,17 @@ import { Self } from './self';
 import { Sender } from './sender';
 import type { LocationProblem } from './sensors';
 import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
+import { leftWords, Terms } from './terms';
 import { View } from './view';
-import { Code, Presence, type Welcome } from './wire';
+import { Code, decodeAccuracy, Presence, type Welcome } from './wire';
 
 const NAME = 'gpys.name';
 const TICK_MS = 250;
+/** For how long the server may deny that this page shares before the page believes it: on a slow
+ * path a change of its own may still be on its way. */
+const DENIED_MS = 5000;
+/** Who shares exactly again says where after this long, when the new terms have surely arrived. */
+const RENEW_MS = [500, 3000];
 
 export interface AppOptions {
   room: string;
@@ -37,6 +43,7 @@ export class App {
   private readonly people: PeopleList;
   private readonly self: Self;
   private readonly sender = new Sender();
+  private readonly terms = new Terms(localStorage);
   private readonly ages = new Ages();
   private readonly connection: Connection;
   private me: Welcome | undefined;
@@ -47,6 +54,10 @@ export class App {
   private flown = false;
   /** What the server has been told last. */
   private announced: Presence | undefined;
+  /** Since when the server has said that this page watches, although it shares. */
+  private denied: number | undefined;
+  /** Why sharing ended although nobody pressed the button. */
+  private over: string | undefined;
 
   constructor(private readonly options: AppOptions) {
     this.access = options.access();
@@ -110,6 +121,7 @@ export class App {
         kind: place.heading === null ? 'pin' : 'figure',
         hidden: figure.hidden,
         gone: this.map.scene.lost,
+        accuracy_m: decodeAccuracy(figure.accuracy),
         ...place,
       },
     ];
@@ -161,13 +173,14 @@ export class App {
   }
 
   private greeting(): Greeting {
+    this.watchTime();
     return {
       room: this.options.room,
       name: this.page.name.value.trim(),
       presence: this.presence,
       viewport: this.map.viewport(),
       access: this.access,
-      sharing: { approximate: false, seconds: 0 },
+      sharing: this.terms.wire(Date.now()),
     };
   }
 
@@ -199,6 +212,7 @@ export class App {
       // What changed between the greeting and the welcome could not be told, and of two greetings
       // in a race the older one may have won: say it again.
       this.announced = undefined;
+      this.tellTerms();
       this.announce();
       this.connection.send({ type: 'Viewport', ...this.map.viewport() });
     } else {
@@ -214,9 +228,59 @@ export class App {
 
   private announce(): void {
     const { presence } = this;
-    if (presence === this.announced || this.connection.state.phase !== 'live') return;
+    if (presence !== this.announced) this.tell(presence);
+  }
+
+  private tell(presence: Presence): void {
+    if (this.connection.state.phase !== 'live') return;
     this.announced = presence;
+    this.denied = undefined;
     this.connection.send({ type: 'Presence', presence });
+  }
+
+  private tellTerms(): void {
+    this.connection.send({ type: 'Sharing', ...this.terms.wire(Date.now()) });
+  }
+
+  private share(): void {
+    this.over = undefined;
+    this.terms.begin(Date.now());
+    // Before the presence, so that nothing is shown on other terms.
+    this.tellTerms();
+    this.self.share();
+  }
+
+  private stop(over?: string): void {
+    this.over = over;
+    this.terms.end();
+    // In the background as well, where being hidden alone does not take the pose back.
+    this.tell(Presence.Watching);
+    this.self.stop();
+  }
+
+  private choose(): void {
+    const { approximate } = this.terms.wish;
+    this.terms.choose(this.page.wish, Date.now());
+    this.tellTerms();
+    if (approximate && !this.terms.wish.approximate) {
+      for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
+    }
+    this.tick();
+  }
+
+  /** Ends what was to be shared until now. */
+  private watchTime(): void {
+    if (!this.self.sharing || !this.terms.isOver(Date.now())) return;
+    this.stop('The time for which you wanted to share is over. Nobody sees you any more.');
+  }
+
+  /** Follows the server if it says that this page does not share: it keeps the time, too. */
+  private followServer(now: number): void {
+    const said = this.me && this.view.presenceOf(this.me.id);
+    const denied = this.announced === Presence.Sharing && said === Presence.Watching;
+    this.denied = denied ? (this.denied ?? now) : undefined;
+    if (this.denied === undefined || now - this.denied < DENIED_MS) return;
+    this.stop('The server has ended your sharing. Nobody sees you any more.');
   }
 
   private selfChanged(): void {
@@ -234,16 +298,21 @@ export class App {
   }
 
   private listen(): void {
-    const { page, self, connection } = this;
+    const { page, connection } = this;
     page.name.value = localStorage.getItem(NAME) ?? '';
     page.name.addEventListener('change', () => {
       localStorage.setItem(NAME, page.name.value.trim());
       // A name travels in the greeting only; coming back with the token keeps everything else.
       if (connection.state.phase === 'live') connection.connect();
     });
-    page.share.addEventListener('click', () => self.share());
-    page.stop.addEventListener('click', () => self.stop());
+    page.offer(this.terms.wish);
+    for (const choice of [page.precision, page.duration]) {
+      choice.addEventListener('change', () => this.choose());
+    }
+    page.share.addEventListener('click', () => this.share());
+    page.stop.addEventListener('click', () => this.stop());
     document.addEventListener('visibilitychange', () => {
+      this.watchTime();
       this.announce();
       if (document.visibilityState === 'visible') connection.hurry();
     });
@@ -273,6 +342,8 @@ export class App {
   private tick(): void {
     if (!this.connection) return;
     const now = performance.now();
+    this.watchTime();
+    this.followServer(now);
     const { session } = this.connection;
     const state = this.told(this.connection.state);
     const silence = session && state.phase === 'live' ? session.silence(now) : 0;
@@ -318,6 +389,14 @@ export class App {
           : 'Try again';
       return { text: reasonOf(state.code, state.reason), action: { label, run } };
     }
+    if (this.over) {
+      const run = (): void => {
+        this.share();
+        // The button that was pressed goes away with the notice.
+        this.page.stop.focus();
+      };
+      return { text: this.over, action: { label: 'Share again', run } };
+    }
     return this.problem && !this.self.fix ? { text: locationWords(this.problem) } : undefined;
   }
 
@@ -325,9 +404,12 @@ export class App {
     const { fix } = this.self;
     if (!fix) return this.self.placing ? 'Not on the map yet' : 'Looking for your position';
     if (this.connection.state.phase !== 'live') return 'Not connected';
-    return Number.isNaN(fix.accuracy)
-      ? 'Live, placed by hand'
-      : `Live, ±${Math.round(fix.accuracy)} m`;
+    const live = this.terms.wish.approximate
+      ? 'Live, approximate'
+      : Number.isNaN(fix.accuracy)
+        ? 'Live, placed by hand'
+        : `Live, ±${Math.round(fix.accuracy)} m`;
+    return [live, leftWords(this.terms.left(Date.now()))].filter(Boolean).join('\u00a0· ');
   }
 
   private hint(): string {

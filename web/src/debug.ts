@@ -9,6 +9,7 @@ export interface DebugFigure extends Place {
   kind: 'figure' | 'pin';
   hidden: boolean;
   gone: boolean;
+  accuracy_m: number | null;
 }
 
 export interface DebugState {

@@ -5,6 +5,8 @@ export const LAT_MAX = 900_000_000;
 export const LNG_MAX = 1_800_000_000;
 export const WORLD = 2 * LNG_MAX;
 export const LEVELS = 20;
+/** Metres around the equator (WGS 84). */
+export const CIRCUMFERENCE = 40_075_017;
 
 /** Cell geometry per level (docs/PROTOCOL.md, section 7), computed once. */
 export const CELL = Array.from({ length: LEVELS }, (_, level) => {

@@ -4,6 +4,8 @@ import type { Drawn, SceneFrame } from './scene';
 /** More names than this are a wall of text, not information. */
 const MOST_NAMES = 60;
 const LINE = 16;
+/** People of one cell share one circle; of more circles than this nobody can tell one from another. */
+const MOST_CIRCLES = 40;
 
 export class Labels {
   private readonly context: CanvasRenderingContext2D;
@@ -23,6 +25,7 @@ export class Labels {
     c.translate(width / 2, height / 2);
     c.textAlign = 'center';
     c.textBaseline = 'middle';
+    this.circles(drawn, size);
     for (const { dx, dy, count } of blobs) this.blob(dx, dy, count);
     c.font = '600 12px system-ui, sans-serif';
     this.names(drawn, size);
@@ -37,6 +40,24 @@ export class Labels {
       this.canvas.height = h;
     }
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  }
+
+  /** Where somebody is only about, the place that they may be in. */
+  private circles(drawn: Drawn[], size: number): void {
+    const c = this.context;
+    const taken = new Set<string>();
+    c.lineWidth = 1.5;
+    c.fillStyle = this.dark() ? 'rgba(255, 204, 31, 0.09)' : 'rgba(168, 120, 0, 0.09)';
+    c.strokeStyle = this.dark() ? 'rgba(255, 204, 31, 0.5)' : 'rgba(140, 98, 0, 0.5)';
+    for (const { dx, dy, radius } of drawn) {
+      const key = `${Math.round(dx)},${Math.round(dy)}`;
+      if (radius < size / 2 || taken.has(key) || taken.size >= MOST_CIRCLES) continue;
+      taken.add(key);
+      c.beginPath();
+      c.arc(dx, dy, radius, 0, 2 * Math.PI);
+      c.fill();
+      c.stroke();
+    }
   }
 
   private blob(x: number, y: number, count: number): void {

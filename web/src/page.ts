@@ -1,6 +1,7 @@
 /** The page's elements, and the few states that they can be in. */
 import { byId, setText } from './dom';
 import type { Tone } from './status';
+import { DURATIONS, durationWords, type Wish } from './terms';
 
 export interface Notice {
   text: string;
@@ -23,6 +24,8 @@ export class Page {
   readonly name = byId<HTMLInputElement>('name');
   readonly share = byId<HTMLButtonElement>('share');
   readonly stop = byId<HTMLButtonElement>('stop');
+  readonly precision = byId<HTMLSelectElement>('precision');
+  readonly duration = byId<HTMLSelectElement>('duration');
   readonly people = { counts: byId('counts'), list: byId('list'), more: byId('more') };
 
   private readonly panel = byId('people');
@@ -39,6 +42,19 @@ export class Page {
       this.toggle.focus();
     });
     this.showPeople(matchMedia('(min-width: 1000px)').matches);
+  }
+
+  /** What the owner has chosen of how to share. */
+  get wish(): Wish {
+    const approximate = this.precision.value === 'approximate';
+    return { approximate, minutes: Number(this.duration.value) };
+  }
+
+  offer({ approximate, minutes }: Wish): void {
+    this.precision.value = approximate ? 'approximate' : 'exact';
+    const options = DURATIONS.map((it) => new Option(durationWords(it), String(it)));
+    this.duration.replaceChildren(...options);
+    this.duration.value = String(minutes);
   }
 
   get peopleShown(): boolean {
@@ -83,8 +99,8 @@ export class Page {
     this.noticeAction.onclick = () => notice?.action?.run();
   }
 
-  /** Whether what was typed belongs to a text field or a list, not to the own figure. */
+  /** Whether what was typed belongs to a field or a list, not to the own figure. */
   static typesInto(target: EventTarget | null): boolean {
-    return target instanceof HTMLElement && target.closest('input, aside') !== null;
+    return target instanceof HTMLElement && target.closest('input, select, aside') !== null;
   }
 }

@@ -11,6 +11,8 @@ it('puts numbers into words', () => {
     '1,235 km',
   ]);
   expect([wayWords(0.4, 135), wayWords(12, 135)]).toEqual(['here', '12 m SE']);
+  const about = [300, 12_345].map((metres) => wayWords(metres, 135, 986));
+  expect(about).toEqual(['within 986 m', 'about 12 km SE']);
 });
 
 it('says how somebody leans', () => {

@@ -1,6 +1,6 @@
 /** The map in words: counts, and a list of people that keyboards and screen readers reach. */
 import { type Degrees, way } from './geo';
-import type { Place, Scene } from './scene';
+import { coarseness, type Place, type Scene } from './scene';
 import type { View } from './view';
 import { Presence } from './wire';
 
@@ -28,7 +28,12 @@ export function distanceWords(metres: number): string {
   return km < 10 ? `${km.toFixed(1)} km` : `${Math.round(km).toLocaleString('en')} km`;
 }
 
-export function wayWords(metres: number, bearing: number): string {
+/** `coarse`: how far off they may be, if that is far. */
+export function wayWords(metres: number, bearing: number, coarse?: number): string {
+  if (coarse !== undefined) {
+    if (metres <= coarse) return `within ${distanceWords(coarse)}`;
+    return `about ${distanceWords(metres)} ${wind(bearing)}`;
+  }
   // Closer than a position is exact, a direction would be made up.
   return metres < 1 ? 'here' : `${distanceWords(metres)} ${wind(bearing)}`;
 }
@@ -104,7 +109,7 @@ export class PeopleList {
     }
     const { metres, bearing } = from ? way(from, place) : { metres: 0, bearing: 0 };
     const facts = [
-      from ? wayWords(metres, bearing) : '',
+      from ? wayWords(metres, bearing, coarseness(figure)) : '',
       place.heading === null ? 'no motion sensor' : `facing ${wind(place.heading)}`,
       leanWords(place),
     ];

@@ -1,10 +1,11 @@
 /** What is drawn this very moment: everybody in sight, glided, with colour and place on the screen. */
 import type { Quarters } from './frame';
-import { cellRect, fromMercator, mercator, UNIT } from './geo';
+import { CIRCUMFERENCE, cellRect, fromMercator, mercator, UNIT } from './geo';
 import { Glide } from './glide';
 import { attitude, type Quaternion } from './orientation';
 import type { Sample } from './sender';
 import type { Cluster, Figure, View } from './view';
+import { decodeAccuracy } from './wire';
 
 export type Kind = 'figure' | 'pin' | 'venue';
 
@@ -19,6 +20,8 @@ export interface Drawn {
   opacity: number;
   own: boolean;
   label: string;
+  /** Pixels within which they are, if that is so far that the figure alone would tell too much. */
+  radius: number;
 }
 
 export interface Blob {
@@ -60,6 +63,8 @@ const YELLOW = [1.0, 0.8, 0.12] as const;
 const RED = [0.9, 0.2, 0.17] as const;
 const PURPLE = [0.55, 0.27, 0.86] as const;
 const FADED = 0.42;
+/** From this accuracy on, in metres, somebody is drawn and told of as being about there. */
+export const COARSE_M = 500;
 /** Outside the map by more than this, nothing of a figure can be seen. */
 const MARGIN = 80;
 /** Quarters of a cell that are smaller than this on the screen share one disc. */
@@ -151,7 +156,8 @@ export class Scene {
     if (!inSight(dx, dy, camera)) return undefined;
     const own = id === OWN;
     const q = glide.orientation(now);
-    const hidden = !own && (this.view.figures.get(id)?.hidden ?? false);
+    const figure = own ? undefined : this.view.figures.get(id);
+    const hidden = figure?.hidden ?? false;
     return {
       id: own ? undefined : id,
       kind: q ? 'figure' : 'pin',
@@ -162,6 +168,7 @@ export class Scene {
       opacity: hidden || this.lost ? FADED : 1,
       own,
       label: own ? 'You' : (this.view.people.get(id)?.name ?? ''),
+      radius: figure ? radiusOf(figure, camera) : 0,
     };
   }
 
@@ -183,6 +190,7 @@ export class Scene {
       opacity: 1,
       own: false,
       label,
+      radius: 0,
     });
   }
 
@@ -221,6 +229,17 @@ function ownFigure(sample: Sample): Figure {
     sampled: at,
     sampledBy: at,
   };
+}
+
+/** How far off somebody may be, in metres, if that is far. */
+export function coarseness({ accuracy }: Figure): number | undefined {
+  const metres = decodeAccuracy(accuracy);
+  return metres !== null && metres >= COARSE_M ? metres : undefined;
+}
+
+function radiusOf(figure: Figure, camera: Camera): number {
+  const wide = CIRCUMFERENCE * Math.cos(figure.lat * UNIT * (Math.PI / 180));
+  return ((coarseness(figure) ?? 0) * camera.world) / Math.max(1, wide);
 }
 
 /** Where the nearest copy of the world shows a point. */

@@ -124,3 +124,18 @@ it('falls silent when sharing ends', () => {
   vi.advanceTimersByTime(60_000);
   expect(sent.length).toBe(1);
 });
+
+it('sends the same pose as a new one when what the server made of it does not hold any more', () => {
+  open();
+  sender.renew();
+  vi.advanceTimersByTime(100);
+  expect(sent).toEqual([]);
+  sender.offer(sample(5));
+  vi.advanceTimersByTime(500);
+  sender.renew();
+  vi.advanceTimersByTime(100);
+  expect(sent.map(({ seq, lat }) => [seq, lat])).toEqual([
+    [0, 5],
+    [1, 5],
+  ]);
+});

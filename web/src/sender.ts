@@ -74,6 +74,12 @@ export class Sender {
     this.schedule();
   }
 
+  /** The pose counts as new once more: what the server made of it before does not hold any more. */
+  renew(): void {
+    this.pending ??= this.current;
+    this.schedule();
+  }
+
   /** Sharing has ended: there is no pose any more. */
   clear(): void {
     this.pending = undefined;

@@ -197,6 +197,19 @@ describe('the roster', () => {
     expect(seen()).toEqual([2]);
   });
 
+  it('withdraws the pose of somebody who stays in the background', () => {
+    const { Watching, Hidden } = Presence;
+    apply(100, { people: [at(2)] });
+    roster(50, { joined: [person(2, Hidden)] });
+    expect(seen()).toEqual([2]);
+    const both = [Watching, Hidden].map((presence) => ({ id: 2, presence }));
+    roster(150, { presence: both });
+    expect(seen()).toEqual([]);
+    expect(view.presenceOf(2)).toBe(Hidden);
+    apply(140, { people: [at(2)] });
+    expect(seen()).toEqual([]);
+  });
+
   it('is void after a welcome, and so is the map for a new peer', () => {
     roster(50, { joined: [person(2, Presence.Sharing)], left: [3] });
     apply(100, { people: [at(2)] });

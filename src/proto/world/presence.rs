@@ -1,9 +1,11 @@
 //! Who is here: people come, hide, fall silent, come back and leave.
 
+use super::deadlines::Due;
 use super::{
     Arrival, Body, JoinError, Mailbox, Newcomer, Peer, SILENCE_MS, VIEWPORT_BURST, World, people,
 };
-use crate::proto::people::Slot;
+use crate::proto::blur::approximate;
+use crate::proto::people::{NONE, Slot};
 use crate::proto::time::Time;
 use crate::proto::wire::{Change, Online, PeerId, Presence, Sharing, Token};
 
@@ -25,7 +27,7 @@ impl World {
             name: name.into(),
             presence,
             shares: presence == Presence::Sharing,
-            sharing,
+            ends: None,
             may_share,
             heard: None,
             viewer: None,
@@ -56,6 +58,7 @@ impl World {
         self.widen_ids(id);
         *count(&mut self.online, presence) += 1;
         self.bulletin.joined(id);
+        self.set_sharing(slot, sharing, now);
         self.attach(slot, budget, viewport, false, now);
         Ok(())
     }
@@ -68,18 +71,18 @@ impl World {
         let id = token.id();
         let slot = self.slots.get(id)?;
         let peer = self.peers[slot as usize].as_mut().filter(|peer| peer.token == token)?;
-        if let Some(heard) = peer.heard.take() {
-            self.deadlines.remove(&(heard + SILENCE_MS, id));
-            self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
-        }
-        (peer.sharing, peer.may_share) = (sharing, may_share);
+        peer.may_share = may_share;
         if *peer.name != **name {
             peer.name = name.as_str().into();
             self.bulletin.joined(id);
         }
         self.mailboxes[slot as usize].begun = false;
         self.dismiss(slot);
+        self.is_heard(slot);
+        self.set_precision(slot, sharing.approximate, now);
         self.set_presence(slot, arrival.allowed_presence());
+        // After the presence, for whoever watches has no end of sharing any more.
+        self.set_sharing(slot, sharing, now);
         self.attach(slot, budget, viewport, true, now);
         Some(id)
     }
@@ -88,15 +91,13 @@ impl World {
     pub fn leave(&mut self, id: PeerId, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
         self.dismiss(slot);
-        self.grid.remove(&mut self.bodies, slot, self.tick);
-        if let Some(peer) = self.peers[slot as usize].take() {
-            if peer.presence != Presence::Gone {
-                *count(&mut self.online, peer.presence) -= 1;
-            }
-            if let Some(heard) = peer.heard {
-                self.deadlines.remove(&(heard + SILENCE_MS, id));
-                self.deadlines.remove(&(heard + u64::from(self.settings.limits.resume_ms), id));
-            }
+        self.withdraw(slot);
+        self.is_heard(slot);
+        self.set_end(slot, None);
+        if let Some(peer) = self.peers[slot as usize].take()
+            && peer.presence != Presence::Gone
+        {
+            *count(&mut self.online, peer.presence) -= 1;
         }
         self.mailboxes[slot as usize].shown = false;
         self.slots.remove(id);
@@ -113,14 +114,18 @@ impl World {
             && peer.heard.is_none()
         {
             peer.heard = Some(heard);
-            self.deadlines.insert((heard + SILENCE_MS, id));
-            self.deadlines.insert((heard + u64::from(self.settings.limits.resume_ms), id));
+            self.deadlines.add(heard + SILENCE_MS, Due::Gone, id);
+            self.deadlines.add(heard + self.resume_ms(), Due::Left, id);
             self.expire(now);
         }
     }
 
     /// Changes what others know of somebody; the tick tells them.
     pub(super) fn set_presence(&mut self, slot: Slot, presence: Presence) {
+        let shared = self.peers[slot as usize].as_ref().is_some_and(|peer| peer.shares);
+        if shared && presence == Presence::Watching {
+            self.set_end(slot, None);
+        }
         let Some(peer) = self.peers[slot as usize].as_mut() else { return };
         let body = &mut self.bodies[slot as usize];
         let mailbox = &mut self.mailboxes[slot as usize];
@@ -155,31 +160,116 @@ impl World {
             self.queue_mail(slot);
         }
         if !shown {
-            self.grid.remove(&mut self.bodies, slot, self.tick);
+            self.withdraw(slot);
         }
         self.bulletin.changed(Change { id, presence });
     }
 
-    /// Changes the terms on which somebody shares.
-    pub(super) fn set_sharing(&mut self, slot: Slot, sharing: Sharing) {
-        if let Some(peer) = self.peers[slot as usize].as_mut() {
-            peer.sharing = sharing;
+    /// Changes the terms on which somebody shares, whether they do now or later.
+    pub(super) fn set_sharing(&mut self, slot: Slot, sharing: Sharing, now: Time) {
+        let Sharing { approximate, seconds } = sharing;
+        let ends = (seconds > 0).then(|| now + u64::from(seconds) * 1000);
+        self.set_end(slot, ends);
+        self.set_precision(slot, approximate, now);
+    }
+
+    fn set_precision(&mut self, slot: Slot, approximate: bool, now: Time) {
+        let was = std::mem::replace(&mut self.mailboxes[slot as usize].approximate, approximate);
+        if approximate && !was {
+            self.blur(slot);
+            self.ticker.note_change(now);
         }
     }
 
-    /// Turns the silent into the gone, and the gone into those who left.
-    pub(super) fn expire(&mut self, now: Time) {
-        while let Some(&(time, id)) = self.deadlines.first().filter(|(time, _)| *time <= now) {
-            self.deadlines.remove(&(time, id));
-            let Some(slot) = self.slots.get(id) else { continue };
-            let heard = self.peers[slot as usize].as_ref().and_then(|peer| peer.heard);
-            let ends = heard.map(|heard| heard + u64::from(self.settings.limits.resume_ms));
-            if ends.is_some_and(|ends| ends <= now) {
-                self.leave(id, now);
-            } else {
-                self.set_presence(slot, Presence::Gone);
-                self.ticker.note_change(now);
+    /// Puts the middle of its cell in place of every position that is known of somebody. Whoever
+    /// is told anew of where they are gets that place in this tick already, all others by the
+    /// next one.
+    fn blur(&mut self, slot: Slot) {
+        let placed = self.bodies[slot as usize].leaf != NONE;
+        self.withdraw(slot);
+        let body = &mut self.bodies[slot as usize];
+        let mailbox = &mut self.mailboxes[slot as usize];
+        body.pose = body.pose.map(approximate);
+        mailbox.pose = mailbox.pose.map(approximate);
+        if mailbox.shown {
+            mailbox.pose = mailbox.pose.or(body.pose);
+            if mailbox.pose.is_some() {
+                self.queue_mail(slot);
             }
+        }
+        if placed && let Some(pose) = self.bodies[slot as usize].pose {
+            self.grid.place(&mut self.bodies, slot, pose.position);
+        }
+    }
+
+    /// Takes somebody off the map; from now on no frame shows them, not even those of this tick.
+    fn withdraw(&mut self, slot: Slot) {
+        let leaf = self.bodies[slot as usize].leaf;
+        if leaf != NONE {
+            self.chunks.forget(&self.grid, leaf);
+            self.grid.remove(&mut self.bodies, slot, self.tick);
+        }
+    }
+
+    /// The time for which somebody wanted to share is over: whoever shares watches from now on,
+    /// and whoever is hidden or gone stays so, but comes back not sharing.
+    fn unshare(&mut self, slot: Slot) {
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        peer.ends = None;
+        let presence = peer.presence;
+        if matches!(presence, Presence::Sharing | Presence::Watching) {
+            self.set_presence(slot, Presence::Watching);
+            return;
+        }
+        let shared = std::mem::replace(&mut peer.shares, false);
+        self.withdraw(slot);
+        let mailbox = &mut self.mailboxes[slot as usize];
+        (mailbox.shown, mailbox.pose) = (false, None);
+        let body = &mut self.bodies[slot as usize];
+        body.pose = None;
+        if shared && presence == Presence::Hidden {
+            let id = body.id;
+            self.bulletin.withdrawn(Change { id, presence });
+        }
+    }
+
+    /// When the sharing of somebody ends by itself, in place of when it did.
+    fn set_end(&mut self, slot: Slot, ends: Option<Time>) {
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        let id = self.bodies[slot as usize].id;
+        if let Some(old) = std::mem::replace(&mut peer.ends, ends) {
+            self.deadlines.call_off(old, Due::Unshare, id);
+        }
+        if let Some(ends) = ends {
+            self.deadlines.add(ends, Due::Unshare, id);
+        }
+    }
+
+    /// Somebody is back, or left: silence is over.
+    fn is_heard(&mut self, slot: Slot) {
+        let Some(peer) = self.peers[slot as usize].as_mut() else { return };
+        let id = self.bodies[slot as usize].id;
+        if let Some(heard) = peer.heard.take() {
+            self.deadlines.call_off(heard + SILENCE_MS, Due::Gone, id);
+            self.deadlines.call_off(heard + self.resume_ms(), Due::Left, id);
+        }
+    }
+
+    fn resume_ms(&self) -> u64 {
+        u64::from(self.settings.limits.resume_ms)
+    }
+
+    /// Ends what was to end by now: turns the silent into the gone, the gone into those who left,
+    /// and those who wanted to share until now into those who do not.
+    pub(super) fn expire(&mut self, now: Time) {
+        while let Some((due, id)) = self.deadlines.pop(now) {
+            let Some(slot) = self.slots.get(id) else { continue };
+            match due {
+                Due::Unshare => self.unshare(slot),
+                Due::Gone => self.set_presence(slot, Presence::Gone),
+                Due::Left => self.leave(id, now),
+            }
+            self.ticker.note_change(now);
         }
     }
 }

@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::Arbitrary;
-use gpys::proto::geo::{Position, Viewport};
+use gpys::proto::blur::blur;
+use gpys::proto::frame::Frame;
+use gpys::proto::geo::{Position, Viewport, cell_step};
 use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Token,
+    ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
 };
 use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
 use libfuzzer_sys::fuzz_target;
@@ -21,16 +23,36 @@ enum Op {
     Join { presence: u8, budget: u32, looks: Option<Looks> },
     Leave { who: u8 },
     Detach { who: u8, silent_ms: u16 },
-    Resume { who: u8, forged: bool, presence: u8 },
+    Resume { who: u8, forged: bool, presence: u8, terms: Terms },
     Pose { who: u8, place: Place, orientation: u32, age: u16 },
     /// A repeat of an old number.
     StalePose { who: u8 },
     Look { who: u8, looks: Looks },
     SetPresence { who: u8, presence: u8 },
+    SetSharing { who: u8, terms: Terms },
     Budget { who: u8, budget: u32 },
     Feedback { who: u8, lost: u8, refused: u8, rtt_ms: u16 },
     /// Time passes, and whatever is due happens.
     Wait { ms: u16, max_len: u16, skip: u8 },
+}
+
+/// Mostly such as end soon, if at all.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Terms {
+    approximate: bool,
+    ends: bool,
+    seconds: u8,
+}
+
+impl Terms {
+    fn sharing(self) -> Sharing {
+        let seconds = match (self.ends, self.seconds) {
+            (false, _) => 0,
+            (true, u8::MAX) => u32::MAX,
+            (true, seconds) => u32::from(seconds),
+        };
+        Sharing { approximate: self.approximate, seconds }
+    }
 }
 
 /// Near one of a few corners of the world, so that people meet.
@@ -86,6 +108,7 @@ fn presence(n: u8) -> Presence {
 /// What the shell knows of a peer.
 struct Known {
     seq: u32,
+    approximate: bool,
     linked: bool,
     view: View,
 }
@@ -126,15 +149,17 @@ impl Shell {
                     self.world.detach(id, now - u64::from(silent_ms % 20_000), now);
                 }
             }
-            Op::Resume { who, forged, presence: p } => {
+            Op::Resume { who, forged, presence: p, terms } => {
                 let Some(id) = self.pick(who) else { return };
                 let token = if forged { Token::mint(id, [8; 12]) } else { Self::token(id) };
-                let arrival = Arrival { presence: presence(p), ..Arrival::default() };
+                let sharing = terms.sharing();
+                let arrival = Arrival { presence: presence(p), sharing, ..Arrival::default() };
                 let back = self.world.resume(token, &arrival, now);
                 assert_eq!(back, (!forged).then_some(id));
                 if !forged {
                     let known = self.peers.get_mut(&id).unwrap();
-                    *known = Known { seq: 0, linked: true, view: View::default() };
+                    let Terms { approximate, .. } = terms;
+                    *known = Known { seq: 0, approximate, linked: true, view: View::default() };
                 }
             }
             Op::Pose { who, place, orientation, age } => {
@@ -163,6 +188,12 @@ impl Shell {
             Op::SetPresence { who, presence: p } => {
                 self.tell(who, &ClientMessage::Presence(presence(p)));
             }
+            Op::SetSharing { who, terms } => {
+                self.tell(who, &ClientMessage::Sharing(terms.sharing()));
+                if let Some(id) = self.pick(who) {
+                    self.peers.get_mut(&id).unwrap().approximate = terms.approximate;
+                }
+            }
             Op::Budget { who, budget } => self.tell(who, &ClientMessage::Budget(budget)),
             Op::Feedback { who, lost, refused, rtt_ms } => {
                 let Some(id) = self.pick(who) else { return };
@@ -190,7 +221,8 @@ impl Shell {
         };
         match self.world.join(newcomer, self.now) {
             Ok(()) => {
-                let known = Known { seq: 0, linked: true, view: View::default() };
+                let view = View::default();
+                let known = Known { seq: 0, approximate: false, linked: true, view };
                 self.peers.insert(id, known);
             }
             Err(_) => assert_eq!(self.peers.len(), 40),
@@ -235,12 +267,31 @@ impl Shell {
         if !made {
             return;
         }
+        self.approximate_are_in_the_middle(&bytes[3..]);
         let peers = &mut self.peers;
         let known = peers.get_mut(&id).expect("frames are for peers that are here");
         assert!(known.linked, "frames are for peers with a link");
         let left = &self.left;
         let see = |shown: PeerId, _: &_| assert!(!left.contains(&shown), "{shown} has left");
         known.view.handle_frame(&bytes[3..], see).expect("frames decode");
+    }
+
+    /// Of the approximate a frame shows middles of cells and no other place.
+    fn approximate_are_in_the_middle(&self, bytes: &[u8]) {
+        let mut frame = Frame::default();
+        frame.decode(bytes).expect("frames decode");
+        for (chunk, entries) in frame.chunks() {
+            let half = cell_step(chunk.cell.level).div_ceil(2);
+            for entry in entries {
+                let middle = blur(entry.position);
+                let near = |a: i32, b: i32| a.abs_diff(b) <= half;
+                let near = near(entry.position.lat(), middle.lat())
+                    && near(entry.position.lng(), middle.lng());
+                let exact = self.peers.get(&entry.id).is_some_and(|known| !known.approximate);
+                // Steps of half a cell and more tell of no place at all.
+                assert!(near || exact || half > 20_000, "{} at {:?}", entry.id, entry.position);
+            }
+        }
     }
 
     fn events(&mut self) {

@@ -1,0 +1,154 @@
+//! What a server that runs says of where people are: nothing, however much it is asked to log.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use gpys::client::{Client, Connector, Options, Reading, Transport, Trust};
+use gpys::proto::blur::blur;
+use gpys::proto::geo::{Position, Viewport};
+use gpys::proto::pose::Accuracy;
+use gpys::proto::wire::{PeerId, Presence, Sharing};
+
+/// Longest that anything is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Ends the program also if the test fails.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A port that is free, if nobody else takes it in this very moment.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("waited for {what}"))
+}
+
+async fn metrics(port: u16) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+fn viewport(middle: Position) -> Viewport {
+    let (lat, lng) = (middle.lat(), middle.lng());
+    let (south, north) = (lat - 100_000, lat + 100_000);
+    Viewport { south, west: lng - 100_000, north, east: lng + 100_000, zoom: 130 }
+}
+
+/// All the ways in which a log could quote a place: digits of the degrees and of the wire's
+/// integers, and the wire's bytes as hexadecimal or decimal lists.
+fn traces(place: Position) -> Vec<String> {
+    let mut traces = Vec::new();
+    for units in [place.lat(), place.lng()] {
+        let digits = units.unsigned_abs().to_string();
+        // Four digits of the fraction are some 10 m.
+        let (whole, fraction) = digits.split_at(digits.len() - 7);
+        traces.push(format!("{whole}.{}", &fraction[..4]));
+        traces.push(digits);
+        let bytes = units.to_le_bytes();
+        traces.push(bytes.map(|byte| format!("{byte:02x}")).concat());
+        traces.push(bytes.map(|byte| format!("{byte:02X}")).concat());
+        traces.push(bytes.map(|byte| byte.to_string()).join(", "));
+        traces.push(bytes.map(|byte| format!("\\x{byte:02x}")).concat());
+        traces.push(bytes.map(|byte| format!("{byte:02x}")).join(", 0x"));
+    }
+    traces
+}
+
+async fn see(watcher: &Client, id: PeerId, place: Position) {
+    until("somebody on the map", async || {
+        let view = watcher.view();
+        let figure = view.figure(id)?;
+        let near = |a: i32, b: i32| a.abs_diff(b) <= 60;
+        let there = near(figure.position.lat(), place.lat());
+        (there && near(figure.position.lng(), place.lng())).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_place_is_logged_or_counted_however_much_is_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let (https, counts) = (free_port(), free_port());
+    let child = Command::new(env!("CARGO_BIN_EXE_gpys"))
+        .args(["serve", "--quiet", "--log", "trace"])
+        .args(["--listen", &format!("127.0.0.1:{https}")])
+        .args(["--metrics", &format!("127.0.0.1:{counts}")])
+        .current_dir(dir.path())
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let program = Program(child);
+    let url = format!("https://localhost:{https}");
+    let server = until("the server", async || Connector::new(&url, Trust::Public).await.ok()).await;
+    let places = [(46.123_456_7, 14.765_432_1), (-33.918_273_6, 151.192_837_4)]
+        .map(|(lat, lng)| Position::from_degrees(lat, lng).unwrap());
+    let mut people = Vec::new();
+    for transport in [Transport::WebTransport, Transport::WebSocket] {
+        for (approximate, place) in [(false, places[0]), (true, places[1])] {
+            let looks = viewport(place);
+            let sharing = Sharing { approximate, seconds: 900 };
+            let options = Options { transport, viewport: Some(looks), ..Options::default() };
+            let watching = Options { presence: Presence::Watching, ..options };
+            let watcher = server.connect(watching).await.unwrap();
+            let options =
+                Options { transport, viewport: Some(looks), sharing, ..Options::default() };
+            let walker = server.connect(options).await.unwrap();
+            walker.send(Reading {
+                position: place,
+                orientation: None,
+                accuracy: Accuracy::UNKNOWN,
+            });
+            let shown = if approximate { blur(place) } else { place };
+            see(&watcher, walker.welcome().id, shown).await;
+            people.extend([watcher, walker]);
+        }
+    }
+    let text = metrics(counts).await;
+    assert!(text.contains("gpys_"), "metrics are told");
+    for person in people {
+        person.leave().await;
+    }
+    drop(program);
+    let log = std::fs::read(&log).unwrap();
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("TRACE"), "all is logged");
+    assert!(log.contains("somebody joins"), "and of this server:\n{log}");
+    for place in places.into_iter().chain([blur(places[1])]) {
+        for trace in traces(place) {
+            assert!(!text.contains(&trace), "{trace} is in the metrics");
+            let line = log.lines().find(|line| line.contains(&trace));
+            assert_eq!(line, None, "{trace} is in the log");
+        }
+    }
+    let kept: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(kept.len(), 1, "nothing but the log is written: {kept:?}");
+}

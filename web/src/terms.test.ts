@@ -1,0 +1,78 @@
+import { beforeEach, expect, it } from 'vitest';
+import { leftWords, Terms } from './terms';
+
+const MINUTE = 60_000;
+const NOW = 1_700_000_000_000;
+let kept: Map<string, string>;
+let storage: Storage;
+
+beforeEach(() => {
+  kept = new Map();
+  storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+  } as Storage;
+});
+
+it('is exact and without end unless the owner wants it otherwise', () => {
+  const terms = new Terms(storage);
+  terms.begin(NOW);
+  expect(terms.wire(NOW + 1e12)).toEqual({ approximate: false, seconds: 0 });
+  expect(terms.isOver(NOW + 1e12)).toBe(false);
+});
+
+it('remembers what was chosen, and nothing that cannot be', () => {
+  new Terms(storage).choose({ approximate: true, minutes: 15 }, NOW);
+  expect(new Terms(storage).wish).toEqual({ approximate: true, minutes: 15 });
+  for (const wrong of [
+    '{',
+    '[]',
+    '7',
+    '{"approximate":1,"minutes":15}',
+    '{"approximate":true,"minutes":7}',
+  ]) {
+    kept.set('gpys.sharing', wrong);
+    expect(new Terms(storage).wish, wrong).toEqual({ approximate: false, minutes: 0 });
+  }
+});
+
+it('counts from the beginning, and tells the rest', () => {
+  const terms = new Terms(storage);
+  terms.choose({ approximate: true, minutes: 15 }, NOW);
+  expect(terms.wire(NOW)).toEqual({ approximate: true, seconds: 0 });
+  terms.begin(NOW);
+  expect(terms.wire(NOW)).toEqual({ approximate: true, seconds: 900 });
+  expect(terms.wire(NOW + 5 * MINUTE + 1)).toEqual({ approximate: true, seconds: 600 });
+  expect([15 * MINUTE - 1, 15 * MINUTE].map((at) => terms.isOver(NOW + at))).toEqual([false, true]);
+  terms.end();
+  expect(terms.isOver(NOW + 15 * MINUTE)).toBe(false);
+});
+
+it('counts anew for another duration, not for another precision', () => {
+  const terms = new Terms(storage);
+  terms.choose({ approximate: true, minutes: 15 }, NOW);
+  terms.begin(NOW);
+  terms.choose({ approximate: false, minutes: 15 }, NOW + 5 * MINUTE);
+  expect(terms.wire(NOW + 5 * MINUTE)).toEqual({ approximate: false, seconds: 600 });
+  terms.choose({ approximate: false, minutes: 60 }, NOW + 5 * MINUTE);
+  expect(terms.left(NOW + 6 * MINUTE)).toBe(59 * MINUTE);
+  terms.choose({ approximate: false, minutes: 0 }, NOW + 7 * MINUTE);
+  expect(terms.left(NOW + 7 * MINUTE)).toBeUndefined();
+});
+
+it('never lasts longer than was chosen, whatever the clock does', () => {
+  const terms = new Terms(storage);
+  terms.choose({ approximate: false, minutes: 15 }, NOW);
+  terms.begin(NOW);
+  expect(terms.wire(NOW - 1000 * MINUTE).seconds).toBe(900);
+});
+
+it('puts the rest into words', () => {
+  expect([undefined, 59_999, 60_000, 60_001, 15 * MINUTE].map(leftWords)).toEqual([
+    '',
+    'less than 1 min left',
+    '1 min left',
+    '2 min left',
+    '15 min left',
+  ]);
+});
