@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use wtransport::config::{DnsLookupFuture, DnsResolver};
-use wtransport::endpoint::endpoint_side;
-use wtransport::error::ConnectionError;
+use wtransport::endpoint::{ConnectOptions, endpoint_side};
+use wtransport::error::{ConnectingError, ConnectionError};
 use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
 use super::config::{CertificateHash, Config, Target};
-use super::link::{End, Incoming};
+use super::link::{End, Incoming, OpenError};
 use super::trust::{self, Trust};
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
@@ -106,14 +106,24 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Opens a session and its stream.
+    /// Opens a session and its stream, as a page of `origin` would, or as a program that is no
+    /// page.
     pub(super) async fn open(
         endpoint: &Endpoint<endpoint_side::Client>,
         url: &str,
-    ) -> Result<Self, String> {
-        let connection = endpoint.connect(url).await.map_err(|error| error.to_string())?;
-        let opening = connection.open_bi().await.map_err(|error| error.to_string())?;
-        let (sending, receiving) = opening.await.map_err(|error| error.to_string())?;
+        origin: Option<&str>,
+    ) -> Result<Self, OpenError> {
+        let mut options = ConnectOptions::builder(url);
+        if let Some(origin) = origin {
+            options = options.add_header("origin", origin);
+        }
+        let connection = endpoint.connect(options.build()).await.map_err(|error| match error {
+            // It had a status, which the library keeps to itself.
+            ConnectingError::SessionRejected => OpenError::Rejected(None),
+            error => OpenError::because(&error),
+        })?;
+        let opening = connection.open_bi().await.map_err(|error| OpenError::because(&error))?;
+        let (sending, receiving) = opening.await.map_err(|error| OpenError::because(&error))?;
         let pending = BytesMut::new();
         Ok(Self { connection, sending, receiving, pending, chunk: [0; CHUNK], ended: None })
     }
@@ -170,6 +180,11 @@ impl Link {
 
     pub(super) fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
         self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
+    }
+
+    /// Most bytes of a datagram to the server.
+    pub(super) fn max_datagram(&self) -> Option<usize> {
+        self.connection.max_datagram_size()
     }
 
     pub(super) fn close(&self) {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,8 @@ impl Running {
         make_certificate(&dir, false);
         let file = |name: &str| Some(dir.path().join(name).display().to_string());
         let server = Self::bind(Flags {
-            cert: file(certs::LEAF),
-            key: file(certs::LEAF_KEY),
+            cert: flags.cert.clone().or_else(|| file(certs::LEAF)),
+            key: flags.key.clone().or_else(|| file(certs::LEAF_KEY)),
             venue: Some("45.75,14.36,Main stage".into()),
             map_style: Some("https://tiles.example/style.json".into()),
             ..flags
@@ -89,6 +89,11 @@ impl Running {
         let free = || Some("127.0.0.1:0".to_owned());
         let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         Server::bind(Config::load(&flags, |_| None, None).unwrap())
+    }
+
+    /// The certificate of the authority that vouches for the server's.
+    pub fn authority(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// Replaces the files of the certificate by another of the same authority.
@@ -153,7 +158,7 @@ impl Running {
 
     fn tls_config(&self) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
-        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
+        let ca = CertificateDer::from_pem_file(self.authority()).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         rustls::ClientConfig::builder_with_provider(provider)
