@@ -5,11 +5,12 @@
 //! pings, and leaves.
 //!
 //! Reading order: `report` (what a step is), `net` (name, TCP, HTTPS, `/config.json`),
-//! `certificate` (what browsers make of one), `quic`, `session`.
+//! `record` and `certificate` (what is shown, and what browsers make of it), `quic`, `session`.
 
 mod certificate;
 mod net;
 mod quic;
+mod record;
 pub mod report;
 mod session;
 
@@ -22,7 +23,7 @@ use clap::ValueEnum;
 use http::Uri;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::certificate::Judge;
+use self::record::Judge;
 use self::report::{Name, Outcome, Report, Step, Verdict};
 use self::session::Visit;
 use super::config::Target;
@@ -122,7 +123,7 @@ pub async fn examine(
 ) -> Result<Report, DoctorError> {
     let target = Target::parse(&args.url).ok_or_else(|| ConfigError::Url(args.url.clone()))?;
     let origin = args.origin.clone().unwrap_or_else(|| own_origin(&target));
-    let (judge, steps) = (certificate::judge(), Vec::new());
+    let (judge, steps) = (record::judge(), Vec::new());
     let mut patient = Patient { target, origin, args, access, judge, steps, told: &mut told };
     let transports = patient.examine().await;
     let Patient { steps, origin, .. } = patient;

@@ -2,10 +2,12 @@
 //!
 //! Reading order: `listen`, `webtransport` and `websocket` accept; `session` is what both do with
 //! what a client sends; `mailbox` and `link` are the ways in and out of a room; `rooms` and
-//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload` and
-//! [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
+//! `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`, `acme`
+//! and [`certs`] are identities; `gate`, `rate` and `origin` are the limits, `metrics` counts how often they are hit,
 //! and `panics` confines bugs.
 
+#[cfg(feature = "acme")]
+mod acme;
 mod addresses;
 mod assets;
 mod banner;
@@ -44,6 +46,8 @@ use wtransport::quinn::{self, VarInt};
 use crate::config::{Certificate, Config, Guard};
 use crate::proto::wire::{CloseCode, Limits};
 
+#[cfg(feature = "acme")]
+use self::acme::Acme;
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
@@ -74,6 +78,10 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The settings ask for what this program was built without.
+    #[cfg(not(feature = "acme"))]
+    #[error("this program was built without `--features acme`")]
+    NoAcme,
     /// A socket cannot be used.
     #[error("a socket cannot be used: {0}")]
     Socket(#[from] std::io::Error),
@@ -165,6 +173,8 @@ pub struct Server {
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
+    #[cfg(feature = "acme")]
+    acme: Option<Acme>,
     files: Option<Files>,
     reload: Arc<Notify>,
     warns: bool,
@@ -183,15 +193,30 @@ impl Server {
         let metrics = config.metrics.map(listen::bind_tcp).transpose()?;
         let files = match &config.certificate {
             Certificate::Files { chain, key, .. } => Some(Files::load(chain.clone(), key.clone())?),
-            Certificate::ThisRun => None,
+            Certificate::Acme(_) | Certificate::ThisRun => None,
         };
-        let https: Arc<dyn ResolvesServerCert> = match &files {
-            Some(files) => files.shown(),
-            None => Identity::for_this_run(addresses::names())?.single()?,
+        #[cfg(feature = "acme")]
+        let acme = match &config.certificate {
+            Certificate::Acme(settings) => Some(Acme::load(settings.clone())?),
+            _ => None,
+        };
+        #[cfg(feature = "acme")]
+        let got = acme.as_ref().map(Acme::resolver);
+        #[cfg(not(feature = "acme"))]
+        let got: Option<Arc<dyn ResolvesServerCert>> = match &config.certificate {
+            Certificate::Acme(_) => return Err(StartError::NoAcme),
+            _ => None,
+        };
+        let https: Arc<dyn ResolvesServerCert> = match (&files, got) {
+            (Some(files), _) => files.shown(),
+            (None, Some(got)) => got,
+            (None, None) => Identity::for_this_run(addresses::names())?.single()?,
         };
         let max_frame = usize::from(config.room.limits.max_frame);
         let (rotation, quic) = match &config.certificate {
-            Certificate::Files { public: true, .. } => (None, Arc::clone(&https)),
+            Certificate::Files { public: true, .. } | Certificate::Acme(_) => {
+                (None, Arc::clone(&https))
+            }
             _ => {
                 let rotation = Rotation::start()?;
                 let current = rotation.current().single()?;
@@ -203,8 +228,13 @@ impl Server {
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             metrics: metrics.map(tokio::net::TcpListener::from_std).transpose()?,
-            acceptor: Arc::new(tls::https(https)?),
+            acceptor: Arc::new(tls::https(
+                https,
+                matches!(config.certificate, Certificate::Acme(_)),
+            )?),
             rotation,
+            #[cfg(feature = "acme")]
+            acme,
             files,
             reload: Arc::default(),
             warns: matches!(config.certificate, Certificate::ThisRun),
@@ -260,6 +290,10 @@ impl Server {
             web_transport: self.web_transport_address()?,
             http: self.http_address()?,
             warns: self.warns,
+            domains: match &self.config.certificate {
+                Certificate::Acme(acme) => &acme.domains,
+                _ => &[],
+            },
         };
         Ok(banner.text())
     }
@@ -286,12 +320,18 @@ impl Server {
         if let Some(http) = self.http {
             tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
         }
+        #[cfg(feature = "acme")]
+        let port = self.https.local_addr()?.port();
         tokio::spawn(tcp.accept(self.https));
         tokio::spawn(webtransport::accept(self.endpoint.clone(), Arc::clone(&shared)));
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
         let metrics = Arc::clone(&shared.metrics);
+        #[cfg(feature = "acme")]
+        let orders = self.acme.map(|it| tokio::spawn(it.watch(port, Arc::clone(&shared.metrics))));
+        #[cfg(not(feature = "acme"))]
+        let orders: Option<tokio::task::JoinHandle<()>> = None;
         let watch = self.files.map(|it| tokio::spawn(it.watch(self.reload, metrics)));
 
         stop.await;
@@ -309,7 +349,7 @@ impl Server {
         let code = VarInt::from_u32(CloseCode::Restarting as u32);
         self.endpoint.close(code, b"the server is restarting");
         let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
-        for task in [rotation, watch].into_iter().flatten() {
+        for task in [rotation, orders, watch].into_iter().flatten() {
             task.abort();
         }
         Ok(())

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::certificate::{Judge, recording};
+use super::record::{Judge, recording};
 use super::report::{Finding, Step, Topic, Watch};
 use crate::client::config::{self, CONFIG, Config, Stream, Target};
 use crate::client::trust::{Trust, is_private};

@@ -11,8 +11,8 @@ use wtransport::quinn::crypto::rustls::QuicClientConfig;
 use wtransport::quinn::{ClientConfig, Connection, ConnectionError, Endpoint, VarInt};
 use wtransport::tls::WEBTRANSPORT_ALPN;
 
-use super::certificate::{Judge, Record, recording};
 use super::net::PATIENCE;
+use super::record::{Judge, Record, recording};
 use super::report::{Finding, Name, Step, Topic, Verdict, Watch};
 use crate::client::config::{CertificateHash, Config, Target};
 
@@ -146,7 +146,7 @@ fn wrong(error: &ConnectionError) -> Wrong {
     };
     let advice = match code {
         Some(CONNECTION_REFUSED) => {
-            "The server takes no more from here now: look at gpys_limits_total and its settings."
+            "The server takes no more from here now: look at gpys_limits_hit_total and the settings."
         }
         Some(NO_APPLICATION_PROTOCOL) => {
             "Something else than GPyS has that UDP port (a web server with HTTP/3 of its own \
