@@ -103,7 +103,6 @@ fn parse_domain(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::{Config, ConfigError, Flags};
 
     fn load(toml: &str) -> Result<Config, ConfigError> {
@@ -129,6 +128,7 @@ mod tests {
     #[cfg(feature = "acme")]
     #[test]
     fn domains_are_read_and_printed() {
+        use super::*;
         use crate::config::Certificate;
         let toml = "acme-domain = [\"B.example\", \"a.example\", \"a.example\"]\n\
             acme-directory = \"staging\"\n";
