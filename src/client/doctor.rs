@@ -38,7 +38,7 @@ pub struct Args {
     /// The server, as its page's address.
     #[arg(default_value = "https://localhost:4433")]
     pub url: String,
-    /// Connect as a page of this origin would, such as https://example.org [default: the
+    /// Connect as a page of this origin would, such as `https://example.org` [default: the
     /// server's own].
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     pub origin: Option<String>,
