@@ -2,7 +2,10 @@
 #   docker build -t gpys .
 #   docker run --read-only --cap-drop ALL -p 443:443/tcp -p 443:443/udp gpys
 # Flags go after the image's name, variables are GPYS_*; a directory with a gpys.toml and
-# certificates is mounted over /etc/gpys. Metrics are for whoever shares the container's network.
+# certificates is mounted over /etc/gpys, or certificates are got from Let's Encrypt:
+#   docker run ... -v gpys:/var/lib/gpys gpys --acme-domain gpys.example
+# Metrics are for whoever shares the container's network. Whether it takes people is told at
+# /readyz; `gpys doctor https://NAME` from another computer tells whether people get there.
 
 FROM node:22-bookworm-slim AS page
 WORKDIR /gpys/web
@@ -20,11 +23,13 @@ COPY benches benches
 COPY examples examples
 COPY tests tests
 COPY --from=page /gpys/web/dist web/dist
-RUN CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --bin gpys
+RUN CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --features acme --bin gpys \
+    && mkdir state
 
 # glibc, certificates of the public authorities, the user `nonroot` (65532), and no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=server /gpys/target/release/gpys /usr/local/bin/gpys
+COPY --from=server --chown=65532:65532 --chmod=0700 /gpys/state /var/lib/gpys
 COPY packaging/container.toml /etc/gpys/gpys.toml
 WORKDIR /etc/gpys
 EXPOSE 443/tcp 443/udp

@@ -41,6 +41,18 @@ web_build() {
     fi
 }
 
+# Installs Debian's Pebble where that is possible; elsewhere what needs it is skipped.
+want_pebble() {
+    if ! command -v pebble >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+        step "installing pebble"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pebble >/dev/null
+    fi
+    if command -v pebble >/dev/null 2>&1; then
+        export GPYS_REQUIRE_PEBBLE=1
+    fi
+}
+
 # Finds Chromium, or installs Debian's where that is possible.
 need_chromium() {
     CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)

@@ -1,6 +1,7 @@
 //! The server's settings: flags before `GPYS_*` in the environment before a TOML file before
 //! defaults, checked once and all together.
 
+mod acme;
 mod guard;
 mod sources;
 
@@ -15,6 +16,7 @@ use crate::proto::wire::Limits;
 use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
 
+pub use self::acme::Acme;
 pub use self::guard::Guard;
 pub use self::sources::{Flags, Source};
 use self::sources::{Given, gather};
@@ -87,6 +89,8 @@ pub enum Certificate {
         /// it as well.
         public: bool,
     },
+    /// Got from an authority, and renewed.
+    Acme(Acme),
     /// Made for this run.
     ThisRun,
 }
@@ -135,7 +139,7 @@ impl Config {
         let number = |number: u32| Some(toml::Value::Integer(number.into()));
         let (chain, key, public) = match &self.certificate {
             Certificate::Files { chain, key, public } => (Some(chain), Some(key), *public),
-            Certificate::ThisRun => (None, None, false),
+            Certificate::Acme(_) | Certificate::ThisRun => (None, None, false),
         };
         match name {
             "listen" => self.listen.and_then(|address| text(address.to_string())),
@@ -163,7 +167,10 @@ impl Config {
                 text(if self.log_format == LogFormat::Json { "json" } else { "text" }.into())
             }
             "quiet" => Some(self.quiet.into()),
-            _ => self.guard.value(name),
+            _ => match &self.certificate {
+                Certificate::Acme(acme) => acme.value(name).or_else(|| self.guard.value(name)),
+                _ => self.guard.value(name),
+            },
         }
     }
 }
@@ -269,6 +276,9 @@ fn certificate(given: &Given, reader: &mut Reader<'_>) -> Certificate {
                 .into(),
         ),
         _ => {}
+    }
+    if let Some(acme) = Acme::read(given, reader) {
+        return Certificate::Acme(acme);
     }
     let made = PathBuf::from(CERTS_DIR);
     match (chain, key) {

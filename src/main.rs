@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gpys::client::swarm;
+use gpys::client::{doctor, swarm};
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::path::command as link;
 use gpys::server::{Server, certs, panics, signals, token};
@@ -39,6 +39,9 @@ enum Command {
     /// Make people walk on a server's map, and report how well they see each other
     #[command(after_help = SWARMS)]
     Swarm(Box<swarm::Args>),
+    /// Say over which transports a server can be reached from here, and why not over others
+    #[command(after_help = DOCTORS)]
+    Doctor(Box<doctor::Args>),
     /// Run a command behind a network path that delays, loses and reorders packets
     #[command(after_help = LINKS)]
     Link(Box<link::Args>),
@@ -92,6 +95,17 @@ Examples:
   gpys swarm --people 50 --churn 500 --for 10m    500 more a minute come, switch, drop and go
   gpys swarm --people 500 --json            one JSON object on standard output";
 
+const DOCTORS: &str = "\
+It looks as a browser would, joins a room as a watcher, pings, and leaves. It exits with 0 if all
+is well, 1 if only one transport works or something is to be mended, 2 if nobody can connect.
+
+Examples:
+  gpys doctor https://gpys.example          from where people are, not from the server
+  gpys doctor https://gpys.example --origin https://friend.example
+                                            what a page of another site gets
+  gpys doctor https://gpys.example --room staff --access token.txt
+  gpys doctor https://gpys.example --json   one JSON object on standard output";
+
 const LINKS: &str = "\
 The command is at 10.77.0.1, the far end at 10.77.0.2; there is no other network, and no DNS.
 It needs Linux, and root or user namespaces. It exits as the command does, or with 125.
@@ -110,6 +124,7 @@ fn main() -> ExitCode {
         Command::Certs(args) => certs::run(&args).map_err(Into::into).and_then(|it| say(&it)),
         Command::Token(args) => token::run(&args).map_err(Into::into).and_then(|it| say(&it)),
         Command::Swarm(args) => return walk(*args),
+        Command::Doctor(args) => return examine(*args),
         Command::Link(args) => return link::run(&args).into(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
@@ -168,6 +183,19 @@ fn walk(args: swarm::Args) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn examine(args: doctor::Args) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let error = match runtime.enable_all().build() {
+        Ok(runtime) => match runtime.block_on(doctor::run(args)) {
+            Ok(report) => return ExitCode::from(report.exit_code()),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    let _ = writeln!(stderr(), "gpys: {error}");
+    ExitCode::from(2)
 }
 
 fn start_log(config: &Config) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Uri;
+use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -19,6 +19,8 @@ use tokio_rustls::TlsConnector;
 use super::trust::{self, Trust};
 use crate::proto::wire::VERSION;
 
+/// Where a server tells how it can be reached.
+pub(super) const CONFIG: &str = "/config.json";
 /// Longest `/config.json` that is read, in bytes.
 const MAX_CONFIG: usize = 64 * 1024;
 /// How long a server may take to answer.
@@ -97,7 +99,10 @@ pub(super) async fn fetch(url: &str, trust: Trust) -> Result<(Config, SocketAddr
     let unreachable = |why: String| ConfigError::Unreachable(target.base(), why);
     let fetched = tokio::time::timeout(PATIENCE, async {
         let (stream, address) = target.open(trust).await.map_err(unreachable)?;
-        let body = get(stream, &target).await.map_err(unreachable)?;
+        let (status, body) = get(stream, &target, CONFIG).await.map_err(unreachable)?;
+        if status != StatusCode::OK {
+            return Err(unreachable(format!("{CONFIG} is answered with {status}")));
+        }
         Ok((body, address))
     });
     let (body, address) =
@@ -139,7 +144,8 @@ impl Target {
         Some(Self { uri, host, port, tls })
     }
 
-    fn base(&self) -> String {
+    /// Scheme, host and port.
+    pub(super) fn base(&self) -> String {
         let authority = self.uri.authority().map_or("", |authority| authority.as_str());
         format!("{}://{authority}", self.uri.scheme_str().unwrap_or_default())
     }
@@ -175,24 +181,27 @@ impl Target {
     }
 }
 
-async fn get(stream: Box<dyn Stream>, target: &Target) -> Result<Bytes, String> {
+/// Asks the server behind `stream` for a file of at most 64 KiB.
+pub(super) async fn get(
+    stream: Box<dyn Stream>,
+    target: &Target,
+    path: &str,
+) -> Result<(StatusCode, Bytes), String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
     let driver = tokio::spawn(connection);
     let authority = target.uri.authority().map_or("", |authority| authority.as_str());
-    let request = http::Request::get("/config.json")
+    let request = http::Request::get(path)
         .header(http::header::HOST, authority)
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    if response.status() != http::StatusCode::OK {
-        return Err(format!("/config.json is answered with {}", response.status()));
-    }
+    let status = response.status();
     let body = Limited::new(response.into_body(), MAX_CONFIG);
     let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
     driver.abort();
-    Ok(bytes)
+    Ok((status, bytes))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::link::{Incoming, Link};
 use super::session::{Session, Shared, lock};
 use super::trust::Trust;
 use super::{Client, ConnectError, Options, Transport, websocket, webtransport};
-use crate::proto::wire::{ClientMessage, Hello, ServerMessage, VERSION};
+use crate::proto::wire::{ClientMessage, Closing, Hello, ServerMessage, VERSION, Welcome};
 
 /// How long a link and the welcome may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,14 +90,18 @@ impl Connector {
                     (self.endpoint().await?, None)
                 };
                 let url = &self.config.webtransport;
-                let link = webtransport::Link::open(&endpoint, url, own).await?;
+                let link = webtransport::Link::open(&endpoint, url, None, own)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 Ok(Link::WebTransport(Box::new(link)))
             }
             Transport::WebSocket => {
                 let prepare = || async { websocket_target(&self.config, self.trust) };
                 let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
                 let (stream, _) = target.open_with(tls.as_ref()).await?;
-                let link = websocket::Link::open(stream, target).await?;
+                let link = websocket::Link::open(stream, target, None)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 Ok(Link::WebSocket(Box::new(link)))
             }
         }
@@ -130,7 +134,8 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-fn websocket_target(
+/// Where WebSocket is, and with which TLS.
+pub(super) fn websocket_target(
     config: &Config,
     trust: Trust,
 ) -> Result<(Target, Option<TlsConnector>), String> {
@@ -141,21 +146,25 @@ fn websocket_target(
 }
 
 /// Why joining failed on an open link.
-enum JoinError {
+pub(super) enum JoinError {
+    /// The link broke, or what came is no answer.
     Link(String),
-    Refused(ConnectError),
+    /// The server closes instead.
+    Refused(Closing),
 }
 
 impl JoinError {
     fn map_link(self, failed: impl FnOnce(String) -> ConnectError) -> ConnectError {
         match self {
             Self::Link(reason) => failed(reason),
-            Self::Refused(error) => error,
+            Self::Refused(Closing { code, retry_ms, reason }) => {
+                ConnectError::Refused { code, reason, retry_ms }
+            }
         }
     }
 }
 
-/// Says hello and waits for the welcome.
+/// Becomes a peer on an open link.
 async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
     let Options { room, name, presence, resume, budget, viewport, access, sharing, events, .. } =
         options;
@@ -163,6 +172,16 @@ async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
     let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
     let shared = Arc::new(Shared::new());
     let sent = shared.local();
+    let welcome = greet(&mut link, hello).await?;
+    shared.note_clock(sent, shared.local(), welcome.time);
+    lock(&shared.view).handle_message(&ServerMessage::Welcome(welcome.clone()));
+    let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
+    tokio::spawn(session.run());
+    Ok(Client { shared, welcome })
+}
+
+/// Says hello and waits for the welcome.
+pub(super) async fn greet(link: &mut Link, hello: Hello) -> Result<Welcome, JoinError> {
     let hello = ClientMessage::Hello(hello).encode();
     link.send_message(&hello).await.map_err(|end| JoinError::Link(end.reason))?;
     let message = loop {
@@ -173,23 +192,11 @@ async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
             Err(end) => return Err(JoinError::Link(end.reason)),
         }
     };
-    let message = message.map_err(|error| JoinError::Link(error.to_string()))?;
-    let welcome = match &message {
-        ServerMessage::Welcome(welcome) => welcome.clone(),
-        ServerMessage::Closing(closing) => {
-            return Err(JoinError::Refused(ConnectError::Refused {
-                code: closing.code,
-                reason: closing.reason.clone(),
-                retry_ms: closing.retry_ms,
-            }));
-        }
+    match message.map_err(|error| JoinError::Link(error.to_string()))? {
+        ServerMessage::Welcome(welcome) => Ok(welcome),
+        ServerMessage::Closing(closing) => Err(JoinError::Refused(closing)),
         ServerMessage::Roster(_) => {
-            return Err(JoinError::Link("a roster came before the welcome".to_owned()));
+            Err(JoinError::Link("a roster came before the welcome".to_owned()))
         }
-    };
-    shared.note_clock(sent, shared.local(), welcome.time);
-    lock(&shared.view).handle_message(&message);
-    let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
-    tokio::spawn(session.run());
-    Ok(Client { shared, welcome })
+    }
 }

@@ -1,6 +1,7 @@
 //! One link, whichever transport carries it.
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use super::{websocket, webtransport};
 
@@ -25,6 +26,23 @@ pub(super) struct End {
 impl End {
     pub(super) fn because(reason: &impl ToString) -> Self {
         Self { code: None, reason: reason.to_string() }
+    }
+}
+
+/// Why a link cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum OpenError {
+    /// The server is there and says no: with this status, where the transport tells it.
+    #[error("the server does not accept the session{}", .0.map(|it| format!(": {it}")).unwrap_or_default())]
+    Rejected(Option<StatusCode>),
+    /// There is no way to the server, or it speaks something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl OpenError {
+    pub(super) fn because(reason: &impl ToString) -> Self {
+        Self::Failed(reason.to_string())
     }
 }
 

@@ -25,11 +25,13 @@
 //!
 //! Reading order: `config` and `trust` (where the server is, and whether to believe it), `link`
 //! with `webtransport` and `websocket`, `session` (the loop), [`clock`] and [`sender`] (its pure
-//! parts). Beside them, [`gpx`] and [`walk`] are people who walk, and [`swarm`] is many of them.
+//! parts). Beside them, [`gpx`] and [`walk`] are people who walk, [`swarm`] is many of them, and
+//! [`doctor`] tells why a server cannot be reached.
 
 pub mod clock;
 pub mod config;
 mod connector;
+pub mod doctor;
 pub mod gpx;
 mod link;
 pub mod sender;

@@ -38,7 +38,8 @@ impl Trust {
     }
 }
 
-fn is_private(host: &str) -> bool {
+/// Whether no authority can vouch for `host`.
+pub(super) fn is_private(host: &str) -> bool {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     match literal.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
@@ -70,7 +71,11 @@ pub(super) fn tls(verify: bool, protocol: &[u8]) -> Result<ClientConfig, String>
     Ok(config)
 }
 
-fn roots() -> Result<RootCertStore, String> {
+/// The authorities that the platform knows.
+///
+/// # Errors
+/// If it has none, or none of them can be read.
+pub(super) fn roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Platforms carry old roots that no longer parse; one good root is enough to go on.

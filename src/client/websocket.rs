@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderValue, header};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::{Stream, Target};
-use super::link::{End, Incoming};
+use super::link::{End, Incoming, OpenError};
 use crate::proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
 
 /// First close code of the protocol's own.
@@ -31,17 +33,31 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// Opens a WebSocket over a stream that is connected to `target` already.
-    pub(super) async fn open(stream: Box<dyn Stream>, target: &Target) -> Result<Self, String> {
+    /// Opens a WebSocket over a stream that is connected to `target` already, as a page of
+    /// `origin` would, or as a program that is no page.
+    pub(super) async fn open(
+        stream: Box<dyn Stream>,
+        target: &Target,
+        origin: Option<&str>,
+    ) -> Result<Self, OpenError> {
+        let fail = |error: Error| match error {
+            Error::Http(response) => OpenError::Rejected(Some(response.status())),
+            error => OpenError::because(&error),
+        };
+        let mut request = target.uri.clone().into_client_request().map_err(fail)?;
+        if let Some(origin) = origin {
+            let origin = HeaderValue::from_str(origin).map_err(|error| fail(error.into()))?;
+            request.headers_mut().insert(header::ORIGIN, origin);
+        }
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(MAX_SERVER_MESSAGE))
             .max_frame_size(Some(MAX_SERVER_MESSAGE));
         let (socket, _) =
-            tokio_tungstenite::client_async_with_config(&target.uri, stream, Some(config))
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config))
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(fail)?;
         Ok(Self { socket })
     }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use socket2::SockRef;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
-use wtransport::endpoint::endpoint_side;
-use wtransport::error::ConnectionError;
+use wtransport::endpoint::{ConnectOptions, endpoint_side};
+use wtransport::error::{ConnectingError, ConnectionError};
 use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
 use super::config::{CertificateHash, Config, Target};
-use super::link::{End, Incoming};
+use super::link::{End, Incoming, OpenError};
 use super::trust::{self, Trust};
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
@@ -113,15 +113,25 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Opens a session and its stream.
+    /// Opens a session and its stream, as a page of `origin` would, or as a program that is no
+    /// page.
     pub(super) async fn open(
         endpoint: &Endpoint<endpoint_side::Client>,
         url: &str,
+        origin: Option<&str>,
         own: Option<UdpSocket>,
-    ) -> Result<Self, String> {
-        let connection = endpoint.connect(url).await.map_err(|error| error.to_string())?;
-        let opening = connection.open_bi().await.map_err(|error| error.to_string())?;
-        let (sending, receiving) = opening.await.map_err(|error| error.to_string())?;
+    ) -> Result<Self, OpenError> {
+        let mut options = ConnectOptions::builder(url);
+        if let Some(origin) = origin {
+            options = options.add_header("origin", origin);
+        }
+        let connection = endpoint.connect(options.build()).await.map_err(|error| match error {
+            // It had a status, which the library keeps to itself.
+            ConnectingError::SessionRejected => OpenError::Rejected(None),
+            error => OpenError::because(&error),
+        })?;
+        let opening = connection.open_bi().await.map_err(|error| OpenError::because(&error))?;
+        let (sending, receiving) = opening.await.map_err(|error| OpenError::because(&error))?;
         let pending = BytesMut::new();
         let chunk = [0; CHUNK];
         Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
@@ -188,6 +198,11 @@ impl Link {
             // Linux does so for a UDP socket without a peer, too, although it says that it fails.
             let _ = SockRef::from(socket).shutdown(Shutdown::Write);
         }
+    }
+
+    /// Most bytes of a datagram to the server.
+    pub(super) fn max_datagram(&self) -> Option<usize> {
+        self.connection.max_datagram_size()
     }
 
     pub(super) fn close(&self) {

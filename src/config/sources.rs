@@ -66,6 +66,22 @@ pub struct Flags {
     #[arg(long, help_heading = "Certificates")]
     pub ca_signed: bool,
 
+    /// Get a certificate for this name from Let's Encrypt, whose terms you agree to by this, and
+    /// renew it; may be given several times. The name must lead here, and TCP port 443 be open to
+    /// everybody
+    #[arg(long, value_name = "NAME", help_heading = "Certificates")]
+    pub acme_domain: Vec<String>,
+    /// Where the authority may write to if something is wrong with the certificate
+    #[arg(long, value_name = "ADDRESS", help_heading = "Certificates")]
+    pub acme_email: Option<String>,
+    /// Where the account and the certificate are kept [default: acme]
+    #[arg(long, value_name = "DIR", help_heading = "Certificates")]
+    pub acme_cache: Option<String>,
+    /// Another authority: the URL of its directory, or staging for Let's Encrypt's trial
+    /// [default: production]
+    #[arg(long, value_name = "URL", help_heading = "Certificates")]
+    pub acme_directory: Option<String>,
+
     /// Ticks per second, 1 to 120: how often people move [default: 30]
     #[arg(long, value_name = "HZ", help_heading = "Limits")]
     pub tick_hz: Option<String>,
@@ -114,7 +130,7 @@ pub struct Flags {
 }
 
 /// Every setting, and what a printed file says of it.
-const SETTINGS: [(&str, &str); 28] = [
+const SETTINGS: [(&str, &str); 32] = [
     ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
     ("http", "Address and port of plain HTTP; by default none."),
     ("metrics", "Where metrics are read, on this computer alone; by default nowhere."),
@@ -129,6 +145,10 @@ const SETTINGS: [(&str, &str); 28] = [
     ("cert", "The certificate and those that vouch for it, as PEM."),
     ("key", "The certificate's key, as PEM."),
     ("ca-signed", "Whether a CA vouches for the certificate that every browser knows."),
+    ("acme-domain", "Names for which a certificate is got from an authority, and renewed."),
+    ("acme-email", "Where the authority may write to."),
+    ("acme-cache", "Where the account and the certificate are kept; by default acme."),
+    ("acme-directory", "production, staging, or the URL of an authority's directory."),
     ("tick-hz", "Ticks per second, 1 to 120."),
     ("max-people", "Most people in a room."),
     ("max-rooms", "Most rooms."),
@@ -205,7 +225,9 @@ pub(super) fn gather(
     for (name, _) in SETTINGS {
         if let Some(value) = env(&variable(name)) {
             let values = match name {
-                "allow-origin" => value.split(',').map(|it| it.trim().to_owned()).collect(),
+                "allow-origin" | "acme-domain" => {
+                    value.split(',').map(|it| it.trim().to_owned()).collect()
+                }
                 _ => vec![value],
             };
             given.0.insert(name, (values, Source::Environment));
@@ -226,7 +248,7 @@ fn read_table(file: &str, table: &toml::Table, given: &mut Given, wrong: &mut Ve
             continue;
         };
         match (value, *name) {
-            (toml::Value::Array(values), "allow-origin") => {
+            (toml::Value::Array(values), "allow-origin" | "acme-domain") => {
                 let values: Option<_> = values.iter().map(scalar).collect();
                 match values {
                     Some(values) => drop(given.0.insert(name, (values, Source::File))),
@@ -266,6 +288,10 @@ impl Flags {
             "identity-secret" => &self.identity_secret,
             "cert" => &self.cert,
             "key" => &self.key,
+            "acme-email" => &self.acme_email,
+            "acme-cache" => &self.acme_cache,
+            "acme-directory" => &self.acme_directory,
+            "acme-domain" => return self.acme_domain.clone(),
             "tick-hz" => &self.tick_hz,
             "metrics" => &self.metrics,
             "max-people" => &self.max_people,

@@ -9,7 +9,7 @@ use super::addresses::{in_url, network};
 
 /// What there is to say.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Banner {
+pub(crate) struct Banner<'a> {
     /// Where HTTPS listens.
     pub(crate) https: SocketAddr,
     /// Where WebTransport listens.
@@ -18,9 +18,11 @@ pub(crate) struct Banner {
     pub(crate) http: Option<SocketAddr>,
     /// Whether browsers warn of the certificate.
     pub(crate) warns: bool,
+    /// The names for which an authority is asked for a certificate.
+    pub(crate) domains: &'a [String],
 }
 
-impl Banner {
+impl Banner<'_> {
     /// The words, with a QR code for the first address on the network.
     pub(crate) fn text(&self) -> String {
         let mut text = String::from("GPyS is ready.\n\n  On this computer\n");
@@ -33,7 +35,10 @@ impl Banner {
         }
         let others = self.others();
         if !others.is_empty() {
-            text.push_str("\n  On a phone or another computer of this network\n");
+            text.push_str(match self.domains {
+                [] => "\n  On a phone or another computer of this network\n",
+                _ => "\n  From everywhere, once their certificate is there (the log says when)\n",
+            });
             others.iter().for_each(|url| line(&mut text, url));
         }
         if self.warns {
@@ -54,8 +59,11 @@ impl Banner {
         text
     }
 
-    /// The addresses for others; IPv4 first, because those can be typed.
+    /// The addresses for others: the names; without any, IPv4 first, because those can be typed.
     fn others(&self) -> Vec<String> {
+        if !self.domains.is_empty() {
+            return self.domains.iter().map(|name| self.url(name)).collect();
+        }
         let ip = self.https.ip().to_canonical();
         let addresses = match ip {
             ip if ip.is_loopback() => Vec::new(),
@@ -98,6 +106,7 @@ mod tests {
             web_transport: "192.0.2.7:4434".parse().unwrap(),
             http: Some("127.0.0.1:8080".parse().unwrap()),
             warns: true,
+            domains: &[],
         };
         let text = banner.text();
         assert!(text.contains("    http://localhost:8080/\n"), "{text}");
@@ -109,5 +118,9 @@ mod tests {
         let text = banner.text();
         assert!(text.contains("    https://localhost/\n"), "{text}");
         assert!(!text.contains("another computer"), "{text}");
+        let domains = ["gpys.example".to_owned()];
+        let text = Banner { domains: &domains, warns: false, ..banner }.text();
+        assert!(text.contains("    https://gpys.example/\n"), "{text}");
+        assert!(!text.contains("warn"), "{text}");
     }
 }

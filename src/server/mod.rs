@@ -2,12 +2,14 @@
 //!
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
 //! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room;
-//! `rooms` and `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`
-//! and [`certs`] are the server's identities, `identity` is those of people; `access` and
+//! `rooms` and `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`,
+//! `acme` and [`certs`] are the server's identities, `identity` is those of people; `access` and
 //! [`token`] say who may enter; `gate`, `rate`, `origin` and `pace` are the limits, `metrics`
 //! counts how often they are hit, and `panics` confines bugs.
 
 mod access;
+#[cfg_attr(not(feature = "acme"), path = "acme_absent.rs")]
+mod acme;
 mod addresses;
 mod assets;
 mod banner;
@@ -54,6 +56,7 @@ use crate::config::{Certificate, Config, Guard};
 use crate::proto::wire::{CloseCode, Limits};
 
 use self::access::{Access, Keys, KeysError};
+use self::acme::Acme;
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
@@ -186,6 +189,7 @@ pub struct Server {
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
+    acme: Option<Acme>,
     files: Option<Files<CertifiedKey, 2>>,
     keys: Option<Files<Keys, 1>>,
     secret: Secret,
@@ -208,17 +212,24 @@ impl Server {
             Certificate::Files { chain, key, .. } => {
                 Some(Files::load([chain.clone(), key.clone()])?)
             }
-            Certificate::ThisRun => None,
+            Certificate::Acme(_) | Certificate::ThisRun => None,
         };
         let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
         let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
-        let https: Arc<dyn ResolvesServerCert> = match &files {
-            Some(files) => files.shown(),
-            None => Identity::for_this_run(addresses::names())?.single()?,
+        let acme = match &config.certificate {
+            Certificate::Acme(settings) => Some(Acme::load(settings.clone())?),
+            _ => None,
+        };
+        let https: Arc<dyn ResolvesServerCert> = match (&files, &acme) {
+            (Some(files), _) => files.shown(),
+            (None, Some(acme)) => acme.resolver(),
+            (None, None) => Identity::for_this_run(addresses::names())?.single()?,
         };
         let max_frame = usize::from(config.room.limits.max_frame);
         let (rotation, quic) = match &config.certificate {
-            Certificate::Files { public: true, .. } => (None, Arc::clone(&https)),
+            Certificate::Files { public: true, .. } | Certificate::Acme(_) => {
+                (None, Arc::clone(&https))
+            }
             _ => {
                 let rotation = Rotation::start()?;
                 let current = rotation.current().single()?;
@@ -230,8 +241,12 @@ impl Server {
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             metrics: metrics.map(tokio::net::TcpListener::from_std).transpose()?,
-            acceptor: Arc::new(tls::https(https)?),
+            acceptor: Arc::new(tls::https(
+                https,
+                matches!(config.certificate, Certificate::Acme(_)),
+            )?),
             rotation,
+            acme,
             files,
             keys,
             secret: secret.unwrap_or_else(Secret::drawn),
@@ -289,6 +304,10 @@ impl Server {
             web_transport: self.web_transport_address()?,
             http: self.http_address()?,
             warns: self.warns,
+            domains: match &self.config.certificate {
+                Certificate::Acme(acme) => &acme.domains,
+                _ => &[],
+            },
         };
         Ok(banner.text())
     }
@@ -317,11 +336,13 @@ impl Server {
         if let Some(http) = self.http {
             tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
         }
+        let port = self.https.local_addr()?.port();
         tokio::spawn(tcp.accept(self.https));
         tokio::spawn(webtransport::accept(self.endpoint.clone(), Arc::clone(&shared)));
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
+        let orders = self.acme.map(|it| tokio::spawn(it.watch(port, Arc::clone(&shared.metrics))));
 
         stop.await;
         tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
@@ -338,7 +359,7 @@ impl Server {
         let code = VarInt::from_u32(CloseCode::Restarting as u32);
         self.endpoint.close(code, b"the server is restarting");
         let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
-        for task in [rotation, watch].into_iter().flatten() {
+        for task in [rotation, orders, watch].into_iter().flatten() {
             task.abort();
         }
         Ok(())

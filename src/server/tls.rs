@@ -27,6 +27,8 @@ use wtransport::tls::error::InvalidCertificate;
 use super::gate::lock;
 use super::webtransport::quic_config;
 
+/// The protocol in whose handshakes proofs are given to authorities (RFC 8737, section 6.2).
+pub(crate) const PROOF: &[u8] = b"acme-tls/1";
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 /// How far a client's clock may be off, in s. Certificates begin this much before they are made.
@@ -98,7 +100,8 @@ impl Times {
     }
 }
 
-fn unix_now() -> i64 {
+/// The clock, in s since 1970.
+pub(crate) fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
@@ -114,6 +117,9 @@ pub enum IdentityError {
         /// Why.
         reason: pem::Error,
     },
+    /// A file with a certificate for other names than those asked for.
+    #[error("{} holds a certificate for other names", .0.display())]
+    Names(PathBuf),
     /// A file without a certificate.
     #[error("{} holds no certificate", .0.display())]
     Empty(PathBuf),
@@ -129,6 +135,10 @@ pub enum IdentityError {
     /// What was made is no certificate.
     #[error("a certificate cannot be made: {0}")]
     Made(#[from] InvalidCertificate),
+    /// The settings ask for what this program was built without.
+    #[cfg(not(feature = "acme"))]
+    #[error("this program was built without `--features acme`")]
+    NoAcme,
     /// QUIC does not take the configuration.
     #[error("QUIC does not take this configuration: {0}")]
     Quic(#[from] NoInitialCipherSuite),
@@ -224,18 +234,22 @@ impl Identity {
     }
 }
 
-/// What HTTPS runs with.
+/// What HTTPS runs with; `proves` tells whether `certificate` gives proofs to an authority, too.
 ///
 /// # Errors
 /// If TLS has no version in common with its cryptography.
 pub(crate) fn https(
     certificate: Arc<dyn ResolvesServerCert>,
+    proves: bool,
 ) -> Result<ServerConfig, IdentityError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if proves {
+        config.alpn_protocols.push(PROOF.to_vec());
+    }
     Ok(config)
 }
 
@@ -327,17 +341,28 @@ impl Rotation {
     pub(crate) async fn run(mut self, endpoint: quinn::Endpoint, max_frame: usize) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let replaced = self.advance(unix_now()).and_then(|another| {
-                if another {
-                    endpoint.set_server_config(Some(self.current().quic(max_frame)?));
-                    tracing::info!("WebTransport uses its next certificate");
+            match self.turn(&endpoint, max_frame, unix_now()) {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("WebTransport uses its next certificate"),
+                Err(error) => {
+                    tracing::error!(%error, "WebTransport's certificate could not be replaced");
                 }
-                Ok(())
-            });
-            if let Err(error) = replaced {
-                tracing::error!(%error, "WebTransport's certificate could not be replaced");
             }
         }
+    }
+
+    /// Lets the endpoint show the certificate of `now`, and tells whether that is another.
+    fn turn(
+        &mut self,
+        endpoint: &quinn::Endpoint,
+        max_frame: usize,
+        now: i64,
+    ) -> Result<bool, IdentityError> {
+        let another = self.advance(now)?;
+        if another {
+            endpoint.set_server_config(Some(self.current().quic(max_frame)?));
+        }
+        Ok(another)
     }
 }
 
@@ -380,6 +405,62 @@ mod tests {
         assert_eq!(times.step(1_800_000_000 + 30 * DAY), Step::Renew);
         let later = Times { next: times.current + PERIOD, ..times };
         assert_eq!(later.step(times.current + 12 * DAY), Step::Advance, "the next one is good");
+    }
+
+    #[tokio::test]
+    async fn connections_outlive_the_certificate_that_they_began_with() {
+        use crate::server::webtransport;
+        use wtransport::endpoint::IncomingSessionFuture;
+        use wtransport::tls::Sha256Digest;
+        use wtransport::{ClientConfig, Connection, Endpoint};
+
+        /// Opens a stream, and takes the one that comes back.
+        async fn talk(session: &Connection) {
+            session.open_uni().await.unwrap().await.unwrap().finish().await.unwrap();
+            drop(session.accept_uni().await.unwrap());
+        }
+
+        let mut rotation = Rotation::start().unwrap();
+        let hashes = rotation.hashes();
+        let known = lock(&hashes).clone();
+        let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = std::net::UdpSocket::bind(here).unwrap();
+        let endpoint =
+            webtransport::endpoint(socket, rotation.current().quic(1_000).unwrap()).unwrap();
+        let url = format!("https://{}", endpoint.local_addr().unwrap());
+        let serving = endpoint.clone();
+        let server = tokio::spawn(async move {
+            while let Some(incoming) = serving.accept().await {
+                let request = IncomingSessionFuture::with_quic_incoming(incoming).await.unwrap();
+                let session = request.accept().await.unwrap();
+                tokio::spawn(async move {
+                    while session.accept_uni().await.is_ok() {
+                        let back = session.open_uni().await.unwrap();
+                        back.await.unwrap().finish().await.unwrap();
+                    }
+                });
+            }
+        });
+        // A page that knows what it was told before the first certificate was replaced.
+        let visit = async || {
+            let known = known.iter().copied().map(Sha256Digest::new);
+            let config = ClientConfig::builder()
+                .with_bind_address(here)
+                .with_server_certificate_hashes(known);
+            let client = Endpoint::client(config.build()).unwrap();
+            let session = client.connect(&url).await.unwrap();
+            let shown = session.peer_identity().unwrap().as_slice()[0].hash();
+            talk(&session).await;
+            (client, session, *shown.as_ref())
+        };
+        let (_client, stays, shown) = visit().await;
+        assert_eq!(shown, known[0]);
+        let now = rotation.times.since + PERIOD;
+        assert!(rotation.turn(&endpoint, 1_000, now).unwrap());
+        let (_client, _new, shown) = visit().await;
+        assert_eq!(shown, known[1]);
+        talk(&stays).await;
+        server.abort();
     }
 
     #[test]

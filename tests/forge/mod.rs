@@ -144,7 +144,7 @@ pub fn for_hs256() -> Vec<Forged> {
         forged("a_critical_header", head_of(json!({ "crit": ["b64"] })), "access_malformed"),
         forged("expired", token(json!({ "exp": seconds - 1 })), "access_expired"),
         forged("expired_long_ago", token(json!({ "exp": 0 })), "access_expired"),
-        forged("not_yet_valid", token(json!({ "nbf": seconds + 120 })), "access_early"),
+        forged("not_yet_valid", token(json!({ "nbf": seconds + 1_800 })), "access_early"),
         forged("no_exp", token(json!({ "exp": null })), "access_claims"),
         forged("an_exp_in_words", token(json!({ "exp": "never" })), "access_claims"),
         forged("no_room", token(json!({ "room": null })), "access_claims"),

@@ -41,10 +41,10 @@ fn watching(presence: Presence, resume: Token) -> Vec<u8> {
     ClientMessage::Hello(hello).encode()
 }
 
-/// Leaves by the book after all: whoever might come back keeps the room open.
-async fn leave(target: &Target, over: Over, token: Token) {
+/// Whoever asked for what it may not do has left for good.
+async fn has_left(target: &Target, over: Over, token: Token) {
     let (link, again) = Link::enter(target, over, &watching(Presence::Watching, token)).await;
-    assert!(again.resumed);
+    assert!(!again.resumed);
     link.leave().await;
 }
 
@@ -73,7 +73,7 @@ pub fn of_hs256() -> Vec<Attack> {
         assert!(!welcome.may_share);
         link.message(&on_stage(Presence::Sharing, &token(json!({})))).await;
         link.ends().await.is(CloseCode::BadMessage);
-        leave(target, over, welcome.token).await;
+        has_left(target, over, welcome.token).await;
     }));
     attacks.extend(over_both("token::sharing_without_the_right", async |target, over| {
         let view = on_stage(Presence::Hidden, &token(json!({ "rights": ["view"] })));
@@ -84,7 +84,7 @@ pub fn of_hs256() -> Vec<Attack> {
         link.answers().await;
         link.message(&ClientMessage::Presence(Presence::Sharing).encode()).await;
         link.ends().await.is(CloseCode::Forbidden);
-        leave(target, over, welcome.token).await;
+        has_left(target, over, welcome.token).await;
     }));
     attacks.extend(over_both("token::resuming_with_fewer_rights", async |target, over| {
         let share = on_stage(Presence::Sharing, &token(json!({})));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use gpys::path::{Namespace, Path, Rate, Settings};
 
 /// Every test, by its name.
-pub const ALL: [(&str, fn()); 11] = [
+pub const ALL: [(&str, fn()); 12] = [
     ("udp_takes_the_delay_each_way", udp_takes_the_delay_each_way),
     ("tcp_survives_loss", tcp_survives_loss),
     ("nothing_comes_through_where_all_is_lost", nothing_comes_through_where_all_is_lost),
@@ -23,6 +23,7 @@ pub const ALL: [(&str, fn()); 11] = [
     ("link_runs_both_ends", link_runs_both_ends),
     ("link_exits_as_the_command_does", link_exits_as_the_command_does),
     ("link_ends_what_it_started", link_ends_what_it_started),
+    ("a_doctor_finds_udp_blocked", a_doctor_finds_udp_blocked),
 ];
 
 /// How long to wait for what must come.
@@ -289,4 +290,22 @@ fn link_ends_what_it_started() {
     let output = child.wait_with_output().unwrap();
     // All who write to standard error are gone, or this would not have come to its end.
     assert!(words(&output, 143).contains("far to near: "));
+}
+
+fn a_doctor_finds_udp_blocked() {
+    let far = format!("exec '{}' --quiet", env!("CARGO_BIN_EXE_gpys"));
+    let output = gpys_link()
+        .args(["--delay", "5ms", "--block-udp", "--far", &far, "--"])
+        .arg(env!("CARGO_BIN_EXE_gpys"))
+        .args(["doctor", "https://10.77.0.2:4433", "--json"])
+        .output()
+        .unwrap();
+    words(&output, 1);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["transports"]["wt"]["works"], false, "{report:#}");
+    assert_eq!(report["transports"]["ws"]["works"], true, "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    let quic = steps.iter().find(|step| step["topic"] == "quic").unwrap();
+    assert!(quic["says"].as_str().unwrap().contains("UDP blocked: silence"), "{quic}");
+    assert!(quic["advice"].as_str().unwrap().contains("UDP port 4433"), "{quic}");
 }

@@ -8,6 +8,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     missing_docs,
     unreachable_pub,
     reason = "a test may panic, and its modules are private anyway"

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,8 @@ impl Running {
         make_certificate(&dir, false);
         let file = |name: &str| Some(dir.path().join(name).display().to_string());
         let server = Self::bind(Flags {
-            cert: file(certs::LEAF),
-            key: file(certs::LEAF_KEY),
+            cert: flags.cert.clone().or_else(|| file(certs::LEAF)),
+            key: flags.key.clone().or_else(|| file(certs::LEAF_KEY)),
             venue: Some("45.75,14.36,Main stage".into()),
             map_style: Some("https://tiles.example/style.json".into()),
             ..flags
@@ -89,6 +89,11 @@ impl Running {
         let free = || Some("127.0.0.1:0".to_owned());
         let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
         Server::bind(Config::load(&flags, |_| None, None).unwrap())
+    }
+
+    /// The certificate of the authority that vouches for the server's.
+    pub fn authority(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// Replaces the files of the certificate by another of the same authority.
@@ -153,7 +158,7 @@ impl Running {
 
     fn tls_config(&self) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
-        let ca = CertificateDer::from_pem_file(Path::new(self.dir.path()).join("ca.pem")).unwrap();
+        let ca = CertificateDer::from_pem_file(self.authority()).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         rustls::ClientConfig::builder_with_provider(provider)
@@ -195,15 +200,19 @@ impl Running {
     ) -> Result<Connection, ConnectingError> {
         use base64::Engine as _;
         let config = self.config("127.0.0.1").await;
-        let hashes = config["serverCertificateHashes"].as_array().unwrap().iter().map(|hash| {
-            let value = hash["value"].as_str().unwrap();
-            let bytes = base64::engine::general_purpose::STANDARD.decode(value).unwrap();
-            Sha256Digest::new(bytes.try_into().unwrap())
-        });
-        let config = ClientConfig::builder()
-            .with_bind_config(IpBindConfig::InAddrAnyV4)
-            .with_server_certificate_hashes(hashes)
-            .build();
+        let builder = ClientConfig::builder().with_bind_config(IpBindConfig::InAddrAnyV4);
+        let config = if let Some(hashes) = config["serverCertificateHashes"].as_array() {
+            builder.with_server_certificate_hashes(hashes.iter().map(|hash| {
+                let value = hash["value"].as_str().unwrap();
+                let bytes = base64::engine::general_purpose::STANDARD.decode(value).unwrap();
+                Sha256Digest::new(bytes.try_into().unwrap())
+            }))
+        } else {
+            let mut tls = self.tls_config();
+            tls.alpn_protocols = vec![b"h3".to_vec()];
+            builder.with_custom_tls(tls)
+        };
+        let config = config.build();
         let url = format!("https://{}{path}", self.web_transport);
         let mut options = ConnectOptions::builder(url);
         if let Some(origin) = origin {
@@ -230,15 +239,10 @@ impl Running {
     /// The same, if the server lets it in.
     pub async fn try_client(&self, transport: Transport) -> Option<Client> {
         let wire = match transport {
-            Transport::Wt => {
-                let connection = self.session("/wt", None).await.ok()?;
-                let (send, recv) = connection.open_bi().await.ok()?.await.ok()?;
-                Wire::Wt { connection, send, recv, buffer: Vec::new() }
-            }
+            Transport::Wt => return Client::over(self.session("/wt", None).await.ok()?).await,
             Transport::Ws => Wire::Ws(Box::new(self.socket(None).await.ok()?)),
         };
-        let (view, welcome) = (View::default(), None);
-        Some(Client { wire, view, welcome, pongs: 0, closing: None, code: None })
+        Some(Client::on(wire))
     }
 
     /// A client that is in the room.
@@ -286,6 +290,17 @@ pub struct Client {
 }
 
 impl Client {
+    fn on(wire: Wire) -> Self {
+        let (view, welcome) = (View::default(), None);
+        Self { wire, view, welcome, pongs: 0, closing: None, code: None }
+    }
+
+    /// A client on this session that has not said anything yet.
+    pub async fn over(connection: Connection) -> Option<Self> {
+        let (send, recv) = connection.open_bi().await.ok()?.await.ok()?;
+        Some(Self::on(Wire::Wt { connection, send, recv, buffer: Vec::new() }))
+    }
+
     pub fn welcome(&self) -> &Welcome {
         self.welcome.as_ref().unwrap()
     }
