@@ -43,7 +43,7 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
     let mut audit = Audit::default();
     let mut missing: BTreeMap<(usize, usize), u32> = BTreeMap::new();
     for look in 1.. {
-        let (people, departed) = (crowd.everybody(), crowd.visitors.departed());
+        let people = crowd.everybody();
         let now = missing_pairs(&people, crowd.time());
         missing =
             now.into_iter().map(|pair| (pair, 1 + missing.get(&pair).unwrap_or(&0))).collect();
@@ -53,7 +53,7 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
         }
         audit.doubled.extend(doubled_welcomes(&people));
         audit.doubled.extend(doubled_on_rosters(&people));
-        audit.ghosts.extend(ghosts(&people, &departed, crowd.time()));
+        audit.ghosts.extend(ghosts(&people, crowd));
         if look >= LOOKS && *over.borrow() {
             break;
         }
@@ -63,24 +63,31 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
 }
 
 /// Those who are gone and whom somebody still sees.
-fn ghosts(
-    people: &[Arc<Person>],
-    departed: &BTreeMap<PeerId, Departure>,
-    now: f64,
-) -> BTreeSet<PeerId> {
-    let is_unseen = |id: &PeerId| departed.get(id).is_some_and(|by| now > by.unseen);
-    let is_unlisted = |id: &PeerId| departed.get(id).is_some_and(|by| now > by.unlisted);
-    let mut ghosts = BTreeSet::new();
+fn ghosts(people: &[Arc<Person>], crowd: &Crowd) -> BTreeSet<PeerId> {
+    let now = crowd.time();
+    let (mut seen, mut listed) = (BTreeSet::new(), BTreeSet::new());
     for observer in people.iter().filter(|person| person.is_here()) {
         let view = observer.client.view();
-        ghosts.extend(view.figures().map(|(id, _)| id).filter(is_unseen));
-        let named = view.roster().filter(|person| {
-            let is_shown = person.presence != Presence::Gone;
-            is_unlisted(&person.id) || (is_shown && is_unseen(&person.id))
-        });
-        ghosts.extend(named.map(|person| person.id));
+        seen.extend(view.figures().map(|(id, _)| id));
+        let shown = view.roster().filter(|person| person.presence != Presence::Gone);
+        seen.extend(shown.map(|person| person.id));
+        listed.extend(view.roster().map(|person| person.id));
     }
-    ghosts
+    // Asked after the looks: whoever is on the way back by then may have been seen again.
+    gone(&crowd.visitors.departed(), &seen, &listed, now)
+}
+
+/// Those who have departed for longer than they may be seen or listed.
+fn gone(
+    departed: &BTreeMap<PeerId, Departure>,
+    seen: &BTreeSet<PeerId>,
+    listed: &BTreeSet<PeerId>,
+    now: f64,
+) -> BTreeSet<PeerId> {
+    let is_ghost = |(id, by): &(&PeerId, &Departure)| {
+        (now > by.unseen && seen.contains(id)) || (now > by.unlisted && listed.contains(id))
+    };
+    departed.iter().filter(is_ghost).map(|(&id, _)| id).collect()
 }
 
 fn doubled_welcomes(people: &[Arc<Person>]) -> BTreeSet<usize> {
@@ -160,4 +167,24 @@ fn missing_pairs(people: &[Arc<Person>], now: f64) -> BTreeSet<(usize, usize)> {
         }
     }
     missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ghost_is_who_is_seen_or_listed_for_too_long() {
+        let id = PeerId(7);
+        let departed = BTreeMap::from([(id, Departure { unseen: 15.0, unlisted: 30.0 })]);
+        let (nobody, somebody) = (BTreeSet::new(), BTreeSet::from([id, PeerId(8)]));
+        let ghosts = |seen, listed, now| gone(&departed, seen, listed, now).len();
+        assert_eq!(ghosts(&somebody, &somebody, 15.0), 0);
+        assert_eq!(ghosts(&somebody, &nobody, 15.1), 1);
+        assert_eq!(ghosts(&nobody, &somebody, 30.0), 0);
+        assert_eq!(ghosts(&nobody, &somebody, 30.1), 1);
+        assert_eq!(ghosts(&nobody, &nobody, 60.0), 0);
+        let back = gone(&BTreeMap::new(), &somebody, &somebody, 60.0);
+        assert_eq!(back.len(), 0, "whoever is on the way back is none");
+    }
 }

@@ -14,7 +14,7 @@ use super::people::{Crowd, Person};
 use super::plan::{Act, Visit};
 use crate::client::session::lock;
 use crate::client::{Connector, Transport};
-use crate::proto::wire::{PeerId, Token};
+use crate::proto::wire::{PeerId, Token, Welcome};
 
 /// Whoever is not heard of for this long is not shown any more (docs/PROTOCOL.md, section 8), in
 /// seconds.
@@ -169,7 +169,6 @@ impl Visitor {
         let joined = Person::join(server, crowd, *index, *transport, resume).await;
         let person = joined.map_err(|error| crowd.turn_away(*index, &error)).ok()?;
         let person = Arc::new(person);
-        lock(&crowd.visitors.departed).remove(&person.client.welcome().id);
         lock(&crowd.visitors.here).insert(*index, Arc::clone(&person));
         Some(person)
     }
@@ -199,7 +198,12 @@ impl Visitor {
             () = sleep(Duration::from_secs_f64(away)) => {}
             _ = self.stop.wait_for(|&stop| stop) => return None,
         }
-        let next = self.enter(Some(person.client.welcome().token)).await?;
+        let Welcome { id, token, .. } = *person.client.welcome();
+        if is_in_time {
+            // Others may see this person again as soon as the server has the hello.
+            lock(&self.crowd.visitors.departed).remove(&id);
+        }
+        let next = self.enter(Some(token)).await?;
         self.compare(person, &next, is_in_time);
         Some(next)
     }
