@@ -156,9 +156,9 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     }
     let bar = progress();
     for scenario in scenarios(args, emulated) {
-        bar.set_message(scenario.name.clone());
+        tell(&bar, scenario.name.clone());
         let played = ground.play(&scenario, |what| {
-            bar.set_message(format!("{}: {what}", scenario.name));
+            tell(&bar, format!("{}: {what}", scenario.name));
         });
         match played {
             Ok(played) => {
@@ -179,7 +179,7 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         let certificates = Certificates::new(Place::Loopback.server_address())?;
         let mut steps = Vec::new();
         let searched = capacity::search(&certificates, &mut steps, |what| {
-            bar.set_message(format!("capacity: {what}"));
+            tell(&bar, format!("capacity: {what}"));
         });
         results.bars.extend(capacity::judge(&steps));
         results.capacity = steps;
@@ -225,7 +225,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
     let (paths, seconds): (Vec<_>, u64) =
         if args.quick { (paths.skip(3).collect(), 5) } else { (paths.collect(), 10) };
     for (name, path) in paths {
-        bar.set_message(format!("Chromium: {name}"));
+        tell(bar, format!("Chromium: {name}"));
         match chromium::measure(ground, &name, path, seconds) {
             Ok(rows) => results.rows.extend(rows),
             Err(error) => {
@@ -234,7 +234,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
             }
         }
     }
-    bar.set_message("Chromium: UDP blocked");
+    tell(bar, "Chromium: UDP blocked".into());
     match chromium::fall_back(ground, delayed) {
         Ok(fallback) => results.bars.extend(fallback),
         Err(error) => {
@@ -269,6 +269,14 @@ fn progress() -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// Says what is under way: on a terminal in place, elsewhere line by line.
+fn tell(bar: &ProgressBar, what: String) {
+    if bar.is_hidden() {
+        eprintln!("[{:>4} s] {what}", bar.elapsed().as_secs());
+    }
+    bar.set_message(what);
 }
 
 fn machine() -> Machine {

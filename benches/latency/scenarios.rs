@@ -134,7 +134,7 @@ pub fn bad() -> Vec<Scenario> {
 fn half() -> Scenario {
     let mut plan = plan(10, 30, delayed());
     (plan.behind, plan.beside) = (2, 200);
-    let mut scenario = scenario(HALF, plan, 3);
+    let mut scenario = scenario(HALF, plan, 1);
     scenario
         .systems
         .extend([System::Stock(Transport::WebTransport), System::Stock(Transport::WebSocket)]);

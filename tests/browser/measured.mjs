@@ -26,18 +26,18 @@ for (const [size, context] of Object.entries(sizes)) {
     const result = await tab.page.evaluate(() => window.gpysBench);
     assert.deepEqual(JSON.parse(await tab.page.textContent('#result')), result);
     assert.ok(Math.abs(result.measured_seconds - 4) < 0.5, `${result.measured_seconds} s`);
-    assert.ok(result.samples_taken > 150, `${result.samples_taken} samples`);
+    assert.ok(result.samples_taken > 60, `${result.samples_taken} samples`);
     for (const transport of TRANSPORTS) {
       // A tick shows one of two samples.
-      assert.ok((await figure(tab, `${transport}.age_ms.count`)) > 60);
+      assert.ok((await figure(tab, `${transport}.age_ms.count`)) > 30);
       const p50 = await figure(tab, `${transport}.age_ms.p50`);
-      assert.ok(p50 > 0 && p50 < 100, `${p50} ms by ${transport}`);
+      assert.ok(p50 > 0 && p50 < 1000, `${p50} ms by ${transport}`);
       const picture = await figure(tab, `${transport}.sampled_age_ms.p50`);
-      assert.ok(picture > p50 && picture < 150, `${picture} ms by ${transport}`);
+      assert.ok(picture > p50 && picture < 1000, `${picture} ms by ${transport}`);
       const { from_other: other, join_ms: join, ...own } = result.transports[transport];
       assert.equal(own.state, 'live');
-      assert.ok(own.sampled_age_ms.count > 3000 && other.sampled_age_ms.count > 3000);
-      assert.ok(other.age_ms.p50 < 100);
+      assert.ok(own.sampled_age_ms.count > 1000 && other.sampled_age_ms.count > 1000);
+      assert.ok(other.age_ms.p50 < 1000);
       assert.ok(join.open > 0 && join.welcome > join.open && join.first_frame > join.open);
       assert.ok(own.bytes_per_second > 300 && own.bytes_per_second < 5000);
     }

@@ -40,6 +40,35 @@ test('without a location one can watch, or tap the map to be there', async () =>
   await watcher.close();
 });
 
+test('nothing can be pressed in vain while the map still loads', async () => {
+  let go;
+  const loaded = new Promise((done) => (go = done));
+  const prepare = (context) =>
+    context.route('**/assets/app-*.js', async (route) => {
+      await loaded;
+      await route.continue();
+    });
+  const tab = await Tab.open(world.browser, world.server, { path: '/r/early', at: beside(VENUE, 0, 0), prepare });
+  const { page } = tab;
+  assert.equal(await page.evaluate(() => window.gpys), undefined);
+  await assert.rejects(page.click('#share', { timeout: 500 }), /intercepts pointer events|Timeout/);
+  await page.keyboard.press('Tab');
+  const focused = await page.evaluate(() => document.activeElement.id);
+  assert.ok(!['share', 'name', 'people-toggle'].includes(focused), focused);
+  const pressed = page.click('#share');
+  go();
+  await pressed;
+  await tab.until('itself live', (it) => it.live.startsWith('Live'));
+  await tab.close();
+});
+
+test('a map that does not arrive is said', async () => {
+  const prepare = (context) => context.route('**/assets/app-*.js', (route) => route.abort());
+  const tab = await Tab.open(world.browser, world.server, { path: '/r/lost', prepare, pardon: /Failed to/ });
+  await tab.page.locator('#status', { hasText: 'Reload the page' }).waitFor();
+  await tab.close();
+});
+
 test('a server that restarts: words, fading, and everybody is back by themselves', async () => {
   const server = await Server.start();
   const pardon = /Failed to load resource|WebSocket connection to|Failed to establish a connection/;

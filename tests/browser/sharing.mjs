@@ -49,7 +49,7 @@ test('who shares approximately is seen in the cell, and not at the place', async
     await ada.page.selectOption('#precision', 'approximate');
     await ben.until('it about there again', (it) => about(it, id));
     await ada.page.click('#stop');
-    await ben.until('no pin', (it) => !seen(it, id), 2000);
+    await ben.until('no pin', (it) => !seen(it, id));
     await ada.close();
     await ben.close();
   }
@@ -83,7 +83,7 @@ test('who shares for a time stops by itself, and says so', async () => {
   assert.ok(seen(await ben.shown(), id));
   await later(ada, 1);
   await ada.until('the end', (it) => !it.self.sharing && it.notice.includes('is over'));
-  await ben.until('no pin', (it) => !seen(it, id), 2000);
+  await ben.until('no pin', (it) => !seen(it, id));
   await ben.until('it watching', (it) => listed(it, id)?.text === 'Ada: watching');
   assert.deepEqual(await barriers(ada.page), []);
   // The notice offers to go on, for as long again.
@@ -122,7 +122,7 @@ test('a page whose sharing the server has ended follows', async () => {
   await ada.page.selectOption('#duration', '15');
   await ada.page.click('#share');
   await ben.until('it', (it) => seen(it, id));
-  await ben.until('no pin', (it) => !seen(it, id), 5000);
+  await ben.until('no pin', (it) => !seen(it, id));
   await ada.until('the end', (it) => !it.self.sharing && it.notice.includes('server has ended'));
   await ada.close();
   await ben.close();

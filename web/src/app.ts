@@ -328,6 +328,7 @@ export class App {
     window.addEventListener('pagehide', () => connection.leave());
     window.addEventListener('pageshow', ({ persisted }) => persisted && connection.connect());
     window.addEventListener('keydown', (event) => this.keyDown(event), { capture: true });
+    page.ready();
   }
 
   private keyDown(event: KeyboardEvent): void {

@@ -1,6 +1,7 @@
 import { takeAccess } from './access';
 import { fetchConfig } from './config';
 import { exposeDebug } from './debug';
+import { byId, setText } from './dom';
 import { EarlyLink } from './early';
 import type { Config, Transport } from './link';
 import { openWebSocket } from './websocket';
@@ -28,6 +29,10 @@ async function loadConfig(): Promise<Config> {
 }
 const access = (): string | null =>
   takeAccess({ location, history, storage: sessionStorage }, room);
-const { App } = await loading;
+const { App } = await loading.catch((error) => {
+  setText(byId('status'), 'The map could not be loaded. Reload the page to try again.');
+  byId('lamp').dataset.tone = 'bad';
+  throw error;
+});
 const app = new App({ room, opening, early, config, loadConfig, access });
 exposeDebug(() => app.state());

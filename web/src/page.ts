@@ -44,6 +44,11 @@ export class Page {
     this.showPeople(matchMedia('(min-width: 1000px)').matches);
   }
 
+  /** Until somebody listens to them, the HTML lets nobody use what a press or a word would be lost on. */
+  ready(): void {
+    for (const element of document.querySelectorAll('[inert]')) element.removeAttribute('inert');
+  }
+
   /** What the owner has chosen of how to share. */
   get wish(): Wish {
     const approximate = this.precision.value === 'approximate';

@@ -33,7 +33,8 @@ export class Tab {
 
   /**
    * `at`: where the device says it is, or undefined to refuse the location. `held`: the angles of
-   * its motion sensor, or undefined if it has none.
+   * its motion sensor, or undefined if it has none. `prepare` is given the window before it opens
+   * the page.
    */
   static async open(browser, server, options = {}) {
     const { at, held, name, pardon } = options;
@@ -51,6 +52,7 @@ export class Tab {
     });
     tab.context = context;
     await context.addInitScript(watchPolicy);
+    await options.prepare?.(context);
     if (name) await context.addInitScript((it) => localStorage.setItem('gpys.name', it), name);
     tab.page = await context.newPage();
     tab.#cdp = await context.newCDPSession(tab.page);
