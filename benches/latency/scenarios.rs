@@ -108,7 +108,7 @@ pub fn crowded(seconds: u64) -> Scenario {
 
 /// The bad networks.
 pub fn bad() -> Vec<Scenario> {
-    let mut all: Vec<Scenario> = [(0, 2), (1, 3), (2, 3), (5, 3), (10, 2)]
+    let mut all: Vec<Scenario> = [(0, 1), (1, 3), (2, 3), (5, 3), (10, 1)]
         .map(|(percent, rounds)| {
             let path = Settings { loss: f64::from(percent) / 100.0, ..delayed() };
             scenario(lossy(percent), plan(60, 6, path), rounds)
@@ -116,13 +116,13 @@ pub fn bad() -> Vec<Scenario> {
         .into();
     let bursts = Some(Bursts { share: 0.02, length: 8.0 });
     let bursty = Settings { bursts, ..delayed() };
-    all.push(scenario("50 ms round trip, bursts of 8, 2 % in all", plan(60, 6, bursty), 2));
+    all.push(scenario("50 ms round trip, bursts of 8, 2 % in all", plan(60, 6, bursty), 1));
     let jitter = Duration::from_millis(10);
     let mobile = Settings { jitter, loss: 0.005, ..delayed() };
     all.push(scenario(
         "like 4G: 50 ms round trip, jitter 10 ms, 0.5 % loss",
         plan(60, 6, mobile),
-        2,
+        1,
     ));
     all.push(half());
     all.push(blackout());
@@ -150,14 +150,14 @@ fn blackout() -> Scenario {
         (seconds(7), Happening::Path(delayed())),
         (seconds(7), Happening::Heal),
     ];
-    scenario(BLACKOUT, plan, 2)
+    scenario(BLACKOUT, plan, 1)
 }
 
 fn rebind() -> Scenario {
     let mut plan = plan(30, 6, delayed());
     let at = Duration::from_secs(2);
     plan.script = vec![(at, Happening::Rebind), (at + DELAY, Happening::Heal)];
-    let mut scenario = scenario(REBIND, plan, 2);
+    let mut scenario = scenario(REBIND, plan, 1);
     scenario.systems.truncate(1);
     scenario
 }

@@ -12,11 +12,13 @@
 //! read and change it. WebTransport with certificate hashes is as strong as the `/config.json`
 //! that named them.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
@@ -55,18 +57,29 @@ pub(super) fn is_private(host: &str) -> bool {
 /// # Errors
 /// If the platform has no roots to verify with, or none of them can be read.
 pub(super) fn tls(verify: bool, protocol: &[u8]) -> Result<ClientConfig, String> {
+    if !verify {
+        return tls_of(Arc::new(Anybody::new(())), protocol);
+    }
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots()?), provider);
+    tls_of(verifier.build().map_err(|error| error.to_string())?, protocol)
+}
+
+/// A TLS configuration that leaves the server's certificate to `verifier`, and offers this
+/// protocol.
+///
+/// # Errors
+/// If TLS has no version in common with its cryptography.
+pub(super) fn tls_of(
+    verifier: Arc<dyn ServerCertVerifier>,
+    protocol: &[u8],
+) -> Result<ClientConfig, String> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut config = if verify {
-        builder.with_root_certificates(roots()?).with_no_client_auth()
-    } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody { provider }))
-            .with_no_client_auth()
-    };
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
@@ -87,21 +100,54 @@ pub(super) fn roots() -> Result<RootCertStore, String> {
     Err(format!("this computer has no root certificates to verify the server with{why}"))
 }
 
-/// Takes any certificate, but insists that the server has its key.
-#[derive(Debug)]
-struct Anybody {
-    provider: Arc<CryptoProvider>,
+/// A certificate as a server shows it.
+pub(super) struct Certificate<'a> {
+    /// The server's own.
+    pub(super) leaf: &'a CertificateDer<'a>,
+    /// Those that came with it.
+    pub(super) others: &'a [CertificateDer<'a>],
+    /// Whose it should be.
+    pub(super) name: &'a ServerName<'a>,
+    pub(super) ocsp: &'a [u8],
+    pub(super) now: UnixTime,
 }
 
-impl ServerCertVerifier for Anybody {
+/// What is done with a certificate that is taken anyway.
+pub(super) trait Look: fmt::Debug + Send + Sync {
+    /// Looks at it.
+    fn look(&self, certificate: Certificate<'_>);
+}
+
+/// Nobody looks.
+impl Look for () {
+    fn look(&self, _: Certificate<'_>) {}
+}
+
+/// Takes any certificate, but insists that the server has its key.
+#[derive(Debug)]
+pub(super) struct Anybody<L> {
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Who looks at it meanwhile.
+    pub(super) look: L,
+}
+
+impl<L: Look> Anybody<L> {
+    /// Somebody looks at each certificate.
+    pub(super) fn new(look: L) -> Self {
+        Self { algorithms: ring::default_provider().signature_verification_algorithms, look }
+    }
+}
+
+impl<L: Look> ServerCertVerifier for Anybody<L> {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        self.look.look(Certificate { leaf, others, name, ocsp, now });
         Ok(ServerCertVerified::assertion())
     }
 
@@ -111,8 +157,7 @@ impl ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -121,12 +166,11 @@ impl ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::keys::{Algorithm, KeysError};
 pub(crate) use self::keys::{ED25519_PUBLIC, Key, Keys, MIN_SECRET};
-use super::link::Ending;
+use super::ending::Ending;
 use super::metrics::Failure;
 use super::reload::Shown;
 use crate::proto::wire::{CloseCode, Hello, Presence};

@@ -22,7 +22,7 @@ use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
 use super::gate::{Permit, lock};
 use super::metrics::Failure;
 use super::origin::Host;
-use super::tls::Hashes;
+use super::rotation::Hashes;
 use super::{pmtiles, websocket};
 use crate::config::Venue;
 use crate::proto::wire::{VERSION, is_room_name};
@@ -84,7 +84,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/ws", get(socket))
         .route("/map.pmtiles", get(map_file))
         .fallback(get(asset))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), add_headers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), finish))
         .layer(CompressionLayer::new())
         .with_state(site)
 }
@@ -211,10 +211,11 @@ fn origin_of(url: &str) -> Option<String> {
     Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
 }
 
-async fn add_headers(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+async fn finish(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let host = addressed(request.headers());
     let secure = request.extensions().get::<Wire>().is_some_and(|wire| wire.secure);
     let mut response = next.run(request).await;
+    site.shared.metrics.answered(response.status());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -3,25 +3,24 @@
 //! Nothing here waits. Whatever has no room is refused at once, because a frame that waits is a
 //! frame that lies.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
-use wtransport::quinn;
+use wtransport::quinn::{self, ConnectionStats};
 
 use super::clock::Clock;
+use super::ending::Ending;
 use super::gate::lock;
-use super::metrics::{Leave, Limit, Transport};
+use super::metrics::{Leave, Transport};
 use super::probe::Probe;
 use crate::proto::time::Time;
-use crate::proto::wire::{CloseCode, DecodeError, PONG_LEN, ServerMessage};
+use crate::proto::wire::PONG_LEN;
 
 /// Most messages of the reliable lane that wait for a client to read them.
 const RELIABLE_QUEUE: usize = 256;
-/// Length of the length that precedes a message of the reliable lane, in bytes.
-pub(crate) const LENGTH_PREFIX: usize = 2;
 
 /// The writer waits for nothing.
 const IDLE: u64 = u64::MAX;
@@ -38,78 +37,6 @@ impl LinkId {
     }
 }
 
-/// Why a link ends, as the client is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ending {
-    /// The reason, as a code.
-    pub(crate) code: CloseCode,
-    /// The reason, in words.
-    pub(crate) reason: Cow<'static, str>,
-    /// The same as the operator is told.
-    pub(crate) leave: Leave,
-    /// The limit that was hit, if one was.
-    pub(crate) limit: Option<Limit>,
-}
-
-impl Ending {
-    /// An ending for this reason.
-    pub(crate) fn new(code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, reason: reason.into(), leave: code.into(), limit: None }
-    }
-
-    /// An ending because this limit was hit.
-    pub(crate) fn at(limit: Limit, code: CloseCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { limit: Some(limit), ..Self::new(code, reason) }
-    }
-
-    /// The transport is gone, so nobody is left who could be told.
-    pub(crate) fn gone(reason: &'static str) -> Self {
-        Self { leave: Leave::Gone, ..Self::new(CloseCode::Timeout, reason) }
-    }
-
-    /// The part of the server that served the link has failed; another takes its place.
-    pub(crate) fn failed() -> Self {
-        Self::new(CloseCode::Restarting, "the server made a mistake; come back")
-    }
-
-    /// After how many milliseconds the client may come back by itself.
-    const fn retry_ms(&self) -> Option<u32> {
-        match self.code {
-            CloseCode::Restarting => Some(1_000),
-            CloseCode::Timeout | CloseCode::TooSlow => Some(2_000),
-            CloseCode::TooFast => Some(5_000),
-            CloseCode::Full => Some(10_000),
-            _ => None,
-        }
-    }
-
-    /// The last message of the link, as [`frame_reliable`] frames it.
-    pub(crate) fn message(&self) -> Bytes {
-        frame_reliable(&ServerMessage::closing(self.code, &self.reason, self.retry_ms()))
-    }
-}
-
-impl From<DecodeError> for Ending {
-    fn from(error: DecodeError) -> Self {
-        let limit = matches!(error, DecodeError::TooLong(_)).then_some(Limit::MessageBytes);
-        Self { limit, ..Self::new(error.close_code(), error.to_string()) }
-    }
-}
-
-/// A message of the reliable lane with its length before it, as a WebTransport stream carries it;
-/// a WebSocket carries what follows the first [`LENGTH_PREFIX`] bytes.
-pub(crate) fn frame_reliable(message: &ServerMessage) -> Bytes {
-    let body = message.encode();
-    let length = u16::try_from(body.len()).unwrap_or_else(|_| {
-        tracing::error!(bytes = body.len(), "a message is longer than the lane can carry");
-        0
-    });
-    let mut framed = Vec::with_capacity(LENGTH_PREFIX + body.len());
-    framed.extend_from_slice(&length.to_le_bytes());
-    framed.extend_from_slice(body.get(..usize::from(length)).unwrap_or_default());
-    framed.into()
-}
-
 /// The reliable lane had no room: the client does not read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
@@ -123,6 +50,11 @@ pub(crate) struct PathCounts {
     pub(crate) lost: u64,
     /// Round trip now, in ms; 0 if unknown.
     pub(crate) rtt_ms: u32,
+    /// What was sent that QUIC has the client acknowledge; none over TCP.
+    pub(crate) asked: u64,
+    /// The round trip as QUIC estimates it. It moves with every acknowledgement of something new;
+    /// a client that has nothing new to acknowledge repeats the old, which QUIC counts as well.
+    pub(crate) estimate: Duration,
 }
 
 /// How bytes leave.
@@ -352,7 +284,7 @@ impl Link {
         }
     }
 
-    /// Sends a message that [`frame_reliable`] framed. It is a pointer, because the lane has room
+    /// Sends a message that [`frame_reliable`](super::ending::frame_reliable) framed. It is a pointer, because the lane has room
     /// for 32 of them even while it is empty.
     ///
     /// # Errors
@@ -392,13 +324,19 @@ impl Link {
     pub(crate) fn counts(&self) -> PathCounts {
         match &self.0.path {
             Path::WebTransport(path) => {
-                let stats = path.quic.stats().path;
-                let rtt_ms = u32::try_from(stats.rtt.as_millis()).unwrap_or(u32::MAX);
-                PathCounts { sent: stats.sent_packets, lost: stats.lost_packets, rtt_ms }
+                let ConnectionStats { path, frame_tx, .. } = path.quic.stats();
+                PathCounts {
+                    sent: path.sent_packets,
+                    lost: path.lost_packets,
+                    rtt_ms: u32::try_from(path.rtt.as_millis()).unwrap_or(u32::MAX),
+                    asked: frame_tx.datagram + frame_tx.stream + frame_tx.ping,
+                    estimate: path.rtt,
+                }
             }
             Path::WebSocket(path) => {
                 let rtt_ms = lock(&path.probe).rtt_ms(path.clock.now());
-                PathCounts { sent: path.sent.load(Ordering::Relaxed), lost: 0, rtt_ms }
+                let sent = path.sent.load(Ordering::Relaxed);
+                PathCounts { sent, rtt_ms, ..PathCounts::default() }
             }
         }
     }
@@ -407,6 +345,8 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::wire::{CloseCode, ServerMessage};
+    use crate::server::ending::LENGTH_PREFIX;
 
     #[tokio::test]
     async fn a_socket_holds_one_frame_until_it_is_written() {
@@ -443,12 +383,5 @@ mod tests {
         assert_eq!(length, u16::try_from(body.len()).unwrap().to_le_bytes());
         let told = ServerMessage::closing(CloseCode::TooSlow, "slow", Some(2_000));
         assert_eq!(ServerMessage::decode(body), Ok(told));
-    }
-
-    #[test]
-    fn exactly_the_retryable_endings_say_when() {
-        for code in [CloseCode::Bye, CloseCode::Replaced, CloseCode::Full, CloseCode::TooFast] {
-            assert_eq!(Ending::new(code, "").retry_ms().is_some(), code.retryable());
-        }
     }
 }

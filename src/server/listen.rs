@@ -191,6 +191,7 @@ impl Tcp {
             Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
             // Somebody typed the address without https.
             Ok(Ok(1..)) => {
+                metrics.failed(Failure::Plain);
                 wire.permit.settle();
                 return self.serve(stream, Router::new().fallback(redirect), wire).await;
             }
@@ -295,11 +296,13 @@ mod tests {
     use crate::config::{Config, Flags};
     use crate::server::access::Access;
     use crate::server::identity::Secret;
+    use crate::server::metrics::Metrics;
 
     #[tokio::test]
     async fn a_connection_that_keeps_asking_ends_at_last() {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        let shared = Shared::new(&config, Vec::new(), Access::default(), Secret::drawn());
+        let shared =
+            Shared::new(&config, Vec::new(), Access::default(), Secret::drawn(), Metrics::new());
         let permit = Arc::new(shared.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
         let router = Router::new().fallback(async || "here");
         let (_stop, stop) = watch::channel(false);

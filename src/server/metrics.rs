@@ -23,7 +23,9 @@ use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
 use self::kinds::Kind;
-pub(crate) use self::kinds::{Failure, How, Leave, Limit, Part, Reload, Reloaded, Transport};
+pub(crate) use self::kinds::{
+    Answer, Failure, How, Leave, Limit, Part, Reload, Reloaded, Stray, Transport,
+};
 use crate::proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
@@ -146,6 +148,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     limits: Tally,
     failures: Tally,
+    strays: Tally,
+    answers: Tally,
     joins: Tally,
     leaves: Tally,
     panics: Tally,
@@ -209,6 +213,18 @@ impl Metrics {
                 "Clients that did not get as far as a room, and why",
                 "cause",
             ),
+            strays: Tally::new::<Stray>(
+                own,
+                "stray_datagrams",
+                "UDP datagrams that belong to no connection",
+                "kind",
+            ),
+            answers: Tally::new::<Answer>(
+                own,
+                "http_answers",
+                "Answers to HTTP requests, by the class of their status",
+                "class",
+            ),
             joins: Tally::new::<How>(own, "joins", "Links that entered a room", "how"),
             leaves: Tally::new::<Leave>(own, "leaves", "Links that left their room", "reason"),
             panics: Tally::new::<Part>(own, "panics", "Bugs that ended a part", "part"),
@@ -245,6 +261,16 @@ impl Metrics {
     /// A client did not get as far as a room.
     pub(crate) fn failed(&self, failure: Failure) {
         self.failures.count(failure);
+    }
+
+    /// A datagram came that belongs to no connection.
+    pub(crate) fn strayed(&self, stray: Stray) {
+        self.strays.count(stray);
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        self.answers.count(Answer::from(status));
     }
 
     /// A part ended by a panic.

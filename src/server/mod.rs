@@ -1,11 +1,12 @@
 //! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
 //!
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
-//! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room;
-//! `rooms` and `room` own the worlds. `http`, `assets`, `pmtiles` deliver the page; `tls`, `reload`,
-//! `acme` and [`certs`] are the server's identities, `identity` is those of people; `access` and
-//! [`token`] say who may enter; `gate`, `rate`, `origin` and `pace` are the limits, `metrics`
-//! counts how often they are hit, and `panics` confines bugs.
+//! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room, and
+//! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`,
+//! `assets`, `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and [`certs`] are the
+//! server's identities, `identity` is those of people; `access` and [`token`] say who may enter;
+//! `gate`, `rate`, `origin` and `pace` are the limits, `metrics` counts how often they are hit,
+//! `strays` counts what is for nobody, and `panics` confines bugs.
 
 mod access;
 #[cfg_attr(not(feature = "acme"), path = "acme_absent.rs")]
@@ -15,6 +16,7 @@ mod assets;
 mod banner;
 pub mod certs;
 mod clock;
+mod ending;
 mod gate;
 mod h3;
 mod http;
@@ -22,6 +24,7 @@ mod identity;
 mod link;
 mod listen;
 mod mailbox;
+mod member;
 mod metrics;
 mod origin;
 mod pace;
@@ -32,8 +35,10 @@ mod rate;
 mod reload;
 mod room;
 mod rooms;
+mod rotation;
 mod session;
 pub mod signals;
+mod strays;
 mod tls;
 pub mod token;
 mod websocket;
@@ -68,7 +73,8 @@ use self::metrics::Metrics;
 use self::origin::Origins;
 use self::reload::{Files, Watched};
 use self::rooms::{Mint, Rooms};
-use self::tls::{Identity, IdentityError, Rotation};
+use self::rotation::Rotation;
+use self::tls::{Identity, IdentityError};
 
 /// Connections beside those of people: pages that load.
 const PAGES: u32 = 1_024;
@@ -122,9 +128,14 @@ struct Counted(watch::Sender<usize>);
 
 impl Shared {
     /// What a server begins with whose own pages are at these ports.
-    fn new(config: &Config, ports: Vec<u16>, access: Access, secret: Secret) -> Arc<Self> {
+    fn new(
+        config: &Config,
+        ports: Vec<u16>,
+        access: Access,
+        secret: Secret,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let clock = Clock::start();
-        let metrics = Metrics::new();
         let mint = Mint::new(secret);
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         Arc::new(Self {
@@ -185,7 +196,8 @@ pub struct Server {
     config: Config,
     https: tokio::net::TcpListener,
     http: Option<tokio::net::TcpListener>,
-    metrics: Option<tokio::net::TcpListener>,
+    scrapes: Option<tokio::net::TcpListener>,
+    metrics: Arc<Metrics>,
     endpoint: quinn::Endpoint,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
@@ -207,7 +219,8 @@ impl Server {
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let (tcp, udp) = listen::bind(config.listen)?;
         let http = config.http.map(listen::bind_tcp).transpose()?;
-        let metrics = config.metrics.map(listen::bind_tcp).transpose()?;
+        let scrapes = config.metrics.map(listen::bind_tcp).transpose()?;
+        let metrics = Metrics::new();
         let files = match &config.certificate {
             Certificate::Files { chain, key, .. } => {
                 Some(Files::load([chain.clone(), key.clone()])?)
@@ -237,10 +250,11 @@ impl Server {
             }
         };
         Ok(Self {
-            endpoint: webtransport::endpoint(udp, tls::quic(quic, max_frame)?)?,
+            endpoint: webtransport::endpoint(udp, tls::quic(quic, max_frame)?, &metrics)?,
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
-            metrics: metrics.map(tokio::net::TcpListener::from_std).transpose()?,
+            scrapes: scrapes.map(tokio::net::TcpListener::from_std).transpose()?,
+            metrics,
             acceptor: Arc::new(tls::https(
                 https,
                 matches!(config.certificate, Certificate::Acme(_)),
@@ -285,7 +299,7 @@ impl Server {
     /// # Errors
     /// If the socket is gone.
     pub fn metrics_address(&self) -> std::io::Result<Option<SocketAddr>> {
-        self.metrics.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+        self.scrapes.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
     }
 
     /// A handle with which the certificate's files are read again at once.
@@ -326,12 +340,12 @@ impl Server {
         let gate = Arc::clone(&shared.gate);
         let lifetime = listen::LIFETIME;
         let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), lifetime, stop: stopped };
-        if let Some(metrics) = self.metrics {
+        if let Some(scrapes) = self.scrapes {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
             let router = metrics::router(Arc::clone(&shared.metrics));
             let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
-            tokio::spawn(tcp.accept(metrics));
+            tokio::spawn(tcp.accept(scrapes));
         }
         if let Some(http) = self.http {
             tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
@@ -380,7 +394,8 @@ impl Server {
         let http = self.http_address()?.map(|address| address.port());
         let ports = [Some(self.https_address()?.port()), http].into_iter().flatten().collect();
         let access = Access::new(self.keys.as_ref().map(Files::shown));
-        Ok(Shared::new(&self.config, ports, access, self.secret.clone()))
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Shared::new(&self.config, ports, access, self.secret.clone(), metrics))
     }
 
     fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {

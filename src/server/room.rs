@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::access::Grant;
 use super::clock::{self, Clock};
+use super::ending::{Ending, frame_reliable};
 use super::identity::Hour;
-use super::link::{Ending, Link, LinkId, PathCounts, frame_reliable};
+use super::link::{Link, LinkId, PathCounts};
 use super::mailbox::{Mailbox, Postbox};
+use super::member::Member;
 use super::metrics::{How, Leave, Limit, Metrics, Sent};
 use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
@@ -26,11 +28,6 @@ use crate::proto::world::{
 
 /// How often the links are asked what they learned, in ms.
 const CHECK_MS: u64 = 500;
-/// How long a client may take nothing of what it is sent, in ms.
-const STALL_MS: u64 = 10_000;
-/// Not heard for this long, in ms, a client may have lost its network: that is no stall. It is
-/// pinged every 5 s.
-const QUIET_MS: u64 = 7_000;
 /// How long an empty room waits for somebody before it ends, in ms.
 const LINGER_MS: u64 = 1_000;
 /// Most commands that are carried out before the world's turn comes.
@@ -65,60 +62,6 @@ pub(crate) struct Enter {
     pub(crate) link: Link,
     /// Where the answer goes.
     pub(crate) reply: oneshot::Sender<Admission>,
-}
-
-/// A peer with a link, counted for as long as it is kept.
-#[derive(Debug)]
-struct Member {
-    link: Link,
-    metrics: Arc<Metrics>,
-    /// What the link had learned when the world was last told.
-    told: PathCounts,
-    /// Frames refused since then.
-    refused: u32,
-    /// Since when every frame was refused.
-    stuck: Option<Time>,
-    /// Since when it was heard again and again.
-    awake: Time,
-}
-
-impl Member {
-    fn new(link: Link, how: How, metrics: &Arc<Metrics>, now: Time) -> Self {
-        metrics.joined(link.transport(), how);
-        let (told, metrics) = (link.counts(), Arc::clone(metrics));
-        Self { link, metrics, told, refused: 0, stuck: None, awake: now }
-    }
-}
-
-impl Member {
-    /// Notes whether there was room for a frame.
-    fn note_room(&mut self, has_room: bool, now: Time) {
-        if has_room {
-            self.stuck = None;
-        } else {
-            self.stuck.get_or_insert(now);
-            self.refused += 1;
-        }
-    }
-
-    /// Whether the client, last heard at `heard`, has taken nothing for long: no frame, or no
-    /// message.
-    fn has_stalled(&mut self, heard: Time, now: Time) -> bool {
-        if now.since(heard) >= QUIET_MS {
-            self.awake = now;
-        }
-        let stuck_ms = self.stuck.map_or(0, |since| now.since(since));
-        let waits_ms = stuck_ms.max(self.link.writing_ms(now));
-        waits_ms.min(now.since(self.awake)) >= STALL_MS
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        // Has no effect on a link that ended for a reason. Without one, the room has failed.
-        self.link.close(Ending::failed());
-        self.metrics.left(self.link.transport(), self.link.why().unwrap_or(Leave::Gone));
-    }
 }
 
 /// A room: its world, and the links of its people.
@@ -399,12 +342,13 @@ impl Room {
                 over.push((peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s")));
                 continue;
             }
+            let counts = member.link.counts();
+            member.note_counts(&counts, now);
             if member.has_stalled(heard, now) {
                 let reason = "the client took nothing for 10 s";
                 over.push((peer, Ending::at(Limit::Stalled, CloseCode::TooSlow, reason)));
                 continue;
             }
-            let counts = member.link.counts();
             let feedback = Feedback {
                 sent: counts.sent.saturating_sub(member.told.sent),
                 lost: counts.lost.saturating_sub(member.told.lost),

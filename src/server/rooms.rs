@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::access::Grant;
 use super::clock::Clock;
+use super::ending::Ending;
 use super::gate::lock;
 use super::identity::{Hour, Secret};
-use super::link::{Ending, Link};
+use super::link::Link;
 use super::mailbox::Mailbox;
 use super::metrics::{Limit, Metrics, Part};
 use super::panics::caught;

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::access::{Grant, Refusal};
 use super::clock;
-use super::link::{Ending, Link, ended};
+use super::ending::Ending;
+use super::link::{Link, ended};
 use super::metrics::{Failure, Limit, Part};
 use super::panics::{Panicked, caught};
 use super::rate::{Bucket, Excess, Rate};
@@ -302,6 +303,7 @@ mod tests {
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::link::LinkEnd;
+    use crate::server::metrics::Metrics;
 
     /// A client that says hello, and then makes the server fail.
     struct Cursed {
@@ -320,7 +322,7 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        Shared::new(&config, Vec::new(), Access::default(), Secret::drawn())
+        Shared::new(&config, Vec::new(), Access::default(), Secret::drawn(), Metrics::new())
     }
 
     async fn enter(shared: &Arc<Shared>) -> (Session, LinkEnd) {

@@ -15,8 +15,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
 
 use super::Shared;
+use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
-use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, SocketPath, ended};
+use super::link::{Link, LinkEnd, SocketPath, ended};
 use super::metrics::Part;
 use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};

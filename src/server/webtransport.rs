@@ -11,18 +11,20 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout, timeout_at};
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, IdleTimeout, RecvStream, SendStream, VarInt};
+use wtransport::quinn::{self, IdleTimeout, RecvStream, Runtime as _, SendStream, VarInt};
 use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
 use super::Shared;
+use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
 use super::h3::{Fault, Http3, Lane};
-use super::link::{Ending, LENGTH_PREFIX, Link, LinkEnd, ended};
-use super::metrics::{Failure, Part};
+use super::link::{Link, LinkEnd, ended};
+use super::metrics::{Failure, Metrics, Part};
 use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use super::strays::{self, Counting, Names};
 use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// The one path that has sessions.
@@ -71,16 +73,23 @@ pub(crate) fn quic_config(
     Ok(config)
 }
 
-/// An endpoint on this socket.
+/// An endpoint on this socket, which counts what comes in for nobody.
 ///
 /// # Errors
 /// If the socket cannot be used.
 pub(crate) fn endpoint(
     socket: UdpSocket,
     config: quinn::ServerConfig,
+    metrics: &Arc<Metrics>,
 ) -> std::io::Result<quinn::Endpoint> {
     let runtime = Arc::new(quinn::TokioRuntime);
-    quinn::Endpoint::new(quinn::EndpointConfig::default(), Some(config), socket, runtime)
+    let socket = runtime.wrap_udp_socket(socket)?;
+    let socket = Arc::new(Counting { socket, metrics: Arc::clone(metrics) });
+    let mut own = quinn::EndpointConfig::default();
+    let metrics = Arc::clone(metrics);
+    own.supported_versions(vec![strays::VERSION])
+        .cid_generator(move || Box::new(Names::new(Arc::clone(&metrics))));
+    quinn::Endpoint::new_with_abstract_socket(own, Some(config), socket, runtime)
 }
 
 /// Accepts sessions until the endpoint is closed.

@@ -7,7 +7,7 @@ use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, counted, failure, limit};
+use crate::arena::{Attack, counted, failure, leave, limit};
 use crate::messages::{Link, Over, over_both};
 use crate::quic::{CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint};
 use crate::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
@@ -74,17 +74,19 @@ pub fn attacks() -> Vec<Attack> {
         }),
         &limit("messages"),
     ));
-    attacks.extend(over_both("floods::joins_and_leaves", async |target, over| {
+    let both = over_both("floods::joins_and_leaves", async |target, over| {
         for _ in 0..rounds(over) {
             Link::join(target, over).await.leave().await;
         }
-    }));
-    attacks.extend(over_both("floods::joins_without_a_word_of_farewell", async |target, over| {
+    });
+    attacks.extend(counted(both, &leave("bye")));
+    let both = over_both("floods::joins_without_a_word_of_farewell", async |target, over| {
         for _ in 0..30 {
             drop(Link::join(target, over).await);
         }
-    }));
-    attacks.extend(over_both("floods::names", async |target, over| {
+    });
+    attacks.extend(counted(both, &leave("gone")));
+    let both = over_both("floods::names", async |target, over| {
         let (mut link, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         for round in 0..40 {
             let name = format!("{round:064}");
@@ -93,13 +95,15 @@ pub fn attacks() -> Vec<Attack> {
             link = Link::enter(target, over, &hello).await.0;
         }
         link.leave().await;
-    }));
-    attacks.extend(over_both("floods::rooms", async |target, over| {
+    });
+    attacks.extend(counted(both, &leave("replaced")));
+    let both = over_both("floods::rooms", async |target, over| {
         for round in 0..rounds(over) {
             let room = format!("{over:?}-{round}").to_ascii_lowercase();
             Link::enter(target, over, &hello_to(&room, None)).await.0.leave().await;
         }
-    }));
+    });
+    attacks.extend(counted(both, &leave("bye")));
     let attack = Attack::new("floods::websocket_pings", async |target| {
         let mut socket = Socket::join(target).await;
         socket.write(&frame(FIN | PING, &[0x77; 125]).repeat(20)).await;
@@ -120,7 +124,7 @@ pub fn attacks() -> Vec<Attack> {
         socket.ends().await.is(CloseCode::TooFast);
     });
     attacks.push(attack.counted(limit("datagrams")));
-    attacks.push(Attack::new("floods::fragments_of_nothing", async |target| {
+    let attack = Attack::new("floods::fragments_of_nothing", async |target| {
         let mut socket = Socket::join(target).await;
         socket.write(&frame(BINARY, &[])).await;
         for _ in 0..20 {
@@ -128,7 +132,8 @@ pub fn attacks() -> Vec<Attack> {
         }
         socket.write(&frame(FIN | CONTINUATION, &[0x51, 5, 5, 5, 5])).await;
         socket.pong([5; 4]).await;
-    }));
+    });
+    attacks.push(attack.counted(leave("gone")));
     let attack = Attack::new("floods::grease", async |target| {
         let quic = Quic::open(target).await;
         let grease = framed(0x21, b"").repeat(20_000);
@@ -190,7 +195,8 @@ pub fn of_handshakes() -> Vec<Attack> {
             assert!(count > 0, "the server shuts out everybody");
             endpoint.close(0_u32.into(), b"");
             patiently("the connections' ends", endpoint.wait_idle()).await;
-        }),
+        })
+        .counted("gpys_quic_retries_total".to_owned()),
         Attack::new("gate::connections_that_say_nothing", async |target| {
             let mut streams = Vec::new();
             for _ in 0..200 {
@@ -198,7 +204,8 @@ pub fn of_handshakes() -> Vec<Attack> {
                 streams.push(TcpStream::connect(target.http).await.unwrap());
             }
             tokio::time::sleep(SHORT).await;
-        }),
+        })
+        .counted(failure("gone")),
         Attack::new("gate::a_room_that_is_full", async |target| {
             let mut inside = Vec::new();
             let refused = loop {

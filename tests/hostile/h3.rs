@@ -27,13 +27,13 @@ fn closes(name: &str, has_control: bool, bytes: Vec<u8>, code: Option<u64>) -> A
         let closed = within_the_deadline("a connection without a session", quic.closed()).await;
         assert!(code.is_none() || closed == code, "closed with {closed:?} instead of {code:?}");
     });
-    if code.is_some() { attack.counted(failure("quic")) } else { attack }
+    if code.is_some() { attack.counted(failure("quic")) } else { ended(attack) }
 }
 
 /// Writes this to a stream of both directions, and ends the stream or not. The server must not
 /// keep the connection.
 fn asks(name: &str, bytes: Vec<u8>, is_finished: bool) -> Attack {
-    Attack::new(format!("h3::{name}"), async move |target| {
+    let attack = Attack::new(format!("h3::{name}"), async move |target| {
         let quic = Quic::open(target).await;
         let _control = quic.control().await;
         let stream = quic.bi(&bytes).await;
@@ -45,7 +45,13 @@ fn asks(name: &str, bytes: Vec<u8>, is_finished: bool) -> Attack {
             assert_ne!(answer, Some(200), "a session that nobody asked for");
         }
         within_the_deadline("a connection without a session", quic.closed()).await;
-    })
+    });
+    ended(attack)
+}
+
+/// An attack that ends a connection without a session, at once or at its deadline.
+fn ended(attack: Attack) -> Attack {
+    attack.counted_among(["quic", "quic_timeout"].map(failure))
 }
 
 fn setting(id: u64, value: u64) -> Vec<u8> {
@@ -69,7 +75,7 @@ pub fn of_streams() -> Vec<Attack> {
             within_the_deadline("a connection without a session", quic.closed()).await;
         })
         .counted(failure("quic_timeout")),
-        Attack::new("h3::fills_every_stream", fill),
+        ended(Attack::new("h3::fills_every_stream", fill)),
         closes("a_second_control_stream", true, on_control(&settings()), Some(STREAM_CREATION)),
         closes("control_without_settings", false, on_control(&framed(DATA, b"x")), None),
         closes("settings_twice", false, on_control(&twice), Some(FRAME_UNEXPECTED)),
@@ -98,7 +104,7 @@ pub fn of_streams() -> Vec<Attack> {
         ));
     }
     for (name, is_reset) in [("control_ends", false), ("control_is_reset", true)] {
-        attacks.push(Attack::new(format!("h3::{name}"), async move |target| {
+        let attack = Attack::new(format!("h3::{name}"), async move |target| {
             let quic = Quic::open(target).await;
             let mut control = quic.control().await;
             if is_reset {
@@ -108,9 +114,10 @@ pub fn of_streams() -> Vec<Attack> {
                 control.finish().unwrap();
             }
             assert_eq!(quic.closed().await, Some(CRITICAL_STREAM));
-        }));
+        });
+        attacks.push(attack.counted(failure("quic")));
     }
-    attacks.push(Attack::new("h3::random_streams", async |target| {
+    let attack = Attack::new("h3::random_streams", async |target| {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..20 {
             let quic = Quic::open(target).await;
@@ -120,7 +127,8 @@ pub fn of_streams() -> Vec<Attack> {
                 drop(quic.bi(&bytes).await);
             }
         }
-    }));
+    });
+    attacks.push(ended(attack));
     attacks
 }
 
@@ -203,16 +211,17 @@ pub fn of_requests() -> Vec<Attack> {
         ("an_unknown_pseudo_field", &[(":admin", "1"), (":path", "/")]),
     ];
     for (name, fields) in changed {
-        attacks.push(Attack::new(format!("h3::{name}"), async move |target| {
+        let attack = Attack::new(format!("h3::{name}"), async move |target| {
             let quic = Quic::open(target).await;
             let _control = quic.control().await;
             let (_send, mut recv) = quic.bi(&connect_frame(target, fields)).await.unwrap();
             let answer = patiently("an answer", status(&mut recv)).await;
             assert_ne!(answer, Some(200), "a session that nobody asked for");
             within_the_deadline("a connection without a session", quic.closed()).await;
-        }));
+        });
+        attacks.push(attack.counted_among(["quic", "path"].map(failure)));
     }
-    attacks.push(Attack::new("h3::gets_that_are_taken_back", async move |target| {
+    let attack = Attack::new("h3::gets_that_are_taken_back", async move |target| {
         let quic = Quic::open(target).await;
         let _control = quic.control().await;
         for _ in 0..40 {
@@ -221,8 +230,9 @@ pub fn of_requests() -> Vec<Attack> {
             drop(recv.stop(code(0x10C)));
         }
         within_the_deadline("a connection without a session", quic.closed()).await;
-    }));
-    attacks.push(Attack::new("h3::random_requests", async |target| {
+    });
+    attacks.push(ended(attack));
+    let attack = Attack::new("h3::random_requests", async |target| {
         let mut random = fastrand::Rng::with_seed(2);
         for _ in 0..40 {
             let quic = Quic::open(target).await;
@@ -237,6 +247,7 @@ pub fn of_requests() -> Vec<Attack> {
                 drop(tokio::time::timeout(SHORT, recv.read(&mut [0; 64])).await);
             }
         }
-    }));
+    });
+    attacks.push(attack.counted_among(["quic", "quic_timeout", "path", "gone"].map(failure)));
     attacks
 }

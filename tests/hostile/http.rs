@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, Target, failure, limit};
+use crate::arena::{Attack, Target, answer, failure, leave, limit};
 use crate::socket::{BINARY, FIN, Socket, connect, frame, read_head, request};
 use crate::tools::{patiently, within_the_deadline};
 
@@ -23,14 +23,18 @@ fn status(answer: &str) -> Option<u16> {
 
 /// Says this, and expects one of these answers; 0 stands for none at all.
 fn answered(name: &str, bytes: Vec<u8>, allowed: &'static [u16]) -> Attack {
-    Attack::new(format!("http::{name}"), async move |target| {
+    let attack = Attack::new(format!("http::{name}"), async move |target| {
         let answer = say(target, &bytes).await;
         let status = status(&answer).unwrap_or_default();
         assert!(allowed.contains(&status), "{status}: {answer:.200}");
         for secret in ["[package]", "root:x:", "begin private key"] {
             assert!(!answer.contains(secret), "the answer has {secret}");
         }
-    })
+    });
+    // What is no HTTP is refused before there is a request to be answered.
+    let unanswered = [failure("http"), limit("request_head")];
+    let classes = allowed.iter().map(|status| answer(&format!("{}xx", status / 100)));
+    attack.counted_among(classes.filter(|it| *it != answer("0xx")).chain(unanswered))
 }
 
 fn get(path: &str, fields: &str) -> Vec<u8> {
@@ -93,35 +97,39 @@ pub fn of_requests() -> Vec<Attack> {
         let name = format!("a_way_out_of_the_directory_{number}");
         attacks.push(answered(&name, get(path, ""), &[400, 404]));
     }
-    attacks.push(Attack::new("http::a_host_that_ends_the_policy", async |target| {
+    let attack = Attack::new("http::a_host_that_ends_the_policy", async |target| {
         for host in ["x; script-src *", "x' *", "x\u{7f}", "a b", "x,y"] {
             let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
             let answer = say(target, request.as_bytes()).await;
             assert!(!answer.contains("script-src *") && !answer.contains("x'"), "{answer:.400}");
         }
-    }));
-    attacks.push(Attack::new("http::plain_words_to_tls", async |target| {
+    });
+    attacks.push(attack.counted_among([answer("2xx"), answer("4xx"), failure("http")]));
+    let attack = Attack::new("http::plain_words_to_tls", async |target| {
         let mut stream = TcpStream::connect(target.https).await.unwrap();
         let request = "GET /x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         patiently("an answer", stream.read_to_string(&mut answer)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 307 "), "{answer}");
-    }));
+    });
+    attacks.push(attack.counted(failure("plain")));
     for (name, bytes) in [
         ("a_record_of_garbage", [&[0x16, 3, 1, 1, 0], [0xEE; 256].as_slice()].concat()),
         ("a_record_too_long", [&[0x16, 3, 1, 0xFF, 0xFF], [0; 512].as_slice()].concat()),
         ("an_alert_first", vec![0x16, 3, 1, 0, 0, 0x15, 3, 1, 0, 2, 2, 40]),
         ("half_a_hello", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC]),
     ] {
-        attacks.push(Attack::new(format!("tls::{name}"), async move |target| {
+        let attack = Attack::new(format!("tls::{name}"), async move |target| {
             let mut stream = TcpStream::connect(target.https).await.unwrap();
             drop(stream.write_all(&bytes).await);
             let mut answer = Vec::new();
             let ended = within_the_deadline("a handshake", stream.read_to_end(&mut answer));
             drop(ended.await);
             assert!(answer.len() < 4_096, "{} bytes for nothing", answer.len());
-        }));
+        });
+        let cause = if name == "half_a_hello" { "tls_timeout" } else { "tls" };
+        attacks.push(attack.counted(failure(cause)));
     }
     attacks
 }
@@ -154,24 +162,26 @@ pub fn of_upgrades() -> Vec<Attack> {
                 assert!(status.is_some_and(|code| (400..500).contains(&code)), "{head}");
                 assert!(!is_foreign || status == Some(403), "{head}");
             });
-            if is_foreign { attack.counted(failure("origin")) } else { attack }
+            attack.counted(if is_foreign { failure("origin") } else { answer("4xx") })
         })
         .collect();
-    attacks.push(Attack::new("upgrade::a_post", async |target| {
+    let attack = Attack::new("upgrade::a_post", async |target| {
         let mut stream = connect(target).await;
         let post = request(target, &[]).replacen("GET", "POST", 1);
         stream.write_all(post.as_bytes()).await.unwrap();
         let (head, _) = patiently("an answer", read_head(&mut stream)).await;
         assert!(head.starts_with("http/1.1 4"), "{head}");
-    }));
-    attacks.push(Attack::new("upgrade::http_1_0", async |target| {
+    });
+    attacks.push(attack.counted(answer("4xx")));
+    let attack = Attack::new("upgrade::http_1_0", async |target| {
         let mut stream = connect(target).await;
         let old = request(target, &[]).replacen("HTTP/1.1", "HTTP/1.0", 1);
         stream.write_all(old.as_bytes()).await.unwrap();
         let (head, _) = patiently("an answer", read_head(&mut stream)).await;
         assert!(!head.contains(" 101 "), "{head}");
-    }));
-    attacks.push(Attack::new("upgrade::what_is_offered_is_not_taken", async |target| {
+    });
+    attacks.push(attack.counted(answer("4xx")));
+    let attack = Attack::new("upgrade::what_is_offered_is_not_taken", async |target| {
         let mut stream = connect(target).await;
         let offers = [
             ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
@@ -184,8 +194,9 @@ pub fn of_upgrades() -> Vec<Attack> {
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
         assert!(!head.contains("sec-websocket-extensions"), "{head}");
         assert!(!head.contains("sec-websocket-protocol"), "{head}");
-    }));
-    attacks.push(Attack::new("upgrade::frames_before_the_answer", async |target| {
+    });
+    attacks.push(attack.counted(answer("1xx")));
+    let attack = Attack::new("upgrade::frames_before_the_answer", async |target| {
         let mut stream = connect(target).await;
         let hello = frame(FIN | BINARY, &crate::tools::hello_to("lobby", None));
         let ping = frame(FIN | BINARY, &[0x51, 1, 2, 3, 4]);
@@ -194,6 +205,7 @@ pub fn of_upgrades() -> Vec<Attack> {
         let (head, rest) = patiently("an answer", read_head(&mut stream)).await;
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         Socket::from_parts(stream, rest).answers().await;
-    }));
+    });
+    attacks.push(attack.counted(leave("gone")));
     attacks
 }

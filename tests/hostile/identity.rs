@@ -2,7 +2,7 @@
 
 use gpys::proto::wire::{ClientMessage, PeerId, Token};
 
-use crate::arena::{Attack, failure};
+use crate::arena::{Attack, counted, failure, join, leave};
 use crate::messages::{BOTH, Link, Over, over_both};
 use crate::quic::{Quic, connect_frame, status};
 use crate::tools::{hello_to, patiently};
@@ -18,7 +18,7 @@ async fn guess(target: &crate::arena::Target, over: Over, room: &str, token: Tok
 
 /// Attacks on identities.
 pub fn attacks() -> Vec<Attack> {
-    let mut attacks = over_both("identity::guesses_of_a_token", async |target, over| {
+    let guesses = over_both("identity::guesses_of_a_token", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         let Token(secret) = welcome.token;
         let known = [secret[0], secret[1], secret[2], secret[3]];
@@ -39,7 +39,8 @@ pub fn attacks() -> Vec<Attack> {
         victim.answers().await;
         victim.leave().await;
     });
-    attacks.extend(over_both("identity::a_token_with_another_number", async |target, over| {
+    let mut attacks = counted(guesses, &join("new"));
+    let guesses = over_both("identity::a_token_with_another_number", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         for number in [0, welcome.id.0 + 1, u32::MAX] {
             let token = Token::mint(PeerId(number), welcome.token.secret());
@@ -50,27 +51,31 @@ pub fn attacks() -> Vec<Attack> {
         }
         victim.answers().await;
         victim.leave().await;
-    }));
-    attacks.extend(over_both("identity::any_hour_of_birth", async |target, over| {
+    });
+    attacks.extend(counted(guesses, &join("new")));
+    let guesses = over_both("identity::any_hour_of_birth", async |target, over| {
         for hour in (0..=u16::MAX).step_by(4_001) {
             let mut secret = [0xA5; 12];
             secret[..2].copy_from_slice(&hour.to_le_bytes());
             guess(target, over, "lobby", Token::mint(PeerId(1), secret)).await;
         }
-    }));
-    attacks.extend(over_both("identity::a_token_in_another_room", async |target, over| {
+    });
+    attacks.extend(counted(guesses, &join("new")));
+    let guesses = over_both("identity::a_token_in_another_room", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         let name = format!("elsewhere-{over:?}").to_ascii_lowercase();
         guess(target, over, &name, welcome.token).await;
         victim.answers().await;
         victim.leave().await;
-    }));
-    attacks.extend(over_both("identity::a_token_after_leaving", async |target, over| {
+    });
+    attacks.extend(counted(guesses, &join("new")));
+    let guesses = over_both("identity::a_token_after_leaving", async |target, over| {
         let (victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         victim.leave().await;
         guess(target, over, "lobby", welcome.token).await;
-    }));
-    attacks.push(Attack::new("identity::two_links_that_fight_for_a_token", async |target| {
+    });
+    attacks.extend(counted(guesses, &join("new")));
+    let attack = Attack::new("identity::two_links_that_fight_for_a_token", async |target| {
         let hello = hello_to("lobby", None);
         let (mut link, welcome) = Link::enter(target, Over::Quic, &hello).await;
         let hello = hello_to("lobby", Some(welcome.token));
@@ -82,7 +87,8 @@ pub fn attacks() -> Vec<Attack> {
         }
         link.message(&ClientMessage::Leave.encode()).await;
         link.ends().await.is(gpys::proto::wire::CloseCode::Bye);
-    }));
+    });
+    attacks.push(attack.counted(leave("replaced")));
     let origins: [(&str, &str, Option<u16>); 7] = [
         ("foreign", "https://evil.example", Some(403)),
         ("none_to_speak_of", "null", Some(403)),
@@ -102,11 +108,8 @@ pub fn attacks() -> Vec<Attack> {
             let (_send, mut recv) = quic.bi(&request).await.unwrap();
             assert_eq!(patiently("an answer", status(&mut recv)).await, expected);
         });
-        attacks.push(if expected == Some(403) {
-            attack.counted(failure("origin"))
-        } else {
-            attack
-        });
+        let cause = if expected == Some(403) { "origin" } else { "gone" };
+        attacks.push(attack.counted(failure(cause)));
     }
     attacks
 }

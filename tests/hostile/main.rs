@@ -10,6 +10,7 @@
 )]
 
 mod arena;
+mod deaf;
 mod floods;
 #[path = "../forge/mod.rs"]
 mod forge;

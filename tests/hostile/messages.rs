@@ -3,7 +3,7 @@
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence};
 
-use crate::arena::{Attack, Target, counted, failure, leave};
+use crate::arena::{Attack, Target, counted, counted_among, failure, leave, limit};
 use crate::quic::Session;
 use crate::socket::{BINARY, FIN, Socket, frame};
 use crate::tools::{End, hello, hello_to, pose};
@@ -131,7 +131,7 @@ fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
     match code {
         Some(CloseCode::BadValue) => counted(attacks, &leave("bad_value")),
         Some(_) => counted(attacks, &leave("bad_message")),
-        None => attacks,
+        None => counted(attacks, &leave("gone")),
     }
 }
 
@@ -174,14 +174,15 @@ fn hellos() -> Vec<Attack> {
     ];
     let mut attacks: Vec<_> =
         list.into_iter().flat_map(|(name, bytes, code)| first(name, bytes, code)).collect();
-    attacks.extend(over_both("first::parts_of_a_hello", async move |target, over| {
+    let both = over_both("first::parts_of_a_hello", async move |target, over| {
         for length in (1..good.len()).step_by(2) {
             let mut link = Link::open(target, over).await;
             link.message(&good[..length]).await;
             link.ends().await.is(BadMessage);
         }
-    }));
-    attacks.extend(over_both("first::random_bytes", async |target, over| {
+    });
+    attacks.extend(counted(both, &failure("hello")));
+    let both = over_both("first::random_bytes", async |target, over| {
         let mut random = fastrand::Rng::with_seed(4);
         // Over QUIC, whoever is told why has a quarter of a second to close the connection.
         for _ in 0..if matches!(over, Over::Quic) { 10 } else { 100 } {
@@ -191,7 +192,8 @@ fn hellos() -> Vec<Attack> {
             link.message(&bytes).await;
             assert!(link.ends().await.closing.is_some(), "{bytes:?}");
         }
-    }));
+    });
+    attacks.extend(counted(both, &failure("hello")));
     attacks
 }
 
@@ -253,7 +255,7 @@ fn datagrams() -> Vec<Attack> {
     ];
     let mut attacks: Vec<_> =
         list.into_iter().flat_map(|(name, bytes, code)| later(name, bytes, code)).collect();
-    attacks.extend(over_both("later::random_datagrams", async |target, over| {
+    let both = over_both("later::random_datagrams", async |target, over| {
         let mut random = fastrand::Rng::with_seed(5);
         for _ in 0..40 {
             let mut link = Link::join(target, over).await;
@@ -264,18 +266,20 @@ fn datagrams() -> Vec<Attack> {
             }
             drop(link);
         }
-    }));
+    });
+    attacks.extend(counted_among(both, &["gone", "bad_message", "bad_value"].map(leave)));
     attacks
 }
 
 /// Bytes that only a stream can carry.
 fn of_the_stream() -> Vec<Attack> {
     let claim = |name: &str, length: u16| {
-        Attack::new(format!("stream::{name}"), async move |target| {
+        let attack = Attack::new(format!("stream::{name}"), async move |target| {
             let mut session = Session::open(target).await;
             session.write(&length.to_le_bytes()).await;
             session.ends().await.is(CloseCode::BadMessage);
-        })
+        });
+        attack.counted(limit("message_bytes"))
     };
     let bytewise = Attack::new("stream::a_hello_a_byte_at_a_time", async |target| {
         let mut session = Session::open(target).await;
@@ -286,7 +290,11 @@ fn of_the_stream() -> Vec<Attack> {
         }
         session.answers().await;
     });
-    vec![claim("a_claim_of_1025_bytes", 1_025), claim("a_claim_of_65535_bytes", u16::MAX), bytewise]
+    vec![
+        claim("a_claim_of_1025_bytes", 1_025),
+        claim("a_claim_of_65535_bytes", u16::MAX),
+        bytewise.counted(leave("gone")),
+    ]
 }
 
 /// Every attack with messages.

@@ -10,7 +10,7 @@ use gpys::proto::wire::{ClientMessage, CloseCode, ServerMessage, Welcome};
 use tokio::net::UdpSocket;
 use wtransport::quinn::{ClientConfig, TokenStore};
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, Target, failure, leave, stray};
 use crate::quic::{Quic, Session, client, endpoint, transport};
 use crate::tools::{hello_to, patiently};
 
@@ -59,12 +59,13 @@ async fn provoke(target: &Target, packets: &[Vec<u8>]) -> (usize, usize) {
 }
 
 /// Sends these packets, and asserts that whoever owned the address would have got at most
-/// `times` as much.
-fn reflects(name: &str, packets: Vec<Vec<u8>>, times: usize) -> Attack {
-    Attack::new(format!("packets::{name}"), async move |target| {
+/// `times` as much. The server counts them as one of these kinds.
+fn reflects(name: &str, packets: Vec<Vec<u8>>, times: usize, kind: &[&str]) -> Attack {
+    let attack = Attack::new(format!("packets::{name}"), async move |target| {
         let (sent, came) = provoke(target, &packets).await;
         assert!(came <= times * sent, "{came} bytes for {sent}");
-    })
+    });
+    attack.counted_among(kind.iter().map(|kind| stray(kind)))
 }
 
 /// A packet with a long header of a version that nobody speaks.
@@ -102,11 +103,11 @@ pub fn attacks() -> Vec<Attack> {
     let versions = (0..20).map(|_| unknown_version(1_200)).collect();
     let small_versions: Vec<_> = (0..20).map(|_| unknown_version(100)).collect();
     vec![
-        reflects("random", random_packets, 1),
-        reflects("random_long_headers", long_headers, 1),
-        reflects("short_headers_of_nobody", short_headers, 1),
-        reflects("a_version_that_nobody_speaks", versions, 1),
-        reflects("a_small_packet_of_such_a_version", small_versions, 0),
+        reflects("random", random_packets, 1, &["version"]),
+        reflects("random_long_headers", long_headers, 1, &["version"]),
+        reflects("short_headers_of_nobody", short_headers, 1, &["nobody"]),
+        reflects("a_version_that_nobody_speaks", versions, 1, &["version"]),
+        reflects("a_small_packet_of_such_a_version", small_versions, 0, &["version"]),
         Attack::new("packets::a_first_packet_from_a_forged_address", async |target| {
             let packet = initial(client(transport())).await;
             let (mut sent, mut came) = (0, 0);
@@ -118,12 +119,14 @@ pub fn attacks() -> Vec<Attack> {
                 }
             }
             assert!(came > 0 && came <= AMPLIFICATION * sent + PACKET, "{came} bytes for {sent}");
-        }),
+        })
+        .counted(stray("initial")),
         Attack::new("packets::a_first_packet_a_hundred_times", async |target| {
             let packet = initial(client(transport())).await;
             let (sent, came) = provoke(target, &vec![packet; 100]).await;
             assert!(came <= sent, "{came} bytes for {sent}");
-        }),
+        })
+        .counted(stray("initial")),
         Attack::new("packets::a_forged_token", async |target| {
             let mut config = client(transport());
             config.token_store(Arc::new(Forged));
@@ -132,14 +135,16 @@ pub fn attacks() -> Vec<Attack> {
             assert!(came <= AMPLIFICATION * sent + PACKET, "{came} bytes for {sent}");
             // Whoever really is there comes in all the same.
             Quic::with(target, config).await;
-        }),
+        })
+        .counted(stray("initial")),
         Attack::new("packets::halves_of_a_first_packet", async |target| {
             let packet = initial(client(transport())).await;
             let cuts = (1..packet.len()).step_by(37).map(|at| packet[..at].to_vec());
             let cuts: Vec<_> = cuts.collect();
             let (_, came) = provoke(target, &cuts).await;
             assert_eq!(came, 0, "an answer to a packet that is too small");
-        }),
+        })
+        .counted(stray("small_initial")),
         Attack::new("packets::a_first_packet_with_a_bit_turned", async |target| {
             let packet = initial(client(transport())).await;
             let turned: Vec<_> = (0..packet.len() * 8)
@@ -152,7 +157,8 @@ pub fn attacks() -> Vec<Attack> {
                 .collect();
             let (sent, came) = provoke(target, &turned).await;
             assert!(came <= sent, "{came} bytes for {sent}");
-        }),
+        })
+        .counted(stray("initial")),
         Attack::new("packets::an_address_that_changes", async |target| {
             let (room, mut news) = (hello_to("migration", None), Vec::new());
             let (mut session, Welcome { id, .. }) = Session::enter(target, &room).await;
@@ -172,7 +178,8 @@ pub fn attacks() -> Vec<Attack> {
             assert!(!news.contains(&id), "the others were told of it");
             session.message(&ClientMessage::Leave.encode()).await;
             session.ends().await.is(CloseCode::Bye);
-        }),
+        })
+        .counted(leave("bye")),
         Attack::new("packets::another_protocol", async |target| {
             let mut config = crate::tools::tls(b"hq-29");
             config.alpn_protocols = vec![b"hq-29".to_vec()];
@@ -181,6 +188,7 @@ pub fn attacks() -> Vec<Attack> {
             let connecting = endpoint();
             let connecting = connecting.connect_with(config, target.udp, "localhost").unwrap();
             assert!(patiently("a refusal", connecting).await.is_err(), "only HTTP/3 is spoken");
-        }),
+        })
+        .counted(failure("quic")),
     ]
 }

@@ -116,7 +116,7 @@ pub fn endpoint() -> Endpoint {
 /// A QUIC connection that has not said anything of HTTP/3 yet.
 pub struct Quic {
     pub connection: Connection,
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
 }
 
 impl Quic {

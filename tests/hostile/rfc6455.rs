@@ -1,7 +1,7 @@
 //! The WebSocket protocol by its letter (RFC 6455): what must be answered how. The cases are
 //! those that the Autobahn test suite made known, in our own words.
 
-use crate::arena::Attack;
+use crate::arena::{Attack, leave};
 use crate::socket::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Socket, TEXT, close, frame, head, masked,
     unmasked,
@@ -219,13 +219,15 @@ async fn check(socket: &mut Socket, answer: Answer) {
 fn attacks(cases: fn(Add<'_>)) -> Vec<Attack> {
     let mut attacks = Vec::new();
     cases(&mut |name, frames, answer| {
-        attacks.push(Attack::new(name, async move |target| {
+        let reason = if matches!(answer, Answer::Fails(_)) { "bad_message" } else { "gone" };
+        let attack = Attack::new(name, async move |target| {
             let mut socket = Socket::join(target).await;
             for bytes in frames {
                 socket.write(&bytes).await;
             }
             check(&mut socket, answer).await;
-        }));
+        });
+        attacks.push(attack.counted(leave(reason)));
     });
     attacks
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpys::proto::wire::{ClientMessage, CloseCode};
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, Target, leave, limit};
 use crate::quic::{
     CLOSE_SESSION, DATA, HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, code,
     connect_frame, fields, framed, settings, status, transport, varint,
@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(100);
 
 /// What happens on the stream of a session's request.
 fn capsule(name: &str, bytes: Vec<u8>, lives: bool) -> Attack {
-    Attack::new(format!("webtransport::{name}"), async move |target| {
+    let attack = Attack::new(format!("webtransport::{name}"), async move |target| {
         let mut session = Session::join(target).await;
         drop(session.request.0.write_all(&bytes).await);
         if lives {
@@ -27,7 +27,8 @@ fn capsule(name: &str, bytes: Vec<u8>, lives: bool) -> Attack {
         } else {
             session.ends().await;
         }
-    })
+    });
+    attack.counted(leave("gone"))
 }
 
 /// Capsules, frames and streams of a session that is in the lobby.
@@ -62,45 +63,52 @@ pub fn attacks() -> Vec<Attack> {
             false,
         ),
     ];
-    attacks.push(Attack::new("webtransport::request_ends", async |target| {
+    let attack = Attack::new("webtransport::request_ends", async |target| {
         let mut session = Session::join(target).await;
         session.request.0.finish().unwrap();
         session.ends().await;
-    }));
-    attacks.push(Attack::new("webtransport::request_is_reset", async |target| {
+    });
+    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    let attack = Attack::new("webtransport::request_is_reset", async |target| {
         let mut session = Session::join(target).await;
         session.request.0.reset(code(0)).unwrap();
         session.ends().await;
-    }));
-    attacks.push(Attack::new("webtransport::lane_ends_in_a_message", async |target| {
+    });
+    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    let attack = Attack::new("webtransport::lane_ends_in_a_message", async |target| {
         let mut session = Session::join(target).await;
         session.write(&[200, 0, 1, 2, 3]).await;
         session.lane.0.finish().unwrap();
         session.ends().await;
-    }));
-    attacks.push(Attack::new("webtransport::lane_is_reset", async |target| {
+    });
+    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    let attack = Attack::new("webtransport::lane_is_reset", async |target| {
         let mut session = Session::join(target).await;
         session.lane.0.reset(code(7)).unwrap();
         session.ends().await;
-    }));
-    attacks.push(Attack::new("webtransport::lane_is_not_wanted", async |target| {
+    });
+    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    let attack = Attack::new("webtransport::lane_is_not_wanted", async |target| {
         let mut session = Session::join(target).await;
         session.lane.1.stop(code(7)).unwrap();
         // What is to be told makes the server find out.
         let leave = ClientMessage::Leave.encode();
         session.message(&leave).await;
         session.quic.closed().await;
-    }));
-    attacks.push(Attack::new("webtransport::streams_that_nobody_reads", unread));
-    attacks.push(Attack::new("webtransport::a_second_session", async |target| {
+    });
+    attacks.push(attack.counted_among(["gone", "bye"].map(leave)));
+    let attack = Attack::new("webtransport::streams_that_nobody_reads", unread);
+    attacks.push(attack.counted(leave("gone")));
+    let attack = Attack::new("webtransport::a_second_session", async |target| {
         let session = Session::join(target).await;
         let request = connect_frame(target, &[]);
         let (_send, mut recv) = session.quic.bi(&request).await.unwrap();
         let answer = tokio::time::timeout(SHORT, status(&mut recv)).await;
         assert!(!matches!(answer, Ok(Some(200))), "two sessions on one connection");
         session.answers().await;
-    }));
-    attacks.push(Attack::new("webtransport::datagrams_of_nobody", async |target| {
+    });
+    attacks.push(attack.counted(leave("gone")));
+    let attack = Attack::new("webtransport::datagrams_of_nobody", async |target| {
         let foreign = [&varint(7), b"not this session's".as_slice()].concat();
         let mut session = Session::join(target).await;
         for _ in 0..100 {
@@ -112,13 +120,14 @@ pub fn attacks() -> Vec<Attack> {
             tokio::task::yield_now().await;
         }
         session.ends().await.is(CloseCode::TooFast);
-    }));
+    });
+    attacks.push(attack.counted(limit("datagrams")));
     for (name, bytes) in [
         ("an_empty_datagram", Vec::new()),
         ("half_a_datagram", vec![0xFF]),
         ("a_datagram_of_no_stream", vec![0xFF; 8]),
     ] {
-        attacks.push(Attack::new(format!("webtransport::{name}"), async move |target| {
+        let attack = Attack::new(format!("webtransport::{name}"), async move |target| {
             let session = Session::join(target).await;
             session.raw_datagram(&bytes);
             // RFC 9297 lets the server close; then it must be through with it.
@@ -126,9 +135,10 @@ pub fn attacks() -> Vec<Attack> {
             if closed.is_err() {
                 session.answers().await;
             }
-        }));
+        });
+        attacks.push(attack.counted(leave("gone")));
     }
-    attacks.push(Attack::new("webtransport::no_datagrams_please", async |target| {
+    let attack = Attack::new("webtransport::no_datagrams_please", async |target| {
         let mut limits = transport();
         limits.datagram_receive_buffer_size(None);
         let quic = Quic::with(target, client(limits)).await;
@@ -138,7 +148,8 @@ pub fn attacks() -> Vec<Attack> {
         tokio::time::sleep(3 * SHORT).await;
         session.message(&ClientMessage::Leave.encode()).await;
         session.ends().await.is(CloseCode::Bye);
-    }));
+    });
+    attacks.push(attack.counted(leave("bye")));
     attacks
 }
 

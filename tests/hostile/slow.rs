@@ -1,13 +1,14 @@
 //! Those who take their time: trickles, silence, and readers that do not read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpys::proto::wire::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wtransport::quinn::VarInt;
 
-use crate::arena::{Attack, PATIENCE, Target, counted, failure, leave, limit};
+use crate::arena::{Attack, PATIENCE, Target, answer, counted, failure, leave, limit};
+use crate::deaf;
 use crate::messages::{Link, over_both};
 use crate::quic::{Quic, Session, client, connect_frame, settings, status, transport, varint};
 use crate::socket::{BINARY, CONTINUATION, FIN, Socket, connect, frame, narrow, request, secure};
@@ -15,6 +16,9 @@ use crate::tools::{hello_to, patiently, within_the_deadline};
 
 /// Between two bytes of a trickle: fast enough for a naive timeout of idle connections.
 const DRIP: Duration = Duration::from_millis(200);
+
+/// How long the server lets a client take nothing.
+const STALL: Duration = Duration::from_secs(10);
 
 /// Writes bytes one at a time, again and again, until the server closes.
 async fn drip<S>(mut stream: S, bytes: Vec<u8>)
@@ -69,7 +73,8 @@ pub fn attacks() -> Vec<Attack> {
             let read = stream.read_to_end(&mut answers);
             drop(within_the_deadline("a connection kept alive for nothing", read).await);
             assert!(answers.starts_with(b"HTTP/1.1 200 "));
-        }),
+        })
+        .counted(answer("2xx")),
         Attack::new("slow::an_upgrade_a_byte_at_a_time", async |target| {
             drip(connect(target).await, request(target, &[]).into_bytes()[..100].to_vec()).await;
         })
@@ -161,6 +166,7 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new("slow::no_room_for_the_reason", no_room).counted(leave("bad_message")),
         Attack::new("slow::a_reader_that_does_not_read", unread).counted(limit("stalled")),
         Attack::new("slow::a_lane_without_room", without_room).counted(limit("stalled")),
+        Attack::new("slow::a_client_that_acknowledges_nothing", unheard).counted(limit("stalled")),
         Attack::new("slow::answers_that_nobody_reads", async |target| {
             ask_and_read(target, 0).await;
         })
@@ -237,6 +243,24 @@ async fn without_room(target: &Target) {
     })
     .await;
     assert_eq!(session.quic.closed().await, Some(CloseCode::TooSlow as u64));
+}
+
+/// Somebody in the lobby who goes on sending and acknowledges nothing: what the server sends has
+/// to be kept, or sent again, for as long as it is.
+async fn unheard(target: &Target) {
+    let (quic, socket) = deaf::connect(target).await;
+    let mut session = Session::over(quic, target).await;
+    session.hello(&hello_to("lobby", None)).await;
+    socket.set(true);
+    let since = Instant::now();
+    talk("a client that acknowledges nothing", async || {
+        session.datagram(&[0x51, 0, 0, 0, 0]);
+        since.elapsed() < STALL + Duration::from_secs(4)
+    })
+    .await;
+    // Whoever listens again finds the connection closed, or forgotten.
+    socket.set(false);
+    session.quic.closed().await;
 }
 
 /// Asks for more pages than any buffer holds, and reads `count` bytes of them now and then.

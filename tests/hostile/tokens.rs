@@ -6,7 +6,7 @@ use gpys::config::Flags;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
 use serde_json::json;
 
-use crate::arena::{Attack, Target};
+use crate::arena::{Attack, Target, counted, failure, leave};
 use crate::forge::{self, Forged, NEW, OLD, STAGE, token};
 use crate::messages::{Link, Over, over_both};
 use crate::tools::{hello, pose};
@@ -49,12 +49,13 @@ async fn has_left(target: &Target, over: Over, token: Token) {
 }
 
 fn refused(all: Vec<Forged>) -> Vec<Attack> {
-    let attack = |Forged { name, token, code, .. }| {
-        over_both(&format!("token::{name}"), async move |target, over| {
+    let attack = |Forged { name, token, code, cause }| {
+        let both = over_both(&format!("token::{name}"), async move |target, over| {
             let mut link = Link::open(target, over).await;
             link.message(&on_stage(Presence::Sharing, &token)).await;
             link.ends().await.is(code);
-        })
+        });
+        counted(both, &failure(cause))
     };
     all.into_iter().flat_map(attack).collect()
 }
@@ -67,15 +68,16 @@ pub fn of_eddsa() -> Vec<Attack> {
 /// Attacks on a server with secrets.
 pub fn of_hs256() -> Vec<Attack> {
     let mut attacks = refused(forge::for_hs256());
-    attacks.extend(over_both("token::a_second_hello_with_more_rights", async |target, over| {
+    let both = over_both("token::a_second_hello_with_more_rights", async |target, over| {
         let view = on_stage(Presence::Watching, &token(json!({ "rights": ["view"] })));
         let (mut link, welcome) = Link::enter(target, over, &view).await;
         assert!(!welcome.may_share);
         link.message(&on_stage(Presence::Sharing, &token(json!({})))).await;
         link.ends().await.is(CloseCode::BadMessage);
         has_left(target, over, welcome.token).await;
-    }));
-    attacks.extend(over_both("token::sharing_without_the_right", async |target, over| {
+    });
+    attacks.extend(counted(both, &leave("bad_message")));
+    let both = over_both("token::sharing_without_the_right", async |target, over| {
         let view = on_stage(Presence::Hidden, &token(json!({ "rights": ["view"] })));
         let (mut link, welcome) = Link::enter(target, over, &view).await;
         for seq in 0..20 {
@@ -85,8 +87,9 @@ pub fn of_hs256() -> Vec<Attack> {
         link.message(&ClientMessage::Presence(Presence::Sharing).encode()).await;
         link.ends().await.is(CloseCode::Forbidden);
         has_left(target, over, welcome.token).await;
-    }));
-    attacks.extend(over_both("token::resuming_with_fewer_rights", async |target, over| {
+    });
+    attacks.extend(counted(both, &leave("forbidden")));
+    let both = over_both("token::resuming_with_fewer_rights", async |target, over| {
         let share = on_stage(Presence::Sharing, &token(json!({})));
         let (_link, welcome) = Link::enter(target, over, &share).await;
         let mut refused = Link::open(target, over).await;
@@ -96,8 +99,9 @@ pub fn of_hs256() -> Vec<Attack> {
         let (link, again) = Link::enter(target, over, &back).await;
         assert!(again.resumed && !again.may_share);
         link.leave().await;
-    }));
-    attacks.extend(over_both("token::guesses_of_a_signature", async |target, over| {
+    });
+    attacks.extend(counted(both, &failure("access_rights")));
+    let both = over_both("token::guesses_of_a_signature", async |target, over| {
         let good = token(json!({}));
         let (body, _) = good.rsplit_once('.').unwrap();
         for guess in 0..30 {
@@ -106,6 +110,7 @@ pub fn of_hs256() -> Vec<Attack> {
             link.message(&on_stage(Presence::Watching, &guess)).await;
             link.ends().await.is(CloseCode::Forbidden);
         }
-    }));
+    });
+    attacks.extend(counted(both, &failure("access_signature")));
     attacks
 }

@@ -19,6 +19,9 @@
 #[allow(dead_code, reason = "the arena's own servers are not used here")]
 mod arena;
 #[cfg(target_os = "linux")]
+#[path = "../hostile/deaf.rs"]
+mod deaf;
+#[cfg(target_os = "linux")]
 #[path = "../hostile/floods.rs"]
 #[allow(dead_code, reason = "these attacks want a server of their own")]
 mod floods;

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, Error};
 
 use crate::client::session::lock;
-use crate::client::trust;
+use crate::client::trust::{self, Anybody, Certificate, Look};
 
 /// A certificate that a server showed, and what the platform's authorities say of it.
 #[derive(Clone, Debug)]
@@ -32,83 +31,41 @@ pub(super) fn judge() -> Judge {
         .map_err(|error| error.to_string())
 }
 
-/// Takes every certificate and remembers what would have been said of it; it insists that the
-/// server has the key.
+/// Remembers a certificate and what would have been said of it.
 #[derive(Debug)]
 struct Recorder {
-    provider: Arc<CryptoProvider>,
     judge: Judge,
     shown: Mutex<Option<Shown>>,
 }
 
-/// What a handshake showed.
-#[derive(Clone, Debug)]
-pub(super) struct Record(Arc<Recorder>);
-
-impl Record {
-    /// The certificate, once the handshake is done.
-    pub(super) fn shown(&self) -> Option<Shown> {
-        lock(&self.0.shown).clone()
-    }
-}
-
-/// A TLS configuration that offers this protocol and records what certificate it is shown.
-///
-/// # Errors
-/// If TLS has no version in common with its cryptography.
-pub(super) fn recording(judge: &Judge, protocol: &[u8]) -> Result<(ClientConfig, Record), String> {
-    let provider = Arc::new(ring::default_provider());
-    let (judge, shown) = (judge.clone(), Mutex::default());
-    let recorder = Arc::new(Recorder { provider: Arc::clone(&provider), judge, shown });
-    let verifier: Arc<dyn ServerCertVerifier> = recorder.clone();
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    Ok((config, Record(recorder)))
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+impl Look for Recorder {
+    fn look(&self, Certificate { leaf, others, name, ocsp, now }: Certificate<'_>) {
         let judged = match &self.judge {
             Ok(judge) => judge.verify_server_cert(leaf, others, name, ocsp, now).map(drop),
             Err(error) => Err(Error::General(error.clone())),
         };
         *lock(&self.shown) = Some(Shown { leaf: leaf.to_vec(), others: others.len(), judged });
-        Ok(ServerCertVerified::assertion())
     }
+}
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
+/// What a handshake showed.
+#[derive(Clone, Debug)]
+pub(super) struct Record(Arc<Anybody<Recorder>>);
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+impl Record {
+    /// The certificate, once the handshake is done.
+    pub(super) fn shown(&self) -> Option<Shown> {
+        lock(&self.0.look.shown).clone()
     }
+}
 
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+/// A TLS configuration that offers this protocol, takes every certificate and records it.
+///
+/// # Errors
+/// If TLS has no version in common with its cryptography.
+pub(super) fn recording(judge: &Judge, protocol: &[u8]) -> Result<(ClientConfig, Record), String> {
+    let recorder = Recorder { judge: judge.clone(), shown: Mutex::default() };
+    let record = Record(Arc::new(Anybody::new(recorder)));
+    let config = trust::tls_of(record.0.clone(), protocol)?;
+    Ok((config, record))
 }

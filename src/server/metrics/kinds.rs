@@ -1,5 +1,7 @@
 //! What is counted apart: a label's values, all of them here.
 
+use http::StatusCode;
+
 use crate::proto::wire::CloseCode;
 
 /// A kind with a counter of its own.
@@ -72,6 +74,8 @@ kinds! {
     Failure {
         /// TLS over TCP was not done in time.
         TlsTimeout = "tls_timeout",
+        /// Plain HTTP where TLS is spoken: sent there.
+        Plain = "plain",
         /// TLS over TCP failed.
         Tls = "tls",
         /// QUIC and the request for a session were not done in time.
@@ -114,6 +118,50 @@ kinds! {
         AccessRoom = "access_room",
         /// An access token without the right to what was asked.
         AccessRights = "access_rights",
+    }
+}
+
+kinds! {
+    /// A UDP datagram that belongs to no connection.
+    Stray {
+        /// Too short for anything.
+        Short = "short",
+        /// Of a version that is not spoken.
+        Version = "version",
+        /// One that would begin a connection, and is too short for that.
+        SmallInitial = "small_initial",
+        /// One that begins a connection, or goes on with that.
+        Initial = "initial",
+        /// For a connection that there never was.
+        Nobody = "nobody",
+    }
+}
+
+kinds! {
+    /// How an HTTP request was answered.
+    Answer {
+        /// It became a WebSocket.
+        Switched = "1xx",
+        /// With what it asked for.
+        Good = "2xx",
+        /// With another place to go to, or with nothing new.
+        Elsewhere = "3xx",
+        /// It was wrong.
+        Wrong = "4xx",
+        /// The server could not.
+        Failed = "5xx",
+    }
+}
+
+impl From<StatusCode> for Answer {
+    fn from(status: StatusCode) -> Self {
+        match status.as_u16() {
+            100..200 => Self::Switched,
+            200..300 => Self::Good,
+            300..400 => Self::Elsewhere,
+            400..500 => Self::Wrong,
+            _ => Self::Failed,
+        }
     }
 }
 
