@@ -29,7 +29,7 @@ const WORDS: &str = "Message age: how old a sample is as it arrives. Picture age
 const QUICK: &str = "This was the short run: a smoke test. Its figures are no measurement.";
 /// The commands that repeat a run, each with what it does.
 const REPEAT: [(&str, &str); 3] = [
-    ("cargo bench --bench latency", "the whole run, about a quarter of an hour"),
+    ("cargo bench --bench latency", "the whole run, under ten minutes"),
     ("cargo bench --bench latency -- --peers", "with the servers it is compared with (needs npm)"),
     ("cargo bench --bench latency -- --quick", "a smoke test, under a minute"),
 ];
