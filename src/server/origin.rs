@@ -33,7 +33,9 @@ impl Origins {
         page.zip(own).is_some_and(|(page, own)| {
             let port = page.port.unwrap_or(default_port);
             let same_port = port == own.port.unwrap_or(default_port);
-            page.name == own.name && (same_port || self.ports.contains(&port))
+            // A server that listens on IPv4 alone sends its pages on localhost there by itself.
+            let is_local = page.name == "localhost" && own.name == "127.0.0.1";
+            (page.name == own.name || is_local) && (same_port || self.ports.contains(&port))
         })
     }
 }
@@ -78,6 +80,12 @@ mod tests {
         let admit = |origin, host| origins.admit(Some(origin), Some(host));
         assert!(origins.admit(None, Some("localhost:4433")), "a native client");
         assert!(admit("http://localhost:8080", "localhost:4433"));
+        assert!(admit("http://localhost:8080", "127.0.0.1:4433"), "sent there by the server");
+        assert!(
+            !admit("http://localhost:9999", "127.0.0.1:4433"),
+            "somebody else on this computer"
+        );
+        assert!(!admit("http://localhost.evil.example:8080", "127.0.0.1:4433"));
         assert!(admit("https://192.168.1.7:4433", "192.168.1.7:4433"));
         assert!(admit("https://[fe80::1]:4433", "[fe80::1]:4433"));
         assert!(admit("https://gpys.example", "gpys.example"), "behind a proxy");

@@ -154,6 +154,7 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     } else if !shared.origins.admit(request.origin(), Some(request.authority())) {
         tracing::warn!(
             origin = request.origin(),
+            authority = request.authority(),
             "a page of another site, or a client that names none, was refused"
         );
         (SessionResponse::forbidden(), Some(Failure::Origin))

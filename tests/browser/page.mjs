@@ -7,6 +7,7 @@ import { asked, beside, complaints, seen, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
 
 const held = { alpha: 0, beta: 0, gamma: 0 };
+const HERE = ['127.0.0.1', 'localhost'];
 
 test('without a location one can watch, or tap the map to be there', async () => {
   const path = '/r/by-hand';
@@ -64,8 +65,26 @@ test('nothing can be pressed in vain while the map still loads', async () => {
 
 test('a map that does not arrive is said', async () => {
   const prepare = (context) => context.route('**/assets/app-*.js', (route) => route.abort());
-  const tab = await Tab.open(world.browser, world.server, { path: '/r/lost', prepare, pardon: /Failed to/ });
+  const tab = await Tab.open(world.browser, world.server, { path: '/r/lost', prepare, pardon: /Failed to|could not be loaded/ });
   await tab.page.locator('#status', { hasText: 'Reload the page' }).waitFor();
+  await tab.close();
+});
+
+test('a browser that cannot draw a map says so', async () => {
+  const prepare = (context) =>
+    context.addInitScript(() => {
+      HTMLCanvasElement.prototype.getContext = () => null;
+    });
+  const tab = await Tab.open(world.browser, world.server, { path: '/r/flat', prepare, pardon: /cannot draw/ });
+  await tab.page.locator('#status', { hasText: 'needs WebGL 2' }).waitFor();
+  await tab.close();
+});
+
+test('a page of localhost comes over WebTransport, too', async () => {
+  const path = `http://localhost:${world.server.http}/r/local`;
+  const tab = await Tab.open(world.browser, world.server, { path, transport: 'wt' });
+  const shown = await tab.online(1);
+  assert.equal(shown.transport, 'webtransport');
   await tab.close();
 });
 
@@ -142,7 +161,7 @@ test('the venue is a purple pin', async () => {
 export function nothingElse() {
   test('no tab asked a third party for anything, and no console complained', () => {
     const hosts = new Set([...asked].map((url) => new URL(url)).filter((url) => url.host));
-    const elsewhere = [...hosts].filter((url) => url.hostname !== '127.0.0.1');
+    const elsewhere = [...hosts].filter((url) => !HERE.includes(url.hostname));
     assert.ok(hosts.size > 0);
     assert.deepEqual(elsewhere, []);
     assert.deepEqual(complaints, []);

@@ -51,6 +51,11 @@ export class EarlyLink implements LinkEvents {
     return winner;
   }
 
+  /** Closes it, because nobody will come. */
+  close(): void {
+    this.winner.then(({ link }) => link.close()).catch(() => undefined);
+  }
+
   message(bytes: Uint8Array): void {
     this.session?.message(bytes);
   }

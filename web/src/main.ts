@@ -29,10 +29,21 @@ async function loadConfig(): Promise<Config> {
 }
 const access = (): string | null =>
   takeAccess({ location, history, storage: sessionStorage }, room);
-const { App } = await loading.catch((error) => {
-  setText(byId('status'), 'The map could not be loaded. Reload the page to try again.');
+/** Says why there is no map, where otherwise the connection is told of. */
+function fail(words: string): never {
+  setText(byId('status'), words);
   byId('lamp').dataset.tone = 'bad';
-  throw error;
-});
-const app = new App({ room, opening, early, config, loadConfig, access });
+  throw new Error(words);
+}
+
+const { App } = await loading.catch(() =>
+  fail('The map could not be loaded. Reload the page to try again.'),
+);
+let app: InstanceType<typeof App>;
+try {
+  app = new App({ room, opening, early, config, loadConfig, access });
+} catch {
+  early?.close();
+  fail('This browser cannot draw the map: it needs WebGL 2, which may be turned off.');
+}
 exposeDebug(() => app.state());

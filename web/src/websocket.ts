@@ -4,8 +4,11 @@ import { DATAGRAMS_FROM } from './wire';
 
 /** Close codes of the protocol are sent as 4000 + code. */
 const CODES_FROM = 4000;
-/** One pose or ping may still be on its way to the network; a second one would be a queue. */
-const BUSY_BYTES = 1;
+/**
+ * The shortest datagram, a ping, is as long as this: with as much unsent the next one would be a
+ * queue. Firefox says 1 for ever once anything was sent, with nothing unsent.
+ */
+const BUSY_BYTES = 5;
 
 export const openWebSocket: Opener = (config, events, signal) =>
   new Promise((resolve, reject) => {
