@@ -111,12 +111,12 @@ function later(tab, minutes) {
 
 test('a page whose sharing the server has ended follows', async () => {
   const { ada, ben, id } = await two('/r/ended', 'ws');
-  // The server is told of one second where the page means fifteen minutes.
+  // The server is told of eight seconds where the page means fifteen minutes.
   await ada.page.evaluate(() => {
     const send = WebSocket.prototype.send;
     WebSocket.prototype.send = function (bytes) {
       const isSharing = bytes[0] === 5 && bytes.length > 2 && bytes[2] > 0;
-      return send.call(this, isSharing ? Uint8Array.of(5, bytes[1], 1) : bytes);
+      return send.call(this, isSharing ? Uint8Array.of(5, bytes[1], 8) : bytes);
     };
   });
   await ada.page.selectOption('#duration', '15');
