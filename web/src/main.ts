@@ -30,20 +30,20 @@ async function loadConfig(): Promise<Config> {
 const access = (): string | null =>
   takeAccess({ location, history, storage: sessionStorage }, room);
 /** Says why there is no map, where otherwise the connection is told of. */
-function fail(words: string): never {
+function fail(words: string, cause: unknown): never {
+  early?.close();
   setText(byId('status'), words);
   byId('lamp').dataset.tone = 'bad';
-  throw new Error(words);
+  throw new Error(words, { cause });
 }
 
-const { App } = await loading.catch(() =>
-  fail('The map could not be loaded. Reload the page to try again.'),
+const { App } = await loading.catch((error) =>
+  fail('The map could not be loaded. Reload the page to try again.', error),
 );
 let app: InstanceType<typeof App>;
 try {
   app = new App({ room, opening, early, config, loadConfig, access });
-} catch {
-  early?.close();
-  fail('This browser cannot draw the map: it needs WebGL 2, which may be turned off.');
+} catch (error) {
+  fail('This browser cannot draw the map: it needs WebGL 2, which may be turned off.', error);
 }
 exposeDebug(() => app.state());
