@@ -10,21 +10,14 @@ import { LiveMap } from './map';
 import { type Notice, Page } from './page';
 import { PeopleList } from './people';
 import type { Place } from './scene';
-import { Self } from './self';
-import { Sender } from './sender';
-import type { LocationProblem } from './sensors';
+import { Sharer } from './sharer';
 import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
-import { leftWords, Terms } from './terms';
+import { leftWords } from './terms';
 import { View } from './view';
-import { Code, decodeAccuracy, Presence, type Welcome } from './wire';
+import { Code, decodeAccuracy, type Welcome } from './wire';
 
 const NAME = 'gpys.name';
 const TICK_MS = 250;
-/** For how long the server may deny that this page shares before the page believes it: on a slow
- * path a change of its own may still be on its way. */
-const DENIED_MS = 5000;
-/** Who shares exactly again says where after this long, when the new terms have surely arrived. */
-const RENEW_MS = [500, 3000];
 
 export interface AppOptions {
   room: string;
@@ -41,23 +34,12 @@ export class App {
   private readonly view = new View();
   private readonly map: LiveMap;
   private readonly people: PeopleList;
-  private readonly self: Self;
-  private readonly sender = new Sender();
-  private readonly terms = new Terms(localStorage);
+  private readonly sharer: Sharer;
   private readonly ages = new Ages();
   private readonly connection: Connection;
   private me: Welcome | undefined;
-  private problem: LocationProblem | undefined;
   private access: string | null;
-  /** What the server said of this access token, once it has. */
-  private mayShare: boolean | undefined;
   private flown = false;
-  /** What the server has been told last. */
-  private announced: Presence | undefined;
-  /** Since when the server has said that this page watches, although it shares. */
-  private denied: number | undefined;
-  /** Why sharing ended although nobody pressed the button. */
-  private over: string | undefined;
 
   constructor(private readonly options: AppOptions) {
     this.access = options.access();
@@ -69,17 +51,15 @@ export class App {
       options.config?.map ?? { style: null, pmtiles: null },
       {
         viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
-        tap: (at) => this.self.placing && this.self.place(at),
+        tap: (at) => this.sharer.self.placing && this.sharer.self.place(at),
       },
     );
     this.people = new PeopleList(this.view, this.map.scene, this.page.people, (place) =>
       this.map.fly(place),
     );
-    this.self = new Self({
+    this.sharer = new Sharer(() => this.access !== null, {
       changed: () => this.selfChanged(),
-      problem: (problem) => {
-        this.problem = problem;
-      },
+      send: (message) => this.connection.send(message),
     });
     this.connection = this.connect();
     this.listen();
@@ -103,8 +83,12 @@ export class App {
       figures: [...this.view.figures.keys()].flatMap((id) => this.debugFigure(id, now)),
       clusters: [...this.view.clusters.values()].map(({ cell, counts }) => ({ ...cell, counts })),
       self: own
-        ? { sharing: this.self.sharing, kind: own.heading === null ? 'pin' : 'figure', ...own }
-        : { sharing: this.self.sharing },
+        ? {
+            sharing: this.sharer.self.sharing,
+            kind: own.heading === null ? 'pin' : 'figure',
+            ...own,
+          }
+        : { sharing: this.sharer.self.sharing },
     };
   }
 
@@ -164,37 +148,22 @@ export class App {
     return sharing + watching + hidden;
   }
 
-  private get presence(): Presence {
-    if (document.visibilityState === 'hidden') return Presence.Hidden;
-    // Whoever says that it shares and may not is sent away, so a new token is asked for its
-    // rights first.
-    const may = this.mayShare ?? this.access === null;
-    return may && this.self.sample() ? Presence.Sharing : Presence.Watching;
-  }
-
   private greeting(): Greeting {
-    this.watchTime();
+    this.sharer.watchTime();
     return {
       room: this.options.room,
       name: this.page.name.value.trim(),
-      presence: this.presence,
+      presence: this.sharer.presence,
       viewport: this.map.viewport(),
       access: this.access,
-      sharing: this.terms.wire(Date.now()),
+      sharing: this.sharer.wire(),
     };
   }
 
   private welcome(welcome: Welcome): void {
     this.me = welcome;
-    this.mayShare = welcome.may_share;
-    if (!this.mayShare && this.self.sharing) this.self.stop();
     this.view.welcome(welcome.id, welcome.resumed);
-    const session = this.connection.session!;
-    this.sender.open({
-      sendDatagram: (bytes) => session.sendDatagram(bytes),
-      serverTime: (at) => session.clock.at(at),
-      poseHz: welcome.limits.pose_hz,
-    });
+    this.sharer.welcome(welcome, this.connection.session!);
     this.redraw();
   }
 
@@ -208,16 +177,9 @@ export class App {
   }
 
   private connectionChanged(state: State): void {
-    if (state.phase === 'live') {
-      // What changed between the greeting and the welcome could not be told, and of two greetings
-      // in a race the older one may have won: say it again.
-      this.announced = undefined;
-      this.tellTerms();
-      this.announce();
-      this.connection.send({ type: 'Viewport', ...this.map.viewport() });
-    } else {
-      this.sender.close();
-    }
+    const live = state.phase === 'live';
+    this.sharer.connected(live);
+    if (live) this.connection.send({ type: 'Viewport', ...this.map.viewport() });
     this.tick();
   }
 
@@ -226,94 +188,37 @@ export class App {
     this.map.repaint();
   }
 
-  private announce(): void {
-    const { presence } = this;
-    if (presence !== this.announced) this.tell(presence);
-  }
-
-  private tell(presence: Presence): void {
-    if (this.connection.state.phase !== 'live') return;
-    this.announced = presence;
-    this.denied = undefined;
-    this.connection.send({ type: 'Presence', presence });
-  }
-
-  private tellTerms(): void {
-    this.connection.send({ type: 'Sharing', ...this.terms.wire(Date.now()) });
-  }
-
-  private share(): void {
-    this.over = undefined;
-    this.terms.begin(Date.now());
-    // Before the presence, so that nothing is shown on other terms.
-    this.tellTerms();
-    this.self.share();
-  }
-
-  private stop(over?: string): void {
-    this.over = over;
-    this.terms.end();
-    // In the background as well, where being hidden alone does not take the pose back.
-    this.tell(Presence.Watching);
-    this.self.stop();
-  }
-
-  private choose(): void {
-    const { approximate } = this.terms.wish;
-    this.terms.choose(this.page.wish, Date.now());
-    this.tellTerms();
-    if (approximate && !this.terms.wish.approximate) {
-      for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
-    }
-    this.tick();
-  }
-
-  /** Ends what was to be shared until now. */
-  private watchTime(): void {
-    if (!this.self.sharing || !this.terms.isOver(Date.now())) return;
-    this.stop('The time for which you wanted to share is over. Nobody sees you any more.');
-  }
-
-  /** Follows the server if it says that this page does not share: it keeps the time, too. */
-  private followServer(now: number): void {
-    const said = this.me && this.view.presenceOf(this.me.id);
-    const denied = this.announced === Presence.Sharing && said === Presence.Watching;
-    this.denied = denied ? (this.denied ?? now) : undefined;
-    if (this.denied === undefined || now - this.denied < DENIED_MS) return;
-    this.stop('The server has ended your sharing. Nobody sees you any more.');
-  }
-
   private selfChanged(): void {
-    const sample = this.self.sample();
-    this.announce();
-    if (sample) this.sender.offer(sample);
-    else this.sender.clear();
-    this.map.scene.self(sample, performance.now());
+    const { self } = this.sharer;
+    this.map.scene.self(self.sample(), performance.now());
     this.map.repaint();
-    if (this.self.fix && !this.flown) {
+    if (self.fix && !this.flown) {
       this.flown = true;
-      this.map.fly(this.self.fix);
+      this.map.fly(self.fix);
     }
     this.tick();
   }
 
   private listen(): void {
-    const { page, connection } = this;
+    const { page, connection, sharer } = this;
     page.name.value = localStorage.getItem(NAME) ?? '';
     page.name.addEventListener('change', () => {
       localStorage.setItem(NAME, page.name.value.trim());
       // A name travels in the greeting only; coming back with the token keeps everything else.
       if (connection.state.phase === 'live') connection.connect();
     });
-    page.offer(this.terms.wish);
+    page.offer(sharer.terms.wish);
     for (const choice of [page.precision, page.duration]) {
-      choice.addEventListener('change', () => this.choose());
+      choice.addEventListener('change', () => {
+        sharer.choose(page.wish);
+        this.tick();
+      });
     }
-    page.share.addEventListener('click', () => this.share());
-    page.stop.addEventListener('click', () => this.stop());
+    page.share.addEventListener('click', () => sharer.share());
+    page.stop.addEventListener('click', () => sharer.stop());
     document.addEventListener('visibilitychange', () => {
-      this.watchTime();
-      this.announce();
+      sharer.watchTime();
+      sharer.announce();
       if (document.visibilityState === 'visible') connection.hurry();
     });
     window.addEventListener('online', () => connection.hurry());
@@ -322,7 +227,7 @@ export class App {
       const access = this.options.access();
       if (access === this.access) return;
       this.access = access;
-      this.mayShare = undefined;
+      sharer.mayShare = undefined;
       connection.connect();
     });
     window.addEventListener('pagehide', () => connection.leave());
@@ -333,7 +238,8 @@ export class App {
 
   private keyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || Page.typesInto(event.target)) return;
-    if (!this.self.steered || !this.self.key(event.key, event.shiftKey)) return;
+    const { self } = this.sharer;
+    if (!self.steered || !self.key(event.key, event.shiftKey)) return;
     // The map would pan as well.
     event.preventDefault();
     event.stopPropagation();
@@ -343,8 +249,8 @@ export class App {
   private tick(): void {
     if (!this.connection) return;
     const now = performance.now();
-    this.watchTime();
-    this.followServer(now);
+    this.sharer.watchTime();
+    this.sharer.followServer(this.me && this.view.presenceOf(this.me.id), now);
     const { session } = this.connection;
     const state = this.told(this.connection.state);
     const silence = session && state.phase === 'live' ? session.silence(now) : 0;
@@ -363,9 +269,9 @@ export class App {
     this.page.status(tone, text);
     this.page.notice(this.notice(state));
     this.page.dock({
-      sharing: this.self.sharing,
-      mayShare: this.mayShare !== false,
-      onAir: this.self.fix !== undefined && state.phase === 'live',
+      sharing: this.sharer.self.sharing,
+      mayShare: this.sharer.mayShare !== false,
+      onAir: this.sharer.self.fix !== undefined && state.phase === 'live',
       live: this.liveWords(),
       hint: this.hint(),
     });
@@ -390,34 +296,37 @@ export class App {
           : 'Try again';
       return { text: reasonOf(state.code, state.reason), action: { label, run } };
     }
-    if (this.over) {
+    if (this.sharer.over) {
       const run = (): void => {
-        this.share();
+        this.sharer.share();
         // The button that was pressed goes away with the notice.
         this.page.stop.focus();
       };
-      return { text: this.over, action: { label: 'Share again', run } };
+      return { text: this.sharer.over, action: { label: 'Share again', run } };
     }
-    return this.problem && !this.self.fix ? { text: locationWords(this.problem) } : undefined;
+    return this.sharer.problem && !this.sharer.self.fix
+      ? { text: locationWords(this.sharer.problem) }
+      : undefined;
   }
 
   private liveWords(): string {
-    const { fix } = this.self;
-    if (!fix) return this.self.placing ? 'Not on the map yet' : 'Looking for your position';
+    const { fix } = this.sharer.self;
+    if (!fix) return this.sharer.self.placing ? 'Not on the map yet' : 'Looking for your position';
     if (this.connection.state.phase !== 'live') return 'Not connected';
-    const live = this.terms.wish.approximate
+    const live = this.sharer.terms.wish.approximate
       ? 'Live, approximate'
       : Number.isNaN(fix.accuracy)
         ? 'Live, placed by hand'
         : `Live, ±${Math.round(fix.accuracy)} m`;
-    return [live, leftWords(this.terms.left(Date.now()))].filter(Boolean).join('\u00a0· ');
+    return [live, leftWords(this.sharer.terms.left(Date.now()))].filter(Boolean).join('\u00a0· ');
   }
 
   private hint(): string {
-    if (this.mayShare === false) return WATCH_ONLY;
+    if (this.sharer.mayShare === false) return WATCH_ONLY;
     const hints: string[] = [];
-    if (this.self.placing && this.self.fix) hints.push('Tap the map to move yourself.');
-    if (this.self.steered && !matchMedia('(hover: none)').matches) {
+    if (this.sharer.self.placing && this.sharer.self.fix)
+      hints.push('Tap the map to move yourself.');
+    if (this.sharer.self.steered && !matchMedia('(hover: none)').matches) {
       hints.push('Arrow keys lean your figure, Shift with ← → turns it, Home stands it up.');
     }
     return hints.join(' ');
@@ -426,7 +335,7 @@ export class App {
   private list(): void {
     if (!this.page.peopleShown || document.visibilityState === 'hidden') return;
     const now = performance.now();
-    const from: Degrees | Place | undefined = this.self.fix;
+    const from: Degrees | Place | undefined = this.sharer.self.fix;
     this.people.draw(this.me?.id, from, now);
   }
 }

@@ -79,8 +79,11 @@ export class Connection {
     this.stop();
   }
 
-  send(message: ClientMessage): void {
-    if (this.state.phase === 'live') this.session?.send(message);
+  /** Sends the message if the link is live, and says whether it is. */
+  send(message: ClientMessage): boolean {
+    if (this.state.phase !== 'live') return false;
+    this.session?.send(message);
+    return true;
   }
 
   private stop(): void {
