@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, Path, Request, State};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
@@ -23,25 +23,9 @@ use super::gate::{Permit, lock};
 use super::metrics::Failure;
 use super::origin::Host;
 use super::rotation::Hashes;
-use super::{pmtiles, websocket};
+use super::{pmtiles, policy, websocket};
 use crate::config::Venue;
 use crate::proto::wire::{VERSION, is_room_name};
-
-/// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
-/// are this server's addresses for sessions. A map's style needs its own host `{map}`, and its
-/// images `{images}` come as blobs.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// Headers that every answer has, beside the policy above.
-const HEADERS: [(HeaderName, &str); 3] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "geolocation=(self), accelerometer=(self), gyroscope=(self), magnetometer=(self)",
-    ),
-];
 
 /// What is known of the connection that a request came over.
 #[derive(Clone, Debug)]
@@ -84,7 +68,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/ws", get(socket))
         .route("/map.pmtiles", get(map_file))
         .fallback(get(asset))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), finish))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
         .layer(CompressionLayer::new())
         .with_state(site)
 }
@@ -154,7 +138,7 @@ async fn map_file(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response
 }
 
 /// The host that a request was addressed to.
-fn addressed(headers: &HeaderMap) -> Option<Host> {
+pub(super) fn addressed(headers: &HeaderMap) -> Option<Host> {
     headers.get(header::HOST)?.to_str().ok().and_then(Host::parse)
 }
 
@@ -182,7 +166,7 @@ impl Site {
     }
 
     /// The origins of WebTransport and WebSocket for somebody who addressed `host`.
-    fn urls(&self, host: &Host, secure: bool) -> (String, String) {
+    pub(super) fn urls(&self, host: &Host, secure: bool) -> (String, String) {
         let Host { name, port } = host;
         let scheme = if secure { "wss" } else { "ws" };
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -193,35 +177,4 @@ impl Site {
         let web_transport = format!("https://{quic_name}:{}", self.web_transport.port());
         (web_transport, format!("{scheme}://{name}{port}"))
     }
-
-    fn policy(&self, host: Option<&Host>, secure: bool) -> String {
-        let connect = host.map(|host| self.urls(host, secure));
-        let connect = connect.map(|(wt, ws)| format!(" {wt} {ws}")).unwrap_or_default();
-        let map = self.map_style.as_deref().and_then(origin_of);
-        let map = map.map(|origin| format!(" {origin}")).unwrap_or_default();
-        let images = if map.is_empty() { String::new() } else { format!(" blob:{map}") };
-        let policy = CONTENT_SECURITY_POLICY.replace("{connect}", &connect);
-        policy.replace("{map}", &map).replace("{images}", &images)
-    }
-}
-
-/// The origin of an absolute URL.
-fn origin_of(url: &str) -> Option<String> {
-    let uri: http::Uri = url.parse().ok()?;
-    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
-}
-
-async fn finish(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let host = addressed(request.headers());
-    let secure = request.extensions().get::<Wire>().is_some_and(|wire| wire.secure);
-    let mut response = next.run(request).await;
-    site.shared.metrics.answered(response.status());
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if let Ok(policy) = HeaderValue::try_from(site.policy(host.as_ref(), secure)) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
 }

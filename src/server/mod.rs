@@ -2,10 +2,10 @@
 //!
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
 //! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room, and
-//! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`,
-//! `assets`, `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and [`certs`] are the
-//! server's identities, `identity` is those of people; `access` and [`token`] say who may enter;
-//! `gate`, `rate`, `origin` and `pace` are the limits, `metrics` counts how often they are hit,
+//! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`
+//! (with `policy`), `assets`, `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and
+//! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say
+//! who may enter; `gate`, `rate`, `origin` and `pace` are the limits, `metrics` counts how often they are hit,
 //! `strays` counts what is for nobody, and `panics` confines bugs.
 
 mod access;
@@ -30,6 +30,7 @@ mod origin;
 mod pace;
 pub mod panics;
 mod pmtiles;
+mod policy;
 mod probe;
 mod rate;
 mod reload;
