@@ -3,11 +3,13 @@
  * which browsers send to nobody.
  */
 
+import type { Keep } from './storage';
+
 /** What of the browser's window this needs. */
 export interface Place {
   location: Pick<Location, 'hash' | 'pathname' | 'search'>;
   history: Pick<History, 'replaceState' | 'state'>;
-  storage: Pick<Storage, 'getItem' | 'setItem'>;
+  storage: Pick<Keep, 'getItem' | 'setItem'>;
 }
 
 /**

@@ -12,6 +12,7 @@ import { PeopleList } from './people';
 import type { Place } from './scene';
 import { Sharer } from './sharer';
 import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
+import { device } from './storage';
 import { leftWords } from './terms';
 import { View } from './view';
 import { Code, decodeAccuracy, type Welcome } from './wire';
@@ -201,9 +202,9 @@ export class App {
 
   private listen(): void {
     const { page, connection, sharer } = this;
-    page.name.value = localStorage.getItem(NAME) ?? '';
+    page.name.value = device.getItem(NAME) ?? '';
     page.name.addEventListener('change', () => {
-      localStorage.setItem(NAME, page.name.value.trim());
+      device.setItem(NAME, page.name.value.trim());
       // A name travels in the greeting only; coming back with the token keeps everything else.
       if (connection.state.phase === 'live') connection.connect();
     });

@@ -2,6 +2,7 @@
 import { type EarlyLink, type OpenOptions, openLink } from './early';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link';
 import { Session, type SessionEvents } from './session';
+import type { Keep } from './storage';
 import { type ClientMessage, type Closing, type Roster, VERSION, type Welcome } from './wire';
 
 export const BACKOFF_MS = 500;
@@ -161,11 +162,12 @@ export class Connection {
 
 const TOKEN = 'gpys.token';
 
-function loadToken(storage: Storage): Uint8Array | null {
+function loadToken(storage: Keep): Uint8Array | null {
   const bytes = storage.getItem(TOKEN)?.split(',').map(Number) ?? [];
-  return bytes.length === 16 ? Uint8Array.from(bytes) : null;
+  const isToken = bytes.length === 16 && bytes.every((it) => it >= 0 && it < 256);
+  return isToken ? Uint8Array.from(bytes) : null;
 }
 
-function saveToken(storage: Storage, token: Uint8Array): void {
+function saveToken(storage: Keep, token: Uint8Array): void {
   storage.setItem(TOKEN, token.join(','));
 }

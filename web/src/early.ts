@@ -1,6 +1,7 @@
 /** Opens links: the first one while the rest of the page still loads. */
 import type { Config, LinkEnd, LinkEvents, Transport } from './link';
 import { type Openers, openOnly, race, type Winner } from './race';
+import type { Keep } from './storage';
 
 /** After WebSocket won a race, the next connections do not wait for WebTransport again. */
 export const REMEMBER_MS = 5 * 60_000;
@@ -9,7 +10,7 @@ export interface OpenOptions {
   openers: Openers;
   /** `?transport=wt|ws`. */
   force: Transport | undefined;
-  storage: Storage;
+  storage: Keep;
 }
 
 export async function openLink(
@@ -18,8 +19,9 @@ export async function openLink(
   events: LinkEvents,
 ): Promise<Winner> {
   if (force) return openOnly(force, openers, config, events);
-  const until = Number(storage.getItem(WEBSOCKET_UNTIL));
-  if (until > Date.now()) {
+  const left = Number(storage.getItem(WEBSOCKET_UNTIL)) - Date.now();
+  // Longer than it is ever remembered: the clock was set back.
+  if (left > 0 && left <= REMEMBER_MS) {
     const winner = await openOnly('websocket', openers, config, events);
     return { ...winner, lost: storage.getItem(LOST) ?? 'no answer over UDP in time' };
   }

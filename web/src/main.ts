@@ -4,6 +4,7 @@ import { exposeDebug } from './debug';
 import { byId, setText } from './dom';
 import { EarlyLink } from './early';
 import type { Config, Transport } from './link';
+import { tab } from './storage';
 import { openWebSocket } from './websocket';
 import { openWebTransport } from './webtransport';
 
@@ -15,7 +16,7 @@ const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
 const opening = {
   openers: { webtransport: openWebTransport, websocket: openWebSocket },
   force: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
-  storage: sessionStorage,
+  storage: tab,
 };
 // Without a config the map starts all the same, and says that it is not connected.
 const config = await fetchConfig().catch(() => undefined);
@@ -27,8 +28,7 @@ async function loadConfig(): Promise<Config> {
   fresh = undefined;
   return now;
 }
-const access = (): string | null =>
-  takeAccess({ location, history, storage: sessionStorage }, room);
+const access = (): string | null => takeAccess({ location, history, storage: tab }, room);
 /** Says why there is no map, where otherwise the connection is told of. */
 function fail(words: string, cause: unknown): never {
   early?.close();

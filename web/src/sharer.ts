@@ -3,6 +3,7 @@ import { Self } from './self';
 import { Sender } from './sender';
 import type { LocationProblem } from './sensors';
 import type { Session } from './session';
+import { device } from './storage';
 import { Terms, type Wish } from './terms';
 import { type ClientMessage, Presence, type Sharing, type Welcome } from './wire';
 
@@ -20,7 +21,7 @@ export interface SharerEvents {
 }
 
 export class Sharer {
-  readonly terms = new Terms(localStorage);
+  readonly terms = new Terms(device);
   readonly self: Self;
   /** Why there is no position. */
   problem: LocationProblem | undefined;

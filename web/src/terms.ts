@@ -1,4 +1,5 @@
 /** On which terms this device shares: how precisely, and until when. */
+import type { Keep } from './storage';
 import type { Sharing } from './wire';
 
 /** What its owner has chosen. */
@@ -19,7 +20,7 @@ function isWish(value: unknown): value is Wish {
   return typeof approximate === 'boolean' && DURATIONS.includes(minutes as number);
 }
 
-function load(storage: Storage): Wish {
+function load(storage: Keep): Wish {
   try {
     const kept: unknown = JSON.parse(storage.getItem(WISH) ?? 'null');
     if (isWish(kept)) return kept;
@@ -36,7 +37,7 @@ export class Terms {
   private ends: number | undefined;
   private sharing = false;
 
-  constructor(private readonly storage: Storage) {
+  constructor(private readonly storage: Keep) {
     this.wish = load(storage);
   }
 
