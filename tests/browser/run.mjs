@@ -5,6 +5,7 @@ prepare();
 await import('./two-tabs.mjs');
 await import('./sharing.mjs');
 await import('./transports.mjs');
+await import('./basemap.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
 await import('./measured.mjs');

@@ -53,6 +53,7 @@ export class App {
       {
         viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
         tap: (at) => this.sharer.self.placing && this.sharer.self.place(at),
+        trouble: (words) => this.page.mapTrouble(words),
       },
     );
     this.people = new PeopleList(this.view, this.map.scene, this.page.people, (place) =>

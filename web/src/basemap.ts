@@ -9,6 +9,7 @@ import { feature } from 'topojson-client';
 import type { GeometryCollection, Topology } from 'topojson-specification';
 import countriesUrl from 'world-atlas/countries-50m.json?url';
 import { wrapDegrees } from './geo';
+import { fetchJson } from './mapstyle';
 
 type Countries = GeoJSON.FeatureCollection<GeoJSON.Geometry, { name: string }>;
 
@@ -39,14 +40,22 @@ const DARK: Colours = {
   halo: '#131c26',
 };
 
+/** 240 KB, compressed, from the server that the page is from; on a slow line that may take a while. */
+const COUNTRIES_MS = 30_000;
+
 let countries: Promise<Countries> | undefined;
 
-function loadCountries(): Promise<Countries> {
-  countries ??= fetch(countriesUrl)
-    .then((response) => response.json())
-    .then((world: Topology<{ countries: GeometryCollection<{ name: string }> }>) =>
-      unwrapped(feature(world, world.objects.countries)),
-    );
+/** Rejects with a `Trouble`; the next call then tries again. */
+export function loadCountries(): Promise<Countries> {
+  countries ??= fetchJson(countriesUrl, COUNTRIES_MS)
+    .then((found) => {
+      const world = found as Topology<{ countries: GeometryCollection<{ name: string }> }>;
+      return unwrapped(feature(world, world.objects.countries));
+    })
+    .catch((error) => {
+      countries = undefined;
+      throw error;
+    });
   return countries;
 }
 
@@ -82,23 +91,28 @@ export function unwrapRing(ring: GeoJSON.Position[]): GeoJSON.Position[] {
 
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
-export async function builtInStyle(dark: boolean): Promise<StyleSpecification> {
-  const world = await loadCountries();
+/** The map without its countries, which come with `fillCountries`: it needs nothing to be drawn. */
+export function builtInStyle(dark: boolean): StyleSpecification {
   const colours = dark ? DARK : LIGHT;
   return {
     version: 8,
     sources: {
       countries: {
         type: 'geojson',
-        data: world,
+        data: EMPTY,
         maxzoom: 6,
         attribution: 'Made with Natural Earth',
       },
-      names: { type: 'geojson', data: labelPoints(world) },
+      names: { type: 'geojson', data: EMPTY },
       grid: { type: 'geojson', data: EMPTY },
     },
     layers: layers(colours),
   };
+}
+
+export function fillCountries(map: MapLibre, world: Countries): void {
+  (map.getSource('countries') as GeoJSONSource | undefined)?.setData(world);
+  (map.getSource('names') as GeoJSONSource | undefined)?.setData(labelPoints(world));
 }
 
 function layers(c: Colours): LayerSpecification[] {
@@ -173,9 +187,13 @@ function centroid(ring: GeoJSON.Position[]): { extent: number; middle: number[] 
   return { extent: Math.abs(area), middle: [x / (3 * area), y / (3 * area)] };
 }
 
+/** All of them divide 180, so that the lines go on evenly where the world wraps. */
+const WIDE_STEPS = [20, 45, 90];
+
 /** The grid's spacing in degrees: a round number, some 90 to 230 pixels apart. */
 export function gridStep(zoom: number): number {
   const wanted = (360 / (512 * 2 ** zoom)) * 90;
+  if (wanted > 10) return WIDE_STEPS.find((step) => step >= wanted) ?? 90;
   const power = 10 ** Math.floor(Math.log10(wanted));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= wanted) ?? 10 * power;
 }
@@ -192,8 +210,11 @@ export function drawGrid(map: MapLibre): void {
     Math.ceil(bounds.getEast() / step) + 1,
     Math.min(Math.floor(85 / step), Math.ceil(bounds.getNorth() / step) + 1),
   ];
+  // More than once around, the copies of the world repeat the lines by themselves.
+  const around = Math.round(360 / step);
+  const last = Math.min(east, west + around - 1);
   const lines: GeoJSON.Position[][] = [];
-  for (let x = west; x <= east; x++)
+  for (let x = west; x <= last; x++)
     lines.push([
       [x * step, south * step],
       [x * step, north * step],

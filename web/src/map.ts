@@ -5,11 +5,10 @@ import {
   Map as MapLibre,
   NavigationControl,
   ScaleControl,
-  type StyleSpecification,
   setWorkerUrl,
 } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import { builtInStyle, drawGrid } from './basemap';
+import { Base } from './base';
 import { FigureLayer } from './figures';
 import { type Degrees, LAT_MAX, LNG_MAX, mercator, toUnits } from './geo';
 import { Labels } from './labels';
@@ -27,12 +26,15 @@ const CLOSE_ZOOM = 17;
 export interface MapEvents {
   viewport(viewport: Viewport): void;
   tap(at: Degrees): void;
+  /** What of the map is missing, in a sentence, or undefined. */
+  trouble(words: string | undefined): void;
 }
 
 export class LiveMap {
   readonly map: MapLibre;
   readonly scene: Scene;
   private readonly labels: Labels;
+  private readonly base: Base;
   private readonly darkQuery = matchMedia('(prefers-color-scheme: dark)');
   private readonly still = matchMedia('(prefers-reduced-motion: reduce)');
   private sentAt = Number.NEGATIVE_INFINITY;
@@ -42,7 +44,7 @@ export class LiveMap {
     container: HTMLElement,
     canvas: HTMLCanvasElement,
     view: View,
-    private readonly chosen: Config['map'],
+    chosen: Config['map'],
     private readonly events: MapEvents,
   ) {
     this.map = new MapLibre({
@@ -67,7 +69,11 @@ export class LiveMap {
     this.scene = new Scene(view, () => this.camera());
     this.labels = new Labels(canvas, () => this.darkQuery.matches);
     this.listen();
-    void this.restyle();
+    this.base = new Base(this.map, chosen, {
+      ready: () => this.map.addLayer(new FigureLayer(this.scene, (frame) => this.painted(frame))),
+      trouble: events.trouble,
+    });
+    void this.base.dress(this.darkQuery.matches);
   }
 
   /** Draws soon, and on as long as anybody is on the way. */
@@ -111,27 +117,8 @@ export class LiveMap {
   private listen(): void {
     const { map } = this;
     map.on('move', () => this.moved());
-    map.on('moveend', () => drawGrid(map));
-    map.on('zoom', () => drawGrid(map));
     map.on('click', ({ lngLat }) => this.events.tap({ lat: lngLat.lat, lng: lngLat.lng }));
-    map.on('style.load', () => {
-      map.setProjection({ type: 'mercator' });
-      map.setBearing(0);
-      map.addLayer(new FigureLayer(this.scene, (frame) => this.painted(frame)));
-      drawGrid(map);
-    });
-    map.on('error', ({ error }) => console.warn('The map reports:', error.message));
-    this.darkQuery.addEventListener('change', () => void this.restyle());
-  }
-
-  private async restyle(): Promise<void> {
-    this.map.setStyle(await this.chooseStyle(this.darkQuery.matches), { diff: false });
-  }
-
-  private async chooseStyle(dark: boolean): Promise<string | StyleSpecification> {
-    const { style, pmtiles } = this.chosen;
-    if (style) return style;
-    return pmtiles ? (await import('./streets')).streetStyle(pmtiles, dark) : builtInStyle(dark);
+    this.darkQuery.addEventListener('change', ({ matches }) => void this.base.dress(matches));
   }
 
   private painted(frame: Parameters<Labels['draw']>[0]): void {

@@ -104,6 +104,12 @@ export class Page {
     this.noticeAction.onclick = () => notice?.action?.run();
   }
 
+  /** What of the map is missing; people are there all the same. */
+  mapTrouble(words: string | undefined): void {
+    byId('map-trouble').hidden = !words;
+    setText(byId('map-trouble'), words ?? '');
+  }
+
   /** Whether what was typed belongs to a field or a list, not to the own figure. */
   static typesInto(target: EventTarget | null): boolean {
     return target instanceof HTMLElement && target.closest('input, select, aside') !== null;

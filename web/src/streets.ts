@@ -1,20 +1,67 @@
 /** Streets from a file of the operator's own; this part of the page is loaded only if there is one. */
 import { layers, namedFlavor } from '@protomaps/basemaps';
 import { addProtocol, type LayerSpecification, type StyleSpecification } from 'maplibre-gl';
-import { Protocol } from 'pmtiles';
+import { type Header, PMTiles, Protocol, TileType } from 'pmtiles';
+import { hostOf, Trouble } from './mapstyle';
+import { visibleTimeout } from './timeout';
 
-let known = false;
+const HEADER_MS = 8000;
+/** The header's first bytes, `PM`, and the only version that there is a reader for. */
+const SPEC_VERSION = 3;
 
-export function streetStyle(file: string, dark: boolean): StyleSpecification {
-  if (!known) addProtocol('pmtiles', new Protocol().tile);
-  known = true;
-  const url = `pmtiles://${new URL(file, location.href).href}`;
+type Edge = 'minLon' | 'maxLon' | 'minLat' | 'maxLat';
+
+let protocol: Protocol | undefined;
+
+/** Rejects with a `Trouble` if the file is not there or holds something else. */
+export async function streetStyle(file: string, dark: boolean): Promise<StyleSpecification> {
+  const { href } = new URL(file, location.href);
+  if (!protocol) {
+    protocol = new Protocol();
+    addProtocol('pmtiles', protocol.tile);
+  }
+  const archive = protocol.get(href) ?? new PMTiles(href);
+  checkHeader(await headerOf(archive, hostOf(href)));
+  protocol.add(archive);
   const attribution = '© OpenStreetMap contributors, Protomaps';
   return {
     version: 8,
-    sources: { streets: { type: 'vector', url, attribution } },
+    sources: { streets: { type: 'vector', url: `pmtiles://${href}`, attribution } },
     layers: layers('streets', namedFlavor(dark ? 'dark' : 'light'), { lang: 'en' }).map(plain),
   };
+}
+
+function headerOf(archive: PMTiles, host: string): Promise<Header> {
+  return new Promise((done, fail) => {
+    const limit = visibleTimeout(() => fail(new Trouble(`no answer from ${host}`)), HEADER_MS);
+    archive
+      .getHeader()
+      .then(done, (error: Error) => fail(new Trouble(headerTrouble(error, host))))
+      .finally(() => limit.cancel());
+  });
+}
+
+/** What the reader's own errors mean to somebody who looks at the page. */
+export function headerTrouble(error: Error, host: string): string {
+  const status = /^Bad response code: (\d+)/.exec(error.message)?.[1];
+  if (status) return `HTTP ${status} from ${host}`;
+  if (/failed to fetch|networkerror|load failed/i.test(error.message)) {
+    return `${host} cannot be reached`;
+  }
+  if (/byte serving/i.test(error.message)) return `${host} does not answer requests for ranges`;
+  return 'its file is not a PMTiles file that can be read';
+}
+
+export function checkHeader(header: Pick<Header, 'specVersion' | 'tileType' | Edge>): void {
+  if (header.specVersion !== SPEC_VERSION) {
+    throw new Trouble(`its PMTiles file is not of version ${SPEC_VERSION}`);
+  }
+  if (header.tileType !== TileType.Mvt) {
+    throw new Trouble('its PMTiles file holds pictures or something else, not vector tiles');
+  }
+  if (header.minLon >= header.maxLon || header.minLat >= header.maxLat) {
+    throw new Trouble('its PMTiles file covers no place');
+  }
 }
 
 /** Icons come in a sprite, which is not in the file; words do without. */

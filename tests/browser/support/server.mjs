@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 const BINARY = resolve(process.env.GPYS ?? join(TARGET, 'debug/gpys'));
+/** The page is the one inside the program, unless this names a directory. */
+const PAGE = process.env.WEB_DIR ? ['--web-dir', resolve(process.env.WEB_DIR)] : [];
 const START_MS = 20_000;
 const STOP_MS = 12_000;
 
@@ -76,7 +78,7 @@ export class Server {
   }
 
   async #run(listen, http) {
-    const flags = ['--listen', listen, '--http', http, '--log', 'warn', ...this.#flags];
+    const flags = ['--listen', listen, '--http', http, '--log', 'warn', ...PAGE, ...this.#flags];
     this.#child = start(flags);
     const banner = await said(this.#child, /Ctrl-C stops/);
     const port = (pattern) => Number(pattern.exec(banner)[1]);

@@ -98,6 +98,7 @@ export class Tab {
         title: words('title'),
         status: words('status'),
         notice: words('notice-text'),
+        trouble: words('map-trouble'),
         live: words('live-words'),
         counts: words('counts'),
         rows,

@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import { checkStyle, Trouble, withoutMap } from './mapstyle';
+import { checkHeader, headerTrouble } from './streets';
+
+it('takes for a style only what MapLibre survives', () => {
+  const style = { version: 8, sources: {}, layers: [] };
+  expect(checkStyle(style, 'tiles.example')).toBe(style);
+  for (const other of [
+    null,
+    [],
+    'style',
+    { ...style, version: 7 },
+    { ...style, sources: null },
+    { ...style, layers: {} },
+    { ...style, layers: [null] },
+  ]) {
+    expect(() => checkStyle(other, 'tiles.example')).toThrow(/tiles\.example.*not a map style/);
+  }
+});
+
+it('says what is missing in one sentence', () => {
+  const error = new Trouble('HTTP 404 from tiles.example');
+  expect(withoutMap('The street map', error, 'people are shown on the built-in map')).toBe(
+    'The street map could not be loaded (HTTP 404 from tiles.example); people are shown on the built-in map.',
+  );
+});
+
+it('says what is wrong with a file of streets', () => {
+  const words = (message: string): string => headerTrouble(new Error(message), 'here');
+  expect(words('Bad response code: 404')).toBe('HTTP 404 from here');
+  expect(words('Failed to fetch')).toBe('here cannot be reached');
+  expect(words('Wrong magic number for PMTiles archive')).toMatch(/not a PMTiles file/);
+  expect(words('Offset is outside the bounds of the DataView')).toMatch(/not a PMTiles file/);
+  const header = { specVersion: 3, tileType: 1, minLon: -1, maxLon: 1, minLat: -1, maxLat: 1 };
+  expect(() => checkHeader(header)).not.toThrow();
+  expect(() => checkHeader({ ...header, specVersion: 0 })).toThrow(/version 3/);
+  expect(() => checkHeader({ ...header, tileType: 2 })).toThrow(/pictures/);
+  expect(() => checkHeader({ ...header, maxLat: -1 })).toThrow(/no place/);
+});
