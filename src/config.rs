@@ -12,6 +12,7 @@ use std::str::FromStr;
 use http::Uri;
 
 use crate::proto::geo::Position;
+use crate::proto::text;
 use crate::proto::wire::Limits;
 use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
@@ -323,7 +324,7 @@ fn within(least: u32, most: u32) -> impl Fn(&str) -> Option<u32> {
 fn parse_venue(text: &str) -> Option<Venue> {
     let mut parts = text.splitn(3, ',').map(str::trim);
     let (lat, lng): (f64, f64) = (parse(parts.next()?)?, parse(parts.next()?)?);
-    let label = parts.next().unwrap_or_default().to_owned();
+    let label = text::name(parts.next().unwrap_or_default());
     Position::from_degrees(lat, lng).ok()?;
     Some(Venue { lat, lng, label })
 }

@@ -4,7 +4,8 @@
 //! they mean. To add a vector, append one with its value and any hex, run
 //! `GPYS_BLESS=1 cargo test --test vectors`, which writes each value's bytes into the files, and
 //! check the new bytes by hand. `invalid.json` holds bytes that must be refused and is never
-//! rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises.
+//! rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json`
+//! what becomes of a name.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -15,6 +16,7 @@ use gpys::proto::bits::{BitReader, BitWriter};
 use gpys::proto::frame::{self, Entry, Frame, Ids, Kind, Page};
 use gpys::proto::geo::{Cell, Cover, Position, columns};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
+use gpys::proto::text;
 use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
 use gpys::proto::wire::{
@@ -389,6 +391,21 @@ struct Radius {
 fn accuracies() {
     for Radius { name, metres, code } in read("accuracies.json") {
         assert_eq!(Accuracy::from_metres(metres).code(), code, "{name}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Text {
+    name: String,
+    text: String,
+    cleaned: String,
+}
+
+#[test]
+fn texts() {
+    for Text { name, text, cleaned } in read("texts.json") {
+        assert_eq!(text::name(&text), cleaned, "{name}");
+        assert_eq!(text::name(&cleaned), cleaned, "{name}, again");
     }
 }
 

@@ -14,6 +14,7 @@ use super::link::{Incoming, Link};
 use super::session::{Session, Shared, lock};
 use super::trust::Trust;
 use super::{Client, ConnectError, Options, Transport, websocket, webtransport};
+use crate::proto::text;
 use crate::proto::wire::{ClientMessage, Closing, Hello, ServerMessage, VERSION, Welcome};
 
 /// How long a link and the welcome may take.
@@ -168,7 +169,7 @@ impl JoinError {
 async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
     let Options { room, name, presence, resume, budget, viewport, access, sharing, events, .. } =
         options;
-    let version = VERSION;
+    let (version, name) = (VERSION, text::name(&name));
     let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
     let shared = Arc::new(Shared::new());
     let sent = shared.local();
@@ -194,7 +195,10 @@ pub(super) async fn greet(link: &mut Link, hello: Hello) -> Result<Welcome, Join
     };
     match message.map_err(|error| JoinError::Link(error.to_string()))? {
         ServerMessage::Welcome(welcome) => Ok(welcome),
-        ServerMessage::Closing(closing) => Err(JoinError::Refused(closing)),
+        ServerMessage::Closing(closing) => {
+            let reason = closing.words();
+            Err(JoinError::Refused(Closing { reason, ..closing }))
+        }
         ServerMessage::Roster(_) => {
             Err(JoinError::Link("a roster came before the welcome".to_owned()))
         }

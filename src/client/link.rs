@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::{websocket, webtransport};
+use crate::proto::text;
 
 /// What arrived.
 #[derive(Debug)]
@@ -24,8 +25,9 @@ pub(super) struct End {
 }
 
 impl End {
+    /// A reason may be the server's words, so it is made fit to be shown.
     pub(super) fn because(reason: &impl ToString) -> Self {
-        Self { code: None, reason: reason.to_string() }
+        Self { code: None, reason: text::clean(&reason.to_string(), text::MAX_REASON) }
     }
 }
 

@@ -72,7 +72,8 @@ pub struct Options {
     pub transport: Transport,
     /// The room, 1 to 64 of a-z, 0-9 and `-`.
     pub room: String,
-    /// The name to show to others, at most 64 bytes; may be empty.
+    /// The name to show to others; others see what [`text::name`](crate::proto::text::name) makes
+    /// of it, which may be nothing.
     pub name: String,
     /// The presence to begin with.
     pub presence: Presence,

@@ -301,7 +301,7 @@ impl Session {
         match message {
             ServerMessage::Closing(closing) => Some(Ended::Closed {
                 code: closing.code,
-                reason: closing.reason,
+                reason: closing.words(),
                 retry_ms: closing.retry_ms,
             }),
             ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,

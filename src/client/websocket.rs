@@ -78,7 +78,7 @@ impl Link {
                     };
                     let code = u16::from(frame.code).checked_sub(CLOSE_BASE);
                     let code = code.and_then(|code| u8::try_from(code).ok());
-                    return Err(End { code, reason: frame.reason.to_string() });
+                    return Err(End { code, ..End::because(&frame.reason) });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(End::because(&error)),

@@ -215,5 +215,5 @@ fn end(error: &ConnectionError) -> End {
         ConnectionError::ApplicationClosed(close) => u8::try_from(close.code().into_inner()).ok(),
         _ => None,
     };
-    End { code, reason: error.to_string() }
+    End { code, ..End::because(error) }
 }

@@ -5,7 +5,7 @@
 //! give equal outputs, so a simulation can replay any run from its seed. The lints below enforce
 //! it (the bans are listed in `.clippy.toml`).
 //!
-//! Reading order: [`time`], [`geo`], [`pose`], [`blur`] are the values; [`bits`], [`wire`], [`frame`] are
+//! Reading order: [`time`], [`geo`], [`pose`], [`blur`], [`text`] are the values; [`bits`], [`wire`], [`frame`] are
 //! the bytes of `docs/PROTOCOL.md`; [`world`] is the server's state of a room, with `interest`
 //! (who is where), `news` (who changed), `chunks` (encode once), `schedule` and `rate` (what goes
 //! to whom, and how much), `ticker` (when) beneath it; [`view`] is the receiver's state.
@@ -24,6 +24,7 @@ pub mod pose;
 mod rate;
 mod roster;
 mod schedule;
+pub mod text;
 mod ticker;
 pub mod time;
 pub mod view;

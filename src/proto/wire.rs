@@ -19,6 +19,7 @@ pub use datagram::{
 };
 
 use super::geo::Viewport;
+use super::text;
 use super::time::Stamp;
 
 mod codes;
@@ -36,8 +37,6 @@ pub const DATAGRAM_LANE: u8 = 0x40;
 pub const FRAME_TAG: u8 = 0x46;
 /// Longest name of a room, in bytes.
 pub const MAX_ROOM: usize = 64;
-/// Longest name of a person, in bytes.
-pub const MAX_NAME: usize = 64;
 /// Longest access token, in bytes.
 pub const MAX_ACCESS: usize = 768;
 
@@ -181,7 +180,7 @@ pub struct Hello {
     pub version: u16,
     /// The room to join.
     pub room: String,
-    /// The name to show to others; may be empty.
+    /// The name to show to others, which becomes what [`text::name`] makes of it.
     pub name: String,
     /// The presence to begin with.
     pub presence: Presence,
@@ -263,6 +262,14 @@ pub struct Closing {
     pub reason: String,
 }
 
+impl Closing {
+    /// The reason as it is fit to be shown, whatever the server wrote.
+    #[must_use]
+    pub fn words(&self) -> String {
+        text::clean(&self.reason, text::MAX_REASON)
+    }
+}
+
 /// A message of the reliable lane from the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerMessage {
@@ -305,7 +312,7 @@ impl ClientMessage {
         encode(self)
     }
 
-    /// Decodes and validates a message.
+    /// Decodes and validates a message. A hello's name is put right, whatever it is.
     ///
     /// # Errors
     /// If the bytes are not a message or a value is off its range. A hello of another version is
@@ -317,9 +324,12 @@ impl ClientMessage {
         {
             return Err(DecodeError::Version(version));
         }
-        let message = decode(bytes, MAX_CLIENT_MESSAGE)?;
-        match &message {
-            Self::Hello(hello) => hello.validate()?,
+        let mut message = decode(bytes, MAX_CLIENT_MESSAGE)?;
+        match &mut message {
+            Self::Hello(hello) => {
+                hello.validate()?;
+                hello.name = text::name(&hello.name);
+            }
             Self::Viewport(viewport) => {
                 viewport.validate()?;
             }
@@ -361,9 +371,6 @@ impl Hello {
     fn validate(&self) -> Result<(), DecodeError> {
         if !is_room_name(&self.room) {
             return Err(DecodeError::Room);
-        }
-        if self.name.len() > MAX_NAME || self.name.chars().any(char::is_control) {
-            return Err(DecodeError::Name);
         }
         if self.presence == Presence::Gone {
             return Err(DecodeError::Presence);
@@ -452,8 +459,6 @@ mod tests {
         refuse(|h| h.room = "Lobby".into(), DecodeError::Room);
         refuse(|h| h.room.clear(), DecodeError::Room);
         refuse(|h| h.room = "x".repeat(65), DecodeError::Room);
-        refuse(|h| h.name = "a\u{7}".into(), DecodeError::Name);
-        refuse(|h| h.name = "x".repeat(65), DecodeError::Name);
         refuse(|h| h.presence = Presence::Gone, DecodeError::Presence);
         refuse(|h| h.access = Some("x".repeat(769)), DecodeError::Access);
         refuse(
@@ -462,6 +467,28 @@ mod tests {
         );
         let gone = ClientMessage::Presence(Presence::Gone).encode();
         assert_eq!(ClientMessage::decode(&gone), Err(DecodeError::Presence));
+    }
+
+    #[test]
+    fn a_name_keeps_nobody_out() {
+        let told = |name: &str| {
+            let hello = Hello { name: name.into(), ..hello() };
+            match ClientMessage::decode(&ClientMessage::Hello(hello).encode()) {
+                Ok(ClientMessage::Hello(hello)) => hello.name,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(told("Anna\tB\u{7}"), "Anna B");
+        assert_eq!(told(&"田".repeat(23)), "田".repeat(21));
+        assert_eq!(told("Bob \u{202E}moc.live"), "Bob moc.live");
+        assert_eq!(told(&"\u{3164}".repeat(200)), "");
+    }
+
+    #[test]
+    fn a_reason_is_fit_for_a_terminal() {
+        let reason = "\u{1b}[2Jfull\r\n".to_owned();
+        let closing = Closing { code: CloseCode::Full as u8, retry_ms: None, reason };
+        assert_eq!(closing.words(), "[2Jfull");
     }
 
     #[test]

@@ -14,6 +14,7 @@ import { Sharer } from './sharer';
 import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
 import { device } from './storage';
 import { leftWords } from './terms';
+import { cleanName } from './text';
 import { View } from './view';
 import { Code, decodeAccuracy, type Welcome } from './wire';
 
@@ -154,7 +155,7 @@ export class App {
     this.sharer.watchTime();
     return {
       room: this.options.room,
-      name: this.page.name.value.trim(),
+      name: cleanName(this.page.name.value),
       presence: this.sharer.presence,
       viewport: this.map.viewport(),
       access: this.access,
@@ -203,9 +204,10 @@ export class App {
 
   private listen(): void {
     const { page, connection, sharer } = this;
-    page.name.value = device.getItem(NAME) ?? '';
+    page.name.value = cleanName(device.getItem(NAME) ?? '');
     page.name.addEventListener('change', () => {
-      device.setItem(NAME, page.name.value.trim());
+      page.name.value = cleanName(page.name.value);
+      device.setItem(NAME, page.name.value);
       // A name travels in the greeting only; coming back with the token keeps everything else.
       if (connection.state.phase === 'live') connection.connect();
     });

@@ -1,5 +1,6 @@
 /** Words over the map: names, the venue, and how many a crowd has, on a canvas of their own. */
 import type { Drawn, SceneFrame } from './scene';
+import { isolated } from './text';
 
 /** More names than this are a wall of text, not information. */
 const MOST_NAMES = 60;
@@ -101,13 +102,14 @@ export class Labels {
   private name(one: Drawn, y: number): void {
     const c = this.context;
     const dark = this.dark();
+    const text = isolated(one.label);
     c.globalAlpha = one.opacity < 1 ? 0.55 : 1;
     c.lineWidth = 4;
     c.lineJoin = 'round';
     c.strokeStyle = dark ? 'rgba(13, 20, 29, 0.85)' : 'rgba(255, 255, 255, 0.9)';
-    c.strokeText(one.label, one.dx, y);
+    c.strokeText(text, one.dx, y);
     c.fillStyle = one.own ? (dark ? '#7db4ff' : '#0b57d0') : dark ? '#eef2f6' : '#1d2733';
-    c.fillText(one.label, one.dx, y);
+    c.fillText(text, one.dx, y);
     c.globalAlpha = 1;
   }
 }

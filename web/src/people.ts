@@ -145,7 +145,10 @@ function newItem(): HTMLLIElement {
   const item = document.createElement('li');
   const button = document.createElement('button');
   button.type = 'button';
-  button.append(document.createElement('span'), document.createElement('span'));
+  const name = document.createElement('span');
+  // A name that is written from right to left turns round nothing but itself.
+  name.dir = 'auto';
+  button.append(name, document.createElement('span'));
   item.append(button);
   return item;
 }

@@ -10,6 +10,7 @@ import {
   NO_ORIENTATION,
   type Quaternion,
 } from './orientation';
+import { cleanName } from './text';
 import {
   type ClientMessage,
   decodeMessage,
@@ -123,6 +124,14 @@ describe.runIf(existsSync(DIRECTORY))('golden vectors', () => {
     'accuracy: $name',
     ({ metres, code }) => {
       expect(encodeAccuracy(metres)).toBe(code);
+    },
+  );
+
+  it.each(vectors<{ name: string; text: string; cleaned: string }>('texts.json'))(
+    'text: $name',
+    ({ text, cleaned }) => {
+      expect(cleanName(text)).toBe(cleaned);
+      expect(cleanName(cleaned)).toBe(cleaned);
     },
   );
 

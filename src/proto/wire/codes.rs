@@ -1,6 +1,6 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
-use super::{MAX_ACCESS, MAX_AHEAD_MS, MAX_NAME, MAX_ROOM, VERSION};
+use super::{MAX_ACCESS, MAX_AHEAD_MS, MAX_ROOM, VERSION};
 use crate::proto::geo::GeoError;
 use crate::proto::pose::PoseError;
 
@@ -22,9 +22,6 @@ pub enum DecodeError {
     /// A room's name that is not one.
     #[error("a room's name is 1 to {MAX_ROOM} of a-z, 0-9 and -")]
     Room,
-    /// A person's name that is too long or has control characters.
-    #[error("a name has at most {MAX_NAME} bytes and no control characters")]
-    Name,
     /// A presence that a client cannot claim.
     #[error("a client is sharing, watching or hidden")]
     Presence,
@@ -50,12 +47,9 @@ impl DecodeError {
             Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => CloseCode::BadMessage,
             Self::Version(_) => CloseCode::BadVersion,
             Self::Room => CloseCode::BadRoom,
-            Self::Name
-            | Self::Presence
-            | Self::Access
-            | Self::Geo(_)
-            | Self::Pose(_)
-            | Self::Future => CloseCode::BadValue,
+            Self::Presence | Self::Access | Self::Geo(_) | Self::Pose(_) | Self::Future => {
+                CloseCode::BadValue
+            }
         }
     }
 }

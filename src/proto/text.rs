@@ -1,0 +1,286 @@
+//! The one rule for text that people write and others read (docs/PROTOCOL.md, section 3, "Text").
+//!
+//! `web/src/text.ts` is its twin; `tests/vectors/texts.json` pins both.
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, EmojiModifier, ExtendedPictographic, GeneralCategory,
+    GeneralCategoryGroup, Ideographic,
+};
+use icu_properties::{CodePointMapData, CodePointSetData};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// Longest name or label, in bytes of UTF-8: 16 emoji, 21 ideographs, or 64 letters of Latin.
+pub const MAX_NAME: usize = 64;
+/// Longest explanation that one side shows of the other, in bytes of UTF-8: two sentences.
+pub const MAX_REASON: usize = 256;
+/// Most nonspacing marks in a row (UTS #39, section 5.4): more than four draw over the
+/// neighbours, and no language needs them.
+const MAX_MARKS: u8 = 4;
+
+const ZWNJ: char = '\u{200C}';
+const ZWJ: char = '\u{200D}';
+const VS16: char = '\u{FE0F}';
+const KEYCAP: char = '\u{20E3}';
+const BLACK_FLAG: char = '\u{1F3F4}';
+/// What follows the black flag in the flags of England, Scotland and Wales: the only sequences of
+/// tags that are recommended for interchange (UTS #51, annex C).
+const FLAGS: [&str; 3] = [
+    "\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+    "\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F}",
+    "\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}",
+];
+
+/// `text` as it is shown: composed (NFC), on one line, without characters that hide or turn round
+/// others, at most `max` bytes long, and empty if nothing of it can be seen.
+///
+/// To apply it twice is to apply it once. Where it cuts, it cuts between grapheme clusters, unless
+/// the first one alone is too long.
+#[must_use]
+pub fn clean(text: &str, max: usize) -> String {
+    if is_plain(text) && text.len() <= max {
+        return text.to_owned();
+    }
+    let mut text = cut(tidy(text), max);
+    loop {
+        // What was left out, or cut off, may have been what kept its neighbour.
+        let again = cut(tidy(&text), max);
+        if again == text {
+            return text;
+        }
+        text = again;
+    }
+}
+
+/// `text` as somebody's name or something's label: [`clean`] to at most [`MAX_NAME`] bytes.
+#[must_use]
+pub fn name(text: &str) -> String {
+    clean(text, MAX_NAME)
+}
+
+/// Whether these are words of visible ASCII with one space between: most names, and nothing to do.
+fn is_plain(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .split(' ')
+            .all(|word| !word.is_empty() && word.bytes().all(|it| it.is_ascii_graphic()))
+}
+
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let ends = text.grapheme_indices(true).map(|(at, grapheme)| at + grapheme.len());
+        let end = ends.take_while(|&end| end <= max).last();
+        text.truncate(end.unwrap_or_else(|| text.floor_char_boundary(max)));
+    }
+    text
+}
+
+fn tidy(text: &str) -> String {
+    let nfc = ComposingNormalizerBorrowed::new_nfc();
+    let composed = nfc.normalize(text);
+    let mut tidied = Tidied::default();
+    let mut rest = composed.chars();
+    while let Some(c) = rest.next() {
+        tidied.take(c);
+        if c == BLACK_FLAG
+            && let Some(tags) = FLAGS.into_iter().find(|&tags| rest.as_str().starts_with(tags))
+        {
+            tidied.text.push_str(tags);
+            rest = rest.as_str()[tags.len()..].chars();
+        }
+    }
+    nfc.normalize(tidied.text.trim_end()).into_owned()
+}
+
+/// Text as it grows, one character after another.
+#[derive(Debug, Default)]
+struct Tidied {
+    text: String,
+    last: Option<char>,
+    /// Nonspacing marks at the end.
+    marks: u8,
+    /// A character that stays only if the next one needs it.
+    pending: Option<char>,
+}
+
+impl Tidied {
+    fn take(&mut self, c: char) {
+        let category = CodePointMapData::<GeneralCategory>::new().get(c);
+        if is_blank(c) {
+            self.space();
+        } else if matches!(c, ZWNJ | ZWJ) || (c == VS16 && self.last.is_some_and(is_keycap_base)) {
+            self.pending = Some(c);
+        } else if self.last.is_some_and(|last| selects(c, last)) {
+            self.put(c);
+        } else if is_hidden(c, category) {
+            // Not even a place is left where it was.
+        } else if GeneralCategoryGroup::Mark.contains(category) {
+            self.mark(c, category != GeneralCategory::SpacingMark);
+        } else {
+            self.marks = 0;
+            self.put(c);
+        }
+    }
+
+    /// One space between words, none before the first.
+    fn space(&mut self) {
+        self.pending = None;
+        if self.last.is_some_and(|last| last != ' ') {
+            self.put(' ');
+        }
+    }
+
+    /// A mark stands on a character; without one it would stand on what is shown before the text.
+    fn mark(&mut self, c: char, nonspacing: bool) {
+        if self.last.is_none_or(|last| last == ' ') {
+            return;
+        }
+        self.marks = if nonspacing { self.marks + 1 } else { 0 };
+        if self.marks <= MAX_MARKS {
+            self.put(c);
+        } else {
+            self.marks = MAX_MARKS;
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        if let (Some(pending), Some(last)) = (self.pending.take(), self.last)
+            && joins(last, pending, c)
+        {
+            self.text.push(pending);
+        }
+        self.text.push(c);
+        self.last = Some(c);
+    }
+}
+
+/// White space, and characters that look like it.
+const fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\t'..='\r' | ' ' | '\u{85}' | '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}'
+            | '\u{2028}' | '\u{2029}' | '\u{202F}' | '\u{205F}' | '\u{3000}'
+            // Fillers of Hangul, braille without a dot, hieroglyphs and a note without ink.
+            | '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{2800}'
+            | '\u{13441}' | '\u{13442}' | '\u{1D159}'
+    )
+}
+
+/// Controls, and what has no look of its own and changes that of others: bidirectional controls,
+/// tags, invisible operators, fillers.
+fn is_hidden(c: char, category: GeneralCategory) -> bool {
+    // Signs that stand under the number that follows are called format characters, and are seen.
+    let is_sign = matches!(
+        c,
+        '\u{600}'
+            ..='\u{605}'
+                | '\u{6DD}'
+                | '\u{70F}'
+                | '\u{890}'
+                | '\u{891}'
+                | '\u{8E2}'
+                | '\u{110BD}'
+                | '\u{110CD}'
+    );
+    let is_object_or_none = c == '\u{FFFC}' || matches!(c as u32 & 0xFFFF, 0xFFFE | 0xFFFF);
+    matches!(category, GeneralCategory::Control)
+        || (category == GeneralCategory::Format && !is_sign)
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || matches!(c, '\u{FDD0}'..='\u{FDEF}')
+        || is_object_or_none
+}
+
+/// Whether `c` selects a variant of `last`: of an emoji, an ideograph or a Mongolian letter.
+fn selects(c: char, last: char) -> bool {
+    match c {
+        '\u{FE0E}' | VS16 if is_pictographic(last) => true,
+        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => {
+            CodePointSetData::new::<Ideographic>().contains(last)
+        }
+        '\u{180B}'..='\u{180D}' | '\u{180F}' => matches!(last, '\u{1820}'..='\u{18AA}'),
+        _ => false,
+    }
+}
+
+/// Whether `pending` belongs between `last` and `next`: it makes one emoji of two or a keycap of a
+/// digit, or says how letters of a script that has such forms join.
+fn joins(last: char, pending: char, next: char) -> bool {
+    let modifies = |c| CodePointSetData::new::<EmojiModifier>().contains(c);
+    match pending {
+        VS16 => is_keycap_base(last) && next == KEYCAP,
+        ZWJ if is_pictographic(next) => is_pictographic(last) || modifies(last) || last == VS16,
+        _ => has_joiners(last) && has_joiners(next),
+    }
+}
+
+const fn is_keycap_base(c: char) -> bool {
+    matches!(c, '0'..='9' | '#' | '*')
+}
+
+fn is_pictographic(c: char) -> bool {
+    CodePointSetData::new::<ExtendedPictographic>().contains(c)
+}
+
+/// The blocks of the scripts whose letters join or make conjuncts: Arabic and its like, and those
+/// that descend from Brahmi.
+const fn has_joiners(c: char) -> bool {
+    matches!(
+        c,
+        '\u{600}'..='\u{DFF}' | '\u{F00}'..='\u{109F}' | '\u{1700}'..='\u{18AF}'
+            | '\u{1900}'..='\u{1AAF}' | '\u{1B00}'..='\u{1C7F}' | '\u{A800}'..='\u{A95F}'
+            | '\u{A980}'..='\u{AAFF}' | '\u{ABC0}'..='\u{ABFF}' | '\u{FB50}'..='\u{FDCF}'
+            | '\u{FE70}'..='\u{FEFC}' | '\u{10A00}'..='\u{10AFF}' | '\u{10D00}'..='\u{10D3F}'
+            | '\u{10F30}'..='\u{10FAF}' | '\u{11000}'..='\u{11FFF}' | '\u{1E900}'..='\u{1E95F}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Letters, marks, joiners, selectors, emoji, blanks and what is never shown.
+    const ODD: &str = "aé1# Ω字辻가각मक\u{94D}\u{93F}\u{93C}می\u{64B}ก\u{E47}\u{E33}👩🏽❤↔🏴🇸🇮\
+        \u{301}\u{323}\u{338}\u{20E3}\u{20DD}\u{200B}\u{200C}\u{200D}\u{FE0F}\u{FE0E}\u{E0100}\
+        \u{202E}\u{2066}\u{FEFF}\u{AD}\u{34F}\u{3164}\u{2800}\u{1160}\u{E0067}\u{E0062}\u{E0065}\
+        \u{E006E}\u{E007F}\u{600}\u{110BD}\u{1820}\u{180B}\t\n\u{85}\u{0}\u{FFFF}\u{FFFC}\u{2126}";
+
+    fn odd() -> impl Strategy<Value = String> {
+        let chars: Vec<char> = ODD.chars().collect();
+        let any = prop_oneof![9 => proptest::sample::select(chars), 1 => any::<char>()];
+        proptest::collection::vec(any, 0..60).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn what_is_clean_stays_as_it_is(text in odd(), max in 0_usize..80) {
+            let cleaned = clean(&text, max);
+            prop_assert!(cleaned.len() <= max);
+            prop_assert_eq!(clean(&cleaned, max), cleaned.as_str());
+            prop_assert_eq!(cleaned.trim(), cleaned.as_str());
+            let nfc = ComposingNormalizerBorrowed::new_nfc();
+            prop_assert!(nfc.is_normalized(&cleaned));
+        }
+
+        #[test]
+        fn texts_that_are_canonically_the_same_become_the_same(text in odd()) {
+            let nfd = icu_normalizer::DecomposingNormalizerBorrowed::new_nfd();
+            prop_assert_eq!(name(&nfd.normalize(&text)), name(&text));
+        }
+
+        #[test]
+        fn nothing_that_is_hidden_stays_among_letters(text in odd()) {
+            let among = |c: char| format!("a{c}b");
+            for c in text.chars() {
+                let cleaned = name(&among(c));
+                let category = CodePointMapData::<GeneralCategory>::new().get(c);
+                if is_hidden(c, category) && !is_blank(c) {
+                    prop_assert_eq!(cleaned, "ab");
+                }
+            }
+        }
+    }
+}
