@@ -21,7 +21,7 @@ use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::{PeerId, PublicId, Sample, Token};
-use gpys::proto::world::{Arrival, Feedback, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, Settings, World};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
@@ -175,7 +175,7 @@ impl Room {
         };
         self.world.join(newcomer, self.now).unwrap();
         if looks.is_none() {
-            self.world.detach(id, Time(1 << 40), self.now);
+            self.world.detach(id, Parting::Lost(Time(1 << 40)), self.now);
         }
         // A path that carries whatever is asked for.
         let quiet = Feedback { sent: 1, rtt_ms: 10, ..Feedback::default() };

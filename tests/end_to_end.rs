@@ -196,6 +196,25 @@ async fn whoever_breaks_the_rules_has_left_and_whoever_is_too_fast_has_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_its_client_closes_is_gone_after_five_seconds_and_its_place_is_kept() {
+    for transport in BOTH {
+        let server = Running::start();
+        let mut watcher = server.join(Transport::Wt, "lobby", None).await;
+        let page = server.join(transport, "lobby", None).await;
+        let (id, token) = (page.welcome().id, page.welcome().token);
+        watcher.until("a join", |c| presence_of(c, id).is_some()).await;
+        page.close().await;
+        server.until_count("gpys_leaves_total{reason=\"closed\"}", 1.0).await;
+        let since = Instant::now();
+        watcher.until("gone", |c| presence_of(c, id) == Some(Presence::Gone)).await;
+        let after = since.elapsed();
+        assert!((4..9).contains(&after.as_secs()), "{after:?}");
+        let back = server.join(transport, "lobby", Some(token)).await;
+        assert_eq!((back.welcome().id, back.welcome().resumed), (id, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_link_is_gone_after_fifteen_seconds() {
     let server = Running::start();
     let mut watcher = server.join(Transport::Wt, "lobby", None).await;
@@ -343,6 +362,9 @@ async fn the_server_does_not_hear_of_a_link_that_is_cut() {
         assert!(back.welcome().resumed);
         // What is replaced was alive in the server's eyes.
         server.until_count("gpys_leaves_total{reason=\"replaced\"}", 1.0).await;
-        assert!(server.count("gpys_leaves_total{reason=\"gone\"}").await < 1.0);
+        for reason in ["gone", "closed"] {
+            let count = format!("gpys_leaves_total{{reason=\"{reason}\"}}");
+            assert!(server.count(&count).await < 1.0, "{reason}");
+        }
     }
 }

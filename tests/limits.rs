@@ -79,7 +79,7 @@ async fn what_happens_is_counted() {
     back.closed().await;
     drop(wt);
     server.until_count("gpys_leaves_total{reason=\"bye\"}", 1.0).await;
-    server.until_count("gpys_leaves_total{reason=\"gone\"}", 1.0).await;
+    server.until_count("gpys_leaves_total{reason=\"closed\"}", 1.0).await;
     assert_eq!(server.count("gpys_peers{transport=\"webtransport\"}").await, 0.0);
     assert_eq!(server.count("gpys_peers{transport=\"websocket\"}").await, 0.0);
 }

@@ -143,8 +143,7 @@ impl View {
                 person.presence = change.presence;
             }
             if matches!(change.presence, Presence::Watching | Presence::Gone) {
-                self.figures.remove(&change.id);
-                self.absent.insert(change.id, roster.time);
+                self.withdraw(change.id, roster.time);
             }
         }
         for &id in &roster.left {
@@ -158,6 +157,18 @@ impl View {
             if let Some(id) = self.left_order.pop_front() {
                 self.left.remove(&id);
             }
+        }
+    }
+
+    /// What frames said of somebody before this time is void. A frame of a later time may have
+    /// overtaken the roster, and shows whoever shares again by then.
+    fn withdraw(&mut self, id: PeerId, time: Stamp) {
+        if self.figures.get(&id).is_some_and(|figure| figure.shown.after(time) < 0) {
+            self.figures.remove(&id);
+        }
+        let since = self.absent.entry(id).or_insert(time);
+        if time.after(*since) > 0 {
+            *since = time;
         }
     }
 

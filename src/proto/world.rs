@@ -22,7 +22,9 @@ use super::wire::{ClientMessage, Online, PeerId, Person, Presence, PublicId, Sam
 pub use ages::{AGE_BOUNDS_MS, Ages};
 use deadlines::Deadlines;
 use seats::Seats;
-pub use terms::{Arrival, Audience, Event, Feedback, JoinError, Newcomer, Settings, Violation};
+pub use terms::{
+    Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, Settings, Violation,
+};
 
 mod ages;
 mod deadlines;
@@ -32,6 +34,10 @@ mod terms;
 
 /// After this long without a sign of life, in ms, a peer counts as gone.
 pub const SILENCE_MS: u64 = 15_000;
+/// A peer that closed its link counts as gone this long after, in ms: a page that is reloaded is
+/// back by then, also on a slow phone, and one that was closed is not waited for as long as one
+/// in a tunnel.
+pub const CLOSED_MS: u64 = 5_000;
 /// Viewports a second that are taken, and how many at once.
 const VIEWPORTS_PER_SECOND: u64 = 10;
 const VIEWPORT_BURST: u16 = 20;
@@ -52,14 +58,21 @@ struct Peer {
     /// When that ends by itself.
     ends: Option<Time>,
     may_share: bool,
-    /// When the link was last heard, once it is gone.
-    heard: Option<Time>,
+    /// What becomes of it without a link.
+    away: Option<Away>,
     viewer: Option<Box<Viewer>>,
     /// Its viewer's seat.
     seat: u32,
     /// Viewports that may come at once, in thousandths, as of `looked`.
     looks: u16,
     looked: Time,
+}
+
+/// When somebody without a link counts as gone, and when they have left.
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    gone: Time,
+    left: Time,
 }
 
 /// The state of a room.

@@ -39,6 +39,11 @@ impl Ending {
         Self { leave: Leave::Gone, ..Self::new(CloseCode::Timeout, reason) }
     }
 
+    /// The client has closed the link, as a page does that is closed or reloaded.
+    pub(crate) fn closed() -> Self {
+        Self { leave: Leave::Closed, ..Self::new(CloseCode::Bye, "the client closed the link") }
+    }
+
     /// The part of the server that served the link has failed; another takes its place.
     pub(crate) fn failed() -> Self {
         Self::new(CloseCode::Restarting, "the server made a mistake; come back")

@@ -52,7 +52,7 @@ impl Fault {
 }
 
 /// A code of HTTP/3 as QUIC has it.
-fn quic_code(code: ErrorCode) -> VarInt {
+pub(crate) fn quic_code(code: ErrorCode) -> VarInt {
     VarInt::from_u64(code.to_code().into_inner()).unwrap_or_default()
 }
 

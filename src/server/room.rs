@@ -23,7 +23,8 @@ use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
 use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
 use crate::proto::world::{
-    Arrival, Audience, Event, Feedback, JoinError, Newcomer, SILENCE_MS, Settings, Violation, World,
+    Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, SILENCE_MS, Settings,
+    Violation, World,
 };
 
 /// How often the links are asked what they learned, in ms.
@@ -366,15 +367,16 @@ impl Room {
     /// Ends a peer's link. The peer keeps its place for a while, unless it broke the rules.
     fn end(&mut self, peer: PeerId, ending: Ending, now: Time) {
         if let Some(member) = self.members.remove(&peer) {
-            tracing::debug!(%peer, code = ?ending.code, reason = %ending.reason, "a link ends");
+            let why = member.link.why().unwrap_or(ending.leave);
+            tracing::debug!(%peer, ?why, reason = %ending.reason, "a link ends");
             if let Some(limit) = ending.limit {
                 self.metrics.hit(limit);
             }
             member.link.close(ending);
-            if member.link.why().is_some_and(Leave::is_final) {
-                self.world.leave(peer, now);
-            } else {
-                self.world.detach(peer, member.link.heard(), now);
+            match member.link.why() {
+                Some(why) if why.is_final() => self.world.leave(peer, now),
+                Some(Leave::Closed) => self.world.detach(peer, Parting::Closed, now),
+                _ => self.world.detach(peer, Parting::Lost(member.link.heard()), now),
             }
         }
     }

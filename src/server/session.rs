@@ -79,6 +79,8 @@ impl Meter {
 pub(crate) enum Over {
     /// The client is told this.
     Tell(Ending),
+    /// The client has closed the link in good order.
+    Closed,
     /// Nobody is there any more.
     Gone,
 }
@@ -147,7 +149,7 @@ async fn enter(
     let hello = hello(shared, source, meter);
     let hello = match tokio::time::timeout(shared.deadline, hello).await {
         Ok(hello) => hello.map_err(|over| {
-            let gone = matches!(over, Over::Gone);
+            let gone = matches!(over, Over::Closed | Over::Gone);
             refused(if gone { Failure::Gone } else { Failure::Hello })(over)
         })?,
         Err(_) => {
@@ -199,6 +201,7 @@ impl Over {
     fn ending(self) -> Ending {
         match self {
             Self::Tell(ending) => ending,
+            Self::Closed => Ending::closed(),
             Self::Gone => Ending::gone("the link is gone"),
         }
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -87,7 +87,11 @@ async fn write(
         loop {
             let written = write_next(&mut sink, &mut end, path, link).await;
             if written.is_err() {
-                link.close(Ending::gone("the socket is gone"));
+                // What the client said last, a close perhaps, is still to be read.
+                let mut read = end.ending.clone();
+                if timeout(LINGER, ended(&mut read)).await.is_err() {
+                    link.close(Ending::gone("the socket is gone"));
+                }
                 return;
             }
         }
@@ -167,8 +171,18 @@ impl Source for SocketSource {
                 self.path.pong(&payload);
                 Ok(Input::Stray)
             }
-            Message::Close(_) => Err(Over::Gone),
+            Message::Close(close) => Err(closed(close.as_ref())),
         }
+    }
+}
+
+/// Why a session is over whose client sent this close frame: browsers send 1001 for a page that
+/// goes away, and 1000, or no code, if the page closes the socket. Other codes tell of a mistake,
+/// here or in a proxy.
+fn closed(close: Option<&CloseFrame>) -> Over {
+    match close.map(|close| close.code) {
+        None | Some(close_code::NORMAL | close_code::AWAY | close_code::STATUS) => Over::Closed,
+        Some(_) => Over::Gone,
     }
 }
 

@@ -3,6 +3,7 @@
 //! The limits here are the first defence: a client that has not said anything yet costs a few
 //! kilobytes and is gone after a deadline.
 
+use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout, timeout_at};
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, IdleTimeout, RecvStream, Runtime as _, SendStream, VarInt};
+use wtransport::quinn::{
+    self, ConnectionError, IdleTimeout, RecvStream, Runtime as _, SendStream, TransportErrorCode,
+    VarInt,
+};
 use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
@@ -19,7 +23,7 @@ use wtransport_proto::session::SessionResponse;
 use super::Shared;
 use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
-use super::h3::{Fault, Http3, Lane};
+use super::h3::{self, Fault, Http3, Lane};
 use super::link::{Link, LinkEnd, ended};
 use super::metrics::{Failure, Metrics, Part};
 use super::panics::caught;
@@ -225,7 +229,8 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
             // Half a message would garble the one that says why.
             _ = ended(&mut end.ending) => timeout(CLOSE_DEADLINE, write).await.unwrap_or(Ok(())),
         };
-        if written.is_err() {
+        // Who does not take any more of the stream may have closed the session: the reader knows.
+        if written.is_err() && timeout(LINGER, ended(&mut end.ending)).await.is_err() {
             link.close(Ending::gone("the stream is gone"));
         }
     };
@@ -260,14 +265,14 @@ impl Source for QuicSource {
         let Self { quic, http, recv, buffer, prefix } = self;
         let datagram = tokio::select! {
             biased;
-            datagram = quic.read_datagram() => datagram.map_err(|_| Over::Gone)?,
-            message = next_message(recv, buffer) => return message.map(Input::Reliable),
+            datagram = quic.read_datagram() => datagram.map_err(|error| lost(&error))?,
+            message = next_message(quic, recv, buffer) => return message.map(Input::Reliable),
             step = http.step() => {
                 return match step {
                     Ok(()) => Ok(Input::Other),
                     Err(fault) => {
                         fault.close(quic);
-                        Err(Over::Gone)
+                        Err(over(fault, quic))
                     }
                 };
             }
@@ -284,8 +289,36 @@ impl Source for QuicSource {
     }
 }
 
+/// Why a session is over whose connection ended. Chromium closes that of a page that goes away with
+/// QUIC's own code for that, other clients with HTTP/3's or with 0; any other code is a mistake's.
+fn lost(error: &ConnectionError) -> Over {
+    let closed = match error {
+        ConnectionError::ApplicationClosed(close) => {
+            [VarInt::from_u32(0), h3::quic_code(ErrorCode::NoError)].contains(&close.error_code)
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            close.error_code == TransportErrorCode::NO_ERROR
+        }
+        _ => false,
+    };
+    if closed { Over::Closed } else { Over::Gone }
+}
+
+/// Why a session is over that ended like this.
+fn over(fault: Fault, quic: &quinn::Connection) -> Over {
+    match fault {
+        Fault::Closed => Over::Closed,
+        Fault::Lost => quic.close_reason().map_or(Over::Gone, |error| lost(&error)),
+        Fault::Http(_) => Over::Gone,
+    }
+}
+
 /// The stream's next message. Dropping the future loses nothing, for what was read is in `buffer`.
-async fn next_message(recv: &mut RecvStream, buffer: &mut BytesMut) -> Result<Bytes, Over> {
+async fn next_message(
+    quic: &quinn::Connection,
+    recv: &mut RecvStream,
+    buffer: &mut BytesMut,
+) -> Result<Bytes, Over> {
     loop {
         if let Some(&[low, high]) = buffer.first_chunk() {
             let length = usize::from(u16::from_le_bytes([low, high]));
@@ -298,7 +331,10 @@ async fn next_message(recv: &mut RecvStream, buffer: &mut BytesMut) -> Result<By
             }
         }
         match recv.read_buf(buffer).await {
-            Ok(0) | Err(_) => return Err(Over::Gone),
+            // Whoever ends the stream ends the session.
+            Ok(0) => return Err(Over::Closed),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(Over::Closed),
+            Err(_) => return Err(over(Fault::Lost, quic)),
             Ok(_) => {}
         }
     }

@@ -84,6 +84,12 @@ pub fn leave(label: &str) -> String {
     format!("gpys_leaves_total{{reason=\"{label}\"}}")
 }
 
+/// The names of the counts of links that end without a word: cut, or closed in good order, which is
+/// what the attackers' libraries do when they are dropped.
+pub fn gone() -> Vec<String> {
+    ["gone", "closed"].map(leave).to_vec()
+}
+
 /// The name of the count of links that enter a room this way.
 pub fn join(label: &str) -> String {
     format!("gpys_joins_total{{how=\"{label}\"}}")

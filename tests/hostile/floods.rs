@@ -7,7 +7,7 @@ use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, counted, failure, leave, limit};
+use crate::arena::{Attack, counted, counted_among, failure, gone, leave, limit};
 use crate::messages::{Link, Over, over_both};
 use crate::quic::{CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint};
 use crate::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
@@ -85,7 +85,7 @@ pub fn attacks() -> Vec<Attack> {
             drop(Link::join(target, over).await);
         }
     });
-    attacks.extend(counted(both, &leave("gone")));
+    attacks.extend(counted_among(both, &gone()));
     let both = over_both("floods::names", async |target, over| {
         let (mut link, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         for round in 0..40 {
@@ -133,7 +133,7 @@ pub fn attacks() -> Vec<Attack> {
         socket.write(&frame(FIN | CONTINUATION, &[0x51, 5, 5, 5, 5])).await;
         socket.pong([5; 4]).await;
     });
-    attacks.push(attack.counted(leave("gone")));
+    attacks.push(attack.counted_among(gone()));
     let attack = Attack::new("floods::grease", async |target| {
         let quic = Quic::open(target).await;
         let grease = framed(0x21, b"").repeat(20_000);

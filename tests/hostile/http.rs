@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, Target, answer, failure, leave, limit};
+use crate::arena::{Attack, Target, answer, failure, gone, limit};
 use crate::socket::{BINARY, FIN, Socket, connect, frame, read_head, request};
 use crate::tools::{patiently, within_the_deadline};
 
@@ -206,6 +206,6 @@ pub fn of_upgrades() -> Vec<Attack> {
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         Socket::from_parts(stream, rest).answers().await;
     });
-    attacks.push(attack.counted(leave("gone")));
+    attacks.push(attack.counted_among(gone()));
     attacks
 }

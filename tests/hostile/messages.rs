@@ -3,7 +3,7 @@
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence};
 
-use crate::arena::{Attack, Target, counted, counted_among, failure, leave, limit};
+use crate::arena::{Attack, Target, counted, counted_among, failure, gone, leave, limit};
 use crate::quic::Session;
 use crate::socket::{BINARY, FIN, Socket, frame};
 use crate::tools::{End, hello, hello_to, pose};
@@ -131,7 +131,7 @@ fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
     match code {
         Some(CloseCode::BadValue) => counted(attacks, &leave("bad_value")),
         Some(_) => counted(attacks, &leave("bad_message")),
-        None => counted(attacks, &leave("gone")),
+        None => counted_among(attacks, &gone()),
     }
 }
 
@@ -264,7 +264,7 @@ fn datagrams() -> Vec<Attack> {
             drop(link);
         }
     });
-    attacks.extend(counted_among(both, &["gone", "bad_message", "bad_value"].map(leave)));
+    attacks.extend(counted_among(both, &["gone", "closed", "bad_message", "bad_value"].map(leave)));
     attacks
 }
 
@@ -290,7 +290,7 @@ fn of_the_stream() -> Vec<Attack> {
     vec![
         claim("a_claim_of_1025_bytes", 1_025),
         claim("a_claim_of_65535_bytes", u16::MAX),
-        bytewise.counted(leave("gone")),
+        bytewise.counted_among(gone()),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The WebSocket protocol by its letter (RFC 6455): what must be answered how. The cases are
 //! those that the Autobahn test suite made known, in our own words.
 
-use crate::arena::{Attack, leave};
+use crate::arena::{Attack, gone, leave};
 use crate::socket::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Socket, TEXT, close, frame, head, masked,
     unmasked,
@@ -222,7 +222,8 @@ async fn check(socket: &mut Socket, answer: Answer) {
 fn attacks(cases: fn(Add<'_>)) -> Vec<Attack> {
     let mut attacks = Vec::new();
     cases(&mut |name, frames, answer| {
-        let reason = if matches!(answer, Answer::Fails(_)) { "bad_message" } else { "gone" };
+        let fails = matches!(answer, Answer::Fails(_));
+        let reasons = if fails { vec![leave("bad_message")] } else { gone() };
         let attack = Attack::new(name, async move |target| {
             let mut socket = Socket::join(target).await;
             for bytes in frames {
@@ -230,7 +231,7 @@ fn attacks(cases: fn(Add<'_>)) -> Vec<Attack> {
             }
             check(&mut socket, answer).await;
         });
-        attacks.push(attack.counted(leave(reason)));
+        attacks.push(attack.counted_among(reasons));
     });
     attacks
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpys::proto::wire::{ClientMessage, CloseCode};
 
-use crate::arena::{Attack, Target, leave, limit};
+use crate::arena::{Attack, Target, gone, leave, limit};
 use crate::quic::{
     CLOSE_SESSION, DATA, HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, code,
     connect_frame, fields, framed, settings, status, transport, varint,
@@ -28,7 +28,7 @@ fn capsule(name: &str, bytes: Vec<u8>, lives: bool) -> Attack {
             session.ends().await;
         }
     });
-    attack.counted(leave("gone"))
+    attack.counted_among(gone())
 }
 
 /// Capsules, frames and streams of a session that is in the lobby.
@@ -68,26 +68,26 @@ pub fn attacks() -> Vec<Attack> {
         session.request.0.finish().unwrap();
         session.ends().await;
     });
-    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    attacks.push(attack.counted_among(["gone", "closed", "bad_message"].map(leave)));
     let attack = Attack::new("webtransport::request_is_reset", async |target| {
         let mut session = Session::join(target).await;
         session.request.0.reset(code(0)).unwrap();
         session.ends().await;
     });
-    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    attacks.push(attack.counted_among(["gone", "closed", "bad_message"].map(leave)));
     let attack = Attack::new("webtransport::lane_ends_in_a_message", async |target| {
         let mut session = Session::join(target).await;
         session.write(&[200, 0, 1, 2, 3]).await;
         session.lane.0.finish().unwrap();
         session.ends().await;
     });
-    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    attacks.push(attack.counted_among(["gone", "closed", "bad_message"].map(leave)));
     let attack = Attack::new("webtransport::lane_is_reset", async |target| {
         let mut session = Session::join(target).await;
         session.lane.0.reset(code(7)).unwrap();
         session.ends().await;
     });
-    attacks.push(attack.counted_among(["gone", "bad_message"].map(leave)));
+    attacks.push(attack.counted_among(["gone", "closed", "bad_message"].map(leave)));
     let attack = Attack::new("webtransport::lane_is_not_wanted", async |target| {
         let mut session = Session::join(target).await;
         session.lane.1.stop(code(7)).unwrap();
@@ -96,9 +96,9 @@ pub fn attacks() -> Vec<Attack> {
         session.message(&leave).await;
         session.quic.closed().await;
     });
-    attacks.push(attack.counted_among(["gone", "bye"].map(leave)));
+    attacks.push(attack.counted_among(["gone", "closed", "bye"].map(leave)));
     let attack = Attack::new("webtransport::streams_that_nobody_reads", unread);
-    attacks.push(attack.counted(leave("gone")));
+    attacks.push(attack.counted_among(gone()));
     let attack = Attack::new("webtransport::a_second_session", async |target| {
         let session = Session::join(target).await;
         let request = connect_frame(target, &[]);
@@ -107,7 +107,7 @@ pub fn attacks() -> Vec<Attack> {
         assert!(!matches!(answer, Ok(Some(200))), "two sessions on one connection");
         session.answers().await;
     });
-    attacks.push(attack.counted(leave("gone")));
+    attacks.push(attack.counted_among(gone()));
     let attack = Attack::new("webtransport::datagrams_of_nobody", async |target| {
         let foreign = [&varint(7), b"not this session's".as_slice()].concat();
         let mut session = Session::join(target).await;
@@ -136,7 +136,7 @@ pub fn attacks() -> Vec<Attack> {
                 session.answers().await;
             }
         });
-        attacks.push(attack.counted(leave("gone")));
+        attacks.push(attack.counted_among(gone()));
     }
     let attack = Attack::new("webtransport::no_datagrams_please", async |target| {
         let mut limits = transport();

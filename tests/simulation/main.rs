@@ -121,8 +121,9 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
     match sim.rng.u32(0..100) {
         0..4 => sim.join(),
         4..7 => sim.leave(index),
-        7..12 => sim.detach(index),
-        12..22 if !sim.devices[index].linked => sim.resume(index),
+        7..12 => sim.detach(index, false),
+        12..14 => sim.detach(index, true),
+        14..22 if !sim.devices[index].linked => sim.resume(index),
         // A link that is replaced while it still lives.
         22..24 => sim.resume(index),
         24..40 => sim.look(index),

@@ -6,7 +6,7 @@ use gpys::proto::blur::approximate;
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
 use gpys::proto::wire::{PeerId, Presence, Sample, Sharing};
-use gpys::proto::world::SILENCE_MS;
+use gpys::proto::world::{CLOSED_MS, SILENCE_MS};
 
 /// One person, as the protocol's words have it.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct Person {
     /// Pose kept aside until the person shares.
     pub aside: Option<Pose>,
     pub seq: Option<u32>,
-    /// When the link was last heard, if it is gone.
-    pub heard: Option<Time>,
+    /// When the person counts as gone and when as left, if the link is gone.
+    pub away: Option<(Time, Time)>,
 }
 
 impl Person {
@@ -60,7 +60,7 @@ impl Model {
             pose: None,
             aside: None,
             seq: None,
-            heard: None,
+            away: None,
         };
         person.set_end(sharing.seconds, now);
         assert!(self.people.insert(id, person).is_none(), "an id is used once");
@@ -70,15 +70,16 @@ impl Model {
         self.people.remove(&id);
     }
 
-    pub fn detach(&mut self, id: PeerId, now: Time) {
+    pub fn detach(&mut self, id: PeerId, closed: bool, resume_ms: u64, now: Time) {
         if let Some(person) = self.people.get_mut(&id) {
-            person.heard = Some(now);
+            let gone_ms = if closed { CLOSED_MS } else { SILENCE_MS };
+            person.away = Some((now + gone_ms, now + resume_ms));
         }
     }
 
     pub fn resume(&mut self, id: PeerId, presence: Presence, sharing: Sharing, now: Time) {
         if let Some(person) = self.people.get_mut(&id) {
-            (person.heard, person.seq) = (None, None);
+            (person.away, person.seq) = (None, None);
         }
         self.set_presence(id, presence);
         self.set_sharing(id, sharing, now);
@@ -125,9 +126,9 @@ impl Model {
 
     /// Silence turns people into the gone and those who left, and time ends what is shared for a
     /// time. Returns for how many it did.
-    pub fn expire(&mut self, now: Time, resume_ms: u64) -> u64 {
+    pub fn expire(&mut self, now: Time) -> u64 {
         let mut ended = 0;
-        self.people.retain(|_, person| person.heard.is_none_or(|heard| heard + resume_ms > now));
+        self.people.retain(|_, person| person.away.is_none_or(|(_, left)| left > now));
         for person in self.people.values_mut() {
             if person.ends.is_some_and(|ends| ends <= now) {
                 ended += u64::from(person.visible().is_some());
@@ -137,7 +138,7 @@ impl Model {
                     person.presence = Presence::Watching;
                 }
             }
-            if person.heard.is_some_and(|heard| heard + SILENCE_MS <= now) {
+            if person.away.is_some_and(|(gone, _)| gone <= now) {
                 person.presence = Presence::Gone;
             }
         }

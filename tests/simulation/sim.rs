@@ -10,7 +10,7 @@ use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
 };
-use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use uuid::Uuid;
 
 use crate::link::{Lane, Weather};
@@ -224,13 +224,16 @@ impl Sim {
         self.model.leave(device.id);
     }
 
-    pub fn detach(&mut self, index: usize) {
+    /// A link ends: it is lost, or its device closes it.
+    pub fn detach(&mut self, index: usize, closed: bool) {
         let device = &mut self.devices[index];
         if std::mem::replace(&mut device.linked, false) {
             device.up.cut();
             device.down.cut();
-            self.world.detach(device.id, self.now, self.now);
-            self.model.detach(device.id, self.now);
+            let parting = if closed { Parting::Closed } else { Parting::Lost(self.now) };
+            self.world.detach(device.id, parting, self.now);
+            let resume_ms = u64::from(self.settings.limits.resume_ms);
+            self.model.detach(device.id, closed, resume_ms, self.now);
         }
     }
 
@@ -392,8 +395,7 @@ impl Sim {
     fn step(&mut self) -> Result<(), String> {
         self.arrivals_up()?;
         self.world.handle_timeout(self.now);
-        let resume_ms = u64::from(self.settings.limits.resume_ms);
-        self.tally.ended += self.model.expire(self.now, resume_ms);
+        self.tally.ended += self.model.expire(self.now);
         self.send_events()?;
         self.send_frames()?;
         self.arrivals_down()

@@ -290,6 +290,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// Closes the link in good order, as a page does that goes away, without a leave.
+    pub async fn close(self) {
+        match self.wire {
+            Wire::Wt { connection, .. } => connection.close(0_u32.into(), b""),
+            Wire::Ws(mut socket) => socket.close().await.unwrap(),
+        }
+    }
+
     fn on(wire: Wire) -> Self {
         let (view, welcome) = (View::default(), None);
         Self { wire, view, welcome, pongs: 0, closing: None, code: None }

@@ -197,6 +197,15 @@ describe('the roster', () => {
     expect(seen()).toEqual([2]);
   });
 
+  it('keeps what a later frame says than a roster that it overtook', () => {
+    roster(50, { joined: [person(2, Presence.Sharing)] });
+    apply(200, { people: [at(2)] });
+    roster(150, { presence: [{ id: 2, presence: Presence.Watching }] });
+    expect(seen()).toEqual([2]);
+    apply(160, { people: [at(2)] });
+    expect(view.figures.get(2)!.time).toBe(200);
+  });
+
   it('withdraws the pose of somebody who stays in the background', () => {
     const { Watching, Hidden } = Presence;
     apply(100, { people: [at(2)] });

@@ -151,12 +151,13 @@ export class View {
     this.presence.set(id, presence);
     const person = this.people.get(id);
     if (person) person.presence = presence;
+    const figure = this.figures.get(id);
     if (presence === Presence.Watching || presence === Presence.Gone) {
       this.withdrawn.set(id, time);
-      this.figures.delete(id);
+      // A later frame may have overtaken the roster, and shows whoever shares again by then.
+      if (!figure || !after(figure.time, time)) this.figures.delete(id);
       return;
     }
-    const figure = this.figures.get(id);
     if (figure) figure.hidden = presence === Presence.Hidden;
   }
 

@@ -2,7 +2,8 @@
 
 use super::deadlines::Due;
 use super::{
-    Arrival, Body, JoinError, Mailbox, Newcomer, Peer, SILENCE_MS, VIEWPORT_BURST, World, people,
+    Arrival, Away, Body, CLOSED_MS, JoinError, Mailbox, Newcomer, Parting, Peer, SILENCE_MS,
+    VIEWPORT_BURST, World, people,
 };
 use crate::proto::blur::approximate;
 use crate::proto::people::{NONE, Slot};
@@ -29,7 +30,7 @@ impl World {
             shares: presence == Presence::Sharing,
             ends: None,
             may_share,
-            heard: None,
+            away: None,
             viewer: None,
             seat: 0,
             looks: VIEWPORT_BURST * 1000,
@@ -106,16 +107,21 @@ impl World {
         self.ticker.note_change(now);
     }
 
-    /// Somebody's link is gone without a leave; it was last heard at `heard`.
-    pub fn detach(&mut self, id: PeerId, heard: Time, now: Time) {
+    /// Somebody's link is gone without a leave. They keep their place for a while.
+    pub fn detach(&mut self, id: PeerId, parting: Parting, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
         self.dismiss(slot);
+        let (gone, heard) = match parting {
+            Parting::Lost(heard) => (heard + SILENCE_MS, heard),
+            Parting::Closed => (now + CLOSED_MS, now),
+        };
+        let left = heard + u64::from(self.settings.limits.resume_ms);
         if let Some(peer) = self.peers[slot as usize].as_mut()
-            && peer.heard.is_none()
+            && peer.away.is_none()
         {
-            peer.heard = Some(heard);
-            self.deadlines.add(heard + SILENCE_MS, Due::Gone, id);
-            self.deadlines.add(heard + self.resume_ms(), Due::Left, id);
+            peer.away = Some(Away { gone, left });
+            self.deadlines.add(gone, Due::Gone, id);
+            self.deadlines.add(left, Due::Left, id);
             self.expire(now);
         }
     }
@@ -249,14 +255,10 @@ impl World {
     fn is_heard(&mut self, slot: Slot) {
         let Some(peer) = self.peers[slot as usize].as_mut() else { return };
         let id = self.bodies[slot as usize].id;
-        if let Some(heard) = peer.heard.take() {
-            self.deadlines.call_off(heard + SILENCE_MS, Due::Gone, id);
-            self.deadlines.call_off(heard + self.resume_ms(), Due::Left, id);
+        if let Some(Away { gone, left }) = peer.away.take() {
+            self.deadlines.call_off(gone, Due::Gone, id);
+            self.deadlines.call_off(left, Due::Left, id);
         }
-    }
-
-    fn resume_ms(&self) -> u64 {
-        u64::from(self.settings.limits.resume_ms)
     }
 
     /// Ends what was to end by now: turns the silent into the gone, the gone into those who left,

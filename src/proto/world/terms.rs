@@ -1,6 +1,7 @@
 //! The words in which the shell and the world speak.
 
 use crate::proto::geo::Viewport;
+use crate::proto::time::Time;
 use crate::proto::wire::{
     CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Sharing,
     Token,
@@ -91,6 +92,15 @@ impl Arrival {
     pub(super) const fn allowed_presence(&self) -> Presence {
         if self.may_share { self.presence } else { Presence::Watching }
     }
+}
+
+/// How a link ended without a leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// It was lost, or the server ended it; the peer was last heard then.
+    Lost(Time),
+    /// The client closed it in good order.
+    Closed,
 }
 
 /// Why somebody cannot join.

@@ -159,7 +159,7 @@ fn the_silent_are_gone_and_then_left() {
     room.pose(walker, 0, 46.0);
     room.run(50);
     let heard = room.now;
-    room.world.detach(walker, heard, room.now);
+    room.world.detach(walker, Parting::Lost(heard), room.now);
     room.run(14_900);
     assert!(room.view(watcher).figure(walker).is_some());
     room.run(1_300);
@@ -175,13 +175,34 @@ fn the_silent_are_gone_and_then_left() {
 }
 
 #[test]
+fn who_closed_the_link_is_gone_earlier_and_keeps_the_place_as_long() {
+    let mut room = Room::new();
+    let walker = room.join(1, Presence::Sharing);
+    let watcher = room.join(2, Presence::Watching);
+    room.pose(walker, 0, 46.0);
+    room.run(50);
+    room.world.detach(walker, Parting::Closed, room.now);
+    room.run(4_900);
+    assert!(room.view(watcher).figure(walker).is_some(), "a page that is reloaded is back by now");
+    room.run(200);
+    assert!(room.view(watcher).figure(walker).is_none());
+    assert_eq!(room.view(watcher).online().total(), 1);
+    room.run(24_000);
+    let back = room.world.resume(Token::mint(walker, [3; 12]), &Arrival::default(), room.now);
+    assert_eq!(back, Some(walker));
+    // Its deadlines are called off with its absence.
+    room.run(40_000);
+    assert_eq!(room.view(watcher).roster().count(), 2);
+}
+
+#[test]
 fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
     room.pose(walker, 7, 46.0);
     room.run(50);
-    room.world.detach(walker, room.now, room.now);
+    room.world.detach(walker, Parting::Lost(room.now), room.now);
     room.run(5_000);
     let wrong = Token::mint(walker, [4; 12]);
     assert_eq!(room.world.resume(wrong, &named(""), room.now), None);
@@ -411,7 +432,7 @@ fn terms_in_a_hello_hold_from_the_beginning() {
     look_around(&mut room, watcher);
     room.pose(walker, 0, 46.0);
     room.run(50);
-    room.world.detach(walker, room.now, room.now);
+    room.world.detach(walker, Parting::Lost(room.now), room.now);
     room.run(16_000);
     assert_eq!(room.view(watcher).figure(walker), None);
     let sharing = Sharing { approximate: true, seconds: 0 };
@@ -484,7 +505,7 @@ fn the_hidden_and_the_gone_do_not_share_after_their_time() {
     }
     room.run(50);
     room.say(hidden, &ClientMessage::Presence(Presence::Hidden));
-    room.world.detach(gone, room.now, room.now);
+    room.world.detach(gone, Parting::Lost(room.now), room.now);
     room.run(14_000);
     assert_eq!(room.view(watcher).figures().count(), 2);
     room.run(5_900);
@@ -519,7 +540,7 @@ fn to_come_back_replaces_the_time_that_is_left() {
         let walker = room.join(1, Presence::Sharing);
         room.share_for(walker, false, 20);
         room.run(10_000);
-        room.world.detach(walker, room.now, room.now);
+        room.world.detach(walker, Parting::Lost(room.now), room.now);
         let sharing = Sharing { approximate: false, seconds };
         let arrival = Arrival { sharing, ..named("n#1") };
         room.world.resume(Token::mint(walker, [3; 12]), &arrival, room.now).unwrap();

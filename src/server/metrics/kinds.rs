@@ -206,6 +206,8 @@ kinds! {
         Expired = "expired",
         /// The client's side of the transport ended, without a word.
         Gone = "gone",
+        /// The client closed the transport in good order, but did not say that it leaves.
+        Closed = "closed",
     }
 }
 

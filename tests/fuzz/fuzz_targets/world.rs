@@ -14,7 +14,7 @@ use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
 };
-use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use uuid::Uuid;
 enum Op {
     Join { presence: u8, budget: u32, looks: Option<Looks> },
     Leave { who: u8 },
-    Detach { who: u8, silent_ms: u16 },
+    Detach { who: u8, silent_ms: u16, closed: bool },
     Resume { who: u8, forged: bool, presence: u8, terms: Terms },
     Pose { who: u8, place: Place, orientation: u32, age: u16 },
     /// A repeat of an old number.
@@ -142,11 +142,13 @@ impl Shell {
                     self.peers.remove(&id);
                 }
             }
-            Op::Detach { who, silent_ms } => {
+            Op::Detach { who, silent_ms, closed } => {
                 if let Some(id) = self.pick(who) {
                     self.peers.get_mut(&id).unwrap().linked = false;
                     // Whoever was silent for longer than the resume time has left at once.
-                    self.world.detach(id, now - u64::from(silent_ms % 20_000), now);
+                    let heard = now - u64::from(silent_ms % 20_000);
+                    let lost = Parting::Lost(heard);
+                    self.world.detach(id, if closed { Parting::Closed } else { lost }, now);
                 }
             }
             Op::Resume { who, forged, presence: p, terms } => {
