@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
 import { Keys, Server } from './support/server.mjs';
-import { beside, seen, Tab } from './support/tab.mjs';
+import { beside, countAbsences, seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
 const HERE = { lat: 46.3604, lng: 14.0889 };
@@ -39,15 +39,20 @@ test('with a link one shares, with another one watches, also after a reload', as
   for (const reload of [false, true]) {
     if (reload) await watcher.page.reload();
     await watcher.until('the sharer', (it) => it.connected && seen(it, id) !== undefined);
-    assert.equal(await watcher.page.isVisible('#share'), false);
+    for (const id of ['#share', '#precision', '#duration']) {
+      assert.equal(await watcher.page.isVisible(id), false);
+    }
     assert.equal(await watcher.page.textContent('#hint'), WATCH_ONLY);
     assert.deepEqual(await barriers(watcher.page), []);
   }
   const shown = await watcher.until('the counts', (it) => it.counts !== '');
   assert.match(shown.counts, /^1 sharing, 1 watching/);
+  // A reload goes on sharing, and with the same right nobody sees it go.
+  const gone = watcher.page.evaluate(countAbsences, id);
   await sharer.page.reload();
-  await sharer.online(2);
-  await sharer.share();
+  await sharer.until('itself live again', (it) => it.connected && it.live.startsWith('Live'));
+  await watcher.page.evaluate(() => window.gpysWatched.end());
+  assert.equal(await gone, 0);
   await sharer.close();
   await watcher.close();
 });
@@ -99,6 +104,7 @@ test('without an invitation, or with one for elsewhere, one is told so', async (
     const tab = await open('Stranger', path);
     const told = await tab.until(words, (it) => it.notice === words);
     assert.equal(told.status, words);
+    assert.equal(await tab.page.isVisible('#share'), false);
     await tab.close();
   }
 });

@@ -3,43 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { count, looksLike, pixels } from './support/pixels.mjs';
 import { Server } from './support/server.mjs';
-import { asked, beside, complaints, seen, Tab } from './support/tab.mjs';
+import { asked, beside, complaints, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
 
 const held = { alpha: 0, beta: 0, gamma: 0 };
 const HERE = ['127.0.0.1', 'localhost'];
-
-test('without a location one can watch, or tap the map to be there', async () => {
-  const path = '/r/by-hand';
-  const tapper = await Tab.open(world.browser, world.server, { path, name: 'Tapper' });
-  const watcher = await Tab.open(world.browser, world.server, { path });
-  await watcher.online(2);
-  await tapper.page.click('#share');
-  const words = 'Location was refused. You can go on watching, or tap the map to place yourself.';
-  const asking = await tapper.until('what to do', (it) => it.notice === words);
-  assert.equal(asking.live, 'Not on the map yet');
-  await watcher.until('it only watching', (it) => it.counts.startsWith('0 sharing, 2 watching'));
-
-  const map = await tapper.page.locator('#map').boundingBox();
-  await tapper.page.mouse.click(map.x + map.width / 2, map.y + map.height / 2);
-  const placed = await tapper.until('itself', (it) => it.self.lat !== undefined);
-  assert.ok(Math.abs(placed.self.lat - 25) < 0.5 && Math.abs(placed.self.lng - 10) < 0.5);
-  assert.equal(placed.live, 'Live, placed by hand');
-  assert.equal(placed.notice, '');
-  await watcher.until('a pin there', (it) => {
-    const pin = seen(it, placed.id);
-    // From afar a place is known as well as the whole world's map can show it.
-    return pin?.kind === 'pin' && Math.abs(pin.lat - placed.self.lat) < 0.1;
-  });
-  // Without a motion sensor the arrow keys hold the device.
-  for (let i = 0; i < 3; i++) await tapper.page.keyboard.press('ArrowLeft');
-  await watcher.until('it lean left', (it) => {
-    const figure = seen(it, placed.id);
-    return figure?.kind === 'figure' && Math.abs(figure.lean_left_right_deg + 30) < 1;
-  });
-  await tapper.close();
-  await watcher.close();
-});
 
 test('nothing can be pressed in vain while the map still loads', async () => {
   let go;
@@ -107,6 +75,8 @@ test('a server that restarts: words, fading, and everybody is back by themselves
     for (const tab of tabs) {
       const shown = await tab.until('people fade', (it) => it.figures[0]?.gone);
       assert.equal(shown.live, 'Not connected');
+      assert.equal(shown.title, 'GPyS (not connected)', 'no number that may be wrong');
+      assert.notEqual(shown.notice, '', 'it is said where it cannot be overlooked');
     }
     await tabs[0].until('that it is gone', (it) => it.status.includes('cannot be reached'));
 

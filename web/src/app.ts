@@ -2,6 +2,7 @@
 import { Ages } from './age';
 import { Connection, type Greeting, type State } from './connect';
 import type { DebugFigure, DebugState } from './debug';
+import { dockOf, sharingNotice } from './dock';
 import type { EarlyLink, OpenOptions } from './early';
 import type { Frame } from './frame';
 import type { Degrees } from './geo';
@@ -11,9 +12,9 @@ import { type Notice, Page } from './page';
 import { PeopleList } from './people';
 import type { Place } from './scene';
 import { Sharer } from './sharer';
-import { locationWords, reasonOf, STALLED_MS, statusLine, WATCH_ONLY } from './status';
+import { browserOf } from './sharing-words';
+import { reasonOf, STALLED_MS, statusLine } from './status';
 import { device } from './storage';
-import { leftWords } from './terms';
 import { cleanName } from './text';
 import { View } from './view';
 import { Code, decodeAccuracy, type Welcome } from './wire';
@@ -29,6 +30,8 @@ export interface AppOptions {
   loadConfig(): Promise<Config>;
   /** The room's access token, now. */
   access(): string | null;
+  /** Whether this tab goes on as what it has kept. */
+  resume: boolean;
 }
 
 export class App {
@@ -42,6 +45,9 @@ export class App {
   private me: Welcome | undefined;
   private access: string | null;
   private flown = false;
+  /** Why there is no link, until there is one again. */
+  private why: string | undefined;
+  private readonly browser = browserOf(navigator);
 
   constructor(private readonly options: AppOptions) {
     this.access = options.access();
@@ -53,21 +59,25 @@ export class App {
       options.config?.map ?? { style: null, pmtiles: null },
       {
         viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
-        tap: (at) => this.sharer.self.placing && this.sharer.self.place(at),
+        tap: (at) => this.sharer.self.placing && this.map.aim(at),
         trouble: (words) => this.page.mapTrouble(words),
       },
     );
     this.people = new PeopleList(this.view, this.map.scene, this.page.people, (place) =>
       this.map.fly(place),
     );
-    this.sharer = new Sharer(() => this.access !== null, {
+    this.sharer = new Sharer(options.room, () => this.access, {
       changed: () => this.selfChanged(),
       send: (message) => this.connection.send(message),
     });
     this.connection = this.connect();
+    this.sharer.resume(options.resume);
     this.listen();
     setInterval(() => this.tick(), TICK_MS);
-    setInterval(() => this.list(), 1000);
+    setInterval(() => {
+      this.list();
+      if (this.map.scene.aged(performance.now())) this.map.repaint();
+    }, 1000);
     this.connection.connect();
   }
 
@@ -115,22 +125,18 @@ export class App {
   }
 
   private connect(): Connection {
-    const reloaded = performance.getEntriesByType('navigation')[0] as
-      | PerformanceNavigationTiming
-      | undefined;
     return new Connection(
       {
         ...this.options.opening,
         early: this.options.early,
         config: () => this.loadConfig(),
         greeting: () => this.greeting(),
-        mayResume: reloaded?.type === 'reload',
+        mayResume: this.options.resume,
       },
       {
         welcome: (welcome) => this.welcome(welcome),
         roster: (roster) => {
           this.view.roster(roster);
-          this.page.online(this.online);
           this.redraw();
         },
         frame: (frame) => this.frame(frame),
@@ -166,7 +172,10 @@ export class App {
   private welcome(welcome: Welcome): void {
     this.me = welcome;
     this.view.welcome(welcome.id, welcome.resumed);
-    this.sharer.welcome(welcome, this.connection.session!);
+    const session = this.connection.session!;
+    // Also while the link is lost: the server's clock goes on.
+    this.map.scene.serverTime = (now) => session.clock.at(now);
+    this.sharer.welcome(welcome, session);
     this.redraw();
   }
 
@@ -181,6 +190,10 @@ export class App {
 
   private connectionChanged(state: State): void {
     const live = state.phase === 'live';
+    if (live) this.why = undefined;
+    if (state.phase === 'waiting') {
+      this.why = navigator.onLine ? reasonOf(state.code, state.reason) : 'You are offline.';
+    }
     this.sharer.connected(live);
     if (live) this.connection.send({ type: 'Viewport', ...this.map.viewport() });
     this.tick();
@@ -197,7 +210,8 @@ export class App {
     this.map.repaint();
     if (self.fix && !this.flown) {
       this.flown = true;
-      this.map.fly(self.fix);
+      // Who is placed by hand is looking there already.
+      if (!self.byHand) this.map.fly(self.fix);
     }
     this.tick();
   }
@@ -220,9 +234,13 @@ export class App {
     }
     page.share.addEventListener('click', () => sharer.share());
     page.stop.addEventListener('click', () => sharer.stop());
+    page.byHand.addEventListener('click', () => this.aim());
+    page.placeHere.addEventListener('click', () => this.place());
+    page.placeCancel.addEventListener('click', () => sharer.self.cancelPlacing());
     document.addEventListener('visibilitychange', () => {
       sharer.watchTime();
       sharer.announce();
+      sharer.keep();
       if (document.visibilityState === 'visible') connection.hurry();
     });
     window.addEventListener('online', () => connection.hurry());
@@ -234,7 +252,10 @@ export class App {
       sharer.mayShare = undefined;
       connection.connect();
     });
-    window.addEventListener('pagehide', () => connection.leave());
+    window.addEventListener('pagehide', () => {
+      sharer.keep();
+      connection.close();
+    });
     window.addEventListener('pageshow', ({ persisted }) => persisted && connection.connect());
     window.addEventListener('keydown', (event) => this.keyDown(event), { capture: true });
     page.ready();
@@ -243,10 +264,35 @@ export class App {
   private keyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || Page.typesInto(event.target)) return;
     const { self } = this.sharer;
-    if (!self.steered || !self.key(event.key, event.shiftKey)) return;
-    // The map would pan as well.
+    if (self.placing) {
+      const onMap = Page.onMap(event.target) || event.target === document.body;
+      if (event.key === 'Escape') {
+        self.cancelPlacing();
+        this.page.byHand.focus();
+      } else if (event.key === 'Enter' && onMap) this.place();
+      else return;
+      // The button that has the focus now would be pressed as well.
+      event.preventDefault();
+      return;
+    }
+    // On the map these keys are the map's.
+    if (Page.onMap(event.target) || !self.steered || !self.key(event.key, event.shiftKey)) return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** Lets somebody choose a place: the map moves under a cross, by finger, mouse or keys. */
+  private aim(): void {
+    this.sharer.self.beginPlacing();
+    this.page.cross(this.map.middle().pixel);
+    this.map.focus();
+  }
+
+  private place(): void {
+    const { at, accuracy } = this.map.middle();
+    this.sharer.self.place(at, accuracy);
+    this.sharer.keep();
+    this.page.byHand.focus();
   }
 
   /** Everything that follows from time going by: words, countdowns, fading. */
@@ -255,6 +301,7 @@ export class App {
     const now = performance.now();
     this.sharer.watchTime();
     this.sharer.followServer(this.me && this.view.presenceOf(this.me.id), now);
+    this.sharer.self.tick(now, document.visibilityState === 'visible');
     const { session } = this.connection;
     const state = this.told(this.connection.state);
     const silence = session && state.phase === 'live' ? session.silence(now) : 0;
@@ -270,15 +317,20 @@ export class App {
       rtt: session?.clock.rtt,
       age: this.ages.median(now),
     });
+    const surroundings = {
+      now,
+      connected: state.phase === 'live',
+      browser: this.browser,
+      invited: !isShutOut(state),
+      keyboard: !matchMedia('(hover: none)').matches,
+    };
     this.page.status(tone, text);
-    this.page.notice(this.notice(state));
-    this.page.dock({
-      sharing: this.sharer.self.sharing,
-      mayShare: this.sharer.mayShare !== false,
-      onAir: this.sharer.self.fix !== undefined && state.phase === 'live',
-      live: this.liveWords(),
-      hint: this.hint(),
-    });
+    this.page.online(this.outage(state) ? undefined : this.online);
+    this.page.notice(
+      this.linkNotice(state, silence, now) ??
+        sharingNotice(this.sharer, surroundings, () => this.shareAgain()),
+    );
+    this.page.dock(dockOf(this.sharer, surroundings));
   }
 
   /** Without a token, what is wrong with it is that there is none. */
@@ -287,53 +339,44 @@ export class App {
     return uninvited ? { ...state, reason: '' } : state;
   }
 
-  private notice(state: State): Notice | undefined {
-    if (state.phase === 'ended') {
-      // The same invitation will not do again.
-      if (state.code === Code.Expired) return { text: reasonOf(state.code, state.reason) };
-      const reload = state.code === Code.BadVersion;
-      const run = (): void => (reload ? location.reload() : this.connection.connect());
-      const label = reload
-        ? 'Reload'
-        : state.code === Code.Replaced
-          ? 'Continue here'
-          : 'Try again';
-      return { text: reasonOf(state.code, state.reason), action: { label, run } };
-    }
-    if (this.sharer.over) {
-      const run = (): void => {
-        this.sharer.share();
-        // The button that was pressed goes away with the notice.
-        this.page.stop.focus();
-      };
-      return { text: this.sharer.over, action: { label: 'Share again', run } };
-    }
-    return this.sharer.problem && !this.sharer.self.fix
-      ? { text: locationWords(this.sharer.problem) }
-      : undefined;
+  /** Whether what is known of others is out of date: not while a link is only exchanged. */
+  private outage(state: State): boolean {
+    return state.phase === 'ended' || (state.phase !== 'live' && this.why !== undefined);
   }
 
-  private liveWords(): string {
-    const { fix } = this.sharer.self;
-    if (!fix) return this.sharer.self.placing ? 'Not on the map yet' : 'Looking for your position';
-    if (this.connection.state.phase !== 'live') return 'Not connected';
-    const live = this.sharer.terms.wish.approximate
-      ? 'Live, approximate'
-      : Number.isNaN(fix.accuracy)
-        ? 'Live, placed by hand'
-        : `Live, ±${Math.round(fix.accuracy)} m`;
-    return [live, leftWords(this.sharer.terms.left(Date.now()))].filter(Boolean).join('\u00a0· ');
+  /** What has to be said of the link, where the foot of the page alone would be overlooked. */
+  private linkNotice(state: State, silence: number, now: number): Notice | undefined {
+    switch (state.phase) {
+      case 'ended':
+        return this.endNotice(state);
+      case 'waiting': {
+        const more = `Next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s.`;
+        const action = { label: 'Try now', run: () => this.connection.hurry() };
+        return { text: this.why ?? '', more, tone: 'bad', action };
+      }
+      case 'connecting':
+        return this.why ? { text: this.why, more: 'Trying now.', tone: 'bad' } : undefined;
+      case 'live':
+        return silence > STALLED_MS
+          ? { text: 'The server does not answer. What you see may be old.', tone: 'bad' }
+          : undefined;
+    }
   }
 
-  private hint(): string {
-    if (this.sharer.mayShare === false) return WATCH_ONLY;
-    const hints: string[] = [];
-    if (this.sharer.self.placing && this.sharer.self.fix)
-      hints.push('Tap the map to move yourself.');
-    if (this.sharer.self.steered && !matchMedia('(hover: none)').matches) {
-      hints.push('Arrow keys lean your figure, Shift with ← → turns it, Home stands it up.');
-    }
-    return hints.join(' ');
+  private endNotice({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
+    const text = reasonOf(code, reason);
+    // The same invitation will not do again.
+    if (code === Code.Expired) return { text, tone: 'bad' };
+    const reload = code === Code.BadVersion;
+    const run = (): void => (reload ? location.reload() : this.connection.connect());
+    const label = reload ? 'Reload' : code === Code.Replaced ? 'Continue here' : 'Try again';
+    return { text, tone: 'bad', action: { label, run } };
+  }
+
+  private shareAgain(): void {
+    this.sharer.share();
+    // The button that was pressed goes away with the notice.
+    this.page.stop.focus();
   }
 
   private list(): void {
@@ -342,4 +385,9 @@ export class App {
     const from: Degrees | Place | undefined = this.sharer.self.fix;
     this.people.draw(this.me?.id, from, now);
   }
+}
+
+/** Another invitation is needed; the room is closed to this one, or to whoever has none. */
+function isShutOut(state: State): boolean {
+  return state.phase === 'ended' && (state.code === Code.Forbidden || state.code === Code.Expired);
 }

@@ -26,7 +26,7 @@ export interface ConnectOptions extends OpenOptions {
   greeting(): Greeting;
   /** A link that was begun before this, for the first connection. */
   early?: EarlyLink | undefined;
-  /** A token from before a reload; a duplicated tab must not take its twin's identity. */
+  /** Whether a token that was kept is this tab's; a duplicated tab has a copy of its twin's. */
   mayResume: boolean;
   random?: () => number;
 }
@@ -74,9 +74,9 @@ export class Connection {
     if (this.state.phase === 'waiting') this.connect();
   }
 
-  leave(): void {
-    this.session?.send({ type: 'Leave' });
-    this.options.storage.removeItem(TOKEN);
+  /** Ends the link without a `Leave`: the page is left, and if only to be loaded again, its token
+   * brings everything back. */
+  close(): void {
     this.stop();
   }
 

@@ -5,6 +5,7 @@ import { byId, setText } from './dom';
 import { EarlyLink } from './early';
 import type { Config, Transport } from './link';
 import { tab } from './storage';
+import { mayResume, surroundings } from './twin';
 import { openWebSocket } from './websocket';
 import { openWebTransport } from './webtransport';
 
@@ -12,6 +13,7 @@ const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' }
 
 // The map is the larger half of the page: the link opens while it loads.
 const loading = import('./app');
+const returning = mayResume(surroundings(tab));
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
 const opening = {
   openers: { webtransport: openWebTransport, websocket: openWebSocket },
@@ -40,9 +42,10 @@ function fail(words: string, cause: unknown): never {
 const { App } = await loading.catch((error) =>
   fail('The map could not be loaded. Reload the page to try again.', error),
 );
+const resume = await returning;
 let app: InstanceType<typeof App>;
 try {
-  app = new App({ room, opening, early, config, loadConfig, access });
+  app = new App({ room, opening, early, config, loadConfig, access, resume });
 } catch (error) {
   fail('This browser cannot draw the map: it needs WebGL 2, which may be turned off.', error);
 }

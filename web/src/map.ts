@@ -10,7 +10,15 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import { Base } from './base';
 import { FigureLayer } from './figures';
-import { type Degrees, LAT_MAX, LNG_MAX, mercator, toUnits } from './geo';
+import {
+  CIRCUMFERENCE,
+  type Degrees,
+  LAT_MAX,
+  LNG_MAX,
+  mercator,
+  toUnits,
+  wrapDegrees,
+} from './geo';
 import { Labels } from './labels';
 import type { Config } from './link';
 import { type Camera, Scene } from './scene';
@@ -22,6 +30,8 @@ setWorkerUrl(workerUrl);
 
 const VIEWPORT_MS = 250;
 const CLOSE_ZOOM = 17;
+/** So exactly somebody can aim at a place on the screen. */
+const AIM_PIXELS = 8;
 
 export interface MapEvents {
   viewport(viewport: Viewport): void;
@@ -104,6 +114,24 @@ export class LiveMap {
       east: whole ? LNG_MAX : ne.lng,
       zoom,
     };
+  }
+
+  /** The place in the middle of what can be seen, where on the map that is, and how exact it is. */
+  middle(): { at: Degrees; pixel: { x: number; y: number }; accuracy: number } {
+    const { lat, lng } = this.map.getCenter();
+    const { x, y } = this.map.project([lng, lat]);
+    const pixel = (CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** this.zoom);
+    return { at: { lat, lng: wrapDegrees(lng) }, pixel: { x, y }, accuracy: AIM_PIXELS * pixel };
+  }
+
+  /** Brings a place into the middle. */
+  aim({ lat, lng }: Degrees): void {
+    this.map.easeTo({ center: [lng, lat], animate: !this.still.matches });
+  }
+
+  /** Gives the keyboard to the map. */
+  focus(): void {
+    this.map.getCanvas().focus();
   }
 
   private camera(): Camera {

@@ -26,6 +26,27 @@ export function fromAngles(alpha: number, beta: number, gamma: number): Quaterni
   ];
 }
 
+/** First b, then a. */
+export function multiply(a: Quaternion, b: Quaternion): Quaternion {
+  return [
+    a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3],
+    a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2],
+    a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1],
+    a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0],
+  ];
+}
+
+/** A turn about the third axis, anticlockwise as seen from its tip. */
+export function aboutZ(degrees: number): Quaternion {
+  return [Math.cos((degrees * RAD) / 2), 0, 0, Math.sin((degrees * RAD) / 2)];
+}
+
+/** By how many degrees about the vertical, anticlockwise from above, `to` is turned against `from`. */
+export function yawBetween(from: Quaternion, to: Quaternion): number {
+  const [w, , , z] = multiply(to, [from[0], -from[1], -from[2], -from[3]]);
+  return (2 * Math.atan2(z, w)) / RAD;
+}
+
 export function encodeOrientation(q: Quaternion): number {
   let i = 0;
   for (let c = 1; c < 4; c++) if (Math.abs(q[c]!) > Math.abs(q[i]!)) i = c;
@@ -102,8 +123,9 @@ export function attitude([w, x, y, z]: Quaternion): Attitude {
   const zNorth = 2 * (y * z - w * x);
   const zUp = 1 - 2 * (x * x + y * y);
   const xUp = 2 * (x * z - w * y);
-  // A device held upright points up with its top; then its back says where it looks.
-  const upright = Math.hypot(yEast, yNorth) < 0.2;
+  // A device held upright points up with its top; then its back says where it looks. Tipped over
+  // towards its user it goes on looking there, while its top points the other way.
+  const upright = Math.hypot(yEast, yNorth) < 0.2 || (zUp < 0 && yUp > 0.7);
   const heading = upright ? Math.atan2(-zEast, -zNorth) : Math.atan2(yEast, yNorth);
   return {
     heading: (heading / RAD + 360) % 360,

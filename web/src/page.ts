@@ -1,21 +1,15 @@
 /** The page's elements, and the few states that they can be in. */
+import type { Dock } from './dock';
 import { byId, setText } from './dom';
 import type { Tone } from './status';
 import { DURATIONS, durationWords, type Wish } from './terms';
 
 export interface Notice {
   text: string;
+  /** What changes from moment to moment, and is not read out. */
+  more?: string;
+  tone?: Tone;
   action?: { label: string; run(): void };
-}
-
-export interface Dock {
-  sharing: boolean;
-  /** Whether there is a button to begin with. */
-  mayShare: boolean;
-  /** Others see this device right now. */
-  onAir: boolean;
-  live: string;
-  hint: string;
 }
 
 export class Page {
@@ -24,6 +18,9 @@ export class Page {
   readonly name = byId<HTMLInputElement>('name');
   readonly share = byId<HTMLButtonElement>('share');
   readonly stop = byId<HTMLButtonElement>('stop');
+  readonly byHand = byId<HTMLButtonElement>('by-hand');
+  readonly placeHere = byId<HTMLButtonElement>('place-here');
+  readonly placeCancel = byId<HTMLButtonElement>('place-cancel');
   readonly precision = byId<HTMLSelectElement>('precision');
   readonly duration = byId<HTMLSelectElement>('duration');
   readonly people = { counts: byId('counts'), list: byId('list'), more: byId('more') };
@@ -71,8 +68,9 @@ export class Page {
     this.toggle.setAttribute('aria-expanded', String(shown));
   }
 
-  online(n: number): void {
-    const words = `GPyS (${n} online)`;
+  /** How many are online, or undefined while that is not known. */
+  online(n: number | undefined): void {
+    const words = n === undefined ? 'GPyS (not connected)' : `GPyS (${n} online)`;
     setText(byId('title'), words);
     if (document.title !== words) document.title = words;
   }
@@ -82,14 +80,25 @@ export class Page {
     setText(byId('status'), text);
   }
 
-  dock({ sharing, mayShare, onAir, live, hint }: Dock): void {
+  dock({ shown, sharing, mayShare, onAir, live, hint, placing, byHand, spoken }: Dock): void {
+    setText(byId('said'), spoken);
     const focused = document.activeElement;
-    this.share.hidden = !mayShare;
-    byId('idle').hidden = sharing;
-    byId('live').hidden = !sharing;
+    byId('dock').hidden = !shown;
+    byId('dock').dataset.placing = String(placing);
+    this.share.hidden = !mayShare || sharing;
+    byId('terms').hidden = !mayShare || placing;
+    this.name.hidden = placing;
+    byId('live').hidden = !sharing || placing;
+    byId('placing').hidden = !placing;
+    byId('cross').hidden = !placing;
+    this.byHand.hidden = byHand === '';
+    setText(this.byHand, byHand);
     // The button that was pressed goes away; the keyboard goes on from the one in its place.
     if (focused === this.share && sharing) this.stop.focus();
     if (focused === this.stop && !sharing) this.share.focus();
+    if (focused === this.placeHere || focused === this.placeCancel) {
+      if (!placing) (byHand ? this.byHand : this.stop).focus();
+    }
     byId('live').dataset.onAir = String(onAir);
     setText(byId('live-words'), live);
     byId('hint').hidden = hint === '';
@@ -99,6 +108,8 @@ export class Page {
   notice(notice: Notice | undefined): void {
     byId('notice').hidden = !notice;
     setText(byId('notice-text'), notice?.text ?? '');
+    setText(byId('notice-more'), notice?.more ?? '');
+    byId('notice').dataset.tone = notice?.tone ?? 'busy';
     this.noticeAction.hidden = !notice?.action;
     setText(this.noticeAction, notice?.action?.label ?? '');
     this.noticeAction.onclick = () => notice?.action?.run();
@@ -113,5 +124,16 @@ export class Page {
   /** Whether what was typed belongs to a field or a list, not to the own figure. */
   static typesInto(target: EventTarget | null): boolean {
     return target instanceof HTMLElement && target.closest('input, select, aside') !== null;
+  }
+
+  static onMap(target: EventTarget | null): boolean {
+    return target instanceof HTMLElement && target.closest('.maplibregl-map') !== null;
+  }
+
+  /** The cross under which the own place is, in pixels of the map. */
+  cross({ x, y }: { x: number; y: number }): void {
+    const { style } = byId('cross');
+    style.left = `${x}px`;
+    style.top = `${y}px`;
   }
 }

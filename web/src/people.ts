@@ -110,8 +110,9 @@ export class PeopleList {
     const { metres, bearing } = from ? way(from, place) : { metres: 0, bearing: 0 };
     const facts = [
       from ? wayWords(metres, bearing, coarseness(figure)) : '',
-      place.heading === null ? 'no motion sensor' : `facing ${wind(place.heading)}`,
+      place.heading === null ? 'heading unknown' : `facing ${wind(place.heading)}`,
       leanWords(place),
+      this.scene.age(id, now),
     ];
     if (hidden) facts.unshift('hidden');
     const kind = hidden ? 'hidden' : place.heading === null ? 'pin' : 'figure';

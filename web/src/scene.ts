@@ -2,6 +2,7 @@
 import type { Quarters } from './frame';
 import { CIRCUMFERENCE, cellRect, fromMercator, mercator, UNIT } from './geo';
 import { Glide } from './glide';
+import { agoWords, OLD_MS } from './old';
 import { attitude, type Quaternion } from './orientation';
 import type { Sample } from './sender';
 import type { Cluster, Figure, View } from './view';
@@ -75,7 +76,10 @@ export class Scene {
   /** Nobody is known to be there any more: the connection is down. */
   lost = false;
   venue: { lat: number; lng: number; label: string } | undefined;
+  /** The server's time at a local time, as far as it is known. */
+  serverTime: (now: number) => number | undefined = () => undefined;
   private touched = false;
+  private ages = '';
   private readonly glides = new Map<number, Glide>();
 
   constructor(
@@ -111,6 +115,22 @@ export class Scene {
     const glide = this.glides.get(OWN);
     if (glide) glide.update(figure, now);
     else this.glides.set(OWN, new Glide(figure));
+  }
+
+  /** How old somebody's position is, in words, if it is so old that it has to be said. */
+  age(id: number, now: number): string {
+    const figure = this.view.figures.get(id);
+    const time = this.serverTime(now);
+    const age = figure && time !== undefined ? (time - figure.sampled) | 0 : 0;
+    return age > OLD_MS ? agoWords(age) : '';
+  }
+
+  /** Whether what is said of old positions has changed since it was asked last. */
+  aged(now: number): boolean {
+    const ages = [...this.view.figures.keys()].map((id) => this.age(id, now)).join();
+    const changed = ages !== this.ages;
+    this.ages = ages;
+    return changed;
   }
 
   moving(now: number): boolean {
@@ -167,9 +187,13 @@ export class Scene {
       colour: q ? YELLOW : RED,
       opacity: hidden || this.lost ? FADED : 1,
       own,
-      label: own ? 'You' : (this.view.people.get(id)?.name ?? ''),
+      label: own ? 'You' : this.label(id, now),
       radius: figure ? radiusOf(figure, camera) : 0,
     };
+  }
+
+  private label(id: number, now: number): string {
+    return [this.view.people.get(id)?.name, this.age(id, now)].filter(Boolean).join(' · ');
   }
 
   private addVenue(

@@ -68,11 +68,35 @@ it('sends nothing while nothing changes, but repeats its last pose', () => {
   open();
   const start = performance.now();
   for (let i = 0; i < 1400; i++) {
-    sender.offer(sample(7));
+    sender.offer(sample(7, { at: start }));
     vi.advanceTimersByTime(10);
   }
   expect(sent.map((s) => s.at - start)).toEqual([0, 1000, 2000, 3000, 8000, 13_000]);
   expect(new Set(sent.map((s) => `${s.seq} ${s.time}`)).size).toBe(1);
+});
+
+it('says with a newer sample that an unchanged pose still holds', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 3000; i++) {
+    sender.offer(sample(7));
+    vi.advanceTimersByTime(10);
+  }
+  const fresh = sent.filter((it, i) => it.seq !== sent[i - 1]?.seq);
+  expect(fresh.map((it) => it.at - start)).toEqual([0, 8000, 16_000, 24_000]);
+  expect(fresh.every((it) => it.at + 1000 - it.time <= 10)).toBe(true);
+  expect(fresh.map((it) => it.seq)).toEqual([0, 1, 2, 3]);
+});
+
+it('corrects a sample that was called newer than its position is', () => {
+  open();
+  vi.advanceTimersByTime(60_000);
+  const now = performance.now();
+  sender.offer(sample(7, { at: now }));
+  vi.advanceTimersByTime(100);
+  sender.offer(sample(7, { at: now - 20_000 }));
+  vi.advanceTimersByTime(100);
+  expect(sent.map((it) => it.time - now - 1000)).toEqual([0, -20_000]);
 });
 
 it('takes the flicker of a device that lies still for no news', () => {

@@ -26,10 +26,16 @@ const STILL_DEGREES = 0.6;
 const REPEATS_MS = [1000, 2000, 3000];
 const REPEAT_MS = 5000;
 const BUSY_RETRY_MS = 5;
+/** Who stands still says so with a newer sample this often, so that others can tell a position that
+ * still holds from an old one. A frame can tell ages up to 11.6 s. */
+const CONFIRM_MS = 7000;
+/** A sample this much older than the one before it corrects that one. */
+const OLDER_MS = 1000;
 
 export function isNews(sample: Sample, last: Sample): boolean {
   if (sample.lat !== last.lat || sample.lng !== last.lng) return true;
   if (sample.accuracy !== last.accuracy) return true;
+  if (last.at - sample.at > OLDER_MS) return true;
   if (sample.orientation === last.orientation) return false;
   if (sample.orientation === NO_ORIENTATION || last.orientation === NO_ORIENTATION) return true;
   const turn = angleBetween(
@@ -43,6 +49,8 @@ export class Sender {
   private outlet: Outlet | undefined;
   private pending: Sample | undefined;
   private current: Sample | undefined;
+  /** The newest sample that was no news. */
+  private confirmed: Sample | undefined;
   private bytes: Uint8Array<ArrayBuffer> | undefined;
   private seq = 0;
   /** When the next new pose's turn is, if they come at the pace. */
@@ -69,7 +77,11 @@ export class Sender {
 
   offer(sample: Sample): void {
     const last = this.pending ?? this.current;
-    if (last && !isNews(sample, last)) return;
+    if (last && !isNews(sample, last)) {
+      this.confirmed = sample;
+      return;
+    }
+    this.confirmed = undefined;
     this.pending = sample;
     this.schedule();
   }
@@ -84,6 +96,7 @@ export class Sender {
   clear(): void {
     this.pending = undefined;
     this.current = undefined;
+    this.confirmed = undefined;
     this.bytes = undefined;
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -131,6 +144,13 @@ export class Sender {
 
   private repeat(): void {
     if (!this.outlet || !this.bytes) return;
+    const { confirmed, current } = this;
+    if (confirmed && current && confirmed.at - current.at >= CONFIRM_MS) {
+      this.pending = { ...current, at: confirmed.at };
+      this.confirmed = undefined;
+      this.schedule();
+      return;
+    }
     // A repeat that finds the lane busy is not worth waiting for; the next one comes.
     this.outlet.sendDatagram(this.bytes);
     this.sentAt = performance.now();

@@ -1,9 +1,10 @@
 /** What this page shares of its device: from what its owner wants to what the server is told. */
+import { OLD_MS } from './old';
+import { findLive, keepLive } from './resume';
 import { Self } from './self';
 import { Sender } from './sender';
-import type { LocationProblem } from './sensors';
 import type { Session } from './session';
-import { device } from './storage';
+import { device, tab } from './storage';
 import { Terms, type Wish } from './terms';
 import { type ClientMessage, Presence, type Sharing, type Welcome } from './wire';
 
@@ -12,6 +13,8 @@ import { type ClientMessage, Presence, type Sharing, type Welcome } from './wire
 const DENIED_MS = 5000;
 /** Who shares exactly again says where after this long, when the new terms have surely arrived. */
 const RENEW_MS = [500, 3000];
+
+const TIME_OVER = 'The time for which you wanted to share is over. Nobody sees you any more.';
 
 export interface SharerEvents {
   /** What is shared has changed, or whether it is. */
@@ -23,8 +26,6 @@ export interface SharerEvents {
 export class Sharer {
   readonly terms = new Terms(device);
   readonly self: Self;
-  /** Why there is no position. */
-  problem: LocationProblem | undefined;
   /** Why sharing ended although nobody pressed the button. */
   over: string | undefined;
   /** What the server said of the access token, once it has. */
@@ -36,24 +37,57 @@ export class Sharer {
   /** Since when the server has said that this page watches, although it shares. */
   private denied: number | undefined;
 
-  /** `asked`: whether the room has been given an access token, whose rights are not known yet. */
+  /** `access`: the room's access token, whose rights are not known before a welcome. */
   constructor(
-    private readonly asked: () => boolean,
+    private readonly room: string,
+    private readonly access: () => string | null,
     private readonly events: SharerEvents,
   ) {
-    this.self = new Self({
-      changed: () => this.selfChanged(),
-      problem: (problem) => {
-        this.problem = problem;
-      },
-    });
+    this.self = new Self({ changed: () => this.selfChanged() });
+  }
+
+  /** Goes on with what this tab shared before a reload; `allowed`: it is not a duplicated tab. */
+  resume(allowed: boolean): void {
+    const now = Date.now();
+    const live = allowed ? findLive(tab, this.room, now, performance.now()) : undefined;
+    if (!live) {
+      this.keep();
+      return;
+    }
+    this.terms.resume(live.wish, live.ends ?? undefined);
+    if (this.terms.isOver(now)) {
+      this.stop(TIME_OVER);
+      return;
+    }
+    // It shared with this token, so nothing has to be asked first, which would look like a leave.
+    if (live.access === this.access()) this.mayShare = true;
+    this.self.resume(live.self);
+  }
+
+  /** Writes down what a reload needs. */
+  keep(): void {
+    const { self, terms, room } = this;
+    const live = self.sharing && {
+      room,
+      ends: terms.until ?? null,
+      wish: terms.wish,
+      access: this.access(),
+      self: self.snapshot(),
+    };
+    keepLive(tab, live || undefined, Date.now(), performance.now());
+  }
+
+  /** How old the own position is, in ms, if it is so old that it has to be said. */
+  old(now: number): number | undefined {
+    const age = this.self.age(now);
+    return age > OLD_MS || (this.self.problem === 'refused' && age > 0) ? age : undefined;
   }
 
   get presence(): Presence {
     if (document.visibilityState === 'hidden') return Presence.Hidden;
     // Whoever says that it shares and may not is sent away, so a new token is asked for its
     // rights first.
-    const may = this.mayShare ?? !this.asked();
+    const may = this.mayShare ?? this.access() === null;
     return may && this.self.sample() ? Presence.Sharing : Presence.Watching;
   }
 
@@ -64,7 +98,7 @@ export class Sharer {
 
   welcome(welcome: Welcome, session: Session): void {
     this.mayShare = welcome.may_share;
-    if (!this.mayShare && this.self.sharing) this.self.stop();
+    if (!this.mayShare && this.self.sharing) this.stop();
     this.sender.open({
       sendDatagram: (bytes) => session.sendDatagram(bytes),
       serverTime: (at) => session.clock.at(at),
@@ -91,6 +125,7 @@ export class Sharer {
     // Before the presence, so that nothing is shown on other terms.
     this.tellTerms();
     this.self.share();
+    this.keep();
   }
 
   stop(over?: string): void {
@@ -99,12 +134,14 @@ export class Sharer {
     // In the background as well, where being hidden alone does not take the pose back.
     this.tell(Presence.Watching);
     this.self.stop();
+    this.keep();
   }
 
   choose(wish: Wish): void {
     const { approximate } = this.terms.wish;
     this.terms.choose(wish, Date.now());
     this.tellTerms();
+    this.keep();
     if (approximate && !wish.approximate) {
       for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
     }
@@ -118,7 +155,7 @@ export class Sharer {
   /** Ends what was to be shared until now. */
   watchTime(): void {
     if (!this.self.sharing || !this.terms.isOver(Date.now())) return;
-    this.stop('The time for which you wanted to share is over. Nobody sees you any more.');
+    this.stop(TIME_OVER);
   }
 
   /** Follows the server if it says that this page does not share: it keeps the time, too. */

@@ -1,6 +1,5 @@
 /** What is going on, in words for a person. Pure: state in, sentences out. */
 import type { State } from './connect';
-import type { LocationProblem } from './sensors';
 import { Code } from './wire';
 
 export type Tone = 'good' | 'busy' | 'bad';
@@ -89,14 +88,3 @@ export function reasonOf(code: number | undefined, reason: string): string {
 }
 
 export const WATCH_ONLY = 'Your invitation lets you watch, not share.';
-
-export function locationWords(problem: LocationProblem): string {
-  switch (problem) {
-    case 'insecure':
-      return 'This page was opened over plain HTTP, so the browser gives it no location. Open the https address, or tap the map to place yourself.';
-    case 'refused':
-      return 'Location was refused. You can go on watching, or tap the map to place yourself.';
-    case 'unavailable':
-      return 'This device cannot tell where it is. Tap the map to place yourself.';
-  }
-}

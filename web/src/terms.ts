@@ -15,7 +15,7 @@ export const DURATIONS: readonly number[] = [15, 60, 0];
 const WISH = 'gpys.sharing';
 const MINUTE_MS = 60_000;
 
-function isWish(value: unknown): value is Wish {
+export function isWish(value: unknown): value is Wish {
   const { approximate, minutes } = (value ?? {}) as Partial<Wish>;
   return typeof approximate === 'boolean' && DURATIONS.includes(minutes as number);
 }
@@ -53,6 +53,18 @@ export class Terms {
   begin(now: number): void {
     this.sharing = true;
     this.ends = this.wish.minutes > 0 ? now + this.wish.minutes * MINUTE_MS : undefined;
+  }
+
+  /** The owner has shared since before a reload, until `ends` or without end. */
+  resume(wish: Wish, ends: number | undefined): void {
+    this.wish = wish;
+    this.sharing = true;
+    this.ends = ends;
+  }
+
+  /** Until when, on the wall clock; undefined: until the owner stops. */
+  get until(): number | undefined {
+    return this.ends;
   }
 
   /** The owner does not share any more. */

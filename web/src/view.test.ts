@@ -75,6 +75,30 @@ describe('people', () => {
     expect(apply(400, { kind: 'key', people: [at(3, { age: 4096 })] })).toEqual([]);
   });
 
+  it('have sampled when they say, also when frames cannot tell any more how long ago', () => {
+    const sampled = (): number => view.figures.get(2)!.sampled;
+    const old = 11_585;
+    apply(1000, { people: [at(2, { age: 91 })] });
+    expect(sampled()).toBe(909);
+    apply(5000, { kind: 'key', people: [at(2, { age: 4096 })] });
+    for (let time = 9200; time < 200_000; time += 1000) {
+      apply(time, { kind: 'key', people: [at(2, { age: old })] });
+    }
+    expect(sampled()).toBe(909);
+    // Out of the view meanwhile, and back.
+    apply(200_000, { kind: 'key', people: [] });
+    apply(201_000, { kind: 'key', people: [at(2, { age: old })] });
+    expect(sampled()).toBe(909);
+    apply(202_000, { people: [at(2, { age: 64 })] });
+    expect(sampled()).toBe(201_936);
+    // It was the orientation that was new; the position is older than that.
+    apply(203_000, { people: [at(2, { age: old })] });
+    expect(sampled()).toBe(203_000 - old);
+    roster(204_000, { presence: [{ id: 2, presence: Presence.Watching }] });
+    apply(205_000, { people: [at(2, { age: old })] });
+    expect(sampled()).toBe(205_000 - old);
+  });
+
   it('are never oneself, and never come back after they left', () => {
     apply(100, { people: [at(1), at(2)] });
     expect(seen()).toEqual([2]);

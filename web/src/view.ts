@@ -18,7 +18,10 @@ export interface Figure {
   hidden: boolean;
   /** The newest frame time applied. */
   time: number;
-  /** When the sample was taken, on the server's clock: at the earliest, and at the latest. */
+  /**
+   * When the sample was taken, on the server's clock: at the earliest, and at the latest. Of one
+   * that was old already when it was first heard of, the earliest is only that much earlier.
+   */
   sampled: number;
   sampledBy: number;
 }
@@ -43,6 +46,30 @@ export function after(a: number, b: number): boolean {
 /** An age is a rough code: it stands for everything above the code before it. */
 const YOUNGEST = new Map(AGES.map((age, code) => [age, AGES[code - 1] ?? 0]));
 
+type Sampled = Pick<Figure, 'sampled' | 'sampledBy'>;
+
+/** When a sample was taken, from its age in this frame and from what earlier frames said of it. */
+function sampledWhen(
+  age: number,
+  time: number,
+  old: Sampled | undefined,
+): Sampled & { isNews: boolean } {
+  const sampled = (time - age) >>> 0;
+  const sampledBy = (time - YOUNGEST.get(age)!) >>> 0;
+  // The last code has no upper end at all.
+  const isOld = age === AGES.at(-1)!;
+  // Surely newer, however the two ages were rounded.
+  const isNews = old !== undefined && !isOld && after(sampled, old.sampledBy);
+  // Surely older: what was believed was not so.
+  if (!old || isNews || after(old.sampled, sampledBy)) return { sampled, sampledBy, isNews };
+  // It may be the same sample, so that both are right.
+  return {
+    sampled: isOld || after(old.sampled, sampled) ? old.sampled : sampled,
+    sampledBy: after(sampledBy, old.sampledBy) ? old.sampledBy : sampledBy,
+    isNews,
+  };
+}
+
 export class View {
   readonly figures = new Map<number, Figure>();
   readonly clusters = new Map<string, Cluster>();
@@ -54,6 +81,8 @@ export class View {
   private me: number | undefined;
   private readonly presence = new Map<number, Presence>();
   private readonly left = new Set<number>();
+  /** What is known of people's samples, also while they are out of the view. */
+  private readonly known = new Map<number, Sampled>();
   private readonly removals = new Map<number, Removal>();
   /** When somebody stopped sharing: what frames said up to then is void. */
   private readonly withdrawn = new Map<number, number>();
@@ -68,6 +97,7 @@ export class View {
     this.figures.clear();
     this.clusters.clear();
     this.removals.clear();
+    this.known.clear();
     this.left.clear();
     this.newest = undefined;
   }
@@ -86,6 +116,7 @@ export class View {
       this.people.delete(id);
       this.presence.delete(id);
       this.withdrawn.delete(id);
+      this.known.delete(id);
       this.figures.delete(id);
     }
   }
@@ -125,9 +156,9 @@ export class View {
     const removal = this.removals.get(id);
     if (removal && after(removal.time, time) && cellsOverlap(removal.cell, cell)) return;
     this.removals.delete(id);
-    const sampled = (time - entry.age) >>> 0;
-    // Surely newer, however the two ages were rounded; the last code has no upper end at all.
-    if (old && after(sampled, old.sampledBy) && entry.age < AGES.at(-1)!) ages.push(entry.age);
+    const { sampled, sampledBy, isNews } = sampledWhen(entry.age, time, this.known.get(id));
+    if (old && isNews) ages.push(entry.age);
+    this.known.set(id, { sampled, sampledBy });
     this.figures.set(id, {
       id,
       lat: entry.lat,
@@ -137,7 +168,7 @@ export class View {
       hidden: this.isHidden(id, entry.hidden ?? old?.hidden ?? false),
       time,
       sampled,
-      sampledBy: (time - YOUNGEST.get(entry.age)!) >>> 0,
+      sampledBy,
     });
   }
 
@@ -156,6 +187,7 @@ export class View {
       this.withdrawn.set(id, time);
       // A later frame may have overtaken the roster, and shows whoever shares again by then.
       if (!figure || !after(figure.time, time)) this.figures.delete(id);
+      if (presence === Presence.Watching) this.known.delete(id);
       return;
     }
     if (figure) figure.hidden = presence === Presence.Hidden;

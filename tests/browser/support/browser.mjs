@@ -29,6 +29,12 @@ function inPath() {
   throw new Error(`none of ${NAMES.join(', ')} is in PATH: install one, or name it in CHROMIUM`);
 }
 
+/** A browser with a profile of one's own; its one context. */
+export function launchWith(profile, options) {
+  const executablePath = process.env.CHROMIUM || inPath();
+  return chromium.launchPersistentContext(profile, { executablePath, args: ARGS, ...options });
+}
+
 /** `detour`: packets and connections to the one port of this computer go to the other one. */
 export function launch(detour) {
   const rules = detour && `MAP 127.0.0.1:${detour.from} 127.0.0.1:${detour.to}`;

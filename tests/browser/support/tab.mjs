@@ -30,6 +30,7 @@ export class Tab {
   /** Console errors that this test is about. */
   #pardoned = /^$/;
   #cdp;
+  #sensors = new Set();
 
   /**
    * `at`: where the device says it is, or undefined to refuse the location. `held`: the angles of
@@ -134,15 +135,33 @@ export class Tab {
     return this.context.setGeolocation({ latitude: lat, longitude: lng, accuracy: 5 });
   }
 
-  /** Turns the device: the angles of `deviceorientation`, in degrees. */
-  hold({ alpha = 0, beta = 0, gamma = 0 }) {
-    const angles = { alpha, beta, gamma };
-    return this.#cdp.send('DeviceOrientation.setDeviceOrientationOverride', angles);
+  /**
+   * Turns the device: the angles of `deviceorientationabsolute`, in degrees. `north: false`: its
+   * compass is off; a phone's relative angles begin anywhere, here at 77 degrees.
+   */
+  async hold({ alpha = 0, beta = 0, gamma = 0, north = true }) {
+    await this.#sense('relative-orientation', quaternion(alpha + 77, beta, gamma));
+    if (north) await this.#sense('absolute-orientation', quaternion(alpha, beta, gamma));
   }
 
-  /** Takes the motion sensor away. */
+  /** Takes the motion sensor away, as the page hears of it; Chromium's own way has no way back. */
   letGo() {
-    return this.#cdp.send('DeviceOrientation.clearDeviceOrientationOverride');
+    return this.page.evaluate(() => {
+      for (const kind of ['deviceorientationabsolute', 'deviceorientation']) {
+        window.dispatchEvent(new DeviceOrientationEvent(kind, {}));
+      }
+    });
+  }
+
+  async #sense(type, it) {
+    if (!this.#sensors.has(type)) await this.#enable(type, true);
+    this.#sensors.add(type);
+    await this.#cdp.send('Emulation.setSensorOverrideReadings', { type, reading: { quaternion: it } });
+  }
+
+  #enable(type, enabled) {
+    const metadata = { available: true };
+    return this.#cdp.send('Emulation.setSensorOverrideEnabled', { type, enabled, ...(enabled && { metadata }) });
   }
 
   /** What the page can tell of being in the background; headless tabs are never really there. */
@@ -160,6 +179,34 @@ export class Tab {
     await this.page.close();
     await this.context.close();
   }
+}
+
+/** As docs/PROTOCOL.md, section 2, has it. */
+function quaternion(...angles) {
+  const [a, b, c] = angles.map((angle) => (angle * Math.PI) / 360);
+  const { cos, sin } = Math;
+  return {
+    w: cos(a) * cos(b) * cos(c) - sin(a) * sin(b) * sin(c),
+    x: cos(a) * sin(b) * cos(c) - sin(a) * cos(b) * sin(c),
+    y: cos(a) * cos(b) * sin(c) + sin(a) * sin(b) * cos(c),
+    z: sin(a) * cos(b) * cos(c) + cos(a) * sin(b) * sin(c),
+  };
+}
+
+/** In the page: how often somebody is not drawn, or not as sharing, until `gpysWatched.end()`. */
+export function countAbsences(id) {
+  return new Promise((done) => {
+    let n = 0;
+    const timer = setInterval(() => {
+      if (!window.gpys.state().figures.some((it) => it.id === id)) n++;
+    }, 5);
+    window.gpysWatched = {
+      end: () => {
+        clearInterval(timer);
+        done(n);
+      },
+    };
+  });
 }
 
 /** Whatever the Content-Security-Policy stops is an error in the console, in one form. */

@@ -1,0 +1,124 @@
+/** Without a location: what to do is said, and a place can be set by hand, by pointer and by keyboard. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { barriers } from './support/barriers.mjs';
+import { seen, Tab } from './support/tab.mjs';
+import { world } from './support/world.mjs';
+
+/** A location that is asked for and never answered, as a prompt that nobody sees. */
+const ignored = (context) =>
+  context.addInitScript(() => {
+    navigator.geolocation.watchPosition = () => 1;
+  });
+
+async function two(path, options = {}) {
+  const open = (name, more) => Tab.open(world.browser, world.server, { path, name, ...more });
+  const ada = await open('Ada', options);
+  const ben = await open('Ben');
+  await ben.online(2);
+  await ada.page.click('#share');
+  return { ada, ben, id: (await ada.online(2)).id };
+}
+
+const focused = (tab) => tab.page.evaluate(() => document.activeElement?.id ?? '');
+
+test('a refused location says what to do; a place is set by hand, and taken back', async () => {
+  const { ada, ben, id } = await two('/r/by-hand');
+  const asking = await ada.until('what to do', (it) => it.notice.startsWith('Location is blocked.'));
+  assert.match(asking.notice, /allow location, then try again\. Or place yourself by hand\.$/);
+  assert.equal(asking.live, 'Not on the map yet');
+  const map = await ada.page.locator('#map').boundingBox();
+  const tap = (x, y) => ada.page.mouse.click(map.x + x * map.width, map.y + y * map.height);
+  await tap(0.3, 0.4);
+  assert.equal((await ada.shown()).self.lat, undefined, 'a tap alone shows nobody');
+
+  await ada.page.click('#by-hand');
+  await ada.page.locator('#cross').waitFor();
+  assert.deepEqual(await barriers(ada.page), []);
+  await ada.page.click('#place-cancel');
+  assert.equal((await ada.shown()).self.lat, undefined);
+  await ada.page.click('#by-hand');
+  await ada.page.click('#place-here');
+  const placed = await ada.until('itself', (it) => it.live === 'Live, placed by hand');
+  const seenAt = await ben.until('a pin there', (it) => seen(it, id)?.kind === 'pin');
+  assert.ok(Math.abs(seen(seenAt, id).lat - placed.self.lat) < 0.5);
+  assert.ok(seen(seenAt, id).accuracy_m > 10_000, 'from afar nobody aims well, and that is told');
+  assert.match(placed.notice, /Zoom in and press Move/);
+
+  await tap(0.7, 0.3);
+  await tap(0.7, 0.3);
+  const still = await ada.shown();
+  assert.deepEqual([still.self.lat, still.self.lng], [placed.self.lat, placed.self.lng]);
+  await ada.page.click('#notice-action');
+  await ada.until('no place', (it) => it.live === 'Not on the map yet' && it.self.lat === undefined);
+  await ben.until('no pin', (it) => !seen(it, id));
+  await ada.close();
+  await ben.close();
+});
+
+test('the keyboard alone places, moves and leans', async () => {
+  const { ada, ben, id } = await two('/r/by-keyboard');
+  const { page } = ada;
+  await ada.until('what to do', (it) => it.notice !== '');
+  await page.focus('#by-hand');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Enter');
+  const placed = await ada.until('itself', (it) => it.live === 'Live, placed by hand');
+  assert.ok(placed.self.lng > 15, `the map was moved: ${placed.self.lng}`);
+  assert.equal(await focused(ada), 'by-hand');
+  // Off the map the arrow keys hold the device, for want of a sensor.
+  for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft');
+  await ben.until('it lean left', (it) => {
+    const figure = seen(it, id);
+    return figure?.kind === 'figure' && Math.abs(figure.lean_left_right_deg + 30) < 1;
+  });
+  // On the map they are the map's, and lean nobody.
+  const at = (await ada.shown()).self.screen.x;
+  await page.focus('.maplibregl-canvas');
+  await page.keyboard.press('ArrowLeft');
+  const moved = await ada.until('the map moved', (it) => it.self.screen.x > at + 50);
+  assert.ok(Math.abs(moved.self.lean_left_right_deg + 30) < 1);
+  await ada.close();
+  await ben.close();
+});
+
+test('a prompt that nobody answers is not waited for in silence', async () => {
+  const { ada, ben } = await two('/r/ignored', { prepare: ignored });
+  await ada.until('the wait', (it) => it.live === 'Looking for your position');
+  const told = await ada.until('what to do', (it) => it.notice.startsWith('Your browser asks'));
+  assert.match(told.notice, /Or place yourself by hand\.$/);
+  assert.ok(await ada.page.isVisible('#by-hand'));
+  await ada.close();
+  await ben.close();
+});
+
+test('a location that is allowed at last needs no press', async () => {
+  const { ada, ben, id } = await two('/r/allowed');
+  await ada.until('the refusal', (it) => it.notice.startsWith('Location is blocked.'));
+  await ada.context.setGeolocation({ latitude: 46.3642, longitude: 14.0938, accuracy: 5 });
+  await ada.context.grantPermissions(['geolocation']);
+  await ada.until('itself live', (it) => it.live === 'Live, ±5 m' && it.notice === '');
+  await ben.until('it', (it) => seen(it, id));
+  await ada.close();
+  await ben.close();
+});
+
+test('a device that knows only roughly where it is says so', async () => {
+  const context = {
+    permissions: ['geolocation'],
+    geolocation: { latitude: 46.3642, longitude: 14.0938, accuracy: 35_000 },
+  };
+  const { ada, ben } = await two('/r/rough', { context });
+  const told = await ada.until('how rough', (it) => it.live === 'Live, ±35 km');
+  assert.match(told.notice, /within 35 km.*by hand/);
+  await ada.page.click('#by-hand');
+  await ada.page.click('#place-here');
+  await ada.until('itself', (it) => it.live === 'Live, placed by hand');
+  // The device goes on to tell, and moves nobody.
+  await ada.context.setGeolocation({ latitude: 46.4, longitude: 14.1, accuracy: 5 });
+  await ada.page.click('#notice-action');
+  await ada.until('the device’s own place', (it) => it.live === 'Live, ±5 m');
+  await ada.close();
+  await ben.close();
+});

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Fix, LocationWatch, QUIET_MS, readFix } from './location';
+
+const NOW = 1_700_000_000_000;
+
+describe('a fix', () => {
+  const read = (coords: object, timestamp: unknown = NOW): Fix | undefined =>
+    readFix({ coords, timestamp: timestamp as number }, NOW, 5000);
+
+  it('is a place on earth, or none at all', () => {
+    expect(read({ latitude: 46, longitude: -180, accuracy: 5 })).toEqual({
+      lat: 46,
+      lng: -180,
+      accuracy: 5,
+      at: 5000,
+    });
+    for (const wrong of [null, undefined, Number.NaN, Infinity, 91, -90.1, '46']) {
+      expect(read({ latitude: wrong, longitude: 14, accuracy: 5 })).toBeUndefined();
+    }
+    for (const wrong of [null, undefined, Number.NaN, -Infinity, 180.1, '14']) {
+      expect(read({ latitude: 46, longitude: wrong, accuracy: 5 })).toBeUndefined();
+    }
+    expect(readFix({}, NOW, 5000)).toBeUndefined();
+    expect(readFix({ coords: null }, NOW, 5000)).toBeUndefined();
+  });
+
+  it('claims no accuracy that it has not', () => {
+    for (const wrong of [null, undefined, Number.NaN, Infinity, -1, 0, '5']) {
+      expect(read({ latitude: 46, longitude: 14, accuracy: wrong })?.accuracy).toBeNaN();
+    }
+  });
+
+  it('is as old as its stamp says, unless that is of a wrong clock', () => {
+    const at = (timestamp: unknown): number | undefined =>
+      read({ latitude: 46, longitude: 14, accuracy: 5 }, timestamp)?.at;
+    expect(at(NOW - 3000)).toBe(2000);
+    expect(at(NOW - 3_600_000)).toBe(5000 - 3_600_000);
+    for (const wrong of [
+      NOW + 60_000,
+      0,
+      -5,
+      Number.NaN,
+      undefined,
+      null,
+      NOW * 1000,
+      NOW / 1000,
+    ]) {
+      expect(at(wrong)).toBe(5000);
+    }
+  });
+});
+
+describe('watching', () => {
+  let heard: string[];
+  let watched: [(p: object) => void, (e: object) => void][];
+  let permission: { state: string; onchange: (() => void) | null };
+  let cleared: number;
+  let watch: LocationWatch;
+
+  const place = (accuracy = 5, timestamp = Date.now()) => ({
+    coords: { latitude: 46, longitude: 14, accuracy },
+    timestamp,
+  });
+  const error = (code: number) => ({ code, PERMISSION_DENIED: 1 });
+  const begin = async (): Promise<void> => {
+    watch = new LocationWatch({
+      fix: (fix) => heard.push(`${Math.round((performance.now() - fix.at) / 1000)} s old`),
+      problem: (problem) => heard.push(problem),
+    });
+    await vi.advanceTimersByTimeAsync(0);
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    [heard, watched, cleared] = [[], [], 0];
+    permission = { state: 'prompt', onchange: null };
+    vi.stubGlobal('window', { isSecureContext: true });
+    vi.stubGlobal('document', {
+      visibilityState: 'visible',
+      addEventListener: () => undefined,
+      removeEventListener: () => undefined,
+    });
+    vi.stubGlobal('navigator', {
+      permissions: { query: async () => permission },
+      geolocation: {
+        watchPosition: (ok: () => void, no: () => void) => watched.push([ok, no]),
+        clearWatch: () => void cleared++,
+      },
+    });
+  });
+
+  afterEach(() => {
+    watch.end();
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it('says after 8 s that the question is not answered, or that the device is slow', async () => {
+    await begin();
+    await vi.advanceTimersByTimeAsync(7900);
+    expect(heard).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(heard).toEqual(['ignored']);
+    watch.end();
+    permission.state = 'granted';
+    await begin();
+    await vi.advanceTimersByTimeAsync(8100);
+    expect(heard).toEqual(['ignored', 'slow']);
+  });
+
+  it('begins anew when nothing is told, less and less often', async () => {
+    await begin();
+    watched[0]![0](place());
+    await vi.advanceTimersByTimeAsync(QUIET_MS);
+    expect([watched.length, cleared]).toEqual([2, 1]);
+    // The stamp is of when it moved last, but the answer is of now.
+    watched[1]![0](place(5, Date.now() - QUIET_MS));
+    expect(heard).toEqual(['0 s old', '0 s old']);
+    await vi.advanceTimersByTimeAsync(QUIET_MS);
+    expect(watched.length).toBe(3);
+    await vi.advanceTimersByTimeAsync(119_000);
+    expect(watched.length).toBe(5);
+    expect(heard.length).toBe(2);
+  });
+
+  it('waits for a watch that tells of problems', async () => {
+    await begin();
+    watched[0]![0](place());
+    watched[0]![1](error(3));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect([watched.length, heard.at(-1)]).toEqual([1, 'unavailable']);
+    watched[0]![0](place(5, Date.now() - 50_000));
+    expect(heard.at(-1)).toBe('50 s old');
+  });
+
+  it('takes what a browser remembers from long ago for old', async () => {
+    await begin();
+    watched[0]![0](place(5, Date.now() - 300_000));
+    expect(heard).toEqual(['300 s old']);
+  });
+
+  it('follows a permission that is taken away and given back', async () => {
+    await begin();
+    watched[0]![0](place());
+    permission.state = 'denied';
+    permission.onchange!();
+    expect(heard.at(-1)).toBe('refused');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(watched.length).toBe(1);
+    permission.state = 'granted';
+    permission.onchange!();
+    expect([watched.length, cleared]).toEqual([2, 1]);
+    watched[1]![0](place());
+    expect(heard.at(-1)).toBe('0 s old');
+  });
+
+  it('does not take nonsense for a place', async () => {
+    await begin();
+    watched[0]![0]({ coords: { latitude: null, longitude: null, accuracy: 5 }, timestamp: 0 });
+    expect(heard).toEqual(['unavailable']);
+  });
+});

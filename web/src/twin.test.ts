@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest';
+import { keepIn } from './storage';
+import { mayResume, type Surroundings } from './twin';
+
+/** As browsers do it: one holder a name, and a request that waits until it is free or given up. */
+class Locks {
+  private readonly held = new Map<string, Promise<unknown>>();
+
+  request = (async (
+    name: string,
+    { signal }: { signal: AbortSignal },
+    use: () => Promise<void>,
+  ): Promise<void> => {
+    const given = new Promise((_, fail) =>
+      signal.addEventListener('abort', () => fail(signal.reason)),
+    );
+    while (this.held.has(name)) await Promise.race([this.held.get(name), given]);
+    const done = use();
+    this.held.set(name, done);
+    await done;
+    this.held.delete(name);
+  }) as unknown as LockManager['request'];
+}
+
+function tab(locks: Locks | undefined, copied: [string, string][] = [], arrival = 'navigate') {
+  const kept = new Map(copied);
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+    removeItem: (key: string) => void kept.delete(key),
+  } as Storage;
+  const leaving: (() => void)[] = [];
+  const surroundings: Surroundings = {
+    keep: keepIn(() => storage),
+    locks,
+    arrival,
+    discarded: false,
+    onLeave: (left) => leaving.push(left),
+    onReturn: () => undefined,
+  };
+  return {
+    may: () => mayResume(surroundings),
+    leave: () => {
+      for (const left of leaving) left();
+    },
+    copy: () => [...kept],
+  };
+}
+
+it('lets a tab that comes back go on, and no duplicate of it', async () => {
+  const locks = new Locks();
+  const first = tab(locks);
+  expect(await first.may()).toBe(false);
+  const twin = tab(locks, first.copy(), 'back_forward');
+  expect(await twin.may()).toBe(false);
+  first.leave();
+  twin.leave();
+  const again = tab(locks, first.copy(), 'reload');
+  expect(await again.may()).toBe(true);
+  // The twin has had a name of its own since then.
+  expect(await tab(locks, twin.copy(), 'reload').may()).toBe(true);
+});
+
+it('waits for the page before a reload to go', async () => {
+  const locks = new Locks();
+  const first = tab(locks);
+  await first.may();
+  const again = tab(locks, first.copy(), 'reload').may();
+  setTimeout(first.leave, 50);
+  expect(await again).toBe(true);
+});
+
+it('believes reloads alone where there are no locks', async () => {
+  expect(await tab(undefined, [], 'reload').may()).toBe(true);
+  expect(await tab(undefined, [], 'back_forward').may()).toBe(false);
+  expect(await tab(undefined, [], 'navigate').may()).toBe(false);
+});
