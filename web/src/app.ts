@@ -325,7 +325,8 @@ export class App {
       keyboard: !matchMedia('(hover: none)').matches,
     };
     this.page.status(tone, text);
-    this.page.online(this.outage(state) ? undefined : this.online);
+    if (this.outage(state)) this.page.online(undefined);
+    else if (this.me) this.page.online(this.online);
     this.page.notice(
       this.linkNotice(state, silence, now) ??
         sharingNotice(this.sharer, surroundings, () => this.shareAgain()),
