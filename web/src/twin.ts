@@ -2,8 +2,8 @@
 import type { Keep } from './storage';
 
 const TAB = 'gpys.tab';
-/** The page before a reload may still be on its way out. */
-const PATIENCE_MS = 400;
+/** The page before this one in the tab may still be on its way out. */
+const PATIENCE_MS = 1000;
 
 export interface Surroundings {
   keep: Keep;
@@ -23,13 +23,18 @@ export interface Surroundings {
  */
 export async function mayResume(it: Surroundings): Promise<boolean> {
   const { keep, locks } = it;
-  // Without locks only what no duplicate can claim counts.
-  if (!locks) return it.arrival === 'reload' || it.discarded;
+  // Nobody is duplicated by a reload.
+  const isReload = it.arrival === 'reload' || it.discarded;
+  if (!locks) return isReload;
   const name = keep.getItem(TAB);
-  if (name && (await hold(it, locks, name))) return true;
+  if (name && isReload) {
+    void hold(it, locks, name, undefined);
+    return true;
+  }
+  if (name && (await hold(it, locks, name, PATIENCE_MS))) return true;
   const fresh = [...crypto.getRandomValues(new Uint8Array(12))].join('-');
   keep.setItem(TAB, fresh);
-  await hold(it, locks, fresh);
+  await hold(it, locks, fresh, PATIENCE_MS);
   return false;
 }
 
@@ -37,17 +42,18 @@ async function hold(
   it: Surroundings,
   locks: Pick<LockManager, 'request'>,
   name: string,
+  patience: number | undefined,
 ): Promise<boolean> {
   const take = (): Promise<boolean> =>
     new Promise((done) => {
-      const patience = new AbortController();
-      const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+      const end = new AbortController();
+      const timer = patience === undefined ? undefined : setTimeout(() => end.abort(), patience);
       const taken = (): Promise<void> => {
         clearTimeout(timer);
         done(true);
         return new Promise((release) => it.onLeave(release));
       };
-      locks.request(`${TAB}/${name}`, { signal: patience.signal }, taken).catch(() => done(false));
+      locks.request(`${TAB}/${name}`, { signal: end.signal }, taken).catch(() => done(false));
     });
   const held = await take();
   if (held) it.onReturn(() => void take());
