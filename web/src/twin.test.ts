@@ -2,20 +2,18 @@ import { expect, it } from 'vitest';
 import { keepIn } from './storage';
 import { mayResume, type Surroundings } from './twin';
 
-/** As browsers do it: one holder a name, and a request that waits until it is free or given up. */
+/** As browsers do it: one holder a name; who comes later waits, or is told that it is taken. */
 class Locks {
   private readonly held = new Map<string, Promise<unknown>>();
 
   request = (async (
     name: string,
-    { signal }: { signal: AbortSignal },
-    use: () => Promise<void>,
+    { ifAvailable }: { ifAvailable: boolean },
+    use: (lock: object | null) => Promise<void>,
   ): Promise<void> => {
-    const given = new Promise((_, fail) =>
-      signal.addEventListener('abort', () => fail(signal.reason)),
-    );
-    while (this.held.has(name)) await Promise.race([this.held.get(name), given]);
-    const done = use();
+    if (ifAvailable && this.held.has(name)) return use(null);
+    while (this.held.has(name)) await this.held.get(name);
+    const done = use({});
     this.held.set(name, done);
     await done;
     this.held.delete(name);

@@ -2,8 +2,9 @@
 import type { Keep } from './storage';
 
 const TAB = 'gpys.tab';
-/** The page before this one in the tab may still be on its way out. */
-const PATIENCE_MS = 1000;
+/** The page before this one in the tab may still be on its way out, for about a second. */
+const TRIES = 10;
+const TRY_MS = 100;
 
 export interface Surroundings {
   keep: Keep;
@@ -28,32 +29,33 @@ export async function mayResume(it: Surroundings): Promise<boolean> {
   if (!locks) return isReload;
   const name = keep.getItem(TAB);
   if (name && isReload) {
-    void hold(it, locks, name, undefined);
+    void hold(it, locks, name, false);
     return true;
   }
-  if (name && (await hold(it, locks, name, PATIENCE_MS))) return true;
+  for (let i = 0; name && i < TRIES; i++) {
+    if (await hold(it, locks, name, true)) return true;
+    await new Promise((done) => setTimeout(done, TRY_MS));
+  }
   const fresh = [...crypto.getRandomValues(new Uint8Array(12))].join('-');
   keep.setItem(TAB, fresh);
-  await hold(it, locks, fresh, PATIENCE_MS);
+  void hold(it, locks, fresh, false);
   return false;
 }
 
+/** Holds the lock until the page is left, and says whether it could; `now`: without waiting for it. */
 async function hold(
   it: Surroundings,
   locks: Pick<LockManager, 'request'>,
   name: string,
-  patience: number | undefined,
+  now: boolean,
 ): Promise<boolean> {
   const take = (): Promise<boolean> =>
     new Promise((done) => {
-      const end = new AbortController();
-      const timer = patience === undefined ? undefined : setTimeout(() => end.abort(), patience);
-      const taken = (): Promise<void> => {
-        clearTimeout(timer);
-        done(true);
-        return new Promise((release) => it.onLeave(release));
+      const taken = async (lock: Lock | null): Promise<void> => {
+        done(lock !== null);
+        if (lock) await new Promise<void>((release) => it.onLeave(release));
       };
-      locks.request(`${TAB}/${name}`, { signal: end.signal }, taken).catch(() => done(false));
+      locks.request(`${TAB}/${name}`, { ifAvailable: now }, taken).catch(() => done(false));
     });
   const held = await take();
   if (held) it.onReturn(() => void take());
