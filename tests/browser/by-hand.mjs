@@ -12,7 +12,8 @@ const ignored = (context) =>
   });
 
 async function two(path, options = {}) {
-  const open = (name, more) => Tab.open(world.browser, world.server, { path, name, ...more });
+  const open = (name, more) =>
+    Tab.open(world.browser, world.server, { path, name, camera: [25, 10, 1.4], ...more });
   const ada = await open('Ada', options);
   const ben = await open('Ben');
   await ben.online(2);

@@ -1,20 +1,23 @@
 /** Holds the parts together: what happens to one is told to the others here. */
 import { Ages } from './age';
+import { BLUR_M, blur } from './blur';
 import { Connection, type Greeting, type State } from './connect';
-import type { DebugFigure, DebugState } from './debug';
+import { type DebugState, debugState } from './debug';
 import { dockOf, sharingNotice } from './dock';
 import type { EarlyLink, OpenOptions } from './early';
+import { middleOf } from './fit';
 import type { Frame } from './frame';
-import type { Degrees } from './geo';
+import { type Degrees, toDegrees } from './geo';
 import type { Config } from './link';
 import { LiveMap } from './map';
 import { type Notice, Page } from './page';
 import { PeopleList } from './people';
-import type { Place } from './scene';
+import { COARSE_M, type Place, type Scene } from './scene';
 import { Sharer } from './sharer';
 import { browserOf } from './sharing-words';
+import { Sight } from './sight';
 import { reasonOf, STALLED_MS, statusLine } from './status';
-import { device } from './storage';
+import { device, tab } from './storage';
 import { cleanName } from './text';
 import { View } from './view';
 import { Code, decodeAccuracy, type Welcome } from './wire';
@@ -39,12 +42,13 @@ export class App {
   private readonly view = new View();
   private readonly map: LiveMap;
   private readonly people: PeopleList;
+  private readonly sight: Sight;
   private readonly sharer: Sharer;
   private readonly ages = new Ages();
   private readonly connection: Connection;
   private me: Welcome | undefined;
   private access: string | null;
-  private flown = false;
+  private wasShown = false;
   /** Why there is no link, until there is one again. */
   private why: string | undefined;
   private readonly browser = browserOf(navigator);
@@ -59,12 +63,28 @@ export class App {
       options.config?.map ?? { style: null, pmtiles: null },
       {
         viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
-        tap: (at) => this.sharer.self.placing && this.map.aim(at),
+        tap: (at, hit) => {
+          if (this.sharer.self.placing) this.map.aim(at, middleOf(this.page.freeArea()));
+          else this.sight.tap(hit, performance.now());
+        },
         trouble: (words) => this.page.mapTrouble(words),
+        touched: (isPan) => this.sight.camera.touched(isPan),
+        rested: () => this.sight.rested(),
+        rendered: () => this.sight.camera.update(performance.now()),
       },
     );
-    this.people = new PeopleList(this.view, this.map.scene, this.page.people, (place) =>
-      this.map.fly(place),
+    this.map.addTools(this.page.tools);
+    this.sight = new Sight(this.map, this.view, tab, options.room, {
+      area: () => this.page.freeArea(),
+      changed: () => this.sightChanged(),
+      missing: (id) => this.page.say(this.missingWords(id)),
+    });
+    this.people = new PeopleList(
+      this.view,
+      this.map.scene,
+      this.page.people,
+      (id) => this.pick(id),
+      () => this.list(),
     );
     this.sharer = new Sharer(options.room, () => this.access, {
       changed: () => this.selfChanged(),
@@ -73,6 +93,7 @@ export class App {
     this.connection = this.connect();
     this.sharer.resume(options.resume);
     this.listen();
+    this.sight.open(performance.now());
     setInterval(() => this.tick(), TICK_MS);
     setInterval(() => {
       this.list();
@@ -83,45 +104,10 @@ export class App {
 
   state(): DebugState {
     const now = performance.now();
-    const { state, session } = this.connection;
-    const own = this.map.scene.place(undefined, now);
-    return {
-      transport: state.phase === 'live' ? state.transport : null,
-      connected: state.phase === 'live',
-      id: this.me?.id ?? null,
-      uuid: this.me?.uuid ?? null,
-      online: this.online,
-      rtt_ms: session?.clock.rtt ?? null,
-      age_ms: this.ages.median(now) ?? null,
-      figures: [...this.view.figures.keys()].flatMap((id) => this.debugFigure(id, now)),
-      clusters: [...this.view.clusters.values()].map(({ cell, counts }) => ({ ...cell, counts })),
-      self: own
-        ? {
-            sharing: this.sharer.self.sharing,
-            kind: own.heading === null ? 'pin' : 'figure',
-            ...own,
-          }
-        : { sharing: this.sharer.self.sharing },
-    };
-  }
-
-  private debugFigure(id: number, now: number): DebugFigure[] {
-    const place = this.map.scene.place(id, now);
-    const figure = this.view.figures.get(id);
-    if (!place || !figure) return [];
-    const person = this.view.people.get(id);
-    return [
-      {
-        id,
-        uuid: person?.uuid ?? null,
-        name: person?.name ?? '',
-        kind: place.heading === null ? 'pin' : 'figure',
-        hidden: figure.hidden,
-        gone: this.map.scene.lost,
-        accuracy_m: decodeAccuracy(figure.accuracy),
-        ...place,
-      },
-    ];
+    const { connection, view, me, online } = this;
+    const sharing = this.sharer.self.sharing;
+    const age = this.ages.median(now);
+    return debugState({ connection, view, scene: this.map.scene, me, online, sharing, age }, now);
   }
 
   private connect(): Connection {
@@ -136,8 +122,8 @@ export class App {
       {
         welcome: (welcome) => this.welcome(welcome),
         roster: (roster) => {
-          this.view.roster(roster);
-          this.redraw();
+          this.redrawIfNew(() => this.view.roster(roster));
+          this.sight.roster();
         },
         frame: (frame) => this.frame(frame),
         state: (state) => this.connectionChanged(state),
@@ -148,6 +134,7 @@ export class App {
   private async loadConfig(): Promise<Config> {
     const config = await this.options.loadConfig();
     this.map.scene.venue = config.venue ?? undefined;
+    this.page.venueNamed(config.venue?.label);
     this.map.repaint();
     return config;
   }
@@ -171,6 +158,7 @@ export class App {
 
   private welcome(welcome: Welcome): void {
     this.me = welcome;
+    this.sight.welcome(welcome.id);
     this.view.welcome(welcome.id, welcome.resumed);
     const session = this.connection.session!;
     // Also while the link is lost: the server's clock goes on.
@@ -182,10 +170,10 @@ export class App {
   private frame(frame: Frame): void {
     const now = performance.now();
     const server = this.connection.session?.clock.at(now);
-    for (const age of this.view.frame(frame)) {
+    for (const age of this.redrawIfNew(() => this.view.frame(frame))) {
       if (server !== undefined) this.ages.add(Math.max(0, ((server - frame.time) | 0) + age), now);
     }
-    this.redraw();
+    this.sight.camera.update(now);
   }
 
   private connectionChanged(state: State): void {
@@ -199,6 +187,14 @@ export class App {
     this.tick();
   }
 
+  /** A frame or a roster that tells nothing new costs no picture. */
+  private redrawIfNew<T>(apply: () => T): T {
+    const before = this.view.changes;
+    const result = apply();
+    if (this.view.changes !== before) this.redraw();
+    return result;
+  }
+
   private redraw(): void {
     this.map.scene.touch();
     this.map.repaint();
@@ -206,14 +202,45 @@ export class App {
 
   private selfChanged(): void {
     const { self } = this.sharer;
-    this.map.scene.self(self.sample(), performance.now());
-    this.map.repaint();
-    if (self.fix && !this.flown) {
-      this.flown = true;
-      // Who is placed by hand is looking there already.
-      if (!self.byHand) this.map.fly(self.fix);
-    }
+    const isNews = this.map.scene.self(self.sample(), performance.now());
+    this.map.scene.shownWithin = this.shownWithin();
+    if (isNews) this.map.repaint();
+    const { isShown } = this.map.scene;
+    // Who is placed by hand is looking there already.
+    if (isShown && !this.wasShown) this.sight.camera.appeared(self.byHand);
+    this.wasShown = isShown;
     this.tick();
+  }
+
+  /** The circle that others see this device in, if it is not a place. */
+  private shownWithin(): Scene['shownWithin'] {
+    const sample = this.sharer.self.sample();
+    if (!sample) return undefined;
+    const at = toDegrees(sample);
+    if (this.sharer.terms.wish.approximate) return { at: blur(at), metres: BLUR_M };
+    const metres = decodeAccuracy(sample.accuracy) ?? 0;
+    return metres < COARSE_M ? undefined : { at, metres };
+  }
+
+  private sightChanged(): void {
+    const { mode, picked } = this.sight.camera;
+    this.page.located(picked === undefined ? mode : 'free');
+    this.list();
+  }
+
+  /** Without an id: oneself. */
+  private pick(id: number | undefined): void {
+    this.page.uncoverMap();
+    if (id === undefined) this.sight.camera.locate();
+    else this.sight.camera.pick(id, performance.now());
+  }
+
+  private missingWords(id: number | undefined): string {
+    if (id === undefined) return 'Nobody shares a position right now.';
+    const name = this.view.people.get(id)?.name || 'This person';
+    return this.view.clusters.size > 0
+      ? `${name} is somewhere in a crowd: zoom in to find them.`
+      : `${name} has no position on the map right now.`;
   }
 
   private listen(): void {
@@ -232,7 +259,21 @@ export class App {
         this.tick();
       });
     }
-    page.share.addEventListener('click', () => sharer.share());
+    page.fit.addEventListener('click', () => {
+      this.sight.camera.fitEverybody(performance.now());
+    });
+    page.locate.addEventListener('click', () => {
+      if (!this.sight.camera.locate()) page.say('Share your position to find yourself on the map.');
+    });
+    page.venue.addEventListener('click', () => this.sight.camera.goToVenue());
+    page.watchArea(() => {
+      this.sight.camera.areaChanged();
+      if (sharer.self.placing) page.cross(middleOf(page.freeArea()));
+    });
+    page.share.addEventListener('click', () => {
+      this.sight.camera.expectSelf();
+      sharer.share();
+    });
     page.stop.addEventListener('click', () => sharer.stop());
     page.byHand.addEventListener('click', () => this.aim());
     page.placeHere.addEventListener('click', () => this.place());
@@ -284,12 +325,14 @@ export class App {
   /** Lets somebody choose a place: the map moves under a cross, by finger, mouse or keys. */
   private aim(): void {
     this.sharer.self.beginPlacing();
-    this.page.cross(this.map.middle().pixel);
+    // What was on its way must not move what is aimed at.
+    this.sight.camera.touched(true);
+    this.page.cross(middleOf(this.page.freeArea()));
     this.map.focus();
   }
 
   private place(): void {
-    const { at, accuracy } = this.map.middle();
+    const { at, accuracy } = this.map.placeAt(this.page.crossed);
     this.sharer.self.place(at, accuracy);
     this.sharer.keep();
     this.page.byHand.focus();
@@ -299,6 +342,7 @@ export class App {
   private tick(): void {
     if (!this.connection) return;
     const now = performance.now();
+    this.sight.camera.update(now);
     this.sharer.watchTime();
     this.sharer.followServer(this.me && this.view.presenceOf(this.me.id), now);
     this.sharer.self.tick(now, document.visibilityState === 'visible');

@@ -198,6 +198,9 @@ export function gridStep(zoom: number): number {
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= wanted) ?? 10 * power;
 }
 
+/** Which lines a source has: a camera that goes along with somebody moves in every picture. */
+const drawnIn = new WeakMap<GeoJSONSource, string>();
+
 /** Close to the ground there is nothing else to see movement against. */
 export function drawGrid(map: MapLibre): void {
   const source = map.getSource('grid') as GeoJSONSource | undefined;
@@ -213,6 +216,9 @@ export function drawGrid(map: MapLibre): void {
   // More than once around, the copies of the world repeat the lines by themselves.
   const around = Math.round(360 / step);
   const last = Math.min(east, west + around - 1);
+  const drawn = [step, west, south, last, north].join();
+  if (drawnIn.get(source) === drawn) return;
+  drawnIn.set(source, drawn);
   const lines: GeoJSON.Position[][] = [];
   for (let x = west; x <= last; x++)
     lines.push([
@@ -222,7 +228,7 @@ export function drawGrid(map: MapLibre): void {
   for (let y = south; y <= north; y++)
     lines.push([
       [west * step, y * step],
-      [east * step, y * step],
+      [Math.min(east, west + around) * step, y * step],
     ]);
   source.setData({
     type: 'Feature',

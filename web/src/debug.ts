@@ -1,6 +1,9 @@
 /** `window.gpys`, read only: what the page shows, for tests and for the curious. */
+import type { Connection } from './connect';
 import type { Quarters } from './frame';
-import type { Place } from './scene';
+import type { Place, Scene } from './scene';
+import type { View } from './view';
+import { decodeAccuracy, type Welcome } from './wire';
 
 export interface DebugFigure extends Place {
   id: number;
@@ -34,4 +37,51 @@ declare global {
 
 export function exposeDebug(state: () => DebugState): void {
   Object.defineProperty(window, 'gpys', { value: Object.freeze({ state }) });
+}
+
+export interface DebugParts {
+  connection: Connection;
+  view: View;
+  scene: Scene;
+  me: Welcome | undefined;
+  online: number;
+  sharing: boolean;
+  age: number | undefined;
+}
+
+export function debugState(parts: DebugParts, now: number): DebugState {
+  const { view, scene, me, online, sharing } = parts;
+  const { state, session } = parts.connection;
+  const own = scene.place(undefined, now);
+  return {
+    transport: state.phase === 'live' ? state.transport : null,
+    connected: state.phase === 'live',
+    id: me?.id ?? null,
+    uuid: me?.uuid ?? null,
+    online,
+    rtt_ms: session?.clock.rtt ?? null,
+    age_ms: parts.age ?? null,
+    figures: [...view.figures.keys()].flatMap((id) => debugFigure(view, scene, id, now)),
+    clusters: [...view.clusters.values()].map(({ cell, counts }) => ({ ...cell, counts })),
+    self: own ? { sharing, kind: own.heading === null ? 'pin' : 'figure', ...own } : { sharing },
+  };
+}
+
+function debugFigure(view: View, scene: Scene, id: number, now: number): DebugFigure[] {
+  const place = scene.place(id, now);
+  const figure = view.figures.get(id);
+  if (!place || !figure) return [];
+  const person = view.people.get(id);
+  return [
+    {
+      id,
+      uuid: person?.uuid ?? null,
+      name: person?.name ?? '',
+      kind: place.heading === null ? 'pin' : 'figure',
+      hidden: figure.hidden,
+      gone: scene.lost,
+      accuracy_m: decodeAccuracy(figure.accuracy),
+      ...place,
+    },
+  ];
 }

@@ -1,11 +1,16 @@
 /** The one GL layer that draws everybody, instanced: a mesh per kind, one draw call each. */
 import type { CustomLayerInterface } from 'maplibre-gl';
-import { coarseFigure, FLOATS_PER_VERTEX, fineFigure, pin, ring } from './mesh';
+import { coarseFigure, disc, FLOATS_PER_VERTEX, fineFigure, pin, ring } from './mesh';
 import type { Drawn, Scene, SceneFrame } from './scene';
 
-/** Above this many people in sight a coarser figure is drawn; at that size nobody can tell. */
-const FINE_UP_TO = 250;
-const FLOATS_PER_INSTANCE = 10;
+/** Figures are drawn from fewer triangles up to this height, in pixels of the device. */
+const COARSE_UP_TO = 40;
+const FLOATS_PER_INSTANCE = 11;
+const BLUE = [0.16, 0.47, 0.98] as const;
+const ORANGE = [0.96, 0.36, 0.08] as const;
+const SLATE = [0.2, 0.29, 0.39] as const;
+
+type Instance = Pick<Drawn, 'dx' | 'dy' | 'q' | 'colour' | 'opacity'> & { scale: number };
 
 const VERTEX = `#version 300 es
 layout(location = 0) in vec3 position;
@@ -14,6 +19,7 @@ layout(location = 2) in float part;
 layout(location = 3) in vec2 at;       // pixels from the middle of the map, y upwards
 layout(location = 4) in vec4 q;        // (x, y, z, w)
 layout(location = 5) in vec4 tint;     // colour, and opacity
+layout(location = 6) in float scale;   // of the mesh, in figures' heights
 uniform vec2 viewport;
 uniform float size;
 uniform vec3 eyeColour;
@@ -28,7 +34,7 @@ vec3 turn(vec3 v) { return v + 2.0 * cross(q.xyz, cross(q.xyz, v) + q.w * v); }
 
 void main() {
   int kind = int(part + 0.5);
-  bool onGround = kind >= 2 && kind <= 4;
+  bool onGround = (kind >= 2 && kind <= 4) || kind == 6;
   vec3 p;
   vec3 n = vec3(0.0, 0.0, 1.0);
   if (onGround) {
@@ -37,15 +43,16 @@ void main() {
     if (length(ahead) < 0.2) ahead = -turn(vec3(0.0, 0.0, 1.0)).xy;
     ahead = normalize(ahead + vec2(0.0, 1e-6));
     p = vec3(position.x * ahead.y + position.y * ahead.x, -position.x * ahead.x + position.y * ahead.y, 0.0);
+    p *= scale;
   } else {
-    p = turn(position);
+    p = turn(position) * scale;
     n = turn(normal);
   }
   bent = n;
   if (kind == 1) colour = vec4(eyeColour, tint.a);
   else if (kind == 2) colour = vec4(0.0, 0.0, 0.0, 0.28 * tint.a);
   else if (kind == 3) colour = vec4(tint.rgb * 0.72, 0.9 * tint.a);
-  else if (kind == 4) colour = vec4(0.16, 0.47, 0.98, 0.95);
+  else if (kind == 4) colour = vec4(tint.rgb, 0.95);
   else if (kind == 5) colour = vec4(1.0, 1.0, 1.0, tint.a);
   else colour = tint;
   vec2 screen = at + vec2(p.x, p.y * SIN + p.z * COS) * size;
@@ -83,7 +90,9 @@ export class FigureLayer implements CustomLayerInterface {
   readonly id = 'people';
   readonly type = 'custom';
   private program: WebGLProgram | undefined;
-  private batches: { fine: Batch; coarse: Batch; pins: Batch; rings: Batch } | undefined;
+  private batches:
+    | { fine: Batch; coarse: Batch; pins: Batch; rings: Batch; discs: Batch }
+    | undefined;
   private room = new Float32Array(FLOATS_PER_INSTANCE * 256);
 
   constructor(
@@ -98,6 +107,7 @@ export class FigureLayer implements CustomLayerInterface {
       coarse: makeBatch(gl, coarseFigure().vertices),
       pins: makeBatch(gl, pin().vertices),
       rings: makeBatch(gl, ring().vertices),
+      discs: makeBatch(gl, disc().vertices),
     };
   }
 
@@ -129,23 +139,35 @@ export class FigureLayer implements CustomLayerInterface {
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.CULL_FACE);
-    const figures = drawn.filter((d) => d.kind === 'figure');
-    this.draw(gl, figures.length > FINE_UP_TO ? batches.coarse : batches.fine, figures);
-    this.draw(
-      gl,
-      batches.pins,
-      drawn.filter((d) => d.kind !== 'figure'),
-    );
-    this.draw(
-      gl,
-      batches.rings,
-      drawn.filter((d) => d.own),
-    );
+    // Under everybody, whose faces they must not hide.
+    gl.depthMask(false);
+    this.draw(gl, batches.discs, discsOf(frame));
+    gl.depthMask(true);
+    const fine = size * window.devicePixelRatio > COARSE_UP_TO;
+    const draw = (some: readonly Drawn[]): void => {
+      const of = (fits: (it: Drawn) => boolean): Instance[] =>
+        some.filter(fits).map((it) => ({ ...it, scale: 1 }));
+      this.draw(
+        gl,
+        fine ? batches.fine : batches.coarse,
+        of(({ kind }) => kind === 'figure'),
+      );
+      this.draw(
+        gl,
+        batches.pins,
+        of(({ kind }) => kind !== 'figure'),
+      );
+    };
+    draw(drawn.filter((it) => !isMarked(it)));
+    // In front of everybody, however near the others stand.
+    gl.clear(gl.DEPTH_BUFFER_BIT);
+    this.draw(gl, batches.rings, ringsOf(drawn));
+    draw(drawn.filter(isMarked));
     gl.bindVertexArray(null);
     this.painted(frame);
   }
 
-  private draw(gl: WebGL2RenderingContext, batch: Batch, drawn: Drawn[]): void {
+  private draw(gl: WebGL2RenderingContext, batch: Batch, drawn: readonly Instance[]): void {
     if (drawn.length === 0) return;
     const floats = drawn.length * FLOATS_PER_INSTANCE;
     if (this.room.length < floats) this.room = new Float32Array(floats * 2);
@@ -153,7 +175,7 @@ export class FigureLayer implements CustomLayerInterface {
     for (const d of drawn) {
       const [w, x, y, z] = d.q;
       const [red, green, blue] = d.colour;
-      this.room.set([d.dx, -d.dy, x, y, z, w, red, green, blue, d.opacity], i);
+      this.room.set([d.dx, -d.dy, x, y, z, w, red, green, blue, d.opacity, d.scale], i);
       i += FLOATS_PER_INSTANCE;
     }
     gl.bindVertexArray(batch.vao);
@@ -161,6 +183,29 @@ export class FigureLayer implements CustomLayerInterface {
     gl.bufferData(gl.ARRAY_BUFFER, this.room.subarray(0, floats), gl.STREAM_DRAW);
     gl.drawArraysInstanced(gl.TRIANGLES, 0, batch.vertices, drawn.length);
   }
+}
+
+function discsOf({ many, size }: SceneFrame): Instance[] {
+  return many
+    .filter(({ radius }) => radius > 0)
+    .map(({ dx, dy, radius }) => ({
+      dx,
+      dy,
+      q: [1, 0, 0, 0],
+      colour: SLATE,
+      opacity: 0.3,
+      scale: radius / size,
+    }));
+}
+
+function isMarked({ own, picked }: Drawn): boolean {
+  return own || picked;
+}
+
+function ringsOf(drawn: readonly Drawn[]): Instance[] {
+  return drawn
+    .filter(isMarked)
+    .map((it) => ({ ...it, colour: it.own ? BLUE : ORANGE, scale: it.picked ? 1.25 : 1 }));
 }
 
 function makeBatch(gl: WebGL2RenderingContext, vertices: Float32Array): Batch {
@@ -172,7 +217,7 @@ function makeBatch(gl: WebGL2RenderingContext, vertices: Float32Array): Batch {
   gl.bufferData(gl.ARRAY_BUFFER, vertices, gl.STATIC_DRAW);
   attributes(gl, [3, 3, 1], 0, FLOATS_PER_VERTEX, 0);
   gl.bindBuffer(gl.ARRAY_BUFFER, instances);
-  attributes(gl, [2, 4, 4], 3, FLOATS_PER_INSTANCE, 1);
+  attributes(gl, [2, 4, 4, 1], 3, FLOATS_PER_INSTANCE, 1);
   gl.bindVertexArray(null);
   return { vao, mesh, instances, vertices: vertices.length / FLOATS_PER_VERTEX };
 }

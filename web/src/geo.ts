@@ -93,3 +93,7 @@ export function toUnits(at: Degrees): { lat: number; lng: number } {
   const lng = Math.round(wrapDegrees(at.lng) / UNIT);
   return { lat, lng: lng >= LNG_MAX ? lng - WORLD : lng };
 }
+
+export function toDegrees({ lat, lng }: { lat: number; lng: number }): Degrees {
+  return { lat: lat * UNIT, lng: lng * UNIT };
+}

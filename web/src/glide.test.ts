@@ -12,6 +12,7 @@ function figure(lat: number, lng: number, sampled: number, orientation = NO_ORIE
     orientation,
     accuracy: 0,
     hidden: false,
+    step: 7,
     time: sampled,
     sampled,
     sampledBy: sampled,

@@ -84,15 +84,18 @@ export class Glide {
     this.startTurn(figure);
   }
 
-  update(figure: Figure, now: number): void {
-    if (figure.lat !== this.lat || figure.lng !== this.lng) this.move(figure, now);
-    if (figure.orientation === this.code) return;
+  /** Returns whether that was news. */
+  update(figure: Figure, now: number): boolean {
+    const moves = figure.lat !== this.lat || figure.lng !== this.lng;
+    if (moves) this.move(figure, now);
+    if (figure.orientation === this.code) return moves;
     this.code = figure.orientation;
     if (this.turn && this.code !== NO_ORIENTATION) {
       this.turn.aim(decodeOrientation(this.code), figure.sampled, now);
     } else {
       this.startTurn(figure);
     }
+    return true;
   }
 
   /** Web Mercator, 0 to 1; x may lie outside while somebody crosses the antimeridian. */

@@ -10,6 +10,7 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import { Base } from './base';
 import { FigureLayer } from './figures';
+import type { Shot } from './fit';
 import {
   CIRCUMFERENCE,
   type Degrees,
@@ -19,9 +20,10 @@ import {
   toUnits,
   wrapDegrees,
 } from './geo';
+import { type Hit, hitAt } from './hit';
 import { Labels } from './labels';
 import type { Config } from './link';
-import { type Camera, Scene } from './scene';
+import { type Camera, project, Scene, type SceneFrame } from './scene';
 import type { View } from './view';
 import type { Viewport } from './wire';
 
@@ -29,13 +31,29 @@ import type { Viewport } from './wire';
 setWorkerUrl(workerUrl);
 
 const VIEWPORT_MS = 250;
-const CLOSE_ZOOM = 17;
 /** So exactly somebody can aim at a place on the screen. */
 const AIM_PIXELS = 8;
+const FLIGHT_MS = 2500;
+const EASE_MS = 400;
+/** All there is, as coarsely as a map of the whole world shows it. */
+const WHOLE_WORLD: Viewport = {
+  south: -LAT_MAX,
+  west: -LNG_MAX,
+  north: LAT_MAX,
+  east: LNG_MAX,
+  zoom: 14,
+};
 
 export interface MapEvents {
   viewport(viewport: Viewport): void;
-  tap(at: Degrees): void;
+  /** `hit`: what is drawn there. */
+  tap(at: Degrees, hit: Hit | undefined): void;
+  /** Somebody moves the map by hand: to another place, or only closer or farther. */
+  touched(isPan: boolean): void;
+  /** The camera has come to rest. */
+  rested(): void;
+  /** A picture has been drawn. */
+  rendered(): void;
   /** What of the map is missing, in a sentence, or undefined. */
   trouble(words: string | undefined): void;
 }
@@ -46,9 +64,11 @@ export class LiveMap {
   private readonly labels: Labels;
   private readonly base: Base;
   private readonly darkQuery = matchMedia('(prefers-color-scheme: dark)');
-  private readonly still = matchMedia('(prefers-reduced-motion: reduce)');
   private sentAt = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private whole = false;
+  /** What was drawn last. */
+  private frame: SceneFrame | undefined;
 
   constructor(
     container: HTMLElement,
@@ -74,7 +94,6 @@ export class LiveMap {
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new AttributionControl({ compact: false }), 'bottom-right');
-    this.map.addControl(new NavigationControl({ showCompass: false }), 'top-right');
     this.map.addControl(new ScaleControl(), 'bottom-left');
     this.scene = new Scene(view, () => this.camera());
     this.labels = new Labels(canvas, () => this.darkQuery.matches);
@@ -86,15 +105,45 @@ export class LiveMap {
     void this.base.dress(this.darkQuery.matches);
   }
 
+  /** The page's own buttons, above those for the zoom. */
+  addTools(tools: HTMLElement): void {
+    this.map.addControl({ onAdd: () => tools, onRemove: () => tools.remove() }, 'top-right');
+    this.map.addControl(new NavigationControl({ showCompass: false }), 'top-right');
+  }
+
   /** Draws soon, and on as long as anybody is on the way. */
   repaint(): void {
     this.map.triggerRepaint();
   }
 
-  fly(to: Degrees, zoom = Math.max(CLOSE_ZOOM, this.map.getZoom())): void {
-    const target = { center: [to.lng, to.lat] as [number, number], zoom };
-    if (this.still.matches) this.map.jumpTo(target);
-    else this.map.flyTo({ ...target, maxDuration: 2500 });
+  /** Shows a place `offset` pixels from the map's middle. Reduced motion is MapLibre's affair. */
+  go({ center, zoom }: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void {
+    const target = { center: [center.lng, center.lat] as [number, number], zoom, offset };
+    if (how === 'fly') this.map.flyTo({ ...target, maxDuration: FLIGHT_MS });
+    else this.map.easeTo({ ...target, duration: how === 'jump' ? 0 : EASE_MS });
+  }
+
+  get shot(): Shot {
+    const { lat, lng } = this.map.getCenter();
+    return { center: { lat, lng }, zoom: this.map.getZoom() };
+  }
+
+  get isMoving(): boolean {
+    return this.map.isMoving();
+  }
+
+  /** Where a place is drawn, in pixels from the map's top left. */
+  pixel({ lat, lng }: Degrees): { x: number; y: number } {
+    const camera = this.camera();
+    const { dx, dy } = project(...mercator(lat, lng), camera);
+    return { x: camera.width / 2 + dx, y: camera.height / 2 + dy };
+  }
+
+  /** Whether the server is asked for the whole world, whatever the map shows. */
+  survey(whole: boolean): void {
+    if (this.whole === whole) return;
+    this.whole = whole;
+    this.tellViewport();
   }
 
   get zoom(): number {
@@ -102,6 +151,7 @@ export class LiveMap {
   }
 
   viewport(): Viewport {
+    if (this.whole) return WHOLE_WORLD;
     const bounds = this.map.getBounds();
     const zoom = Math.max(0, Math.min(255, Math.round(this.map.getZoom() * 10)));
     const sw = toUnits({ lat: bounds.getSouth(), lng: bounds.getWest() });
@@ -116,17 +166,17 @@ export class LiveMap {
     };
   }
 
-  /** The place in the middle of what can be seen, where on the map that is, and how exact it is. */
-  middle(): { at: Degrees; pixel: { x: number; y: number }; accuracy: number } {
-    const { lat, lng } = this.map.getCenter();
-    const { x, y } = this.map.project([lng, lat]);
-    const pixel = (CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** this.zoom);
-    return { at: { lat, lng: wrapDegrees(lng) }, pixel: { x, y }, accuracy: AIM_PIXELS * pixel };
+  /** The place at a pixel of the map, and how exactly one can aim at it, in metres. */
+  placeAt({ x, y }: { x: number; y: number }): { at: Degrees; accuracy: number } {
+    const { lat, lng } = this.map.unproject([x, y]);
+    const metres = (CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** this.zoom);
+    return { at: { lat, lng: wrapDegrees(lng) }, accuracy: AIM_PIXELS * metres };
   }
 
-  /** Brings a place into the middle. */
-  aim({ lat, lng }: Degrees): void {
-    this.map.easeTo({ center: [lng, lat], animate: !this.still.matches });
+  /** Brings a place to a pixel. */
+  aim({ lat, lng }: Degrees, { x, y }: { x: number; y: number }): void {
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    this.map.easeTo({ center: [lng, lat], offset: [x - clientWidth / 2, y - clientHeight / 2] });
   }
 
   /** Gives the keyboard to the map. */
@@ -134,7 +184,7 @@ export class LiveMap {
     this.map.getCanvas().focus();
   }
 
-  private camera(): Camera {
+  camera(): Camera {
     const { lat, lng } = this.map.getCenter();
     const [x, y] = mercator(lat, lng);
     const zoom = this.map.getZoom();
@@ -144,18 +194,34 @@ export class LiveMap {
 
   private listen(): void {
     const { map } = this;
-    map.on('move', () => this.moved());
-    map.on('click', ({ lngLat }) => this.events.tap({ lat: lngLat.lat, lng: lngLat.lng }));
+    map.on('move', () => this.tellViewport());
+    map.on('moveend', () => this.events.rested());
+    map.on('render', () => this.events.rendered());
+    map.on('movestart', ({ originalEvent }) => {
+      if (originalEvent) this.events.touched(isArrow(originalEvent));
+    });
+    map.on('dragstart', ({ originalEvent }) => this.events.touched(!isPinch(originalEvent)));
+    map.on('click', ({ lngLat, point }) => {
+      this.events.tap({ lat: lngLat.lat, lng: lngLat.lng }, this.hit(point));
+    });
+    map.on('mousemove', ({ point }) => {
+      map.getCanvas().style.cursor = this.hit(point) ? 'pointer' : '';
+    });
     this.darkQuery.addEventListener('change', ({ matches }) => void this.base.dress(matches));
   }
 
-  private painted(frame: Parameters<Labels['draw']>[0]): void {
+  private hit(point: { x: number; y: number }): Hit | undefined {
+    return this.frame && hitAt(this.frame, point);
+  }
+
+  private painted(frame: SceneFrame): void {
+    this.frame = frame;
     this.labels.draw(frame);
     if (this.scene.moving(performance.now())) this.repaint();
   }
 
   /** Tells the new viewport at once if the last is a while ago, else when it is. */
-  private moved(): void {
+  private tellViewport(): void {
     if (this.timer !== undefined) return;
     const wait = Math.max(0, this.sentAt + VIEWPORT_MS - performance.now());
     this.timer = setTimeout(() => {
@@ -164,4 +230,13 @@ export class LiveMap {
       this.events.viewport(this.viewport());
     }, wait);
   }
+}
+
+function isArrow(event: Event): boolean {
+  return event instanceof KeyboardEvent && event.key.startsWith('Arrow');
+}
+
+/** Two fingers zoom, and carry the map a little on the way. */
+function isPinch(event: Event | undefined): boolean {
+  return event !== undefined && 'touches' in event && (event as TouchEvent).touches.length > 1;
 }

@@ -11,6 +11,7 @@ export enum Part {
   Wedge = 3,
   Ring = 4,
   White = 5,
+  Disc = 6,
 }
 
 export const FLOATS_PER_VERTEX = 7;
@@ -120,7 +121,7 @@ function cross(a: Vec, b: Vec): Vec {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 }
 
-/** For a few people: round, with eyes. */
+/** For figures that are large on the screen: round. */
 export function fineFigure(): Mesh {
   return new Mesh()
     .ground(Part.Shadow, 14, 0, 0.27)
@@ -141,7 +142,7 @@ export function fineFigure(): Mesh {
     .sphere(Part.Eye, 7, 4, 0.042, [-0.075, 0.175, 0.82]);
 }
 
-/** For a crowd: the same figure from a quarter of the triangles. */
+/** For figures that are small on the screen: the same one from a third of the triangles. */
 export function coarseFigure(): Mesh {
   return new Mesh()
     .ground(Part.Shadow, 6, 0, 0.27)
@@ -153,7 +154,9 @@ export function coarseFigure(): Mesh {
     ])
     .limb(Part.Body, 3, [0.13, 0, 0.5], [0.36, 0.09, 0.34], 0.07, 0.05, false)
     .limb(Part.Body, 3, [-0.13, 0, 0.5], [-0.36, 0.09, 0.34], 0.07, 0.05, false)
-    .sphere(Part.Body, 6, 4, 0.21, [0, 0, 0.78]);
+    .sphere(Part.Body, 6, 4, 0.21, [0, 0, 0.78])
+    .sphere(Part.Eye, 4, 2, 0.05, [0.075, 0.175, 0.82])
+    .sphere(Part.Eye, 4, 2, 0.05, [-0.075, 0.175, 0.82]);
 }
 
 export function pin(): Mesh {
@@ -172,7 +175,12 @@ export function pin(): Mesh {
     .sphere(Part.White, 14, 7, 0.1, [0, -0.19, 0.84]);
 }
 
-/** Around the own figure's feet. */
+/** Under a crowd: of radius 1, with a rim. */
+export function disc(): Mesh {
+  return new Mesh().ground(Part.Disc, 40, 0, 1).ground(Part.Disc, 40, 0.93, 1);
+}
+
+/** Around the own figure's feet, and around those of who has been picked. */
 export function ring(): Mesh {
   return new Mesh().ground(Part.Ring, 32, 0.36, 0.45);
 }

@@ -1,8 +1,13 @@
 /** The page's elements, and the few states that they can be in. */
+import type { Mode } from './camera';
 import type { Dock } from './dock';
 import { byId, setText } from './dom';
+import type { Area } from './fit';
+import { freeArea } from './layout';
 import type { Tone } from './status';
 import { DURATIONS, durationWords, type Wish } from './terms';
+
+const TOAST_MS = 6000;
 
 export interface Notice {
   text: string;
@@ -23,7 +28,17 @@ export class Page {
   readonly placeCancel = byId<HTMLButtonElement>('place-cancel');
   readonly precision = byId<HTMLSelectElement>('precision');
   readonly duration = byId<HTMLSelectElement>('duration');
-  readonly people = { counts: byId('counts'), list: byId('list'), more: byId('more') };
+  readonly people = {
+    counts: byId('counts'),
+    list: byId('list'),
+    search: byId<HTMLInputElement>('search'),
+    more: byId<HTMLButtonElement>('more'),
+    shown: byId('shown'),
+  };
+  readonly tools = byId('tools');
+  readonly fit = byId<HTMLButtonElement>('fit');
+  readonly locate = byId<HTMLButtonElement>('locate');
+  readonly venue = byId<HTMLButtonElement>('venue');
 
   private readonly panel = byId('people');
   private readonly toggle = byId<HTMLButtonElement>('people-toggle');
@@ -59,6 +74,59 @@ export class Page {
     this.duration.value = String(minutes);
   }
 
+  /** What lies over the map, told again by `changed` whenever that is another. */
+  watchArea(changed: () => void): void {
+    const observer = new ResizeObserver(() => {
+      this.area = undefined;
+      changed();
+    });
+    for (const it of [this.map, byId('dock'), byId('notices'), this.panel]) observer.observe(it);
+  }
+
+  private area: Area | undefined;
+
+  freeArea(): Area {
+    this.area ??= freeArea(this.map, [byId('dock'), this.panel], byId('notices'));
+    return this.area;
+  }
+
+  /** What the button that finds oneself does when it is pressed next, or goes on doing. */
+  located(mode: Mode): void {
+    const words = { free: 'Find me', found: 'Follow me', follow: 'Following you' }[mode];
+    this.locate.setAttribute('aria-pressed', String(mode === 'follow'));
+    this.locate.dataset.mode = mode;
+    this.locate.setAttribute('aria-label', words);
+    this.locate.title = words;
+  }
+
+  venueNamed(label: string | undefined): void {
+    this.venue.hidden = label === undefined;
+    const words = `Go to ${label || 'the venue'}`;
+    this.venue.setAttribute('aria-label', words);
+    this.venue.title = words;
+  }
+
+  private toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** A word in passing. */
+  say(words: string): void {
+    const toast = byId('toast');
+    clearTimeout(this.toastTimer);
+    setText(toast, words);
+    toast.hidden = false;
+    this.toastTimer = setTimeout(() => {
+      toast.hidden = true;
+      setText(toast, '');
+    }, TOAST_MS);
+  }
+
+  /** On a small screen the list lies over the map, on which somebody wants to see now whom they chose. */
+  uncoverMap(): void {
+    if (getComputedStyle(this.panel).position !== 'fixed' || !this.peopleShown) return;
+    this.showPeople(false);
+    this.toggle.focus();
+  }
+
   get peopleShown(): boolean {
     return this.panel.hidden === false;
   }
@@ -71,7 +139,9 @@ export class Page {
   /** How many are online, or undefined while that is not known. */
   online(n: number | undefined): void {
     const words = n === undefined ? 'GPyS (not connected)' : `GPyS (${n} online)`;
-    setText(byId('title'), words);
+    setText(byId('online'), n === undefined ? 'not connected' : String(n));
+    byId('unit').hidden = n === undefined;
+    byId('count').hidden = false;
     if (document.title !== words) document.title = words;
   }
 
@@ -103,6 +173,7 @@ export class Page {
     setText(byId('live-words'), live);
     byId('hint').hidden = hint === '';
     setText(byId('hint'), hint);
+    this.area = undefined;
   }
 
   notice(notice: Notice | undefined): void {
@@ -130,10 +201,13 @@ export class Page {
     return target instanceof HTMLElement && target.closest('.maplibregl-map') !== null;
   }
 
-  /** The cross under which the own place is, in pixels of the map. */
-  cross({ x, y }: { x: number; y: number }): void {
+  /** Where the cross is under which the own place is, in pixels of the map. */
+  crossed = { x: 0, y: 0 };
+
+  cross(at: { x: number; y: number }): void {
+    this.crossed = at;
     const { style } = byId('cross');
-    style.left = `${x}px`;
-    style.top = `${y}px`;
+    style.left = `${at.x}px`;
+    style.top = `${at.y}px`;
   }
 }

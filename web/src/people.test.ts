@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { distanceWords, leanWords, wayWords, wind } from './people';
+import { byNearness, distanceWords, leanWords, type Row, wayWords, wind } from './people';
 
 it('puts numbers into words', () => {
   expect([0, 22, 23, 180, 338, 359].map(wind)).toEqual(['N', 'N', 'NE', 'S', 'N', 'N']);
@@ -31,4 +31,30 @@ it('says how somebody leans', () => {
   expect(lean(40, 10)).toBe('leaning right');
   expect(lean(0, -30)).toBe('leaning forward');
   expect(lean(20, 30)).toBe('leaning back');
+});
+
+it('tells no distance more finely than a view is told', () => {
+  const words = (metres: number, unsure?: number): string => wayWords(metres, 135, unsure);
+  expect([51, 230, 460, 1300].map((metres) => words(metres, 80))).toEqual([
+    'within 80 m',
+    'about 200 m SE',
+    'about 500 m SE',
+    'about 1.3 km SE',
+  ]);
+  expect(words(300, 320)).toBe('within 320 m');
+  expect(words(51)).toBe('51 m SE');
+});
+
+it('lists the nearest first, and 2 before 10 where nobody is nearer', () => {
+  const row = (name: string, metres = Number.MAX_VALUE): Row => ({
+    id: 0,
+    name,
+    kind: 'figure',
+    metres,
+    canPick: true,
+    text: '',
+  });
+  const rows = ['swarm 10', 'swarm 2', 'Ada', 'swarm 1'].map((name) => row(name));
+  const names = [...rows, row('near', 5)].sort(byNearness).map(({ name }) => name);
+  expect(names).toEqual(['near', 'Ada', 'swarm 1', 'swarm 2', 'swarm 10']);
 });

@@ -1,7 +1,15 @@
 /** What is drawn this very moment: everybody in sight, glided, with colour and place on the screen. */
-import type { Quarters } from './frame';
-import { CIRCUMFERENCE, cellRect, fromMercator, mercator, UNIT } from './geo';
+import {
+  CIRCUMFERENCE,
+  cellHolds,
+  cellRect,
+  type Degrees,
+  fromMercator,
+  mercator,
+  UNIT,
+} from './geo';
 import { Glide } from './glide';
+import { discRadius, groupUp, LEAST, mergeDiscs } from './groups';
 import { agoWords, OLD_MS } from './old';
 import { attitude, type Quaternion } from './orientation';
 import type { Sample } from './sender';
@@ -20,15 +28,27 @@ export interface Drawn {
   colour: readonly [number, number, number];
   opacity: number;
   own: boolean;
+  /** Chosen in the list or on the map. */
+  picked: boolean;
   label: string;
   /** Pixels within which they are, if that is so far that the figure alone would tell too much. */
   radius: number;
 }
 
-export interface Blob {
+/** People who are not drawn one by one: a disc on the ground for a crowd, a figure for a heap. */
+export interface Many {
+  key: string;
   dx: number;
   dy: number;
   count: number;
+  /** Of the disc in pixels; 0: a figure stands for them. */
+  radius: number;
+}
+
+export interface Circle {
+  dx: number;
+  dy: number;
+  radius: number;
 }
 
 export interface Camera {
@@ -43,7 +63,8 @@ export interface Camera {
 
 export interface SceneFrame {
   drawn: Drawn[];
-  blobs: Blob[];
+  many: Many[];
+  circles: Circle[];
   width: number;
   height: number;
   /** Pixels that a figure is high. */
@@ -68,18 +89,30 @@ const FADED = 0.42;
 export const COARSE_M = 500;
 /** Outside the map by more than this, nothing of a figure can be seen. */
 const MARGIN = 80;
-/** Quarters of a cell that are smaller than this on the screen share one disc. */
-const BLOB_PIXELS = 56;
+/** Quarters of a cell that are smaller than this on the screen share one disc, and so do discs that
+ * are closer than this. */
+const DISC_PIXELS = 56;
+/** Of a figure's height: closer together than this, people hide each other. */
+const HEAP = 0.35;
+/** People of one cell share one circle; of more circles than this nobody can tell one from another. */
+const MOST_CIRCLES = 40;
 const OWN = -1;
 
 export class Scene {
   /** Nobody is known to be there any more: the connection is down. */
   lost = false;
   venue: { lat: number; lng: number; label: string } | undefined;
+  picked: number | undefined;
+  /** How far the own figure may be from where it is drawn. */
+  ownMetres = 0;
+  /** Within which circle others see this device, if not where it is. */
+  shownWithin: { at: Degrees; metres: number } | undefined;
   /** The server's time at a local time, as far as it is known. */
   serverTime: (now: number) => number | undefined = () => undefined;
   private touched = false;
   private ages = '';
+  /** Who has stood for whom in the last picture. */
+  private heaps: ReadonlyMap<number, number> = new Map();
   private readonly glides = new Map<number, Glide>();
 
   constructor(
@@ -106,15 +139,22 @@ export class Scene {
     }
   }
 
-  self(sample: Sample | undefined, now: number): void {
-    if (!sample) {
-      this.glides.delete(OWN);
-      return;
-    }
-    const figure = ownFigure(sample);
+  /** Returns whether that makes a difference to what is drawn. */
+  self(sample: Sample | undefined, now: number): boolean {
     const glide = this.glides.get(OWN);
-    if (glide) glide.update(figure, now);
-    else this.glides.set(OWN, new Glide(figure));
+    if (!sample) return this.glides.delete(OWN);
+    const figure = ownFigure(sample);
+    this.ownMetres = decodeAccuracy(figure.accuracy) ?? 0;
+    if (!glide) {
+      this.glides.set(OWN, new Glide(figure));
+      return true;
+    }
+    return glide.update(figure, now);
+  }
+
+  /** Whether this device is on the map. */
+  get isShown(): boolean {
+    return this.glides.has(OWN);
   }
 
   /** How old somebody's position is, in words, if it is so old that it has to be said. */
@@ -141,14 +181,63 @@ export class Scene {
   prepare(now: number): SceneFrame {
     this.update(now);
     const camera = this.camera();
-    const drawn: Drawn[] = [];
-    if (this.venue) this.addVenue(this.venue, camera, drawn);
+    const size = sizeAt(camera.zoom);
+    const single: Drawn[] = [];
+    if (this.venue) this.addVenue(this.venue, camera, single);
+    const people: (Drawn & { id: number })[] = [];
     for (const [id, glide] of this.glides) {
       const one = this.person(id, glide, camera, now);
-      if (one) drawn.push(one);
+      if (!one) continue;
+      if (one.own || one.picked) single.push(one);
+      else people.push({ ...one, id });
     }
-    const blobs = [...this.view.clusters.values()].flatMap((c) => this.blobs(c, camera));
-    return { drawn, blobs, width: camera.width, height: camera.height, size: sizeAt(camera.zoom) };
+    const circles = circlesOf([...people, ...single], size);
+    const within =
+      this.shownWithin && this.glides.has(OWN) && circleAround(this.shownWithin, camera);
+    if (within) circles.push(within);
+    const discs = this.discs(camera);
+    const heaps = this.heapUp(people, size, discs.length > 0);
+    return {
+      drawn: [...single, ...heaps.drawn],
+      many: [...discs, ...heaps.many],
+      circles,
+      width: camera.width,
+      height: camera.height,
+      size,
+    };
+  }
+
+  /** Of people who hide each other one is drawn. A crowd's sample is counted by its disc. */
+  private heapUp(
+    people: readonly (Drawn & { id: number })[],
+    size: number,
+    mayBeSample: boolean,
+  ): { drawn: Drawn[]; many: Many[] } {
+    const heaps = new Map<number, number>();
+    const drawn: Drawn[] = [];
+    const many: Many[] = [];
+    for (const { first, members } of groupUp(people, HEAP * size, this.heaps)) {
+      for (const { id } of members) heaps.set(id, first.id);
+      if (members.length < LEAST) {
+        drawn.push(...members);
+        continue;
+      }
+      drawn.push({ ...first, label: '' });
+      if (mayBeSample && members.some(({ id }) => this.isSample(id))) continue;
+      const { dx, dy } = first;
+      many.push({ key: `heap ${first.id}`, dx, dy, count: members.length, radius: 0 });
+    }
+    this.heaps = heaps;
+    return { drawn, many };
+  }
+
+  private isSample(id: number): boolean {
+    const figure = this.view.figures.get(id);
+    if (!figure) return false;
+    for (const { cell } of this.view.clusters.values()) {
+      if (cellHolds(cell, figure.lat, figure.lng)) return true;
+    }
+    return false;
   }
 
   /** Where somebody is drawn right now, for the list and the debug handle. */
@@ -187,6 +276,7 @@ export class Scene {
       colour: q ? YELLOW : RED,
       opacity: hidden || this.lost ? FADED : 1,
       own,
+      picked: !own && id === this.picked,
       label: own ? 'You' : this.label(id, now),
       radius: figure ? radiusOf(figure, camera) : 0,
     };
@@ -213,31 +303,50 @@ export class Scene {
       colour: PURPLE,
       opacity: 1,
       own: false,
+      picked: false,
       label,
       radius: 0,
     });
   }
 
-  /** A crowd's counts, as one disc per quarter of its cell, or one for all if they are too close. */
-  private blobs(cluster: Cluster, camera: Camera): Blob[] {
+  /** The crowds' discs, where their people are. */
+  private discs(camera: Camera): Many[] {
+    const discs = [...this.view.clusters.values()].flatMap((it) => this.discsOf(it, camera));
+    return mergeDiscs(discs, DISC_PIXELS)
+      .filter(({ dx, dy }) => inSight(dx, dy, camera))
+      .map((it, i) => ({ ...it, key: `crowd ${i}`, radius: discRadius(it.count) }));
+  }
+
+  /** One disc per quarter of the cell, or one for all if they are too close. */
+  private discsOf(cluster: Cluster, camera: Camera): { dx: number; dy: number; count: number }[] {
     const { south, west, size } = cellRect(cluster.cell);
+    const quarters = cluster.counts.flatMap((count, i) => {
+      if (count === 0) return [];
+      const middle = {
+        lat: south + size * (0.25 + 0.5 * (i >> 1)),
+        lng: west + size * (0.25 + 0.5 * (i % 2)),
+      };
+      const { lat, lng } = cluster.middles[i] ?? middle;
+      return [{ ...project(...mercator(lat * UNIT, lng * UNIT), camera), count }];
+    });
     const pixels = ((size / 2) * UNIT * camera.world) / 360;
-    const at = (fx: number, fy: number): { dx: number; dy: number } =>
-      project(...mercator((south + fy * size) * UNIT, (west + fx * size) * UNIT), camera);
-    const all = cluster.counts.reduce((a, b) => a + b, 0);
-    if (all === 0) return [];
-    if (pixels < BLOB_PIXELS) {
-      const [fx, fy] = middle(cluster.counts, all);
-      return [{ ...at(fx, fy), count: all }].filter((b) => inSight(b.dx, b.dy, camera));
-    }
-    return cluster.counts
-      .map((count, i) => ({ ...at(0.25 + 0.5 * (i % 2), 0.25 + 0.5 * (i >> 1)), count }))
-      .filter((b) => b.count > 0 && inSight(b.dx, b.dy, camera));
+    return pixels < DISC_PIXELS ? mergeDiscs(quarters, Number.POSITIVE_INFINITY) : quarters;
   }
 }
 
-function middle([, se, nw, ne]: Quarters, all: number): [number, number] {
-  return [0.25 + (0.5 * (se + ne)) / all, 0.25 + (0.5 * (nw + ne)) / all];
+/** Where people are only about, the places that they may be in. */
+function circlesOf(drawn: readonly Drawn[], size: number): Circle[] {
+  const circles = new Map<string, Circle>();
+  for (const { dx, dy, radius } of drawn) {
+    if (radius < size / 2 || circles.size >= MOST_CIRCLES) continue;
+    circles.set(`${Math.round(dx)},${Math.round(dy)}`, { dx, dy, radius });
+  }
+  return [...circles.values()];
+}
+
+function circleAround(it: { at: Degrees; metres: number }, camera: Camera): Circle {
+  const { lat, lng } = it.at;
+  return { ...project(...mercator(lat, lng), camera), radius: pixelsOf(it.metres, lat, camera) };
 }
 
 function ownFigure(sample: Sample): Figure {
@@ -249,6 +358,7 @@ function ownFigure(sample: Sample): Figure {
     orientation,
     accuracy,
     hidden: false,
+    step: 0,
     time: 0,
     sampled: at,
     sampledBy: at,
@@ -261,13 +371,26 @@ export function coarseness({ accuracy }: Figure): number | undefined {
   return metres !== null && metres >= COARSE_M ? metres : undefined;
 }
 
+/** Northwards; the protocol's units are of latitude and longitude alike. */
+export const METRES_PER_UNIT = (CIRCUMFERENCE / 360) * UNIT;
+
+/** How far somebody may be from where they are drawn, for the steps in which places are told. */
+export function stepMetres({ step }: Figure): number {
+  return (step / 2) * METRES_PER_UNIT;
+}
+
 function radiusOf(figure: Figure, camera: Camera): number {
-  const wide = CIRCUMFERENCE * Math.cos(figure.lat * UNIT * (Math.PI / 180));
-  return ((coarseness(figure) ?? 0) * camera.world) / Math.max(1, wide);
+  return pixelsOf(coarseness(figure) ?? 0, figure.lat * UNIT, camera);
+}
+
+/** How many pixels some metres are at a latitude. */
+function pixelsOf(metres: number, lat: number, camera: Camera): number {
+  const wide = CIRCUMFERENCE * Math.cos(lat * (Math.PI / 180));
+  return (metres * camera.world) / Math.max(1, wide);
 }
 
 /** Where the nearest copy of the world shows a point. */
-function project(x: number, y: number, camera: Camera): { dx: number; dy: number } {
+export function project(x: number, y: number, camera: Camera): { dx: number; dy: number } {
   const east = x - camera.x;
   return { dx: (east - Math.round(east)) * camera.world, dy: (y - camera.y) * camera.world };
 }

@@ -3,7 +3,7 @@
  * Pure: it holds no clock; every time is one that a message carried (docs/PROTOCOL.md, section 7).
  */
 import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './frame';
-import { type Cell, cellHolds, cellsOverlap } from './geo';
+import { CELL, type Cell, cellHolds, cellRect, cellsOverlap } from './geo';
 import { type Online, type Person, Presence, type Roster } from './wire';
 
 /** Frames older than this are ignored, and whoever is not named for this long has left the view. */
@@ -16,6 +16,8 @@ export interface Figure {
   orientation: number;
   accuracy: number;
   hidden: boolean;
+  /** How finely the place is told, in units: the steps of the cell that it came in. */
+  step: number;
   /** The newest frame time applied. */
   time: number;
   /**
@@ -29,7 +31,14 @@ export interface Figure {
 export interface Cluster {
   cell: Cell;
   counts: Quarters;
+  /** Where the quarters' people are on average, as far as the sample tells; south-west first. */
+  middles: readonly (Spot | undefined)[];
   time: number;
+}
+
+export interface Spot {
+  lat: number;
+  lng: number;
 }
 
 /** Somebody a key or crowd chunk removed from a cell: older news of that cell is void. */
@@ -70,11 +79,63 @@ function sampledWhen(
   };
 }
 
+/** Whether somebody who is told more coarsely than before is still where the finer news said. */
+function stands(old: Figure, now: Figure, cell: Cell): boolean {
+  const reach = now.step / 2 + old.step;
+  return (
+    now.step > old.step &&
+    now.accuracy === old.accuracy &&
+    cellHolds(cell, old.lat, old.lng) &&
+    Math.abs(now.lat - old.lat) <= reach &&
+    Math.abs(now.lng - old.lng) <= reach
+  );
+}
+
+function looksDifferent(a: Figure, b: Figure): boolean {
+  return (
+    a.lat !== b.lat ||
+    a.lng !== b.lng ||
+    a.orientation !== b.orientation ||
+    a.accuracy !== b.accuracy ||
+    a.hidden !== b.hidden
+  );
+}
+
+function keyOf(cell: Cell): string {
+  return `${cell.level}/${cell.column}/${cell.row}`;
+}
+
+/** Where the sample's people are on average, quarter by quarter. */
+function middlesOf(cell: Cell, entries: readonly Entry[]): (Spot | undefined)[] {
+  const { south, west, size } = cellRect(cell);
+  const sums = Array.from({ length: 4 }, () => ({ lat: 0, lng: 0, n: 0 }));
+  for (const { lat, lng } of entries) {
+    const sum = sums[(lat - south >= size / 2 ? 2 : 0) + (lng - west >= size / 2 ? 1 : 0)]!;
+    sum.lat += lat;
+    sum.lng += lng;
+    sum.n++;
+  }
+  return sums.map(({ lat, lng, n }) => (n > 0 ? { lat: lat / n, lng: lng / n } : undefined));
+}
+
+function isSameCrowd(a: Cluster, b: Cluster): boolean {
+  return (
+    a.counts.every((count, i) => count === b.counts[i]) &&
+    a.middles.every((it, i) => it?.lat === b.middles[i]?.lat && it?.lng === b.middles[i]?.lng)
+  );
+}
+
 export class View {
   readonly figures = new Map<number, Figure>();
   readonly clusters = new Map<string, Cluster>();
   readonly people = new Map<number, Person>();
   online: Online = { sharing: 0, watching: 0, hidden: 0 };
+  /** Grows whenever something that is drawn has changed. */
+  changes = 0;
+  /** Whether a roster has come since the welcome. */
+  heard = false;
+  /** Where people were who have left the view, for what can be said of them. */
+  readonly remembered = new Map<number, Figure>();
   /** The newest frame's time. */
   newest: number | undefined;
 
@@ -90,6 +151,8 @@ export class View {
   /** A welcome voids the roster; what was seen stays, faded by the page, if it is the same peer. */
   welcome(me: number, resumed: boolean): void {
     this.me = me;
+    this.heard = false;
+    this.changes++;
     this.people.clear();
     this.presence.clear();
     this.withdrawn.clear();
@@ -99,12 +162,15 @@ export class View {
     this.removals.clear();
     this.known.clear();
     this.left.clear();
+    this.remembered.clear();
     this.newest = undefined;
   }
 
   roster(roster: Roster): void {
     this.online = roster.online;
+    this.heard = true;
     for (const person of roster.joined) {
+      if (this.figures.has(person.id)) this.changes++;
       this.people.set(person.id, person);
       this.setPresence(person.id, person.presence, roster.time);
     }
@@ -117,12 +183,29 @@ export class View {
       this.presence.delete(id);
       this.withdrawn.delete(id);
       this.known.delete(id);
-      this.figures.delete(id);
+      this.drop(id);
+      this.remembered.delete(id);
     }
+  }
+
+  /** Takes somebody off the map; what is known of them can be said still. */
+  private drop(id: number): void {
+    const figure = this.figures.get(id);
+    if (!figure) return;
+    this.figures.delete(id);
+    this.remembered.set(id, figure);
+    this.changes++;
   }
 
   presenceOf(id: number): Presence | undefined {
     return this.presence.get(id);
+  }
+
+  /** Whether somebody can be on the map, as far as the roster says. */
+  mayBeShown(id: number): boolean {
+    const presence = this.presence.get(id);
+    if (this.left.has(id)) return false;
+    return presence !== Presence.Watching && presence !== Presence.Gone;
   }
 
   /**
@@ -141,7 +224,7 @@ export class View {
   private chunk(chunk: Chunk, { time, base }: Frame, ages: number[]): void {
     if (chunk.kind !== 'delta') {
       this.clearCell(chunk, time, base);
-      if (chunk.counts) this.setCluster(chunk.cell, chunk.counts, time);
+      if (chunk.counts) this.setCluster(chunk, chunk.counts, time);
     }
     for (const entry of chunk.entries) this.entry(entry, chunk, time, ages);
   }
@@ -159,17 +242,22 @@ export class View {
     const { sampled, sampledBy, isNews } = sampledWhen(entry.age, time, this.known.get(id));
     if (old && isNews) ages.push(entry.age);
     this.known.set(id, { sampled, sampledBy });
-    this.figures.set(id, {
+    const figure: Figure = {
       id,
       lat: entry.lat,
       lng: entry.lng,
       orientation: entry.orientation,
       accuracy: entry.accuracy ?? old?.accuracy ?? 0,
       hidden: this.isHidden(id, entry.hidden ?? old?.hidden ?? false),
+      step: CELL[cell.level]!.step,
       time,
       sampled,
       sampledBy,
-    });
+    };
+    if (old && stands(old, figure, cell)) Object.assign(figure, { lat: old.lat, lng: old.lng });
+    if (!old || looksDifferent(old, figure)) this.changes++;
+    this.figures.set(id, figure);
+    this.remembered.delete(id);
   }
 
   /** The reliable lane says who is hidden within a tick; frames say it of people not on the roster. */
@@ -185,12 +273,19 @@ export class View {
     const figure = this.figures.get(id);
     if (presence === Presence.Watching || presence === Presence.Gone) {
       this.withdrawn.set(id, time);
+      this.remembered.delete(id);
       // A later frame may have overtaken the roster, and shows whoever shares again by then.
-      if (!figure || !after(figure.time, time)) this.figures.delete(id);
+      if (!figure || !after(figure.time, time)) {
+        this.drop(id);
+        this.remembered.delete(id);
+      }
       if (presence === Presence.Watching) this.known.delete(id);
       return;
     }
-    if (figure) figure.hidden = presence === Presence.Hidden;
+    const hidden = presence === Presence.Hidden;
+    if (!figure || figure.hidden === hidden) return;
+    figure.hidden = hidden;
+    this.changes++;
   }
 
   /** A key or crowd chunk lists whom it lists: older beliefs about its cell and page end here. */
@@ -201,27 +296,37 @@ export class View {
       if (!after(time, figure.time) || !cellHolds(chunk.cell, figure.lat, figure.lng)) continue;
       if (pages > 1 && (((id - base) % pages) + pages) % pages !== chunk.page) continue;
       if (listed.has(id)) continue;
-      this.figures.delete(id);
+      this.drop(id);
       this.removals.set(id, { cell: chunk.cell, time });
     }
-    for (const [key, cluster] of this.clusters) {
-      if (after(time, cluster.time) && cellsOverlap(cluster.cell, chunk.cell)) {
-        this.clusters.delete(key);
-      }
+    const key = keyOf(chunk.cell);
+    for (const [other, cluster] of this.clusters) {
+      if (!after(time, cluster.time) || !cellsOverlap(cluster.cell, chunk.cell)) continue;
+      // A crowd that is told again is the same one.
+      if (other === key && chunk.counts) continue;
+      this.clusters.delete(other);
+      this.changes++;
     }
   }
 
-  private setCluster(cell: Cell, counts: Quarters, time: number): void {
-    const key = `${cell.level}/${cell.column}/${cell.row}`;
+  private setCluster({ cell, entries }: Chunk, counts: Quarters, time: number): void {
+    const key = keyOf(cell);
     const old = this.clusters.get(key);
-    if (!old || after(time, old.time)) this.clusters.set(key, { cell, counts, time });
+    if (old && !after(time, old.time)) return;
+    const cluster = { cell, counts, middles: middlesOf(cell, entries), time };
+    this.clusters.set(key, cluster);
+    if (!old || !isSameCrowd(old, cluster)) this.changes++;
   }
 
   private expire(): void {
     if (this.newest === undefined) return;
     const limit = this.newest - STALE_MS;
-    for (const [id, figure] of this.figures) if (after(limit, figure.time)) this.figures.delete(id);
-    for (const [key, c] of this.clusters) if (after(limit, c.time)) this.clusters.delete(key);
+    for (const [id, figure] of this.figures) if (after(limit, figure.time)) this.drop(id);
+    for (const [key, c] of this.clusters) {
+      if (!after(limit, c.time)) continue;
+      this.clusters.delete(key);
+      this.changes++;
+    }
     for (const [id, removal] of this.removals) {
       if (after(limit, removal.time)) this.removals.delete(id);
     }

@@ -34,7 +34,8 @@ export class Tab {
 
   /**
    * `at`: where the device says it is, or undefined to refuse the location. `held`: the angles of
-   * its motion sensor, or undefined if it has none. `prepare` is given the window before it opens
+   * its motion sensor, or undefined if it has none. `camera`: what the map shows, as if before a
+   * reload, in place of what a new page opens with. `prepare` is given the window before it opens
    * the page.
    */
   static async open(browser, server, options = {}) {
@@ -54,6 +55,7 @@ export class Tab {
     tab.context = context;
     await context.addInitScript(watchPolicy);
     await options.prepare?.(context);
+    if (options.camera) await context.addInitScript(keepCamera, options.camera);
     if (name) await context.addInitScript((it) => localStorage.setItem('gpys.name', it), name);
     tab.page = await context.newPage();
     tab.#cdp = await context.newCDPSession(tab.page);
@@ -89,7 +91,7 @@ export class Tab {
         const element = document.getElementById(id);
         return element.closest('[hidden]') ? '' : element.textContent.trim();
       };
-      const rows = [...document.querySelectorAll('#list li')].map((item) => ({
+      const rows = [...document.querySelectorAll('#list li:not([data-own])')].map((item) => ({
         id: Number(item.dataset.id),
         kind: item.dataset.kind,
         text: [...item.querySelectorAll('span')].map((part) => part.textContent).join(': '),
@@ -207,6 +209,13 @@ export function countAbsences(id) {
       },
     };
   });
+}
+
+/** The map as this tab has left it: latitude, longitude, zoom. */
+function keepCamera(camera) {
+  const room = /^\/r\/([^/]+)/.exec(location.pathname)?.[1] ?? 'lobby';
+  const key = `gpys.camera.${room}`;
+  if (!sessionStorage.getItem(key)) sessionStorage.setItem(key, JSON.stringify(camera));
 }
 
 /** Whatever the Content-Security-Policy stops is an error in the console, in one form. */

@@ -1,0 +1,42 @@
+/** How much of the map can be seen. */
+import type { Area } from './fit';
+
+/** The map's own buttons, with some air. */
+const TOOLS_PIXELS = 56;
+/** A strip above what covers the map that is lower than this is worse than the space beside it. */
+const LOW_PIXELS = 220;
+
+type Edges = Pick<DOMRect, 'left' | 'top' | 'right' | 'bottom' | 'width' | 'height'>;
+
+/** `covers` lie over the lower part of the map, or over a lower corner; `top` over its upper edge. */
+export function freeArea(map: HTMLElement, covers: HTMLElement[], top: HTMLElement): Area {
+  const boxes = covers.map((it) => it.getBoundingClientRect());
+  return areaOf(map.getBoundingClientRect(), boxes, top.getBoundingClientRect());
+}
+
+export function areaOf(map: Edges, covers: readonly Edges[], top: Edges): Area {
+  const area: Area = {
+    width: map.width,
+    height: map.height,
+    top: top.height > 0 ? Math.max(0, top.bottom - map.top) : 0,
+    right: TOOLS_PIXELS,
+    bottom: 0,
+    left: 0,
+  };
+  for (const box of covers) {
+    const isOver =
+      box.width > 0 && box.left < map.right && box.right > map.left && box.top < map.bottom;
+    if (!isOver) continue;
+    const above = box.top - map.top - area.top;
+    const beside = map.right - TOOLS_PIXELS - box.right;
+    if (
+      above < LOW_PIXELS &&
+      beside * (map.height - area.top) > above * (map.width - TOOLS_PIXELS)
+    ) {
+      area.left = Math.max(area.left, box.right - map.left);
+    } else {
+      area.bottom = Math.max(area.bottom, map.bottom - box.top);
+    }
+  }
+  return area;
+}
