@@ -4,6 +4,8 @@
 # Flags go after the image's name, variables are GPYS_*; a directory with a gpys.toml and
 # certificates is mounted over /etc/gpys, or certificates are got from Let's Encrypt:
 #   docker run ... -v gpys:/var/lib/gpys gpys --acme-domain gpys.example
+# With other ports outside, name UDP's, which pages are told: -p 5134:443/tcp -p 5134:443/udp gpys
+# --public-udp 5134; behind a proxy see docs/PROXIES.md.
 # Metrics are for whoever shares the container's network. Whether it takes people is told at
 # /readyz; `gpys doctor https://NAME` from another computer tells whether people get there.
 

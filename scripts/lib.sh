@@ -53,6 +53,25 @@ want_pebble() {
     fi
 }
 
+# Installs Debian's nginx, Caddy and HAProxy where that is possible; elsewhere what needs one of
+# them is skipped.
+want_proxies() {
+    local all=(nginx caddy haproxy) missing=() proxy
+    for proxy in "${all[@]}"; do
+        command -v "$proxy" >/dev/null 2>&1 || missing+=("$proxy")
+    done
+    if [ "${#missing[@]}" -gt 0 ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+        step "installing ${missing[*]}"
+        apt-get update -qq
+        # Their services need not run, and have ports that may be somebody else's.
+        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    fi
+    if command -v nginx && command -v caddy && command -v haproxy; then
+        export GPYS_REQUIRE_PROXIES=1
+    fi >/dev/null 2>&1
+}
+
 # Finds Chromium, or installs Debian's where that is possible.
 need_chromium() {
     CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)

@@ -2,6 +2,7 @@
 //! defaults, checked once and all together.
 
 mod acme;
+mod front;
 mod guard;
 mod sources;
 
@@ -18,6 +19,8 @@ use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
 
 pub use self::acme::Acme;
+pub use self::front::Front;
+pub(crate) use self::front::PublicUdp;
 pub use self::guard::Guard;
 pub use self::sources::{Flags, Source};
 use self::sources::{Given, gather};
@@ -44,6 +47,8 @@ pub struct Config {
     pub pmtiles: Option<PathBuf>,
     /// A directory from which the page is served live.
     pub web_dir: Option<PathBuf>,
+    /// How the outside sees the server.
+    pub front: Front,
     /// Origins whose pages may connect, beside the server's own.
     pub allow_origins: Vec<String>,
     /// Whether a client must name its origin, as browsers do.
@@ -168,10 +173,13 @@ impl Config {
                 text(if self.log_format == LogFormat::Json { "json" } else { "text" }.into())
             }
             "quiet" => Some(self.quiet.into()),
-            _ => match &self.certificate {
-                Certificate::Acme(acme) => acme.value(name).or_else(|| self.guard.value(name)),
-                _ => self.guard.value(name),
-            },
+            _ => {
+                let acme = match &self.certificate {
+                    Certificate::Acme(acme) => acme.value(name),
+                    _ => None,
+                };
+                acme.or_else(|| self.guard.value(name)).or_else(|| self.front.value(name))
+            }
         }
     }
 }
@@ -229,6 +237,7 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         .into_iter()
         .filter_map(|it| reader.read(Some(it), origin, parse_origin));
     let allow_origins = allow_origins.collect();
+    let front = Front::read(given, &mut reader);
     let certificate = certificate(given, &mut reader);
     let hz = |given: Option<u32>| given.and_then(|hz| u8::try_from(hz).ok());
     let pose_hz = hz(pose_hz).unwrap_or(rooms.limits.pose_hz);
@@ -240,6 +249,7 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         map_style,
         pmtiles,
         web_dir,
+        front,
         allow_origins,
         require_origin: require_origin.unwrap_or(false),
         access_keys,
@@ -413,6 +423,8 @@ mod tests {
             metrics = \"[::1]:9433\"\nmax-connections = 11\nmax-per-address = 12\n\
             handshakes-per-address = 13\nmax-half-open = 14\nmax-rooms = 15\ndeadline = 16\n\
             limit-local = true\npose-hz = 17\nrequire-origin = true\n\
+            public-url = \"https://map.example:8443\"\npublic-udp = \"udp.example:5\"\n\
+            trusted-proxy = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
             access-keys = \"Cargo.toml\"\nidentity-secret = \"Cargo.lock\"\n";
         let config = load(&Flags::default(), &[], toml).unwrap();
         let again = load(&Flags::default(), &[], &config.to_toml()).unwrap();

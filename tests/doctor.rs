@@ -210,7 +210,7 @@ async fn proxy(listener: TcpListener, config: String, behind: SocketAddr) {
         tokio::spawn(async move {
             let mut head = [0; 2_000];
             let len = stream.read(&mut head).await.unwrap();
-            if head.starts_with(b"GET /config.json ") {
+            if head.starts_with(b"GET /config.json") {
                 let len = config.len();
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n{config}");
                 return stream.write_all(answer.as_bytes()).await.unwrap();
@@ -316,4 +316,89 @@ async fn a_udp_port_that_is_closed_or_somebody_elses_is_told() {
         assert_eq!((works(&report), report.exit_code()), ((Some(false), Some(true)), 1));
         failed(&report, Topic::Quic, Some(Name::Wt), words);
     }
+}
+
+/// A proxy that changes what it passes on, and says that it is one.
+async fn changing(listener: TcpListener, behind: SocketAddr, change: fn(&str) -> String) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut head = [0; 2_000];
+            let len = stream.read(&mut head).await.unwrap();
+            let head = change(&String::from_utf8_lossy(&head[..len]));
+            let mut server = TcpStream::connect(behind).await.unwrap();
+            server.write_all(head.as_bytes()).await.unwrap();
+            // It ends as connections end.
+            drop(tokio::io::copy_bidirectional(&mut stream, &mut server).await);
+        });
+    }
+}
+
+/// A head with another host.
+fn with_host(head: &str, host: &str) -> String {
+    let is_host = |line: &str| line.to_ascii_lowercase().starts_with("host:");
+    let lines = head
+        .split("\r\n")
+        .map(|line| if is_host(line) { format!("Host: {host}") } else { line.to_owned() });
+    lines.collect::<Vec<_>>().join("\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_passes_too_little_on_is_told() {
+    let server = Running::start();
+    let (listener, front) = local().await;
+    tokio::spawn(changing(listener, server.http, |head| with_host(head, "inner:8080")));
+    let report = look(&args(format!("http://{front}"))).await;
+    failed(&report, Topic::Proxy, None, "hands on the Host inner:8080 in place of 127.0.0.1");
+    failed(&report, Topic::Session, Some(Name::Ws), "are refused (403)");
+
+    let (listener, front) = local().await;
+    tokio::spawn(changing(listener, server.http, |head| {
+        head.to_ascii_lowercase()
+            .replace("\r\nupgrade: websocket", "")
+            .replacen("get", "GET", 1)
+            .replacen("http/1.1", "HTTP/1.1", 1)
+    }));
+    let report = look(&args(format!("http://{front}"))).await;
+    failed(&report, Topic::Session, Some(Name::Ws), "the upgrade to WebSocket does not come");
+    assert_eq!(works(&report), (Some(true), Some(false)));
+
+    let (listener, front) = local().await;
+    tokio::spawn(changing(listener, server.http, |head| {
+        head.replacen("\r\n", "\r\nX-Forwarded-For: 192.0.2.1\r\n", 1)
+    }));
+    let report = look(&args(format!("http://{front}/map/"))).await;
+    assert_eq!((works(&report), report.exit_code()), ((Some(true), Some(true)), 1), "{report:#?}");
+    assert!(step(&report, Topic::Proxy, None).says.contains("not believed"));
+    assert!(step(&report, Topic::Path, None).says.contains("/map/ is none of GPyS's"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_none_of_the_servers_is_told() {
+    let server = Running::start();
+    let (listener, front) = local().await;
+    tokio::spawn(changing(listener, server.http, |head| with_host(head, "map.example")));
+    let report = look(&args(format!("http://{front}"))).await;
+    assert_eq!(report.exit_code(), 2);
+    failed(&report, Topic::Config, None, "does not go by the name map.example");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapped_port_of_udp_is_found() {
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let public_udp = Some(closed.port().to_string());
+    // The page's port and UDP's are one, but the server names another.
+    let (server, listener) = loop {
+        let server = Running::with(Flags { public_udp: public_udp.clone(), ..Flags::default() });
+        if let Ok(listener) = TcpListener::bind(server.web_transport).await {
+            break (server, listener);
+        }
+    };
+    tokio::spawn(changing(listener, server.http, str::to_owned));
+    let report = look(&args(format!("http://{}", server.web_transport))).await;
+    assert_eq!((works(&report), report.exit_code()), ((Some(false), Some(true)), 1));
+    let port = server.web_transport.port();
+    failed(&report, Topic::Quic, Some(Name::Wt), "the page's own, has one");
+    let step = step(&report, Topic::Quic, Some(Name::Wt));
+    assert!(step.advice.as_ref().unwrap().contains(&format!("--public-udp {port}")));
 }

@@ -297,16 +297,19 @@ async fn the_config_tells_where_to_connect() {
 async fn every_answer_is_guarded() {
     let server = Running::start();
     let udp = server.web_transport.port();
-    for path in ["/", "/r/my-room", "/r/No!", "/config.json", "/healthz", "/nothing"] {
+    for path in ["/", "/r/my-room", "/config.json", "/healthz", "/map.pmtiles"] {
         let (head, _) = server.get(path, "localhost:8080").await;
         for guard in [
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
             "permissions-policy: geolocation=(self)",
             "content-security-policy: default-src 'none'; script-src 'self';",
-            &format!("connect-src 'self' https://127.0.0.1:{udp} ws://localhost:8080"),
+            &format!(
+                "connect-src 'self' https://127.0.0.1:{udp} ws://localhost:8080 \
+                 wss://localhost:8080"
+            ),
             "img-src 'self' data: blob: https://tiles.example;",
-            "ws://localhost:8080 https://tiles.example;",
+            "wss://localhost:8080 https://tiles.example;",
         ] {
             assert!(head.contains(guard), "{path} lacks {guard}: {head}");
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{StatusCode, Uri};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,8 @@ use crate::proto::wire::VERSION;
 pub(super) const CONFIG: &str = "/config.json";
 /// Longest `/config.json` that is read, in bytes.
 const MAX_CONFIG: usize = 64 * 1024;
+/// Most letters of a refusal that are told.
+const WORDS: usize = 300;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,20 @@ pub struct Config {
     pub websocket: String,
     /// The venue, if there is one.
     pub venue: Option<Venue>,
+    /// What the server saw of the request for this, if it was told for which origin.
+    pub seen: Option<Seen>,
+}
+
+/// What a server saw of a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// The host that it was asked for.
+    pub host: String,
+    /// Whether it takes sessions of the origin.
+    pub origin_allowed: bool,
+    /// What became of a proxy's headers: `none`, `believed` or `ignored`.
+    pub forwarded: String,
 }
 
 /// The digest of a certificate.
@@ -99,16 +115,19 @@ pub(super) async fn fetch(url: &str, trust: Trust) -> Result<(Config, SocketAddr
     let unreachable = |why: String| ConfigError::Unreachable(target.base(), why);
     let fetched = tokio::time::timeout(PATIENCE, async {
         let (stream, address) = target.open(trust).await.map_err(unreachable)?;
-        let (status, body) = get(stream, &target, CONFIG).await.map_err(unreachable)?;
-        if status != StatusCode::OK {
-            return Err(unreachable(format!("{CONFIG} is answered with {status}")));
+        let answer = get(stream, &target, CONFIG, &[]).await.map_err(unreachable)?;
+        if answer.status != StatusCode::OK {
+            let words = answer.words();
+            return Err(unreachable(format!("{CONFIG} is answered with {}{words}", answer.status)));
         }
-        Ok((body, address))
+        Ok((answer.body, address))
     });
     let (body, address) =
         fetched.await.map_err(|_| unreachable(format!("no answer within {PATIENCE:?}")))??;
     let wrong = |why: String| ConfigError::Answer(target.base(), why);
     let config: Config = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+    // Whatever a proxy made the server think of scheme and host, that address has answered.
+    let config = Config { websocket: target.socket(), ..config };
     if config.protocol != VERSION {
         let theirs = config.protocol;
         return Err(wrong(format!("it speaks protocol {theirs}, this client speaks {VERSION}")));
@@ -150,6 +169,12 @@ impl Target {
         format!("{}://{authority}", self.uri.scheme_str().unwrap_or_default())
     }
 
+    /// The URL for WebSocket at this address.
+    pub(super) fn socket(&self) -> String {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{}://{authority}/ws", if self.tls { "wss" } else { "ws" })
+    }
+
     /// Connects by TCP, and by TLS if the URL wants it.
     pub(super) async fn open(&self, trust: Trust) -> Result<(Box<dyn Stream>, SocketAddr), String> {
         let tls = if self.tls { Some(self.tls(trust)?) } else { None };
@@ -181,27 +206,52 @@ impl Target {
     }
 }
 
+/// What a server answers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// What a refusal says, after its status; nothing if it is a page.
+    pub(super) fn words(&self) -> String {
+        let kind = self.headers.get(http::header::CONTENT_TYPE);
+        let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+        let text: String = String::from_utf8_lossy(&self.body).chars().take(WORDS).collect();
+        let text = text.trim();
+        if is_text && !text.is_empty() && !text.contains(char::is_control) {
+            format!(": {text}")
+        } else {
+            String::new()
+        }
+    }
+}
+
 /// Asks the server behind `stream` for a file of at most 64 KiB.
 pub(super) async fn get(
     stream: Box<dyn Stream>,
     target: &Target,
     path: &str,
-) -> Result<(StatusCode, Bytes), String> {
+    fields: &[(HeaderName, &str)],
+) -> Result<Answer, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
     let driver = tokio::spawn(connection);
     let authority = target.uri.authority().map_or("", |authority| authority.as_str());
-    let request = http::Request::get(path)
-        .header(http::header::HOST, authority)
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
+    let mut request = http::Request::get(path).header(http::header::HOST, authority);
+    for (name, value) in fields {
+        request = request.header(name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_CONFIG);
-    let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_CONFIG);
+    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
     driver.abort();
-    Ok((status, bytes))
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 #[cfg(test)]
@@ -236,6 +286,8 @@ mod tests {
         let target = Target::parse("ws://localhost:8080/ws").unwrap();
         assert_eq!((target.host.as_str(), target.port, target.tls), ("localhost", 8080, false));
         assert_eq!(target.base(), "ws://localhost:8080");
+        let page = Target::parse("https://gpys.example/r/x").unwrap();
+        assert_eq!(page.socket(), "wss://gpys.example/ws");
         for bad in ["localhost:4433", "ftp://x", "", "https://"] {
             assert!(Target::parse(bad).is_none(), "{bad}");
         }

@@ -4,10 +4,11 @@
 //! would go on. Everything is real: names are looked up, hands are shaken, a watcher joins a room,
 //! pings, and leaves.
 //!
-//! Reading order: `report` (what a step is), `net` (name, TCP, HTTPS, `/config.json`),
-//! `record` and `certificate` (what is shown, and what browsers make of it), `quic`, `session`.
+//! Reading order: `report` (what a step is), `net` (name, TCP, HTTPS, `/config.json`), `front`
+//! (paths and proxies), `record` and `certificate` (what is shown, and what browsers make of it), `quic`, `session`.
 
 mod certificate;
+mod front;
 mod net;
 mod quic;
 mod record;
@@ -163,7 +164,8 @@ impl Patient<'_> {
         let Some((config, known, trust)) = self.common().await else { return outcomes };
         for &transport in self.args.transport.all() {
             if transport == Transport::WebTransport {
-                let (steps, works) = quic::shake_hands(&config, &self.judge).await;
+                let (steps, works) =
+                    quic::shake_hands(&config, self.target.port, &self.judge).await;
                 steps.into_iter().for_each(|step| self.note(step));
                 if !works {
                     continue;
@@ -185,6 +187,9 @@ impl Patient<'_> {
 
     /// What both transports need, up to the server's configuration.
     async fn common(&mut self) -> Option<(super::Config, std::net::SocketAddr, Trust)> {
+        if let Some(step) = front::path(&self.target) {
+            self.note(step);
+        }
         let (step, addresses) = net::look_up(&self.target).await;
         self.note(step);
         if self.is_stuck() {
@@ -199,8 +204,8 @@ impl Patient<'_> {
             return None;
         }
         let trust = if self.args.insecure { Trust::Insecure } else { Trust::Public };
-        let (step, config) = net::configuration(&self.target, trust).await;
-        self.note(step);
+        let (steps, config) = net::configuration(&self.target, trust, &self.origin).await;
+        steps.into_iter().for_each(|step| self.note(step));
         let (config, known) = config?;
         let step = net::health(&self.target, trust).await;
         self.note(step);

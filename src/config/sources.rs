@@ -20,6 +20,17 @@ pub struct Flags {
     /// computer alone, like 127.0.0.1:9433 [default: not]
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
     pub metrics: Option<String>,
+    /// The address at which people open the page, where a proxy or a port mapping is in front,
+    /// like https://map.example
+    #[arg(long, value_name = "URL", help_heading = "Behind a proxy or a mapped port")]
+    pub public_url: Option<String>,
+    /// Where people reach WebTransport's UDP, if not at the page's host and the port of --listen
+    #[arg(long, value_name = "[HOST:]PORT", help_heading = "Behind a proxy or a mapped port")]
+    pub public_udp: Option<String>,
+    /// A proxy's address or network, like 127.0.0.1 or 172.16.0.0/12, whose Forwarded and
+    /// X-Forwarded-* headers are believed; may be given several times
+    #[arg(long, value_name = "ADDR[/BITS]", help_heading = "Behind a proxy or a mapped port")]
+    pub trusted_proxy: Vec<String>,
     /// An origin whose pages may connect, beside the server's own; may be given several times,
     /// * for any
     #[arg(long, value_name = "ORIGIN", help_heading = "Who may connect")]
@@ -130,10 +141,13 @@ pub struct Flags {
 }
 
 /// Every setting, and what a printed file says of it.
-const SETTINGS: [(&str, &str); 32] = [
+const SETTINGS: [(&str, &str); 35] = [
     ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
     ("http", "Address and port of plain HTTP; by default none."),
     ("metrics", "Where metrics are read, on this computer alone; by default nowhere."),
+    ("public-url", "The address at which people open the page, behind a proxy or a mapped port."),
+    ("public-udp", "Where UDP is reached, if not at the page's host and the port of listen."),
+    ("trusted-proxy", "Proxies whose Forwarded and X-Forwarded-* headers are believed."),
     ("allow-origin", "Origins whose pages may connect, beside the server's own."),
     ("require-origin", "Whether clients that name no origin, as browsers do, are refused."),
     ("access-keys", "The keys of access tokens; by default every room is open."),
@@ -225,7 +239,7 @@ pub(super) fn gather(
     for (name, _) in SETTINGS {
         if let Some(value) = env(&variable(name)) {
             let values = match name {
-                "allow-origin" | "acme-domain" => {
+                "allow-origin" | "acme-domain" | "trusted-proxy" => {
                     value.split(',').map(|it| it.trim().to_owned()).collect()
                 }
                 _ => vec![value],
@@ -248,7 +262,7 @@ fn read_table(file: &str, table: &toml::Table, given: &mut Given, wrong: &mut Ve
             continue;
         };
         match (value, *name) {
-            (toml::Value::Array(values), "allow-origin" | "acme-domain") => {
+            (toml::Value::Array(values), "allow-origin" | "acme-domain" | "trusted-proxy") => {
                 let values: Option<_> = values.iter().map(scalar).collect();
                 match values {
                     Some(values) => drop(given.0.insert(name, (values, Source::File))),
@@ -306,6 +320,9 @@ impl Flags {
             "budget" => &self.budget,
             "log" => &self.log,
             "log-format" => &self.log_format,
+            "public-url" => &self.public_url,
+            "public-udp" => &self.public_udp,
+            "trusted-proxy" => return self.trusted_proxy.clone(),
             "allow-origin" => return self.allow_origin.clone(),
             "require-origin" => return on(self.require_origin),
             "ca-signed" => return on(self.ca_signed),

@@ -19,12 +19,6 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
     <p>This server runs, but it was built without its page. In the project's directory run \
     <code>npm ci</code> and <code>npm run build</code> in <code>web/</code>, then build the \
     server again; <code>./scripts/run</code> does all of it.</p></html>";
-/// Said for a room whose name is not one.
-const NO_SUCH_ROOM: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-    <title>No such room</title><h1>No such room</h1>\
-    <p>A room's name is 1 to 64 of a-z, 0-9 and -, for example <a href=\"/r/my-room\">\
-    /r/my-room</a>. Everybody meets in the <a href=\"/\">lobby</a>.</p></html>";
-
 /// The map, which every room has.
 pub(crate) const PAGE: &str = "index.html";
 /// The benchmark that runs in a browser.
@@ -65,11 +59,6 @@ impl Assets {
             Some(file) => respond(path, file, known),
             None => words(StatusCode::NOT_FOUND, "<!doctype html><title>Not found</title>"),
         }
-    }
-
-    /// What is said for a room whose name is not one.
-    pub(crate) fn no_such_room() -> Answer {
-        words(StatusCode::NOT_FOUND, NO_SUCH_ROOM)
     }
 
     async fn find(&self, path: &str) -> Option<File> {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use fast_qr::QRBuilder;
 
 use super::addresses::{in_url, network};
+use super::host::Origin;
 
 /// What there is to say.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) http: Option<SocketAddr>,
     /// Whether browsers warn of the certificate.
     pub(crate) warns: bool,
+    /// Where people open the page, if that is set.
+    pub(crate) public: Option<&'a Origin>,
     /// The names for which an authority is asked for a certificate.
     pub(crate) domains: &'a [String],
 }
@@ -36,6 +39,7 @@ impl Banner<'_> {
         let others = self.others();
         if !others.is_empty() {
             text.push_str(match self.domains {
+                _ if self.public.is_some() => "\n  From everywhere\n",
                 [] => "\n  On a phone or another computer of this network\n",
                 _ => "\n  From everywhere, once their certificate is there (the log says when)\n",
             });
@@ -59,8 +63,11 @@ impl Banner<'_> {
         text
     }
 
-    /// The addresses for others: the names; without any, IPv4 first, because those can be typed.
+    /// The addresses for others: the public one; else the names; without any, IPv4 first, because those can be typed.
     fn others(&self) -> Vec<String> {
+        if let Some(public) = self.public {
+            return vec![format!("{public}/")];
+        }
         if !self.domains.is_empty() {
             return self.domains.iter().map(|name| self.url(name)).collect();
         }
@@ -106,6 +113,7 @@ mod tests {
             web_transport: "192.0.2.7:4434".parse().unwrap(),
             http: Some("127.0.0.1:8080".parse().unwrap()),
             warns: true,
+            public: None,
             domains: &[],
         };
         let text = banner.text();
@@ -122,5 +130,8 @@ mod tests {
         let text = Banner { domains: &domains, warns: false, ..banner }.text();
         assert!(text.contains("    https://gpys.example/\n"), "{text}");
         assert!(!text.contains("warn"), "{text}");
+        let public = Origin::parse("https://map.example");
+        let text = Banner { public: public.as_ref(), domains: &domains, ..banner }.text();
+        assert!(text.contains("From everywhere\n    https://map.example/\n"), "{text}");
     }
 }

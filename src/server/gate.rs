@@ -115,8 +115,46 @@ impl Gate {
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Time) -> Result<Permit, Limit> {
         let counted = self.bounds.local || !address.to_canonical().is_loopback();
         let network = counted.then(|| Network::of(address));
+        self.admit_from(network, now)
+    }
+
+    /// Admits a connection of a proxy that speaks for many; each of these has a permit of its own.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit_proxy(self: &Arc<Self>, now: Time) -> Result<Permit, Limit> {
+        self.admit_from(None, now)
+    }
+
+    /// Admits a client whose request came over a proxy's connection. Until its permit is dropped
+    /// it counts as a connection of its network, and as a handshake unless the request before
+    /// was its own.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit_behind(
+        self: &Arc<Self>,
+        proxy: &Arc<Permit>,
+        address: IpAddr,
+        now: Time,
+    ) -> Result<Permit, Limit> {
+        let counted = self.bounds.local || !address.to_canonical().is_loopback();
+        let network = counted.then(|| Network::of(address));
+        let is_new = lock(&proxy.speaks_for).replace(network) != Some(network);
+        if let Some(network) = network {
+            self.count(&mut lock(&self.counts), network, is_new, now)?;
+        }
+        Ok(Permit {
+            gate: Arc::clone(self),
+            network,
+            half_open: AtomicBool::new(false),
+            speaks_for: Mutex::default(),
+            proxy: Some(Arc::clone(proxy)),
+        })
+    }
+
+    fn admit_from(self: &Arc<Self>, network: Option<Network>, now: Time) -> Result<Permit, Limit> {
         let mut counts = lock(&self.counts);
-        let counts = &mut *counts;
         if counts.total >= self.bounds.connections {
             return Err(Limit::Connections);
         }
@@ -124,22 +162,40 @@ impl Gate {
             return Err(Limit::HalfOpen);
         }
         if let Some(network) = network {
-            counts.sweep(now);
-            let rate = u64::from(self.bounds.handshakes);
-            let handshakes = Bucket::new(rate, BURST_S * rate, now);
-            let fresh = Presence { connections: 0, handshakes };
-            let presence = counts.networks.entry(network).or_insert(fresh);
-            if presence.connections >= self.bounds.per_network {
-                return Err(Limit::PerNetwork);
-            }
-            if !presence.handshakes.take(now) {
-                return Err(Limit::Handshakes);
-            }
-            presence.connections += 1;
+            self.count(&mut counts, network, true, now)?;
         }
         counts.total += 1;
         counts.half_open += 1;
-        Ok(Permit { gate: Arc::clone(self), network, half_open: AtomicBool::new(true) })
+        Ok(Permit {
+            gate: Arc::clone(self),
+            network,
+            half_open: AtomicBool::new(true),
+            speaks_for: Mutex::default(),
+            proxy: None,
+        })
+    }
+
+    /// Counts a connection of a network, and its handshake if it is a new one.
+    fn count(
+        &self,
+        counts: &mut Counts,
+        network: Network,
+        is_new: bool,
+        now: Time,
+    ) -> Result<(), Limit> {
+        counts.sweep(now);
+        let rate = u64::from(self.bounds.handshakes);
+        let handshakes = Bucket::new(rate, BURST_S * rate, now);
+        let fresh = Presence { connections: 0, handshakes };
+        let presence = counts.networks.entry(network).or_insert(fresh);
+        if presence.connections >= self.bounds.per_network {
+            return Err(Limit::PerNetwork);
+        }
+        if is_new && !presence.handshakes.take(now) {
+            return Err(Limit::Handshakes);
+        }
+        presence.connections += 1;
+        Ok(())
     }
 }
 
@@ -149,6 +205,10 @@ pub(crate) struct Permit {
     gate: Arc<Gate>,
     network: Option<Network>,
     half_open: AtomicBool,
+    /// Whose request came last over this connection, if it is a proxy's.
+    speaks_for: Mutex<Option<Option<Network>>>,
+    /// The connection that carries this one, which counts for itself.
+    proxy: Option<Arc<Self>>,
 }
 
 impl Permit {
@@ -164,7 +224,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.settle();
         let mut counts = lock(&self.gate.counts);
-        counts.total -= 1;
+        if self.proxy.is_none() {
+            counts.total -= 1;
+        }
         if let Some(network) = self.network
             && let Some(presence) = counts.networks.get_mut(&network)
         {
@@ -244,6 +306,33 @@ mod tests {
         let counts = lock(&gate.counts);
         assert_eq!((counts.total, counts.half_open), (0, 0));
         assert!(counts.networks.values().all(|presence| presence.connections == 0));
+    }
+
+    #[test]
+    fn clients_of_a_proxy_count_each_for_themselves() {
+        let gate = Gate::new(Bounds { per_network: 2, handshakes: 2, connections: 2, ..OPEN });
+        let proxy = Arc::new(gate.admit_proxy(Time(0)).unwrap());
+        let behind = |address| gate.admit_behind(&proxy, ip(address), Time(0));
+        let held: Vec<_> = (0..2).map(|_| behind("192.0.2.1").unwrap()).collect();
+        assert_eq!(behind("192.0.2.1").unwrap_err(), Limit::PerNetwork);
+        let _other = behind("192.0.2.2").unwrap();
+        let direct = gate.admit(ip("192.0.2.1"), Time(0));
+        assert_eq!(direct.unwrap_err(), Limit::PerNetwork, "whichever way it comes");
+        drop(held);
+        for _ in 0..100 {
+            drop(behind("192.0.2.3").unwrap());
+        }
+        let (mut alone, mut turns) = (0, 0);
+        while behind("192.0.2.4").is_ok() && behind("192.0.2.5").is_ok() {
+            turns += 1;
+        }
+        assert_eq!(turns, 10, "whoever takes turns has a handshake a request");
+        while alone < 100 && behind("192.0.2.6").is_ok() {
+            alone += 1;
+        }
+        assert_eq!(alone, 100, "requests of one after another are one connection");
+        drop(proxy);
+        assert_eq!(lock(&gate.counts).total, 1, "whom it carries holds its place");
     }
 
     #[test]

@@ -1,40 +1,36 @@
 //! The page, its settings, the server's health, and the way in for WebSockets.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, Path, Query, Request, State};
 use axum::middleware;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
 use super::Shared;
+use super::asked::{self, Asked, Forwarded, Refusal};
 use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
-use super::gate::{Permit, lock};
+use super::gate::lock;
+use super::host::{Host, Origin};
 use super::metrics::Failure;
-use super::origin::Host;
+use super::origin::Addressed;
+use super::reach::{Addresses, Reach};
 use super::rotation::Hashes;
-use super::{pmtiles, policy, websocket};
+use super::{pmtiles, policy, upgrade, websocket, words};
 use crate::config::Venue;
 use crate::proto::wire::{VERSION, is_room_name};
-
-/// What is known of the connection that a request came over.
-#[derive(Clone, Debug)]
-pub(crate) struct Wire {
-    /// Whether it is TLS.
-    pub(crate) secure: bool,
-    /// Its right to be there, which a WebSocket takes over.
-    pub(crate) permit: Arc<Permit>,
-}
 
 /// What the routes know.
 #[derive(Debug)]
@@ -43,8 +39,8 @@ pub(crate) struct Site {
     pub(crate) shared: Arc<Shared>,
     /// The page.
     pub(crate) assets: Assets,
-    /// Where WebTransport listens.
-    pub(crate) web_transport: SocketAddr,
+    /// Where clients reach the server.
+    pub(crate) reach: Reach,
     /// The hashes that pages expect; none if the certificate is a public CA's.
     pub(crate) hashes: Option<Hashes>,
     /// The purple pin.
@@ -60,14 +56,19 @@ pub(crate) fn router(site: Site) -> Router {
     let site = Arc::new(site);
     Router::new()
         .route("/", get(index))
+        .route("/r", get(choose))
+        .route("/r/", get(choose))
         .route("/r/{name}", get(room))
+        .route("/r/{name}/", get(room))
         .route("/bench", get(bench))
+        .route("/bench/", get(async |uri: Uri| moved("/bench", &uri)))
         .route("/config.json", get(config))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/ws", get(socket))
         .route("/map.pmtiles", get(map_file))
         .fallback(get(asset))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), asked::asked))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
         .layer(CompressionLayer::new())
         .with_state(site)
@@ -81,17 +82,51 @@ async fn bench(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
     site.assets.page(BENCH_PAGE, headers.get(header::IF_NONE_MATCH)).await
 }
 
+/// Where the form of a page for a wrong address leads.
+async fn choose(uri: Uri, asked: Result<Query<Choice>, QueryRejection>) -> Response {
+    match asked {
+        Ok(Query(Choice { room: Some(wish) })) => match words::suggested(&wish) {
+            Some(name) => Redirect::temporary(&format!("/r/{name}")).into_response(),
+            None => words::no_such_room(&wish),
+        },
+        _ => moved("/", &uri),
+    }
+}
+
+/// What somebody writes into that form.
+#[derive(Deserialize)]
+struct Choice {
+    room: Option<String>,
+}
+
 async fn room(
     State(site): State<Arc<Site>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    if is_room_name(&name) { index(State(site), headers).await } else { Assets::no_such_room() }
+    let Ok(Path(name)) = name else { return words::no_such_room("") };
+    let lower = name.to_ascii_lowercase();
+    if !is_room_name(&lower) {
+        return words::no_such_room(&name);
+    }
+    // One address for each room, which is what people pass on.
+    if lower != name || uri.path().ends_with('/') {
+        return moved(&format!("/r/{lower}"), &uri);
+    }
+    index(State(site), headers).await
+}
+
+/// Sends on to a path of this server, with the query that there is.
+fn moved(path: &str, uri: &Uri) -> Response {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::temporary(&format!("{path}{query}")).into_response()
 }
 
 async fn asset(State(site): State<Arc<Site>>, request: Request) -> Answer {
     let path = request.uri().path().trim_start_matches('/');
-    site.assets.file(path, request.headers().get(header::IF_NONE_MATCH)).await
+    let answer = site.assets.file(path, request.headers().get(header::IF_NONE_MATCH)).await;
+    if answer.status() == StatusCode::NOT_FOUND { words::not_found() } else { answer }
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {
@@ -103,31 +138,45 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
 
 async fn config(
     State(site): State<Arc<Site>>,
-    Extension(wire): Extension<Wire>,
-    headers: HeaderMap,
+    Extension(asked): Extension<Asked>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Response {
-    let Some(host) = addressed(&headers) else {
-        return (StatusCode::BAD_REQUEST, "the Host header names no host\n").into_response();
+    let Some(host) = &asked.host else {
+        return Refusal::bad("the request has no Host header").into_response();
     };
-    let secure = wire.secure || headers.get("x-forwarded-proto").is_some_and(|by| by == "https");
+    let page = page.ok().and_then(|Query(page)| page.origin);
     let caching = [(header::CACHE_CONTROL, "no-store")];
-    (caching, Json(site.config(&host, secure))).into_response()
+    (caching, Json(site.config(host, &asked, page.as_deref()))).into_response()
+}
+
+/// What a page says of itself when it asks how to connect.
+#[derive(Deserialize)]
+struct Page {
+    origin: Option<String>,
 }
 
 async fn socket(
     State(site): State<Arc<Site>>,
-    Extension(wire): Extension<Wire>,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
-    if !site.shared.origins.admit(origin, text(header::HOST)) {
-        tracing::warn!(origin, "a page of another site, or a client that names none, was refused");
-        site.shared.metrics.failed(Failure::Origin);
-        return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
+    if let Err(refusal) = upgrade::check(&headers) {
+        return refusal.into_response();
     }
-    websocket::upgrade(upgrade, Arc::clone(&site.shared), wire.permit)
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    let Asked { host, secure, permit, .. } = &asked;
+    let addressed = Addressed { host: host.as_ref(), secure: *secure };
+    if !site.shared.origins.admit_at(origin, addressed) {
+        tracing::warn!(origin, "a page of another site, or a client without Origin, was refused");
+        site.shared.metrics.failed(Failure::Origin);
+        let words = "pages of this origin may not connect: see --public-url and --allow-origin\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
+    }
+    match upgrade {
+        Ok(upgrade) => websocket::upgrade(upgrade, Arc::clone(&site.shared), Arc::clone(permit)),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 async fn map_file(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
@@ -137,15 +186,12 @@ async fn map_file(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response
     }
 }
 
-/// The host that a request was addressed to.
-pub(super) fn addressed(headers: &HeaderMap) -> Option<Host> {
-    headers.get(header::HOST)?.to_str().ok().and_then(Host::parse)
-}
-
 impl Site {
-    /// What `/config.json` says to somebody who addressed `host`.
-    fn config(&self, host: &Host, secure: bool) -> Value {
-        let (web_transport, web_socket) = self.urls(host, secure);
+    /// What `/config.json` says to somebody who addressed `host`, and to a page of `origin`.
+    fn config(&self, host: &Host, asked: &Asked, origin: Option<&str>) -> Value {
+        let page = origin.and_then(Origin::parse);
+        let (here, secure) = self.reach.seen(host, asked.secure == Some(true), page.as_ref());
+        let Addresses { web_transport, web_socket } = self.reach.at(&here, secure);
         let mut config = json!({
             "protocol": VERSION,
             "webtransport": format!("{web_transport}/wt"),
@@ -162,19 +208,26 @@ impl Site {
             let entry = |hash| json!({ "algorithm": "sha-256", "value": STANDARD.encode(hash) });
             config["serverCertificateHashes"] = lock(hashes).iter().map(entry).collect();
         }
+        if let Some(origin) = origin {
+            config["seen"] = self.seen(host, asked, origin, &web_transport);
+        }
         config
     }
 
-    /// The origins of WebTransport and WebSocket for somebody who addressed `host`.
-    pub(super) fn urls(&self, host: &Host, secure: bool) -> (String, String) {
-        let Host { name, port } = host;
-        let scheme = if secure { "wss" } else { "ws" };
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        // Browsers take localhost for ::1 first and do not try again over QUIC. A certificate known
-        // by its hash needs no name.
-        let loopback = name == "localhost" && self.web_transport.is_ipv4() && self.hashes.is_some();
-        let quic_name = if loopback { "127.0.0.1" } else { name };
-        let web_transport = format!("https://{quic_name}:{}", self.web_transport.port());
-        (web_transport, format!("{scheme}://{name}{port}"))
+    /// What the server makes of a page that asks, so that the page can tell why it is refused.
+    fn seen(&self, host: &Host, asked: &Asked, origin: &str, web_transport: &str) -> Value {
+        let origins = &self.shared.origins;
+        if let Some(page) = Origin::parse(origin) {
+            origins.learn(&page, host, asked.secure);
+        }
+        let addressed = Addressed { host: Some(host), secure: asked.secure };
+        let udp = web_transport.strip_prefix("https://");
+        let allowed = origins.admit_at(Some(origin), addressed) && origins.admit(Some(origin), udp);
+        let forwarded = match asked.forwarded {
+            Forwarded::None => "none",
+            Forwarded::Believed => "believed",
+            Forwarded::Ignored => "ignored",
+        };
+        json!({ "host": host.to_string(), "originAllowed": allowed, "forwarded": forwarded })
     }
 }

@@ -25,10 +25,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::Shared;
+use super::asked::Wire;
 use super::gate::Gate;
-use super::http::Wire;
+use super::host::Host;
 use super::metrics::{Failure, Limit, Part};
-use super::origin::Host;
 use super::pace::Paced;
 use super::panics::caught;
 
@@ -161,11 +161,14 @@ impl Tcp {
                     continue;
                 }
             };
-            let Some(permit) = self.shared.admit_by(&self.gate, address.ip()) else { continue };
+            let is_proxy = self.shared.proxies.trust(address.ip());
+            let admitted = self.shared.admit_by(&self.gate, address.ip(), is_proxy);
+            let Some(permit) = admitted else { continue };
             let permit = Arc::new(permit);
             let (tcp, mut stop) = (self.clone(), stop.clone());
             tokio::spawn(async move {
-                let wire = Wire { secure: tcp.tls.is_some(), permit };
+                let peer = address.ip();
+                let wire = Wire { secure: tcp.tls.is_some(), peer, is_proxy, permit };
                 let served =
                     caught(&tcp.shared.metrics, Part::Connection, tcp.connection(stream, wire));
                 tokio::select! {
@@ -294,6 +297,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Flags};
+    use crate::server::Own;
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::metrics::Metrics;
@@ -301,8 +305,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_keeps_asking_ends_at_last() {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        let shared =
-            Shared::new(&config, Vec::new(), Access::default(), Secret::drawn(), Metrics::new());
+        let own = Own::default();
+        let shared = Shared::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());
         let permit = Arc::new(shared.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
         let router = Router::new().fallback(async || "here");
         let (_stop, stop) = watch::channel(false);
@@ -310,7 +314,8 @@ mod tests {
         let lifetime = Duration::from_secs(1);
         let tcp = Tcp { router: router.clone(), tls: None, gate, shared, lifetime, stop };
         let (server, mut client) = duplex(1_024);
-        let wire = Wire { secure: false, permit };
+        let peer = Ipv4Addr::LOCALHOST.into();
+        let wire = Wire { secure: false, peer, is_proxy: false, permit };
         let serving = tokio::spawn(async move { tcp.serve(server, router, wire).await });
         let since = Instant::now();
         let mut answers = 0;

@@ -3,22 +3,26 @@
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
 //! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room, and
 //! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`
-//! (with `policy`), `assets`, `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and
+//! (with `asked`, `policy` and `upgrade`), `assets`, `words` and `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and
 //! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say
-//! who may enter; `gate`, `rate`, `origin` and `pace` are the limits, `metrics` counts how often they are hit,
+//! who may enter; `gate`, `rate`, `origin`, `host`,
+//! `forwarded` and `pace` are the limits, `metrics` counts how often they are hit,
 //! `strays` counts what is for nobody, and `panics` confines bugs.
 
 mod access;
 #[cfg_attr(not(feature = "acme"), path = "acme_absent.rs")]
 mod acme;
 mod addresses;
+mod asked;
 mod assets;
 mod banner;
 pub mod certs;
 mod clock;
 mod ending;
+mod forwarded;
 mod gate;
 mod h3;
+pub(crate) mod host;
 mod http;
 mod identity;
 mod link;
@@ -33,6 +37,7 @@ mod pmtiles;
 mod policy;
 mod probe;
 mod rate;
+mod reach;
 mod reload;
 mod room;
 mod rooms;
@@ -42,14 +47,17 @@ pub mod signals;
 mod strays;
 mod tls;
 pub mod token;
+mod upgrade;
 mod websocket;
 mod webtransport;
+mod words;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
@@ -66,13 +74,16 @@ use self::acme::Acme;
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
+use self::forwarded::Proxies;
 use self::gate::{Bounds, Gate, Permit};
+use self::host::Names;
 use self::http::Site;
 use self::identity::{Secret, SecretError};
 use self::listen::{ListenError, Tcp};
-use self::metrics::Metrics;
+use self::metrics::{Limit, Metrics};
 use self::origin::Origins;
-use self::reload::{Files, Watched};
+use self::reach::Reach;
+use self::reload::{Files, Shown, Watched};
 use self::rooms::{Mint, Rooms};
 use self::rotation::Rotation;
 use self::tls::{Identity, IdentityError};
@@ -115,6 +126,10 @@ struct Shared {
     metrics: Arc<Metrics>,
     access: Access,
     origins: Origins,
+    /// What this server is called on plain HTTP.
+    names: Names,
+    /// Whose word about clients is believed.
+    proxies: Proxies,
     limits: Limits,
     /// How long a client has for each step until it has said hello.
     deadline: Duration,
@@ -127,11 +142,22 @@ struct Shared {
 /// Counts a session for as long as it is kept.
 struct Counted(watch::Sender<usize>);
 
+/// Where a server's own pages are.
+#[derive(Debug, Default)]
+struct Own {
+    /// Whether TLS, and the port, of each listener.
+    listeners: Vec<(bool, u16)>,
+    /// The names for which an authority is asked for a certificate.
+    domains: Vec<String>,
+    /// What HTTPS shows, if it is from files.
+    certificate: Option<Arc<Shown<CertifiedKey>>>,
+}
+
 impl Shared {
-    /// What a server begins with whose own pages are at these ports.
+    /// What a server begins with.
     fn new(
         config: &Config,
-        ports: Vec<u16>,
+        own: Own,
         access: Access,
         secret: Secret,
         metrics: Arc<Metrics>,
@@ -139,13 +165,17 @@ impl Shared {
         let clock = Clock::start();
         let mint = Mint::new(secret);
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
+        let public = config.front.public_url.clone();
+        let Own { listeners, domains, certificate } = own;
         Arc::new(Self {
             clock,
             rooms: Rooms::new(config.room, config.guard.rooms, clock, mint, Arc::clone(&metrics)),
             gate: Gate::new(bounds(config)),
             metrics,
             access,
-            origins: Origins { ports, allowed, required },
+            names: Names::new(public.as_ref(), &allowed, &domains, certificate),
+            proxies: Proxies(config.front.trusted_proxies.clone()),
+            origins: Origins { listeners, public, allowed, required, ..Origins::default() },
             limits: config.room.limits,
             deadline: config.guard.deadline,
             draining: AtomicBool::new(false),
@@ -155,16 +185,27 @@ impl Shared {
 
     /// Admits a connection, or counts which limit refuses it.
     fn admit(&self, address: IpAddr) -> Option<Permit> {
-        self.admit_by(&self.gate, address)
+        self.admitted(self.gate.admit(address, self.clock.now()))
     }
 
-    /// The same at another gate than that of sessions and pages.
-    fn admit_by(&self, gate: &Arc<Gate>, address: IpAddr) -> Option<Permit> {
+    /// The same at another gate than that of sessions and pages, or for a proxy that speaks for
+    /// many.
+    fn admit_by(&self, gate: &Arc<Gate>, address: IpAddr, is_proxy: bool) -> Option<Permit> {
+        let now = self.clock.now();
+        self.admitted(if is_proxy { gate.admit_proxy(now) } else { gate.admit(address, now) })
+    }
+
+    /// Admits whom a proxy speaks for, as a connection of its own.
+    fn admit_behind(&self, proxy: &Arc<Permit>, client: IpAddr) -> Option<Permit> {
+        self.admitted(self.gate.admit_behind(proxy, client, self.clock.now()))
+    }
+
+    fn admitted(&self, admitted: Result<Permit, Limit>) -> Option<Permit> {
         let refused = |limit| {
             self.metrics.hit(limit);
             tracing::debug!(?limit, "a connection was refused");
         };
-        gate.admit(address, self.clock.now()).map_err(refused).ok()
+        admitted.map_err(refused).ok()
     }
 
     fn count_session(&self) -> Counted {
@@ -319,12 +360,18 @@ impl Server {
             web_transport: self.web_transport_address()?,
             http: self.http_address()?,
             warns: self.warns,
-            domains: match &self.config.certificate {
-                Certificate::Acme(acme) => &acme.domains,
-                _ => &[],
-            },
+            public: self.config.front.public_url.as_ref(),
+            domains: self.domains(),
         };
         Ok(banner.text())
+    }
+
+    /// The names for which an authority is asked for a certificate.
+    fn domains(&self) -> &[String] {
+        match &self.config.certificate {
+            Certificate::Acme(acme) => &acme.domains,
+            _ => &[],
+        }
     }
 
     /// Serves until `stop`, then tells everybody to come back, and ends within 10 s.
@@ -344,7 +391,8 @@ impl Server {
         if let Some(scrapes) = self.scrapes {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
-            let router = metrics::router(Arc::clone(&shared.metrics));
+            let router = metrics::router(Arc::clone(&shared.metrics))
+                .layer(from_fn_with_state(Arc::clone(&shared), asked::named));
             let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
             tokio::spawn(tcp.accept(scrapes));
         }
@@ -393,17 +441,27 @@ impl Server {
 
     fn shared(&self) -> std::io::Result<Arc<Shared>> {
         let http = self.http_address()?.map(|address| address.port());
-        let ports = [Some(self.https_address()?.port()), http].into_iter().flatten().collect();
+        let https = self.https_address()?.port();
+        let listeners = [Some((true, https)), http.map(|port| (false, port))];
+        let own = Own {
+            listeners: listeners.into_iter().flatten().collect(),
+            domains: self.domains().to_vec(),
+            certificate: self.files.as_ref().map(Files::shown),
+        };
         let access = Access::new(self.keys.as_ref().map(Files::shown));
         let metrics = Arc::clone(&self.metrics);
-        Ok(Shared::new(&self.config, ports, access, self.secret.clone(), metrics))
+        Ok(Shared::new(&self.config, own, access, self.secret.clone(), metrics))
     }
 
     fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
         Ok(Site {
             shared,
             assets: self.config.web_dir.clone().map_or(Assets::Built, Assets::Directory),
-            web_transport: self.web_transport_address()?,
+            reach: Reach {
+                web_transport: self.web_transport_address()?,
+                by_hash: self.rotation.is_some(),
+                front: self.config.front.clone(),
+            },
             hashes: self.rotation.as_ref().map(Rotation::hashes),
             venue: self.config.venue.clone(),
             map_style: self.config.map_style.clone(),

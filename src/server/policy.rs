@@ -7,8 +7,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 
-use super::http::{Site, Wire, addressed};
-use super::origin::Host;
+use super::asked::Asked;
+use super::http::Site;
 
 /// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
 /// are this server's addresses for sessions. A map's style needs its own host `{map}`, and its
@@ -27,10 +27,10 @@ const HEADERS: [(HeaderName, &str); 3] = [
 ];
 
 impl Site {
-    /// The content security policy for somebody who addressed `host`.
-    fn policy(&self, host: Option<&Host>, secure: bool) -> String {
-        let connect = host.map(|host| self.urls(host, secure));
-        let connect = connect.map(|(wt, ws)| format!(" {wt} {ws}")).unwrap_or_default();
+    /// The content security policy of an answer to this request.
+    fn policy(&self, asked: Option<&Asked>) -> String {
+        let host = asked.and_then(|asked| asked.host.as_ref());
+        let connect = self.reach.sources(host, asked.and_then(|asked| asked.secure));
         let map = self.map_style.as_deref().and_then(origin_of);
         let map = map.map(|origin| format!(" {origin}")).unwrap_or_default();
         let images = if map.is_empty() { String::new() } else { format!(" blob:{map}") };
@@ -51,16 +51,16 @@ pub(super) async fn finish(
     request: Request,
     next: Next,
 ) -> Response {
-    let host = addressed(request.headers());
-    let secure = request.extensions().get::<Wire>().is_some_and(|wire| wire.secure);
     let mut response = next.run(request).await;
     site.shared.metrics.answered(response.status());
+    let policy = site.policy(response.extensions().get::<Asked>());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(policy) = HeaderValue::try_from(site.policy(host.as_ref(), secure)) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    // A page that needs less says so itself.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     }
     response
 }

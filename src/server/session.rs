@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Flags};
     use crate::proto::wire::Presence;
+    use crate::server::Own;
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::link::LinkEnd;
@@ -325,7 +326,7 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        Shared::new(&config, Vec::new(), Access::default(), Secret::drawn(), Metrics::new())
+        Shared::new(&config, Own::default(), Access::default(), Secret::drawn(), Metrics::new())
     }
 
     async fn enter(shared: &Arc<Shared>) -> (Session, LinkEnd) {

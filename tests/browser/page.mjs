@@ -7,7 +7,7 @@ import { asked, beside, complaints, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
 
 const held = { alpha: 0, beta: 0, gamma: 0 };
-const HERE = ['127.0.0.1', 'localhost'];
+const HERE = ['127.0.0.1', 'localhost', '[::1]', 'my_map', 'map.example'];
 
 test('nothing can be pressed in vain while the map still loads', async () => {
   let go;

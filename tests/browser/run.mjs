@@ -11,6 +11,7 @@ await import('./transports.mjs');
 await import('./basemap.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
+await import('./front.mjs');
 await import('./measured.mjs');
 const { nothingElse } = await import('./page.mjs');
 nothingElse();

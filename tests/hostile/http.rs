@@ -136,11 +136,14 @@ pub fn of_requests() -> Vec<Attack> {
 
 /// Upgrades to a WebSocket that must be refused, and a few that must not.
 pub fn of_upgrades() -> Vec<Attack> {
-    let refused: [(&str, &[(&str, &str)]); 12] = [
+    let refused: [(&str, &[(&str, &str)]); 15] = [
         ("version_8", &[("Sec-WebSocket-Version", "8")]),
         ("no_version", &[("Sec-WebSocket-Version", "")]),
         ("version_13_and_more", &[("Sec-WebSocket-Version", "13, 99")]),
         ("no_key", &[("Sec-WebSocket-Key", "")]),
+        ("a_key_that_is_no_base64", &[("Sec-WebSocket-Key", "nonsense, all of it")]),
+        ("a_key_of_15_bytes", &[("Sec-WebSocket-Key", "MTIzNDU2Nzg5MDEyMzQ1")]),
+        ("a_body", &[("Content-Length", "5")]),
         ("no_upgrade", &[("Upgrade", "")]),
         ("upgrade_to_something_else", &[("Upgrade", "h2c")]),
         ("no_connection", &[("Connection", "keep-alive")]),

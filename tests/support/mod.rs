@@ -309,6 +309,11 @@ impl Client {
         Some(Self::on(Wire::Wt { connection, send, recv, buffer: Vec::new() }))
     }
 
+    /// A client on this socket that has not said anything yet.
+    pub fn by_socket(socket: Socket) -> Self {
+        Self::on(Wire::Ws(Box::new(socket)))
+    }
+
     pub fn welcome(&self) -> &Welcome {
         self.welcome.as_ref().unwrap()
     }

@@ -114,7 +114,13 @@ export class Connection {
       this.early = undefined;
       const winner =
         (await early?.take(session)) ?? (await openLink(this.options, config, session));
-      lost = winner.lost;
+      // It may be known only when the link has been live for a while.
+      void winner.lost?.then((why) => {
+        lost = why;
+        if (session === this.session && this.state.phase === 'live') {
+          this.set({ ...this.state, lost });
+        }
+      });
       if (turn !== this.turn) {
         winner.link.close();
         return;

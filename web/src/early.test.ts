@@ -35,6 +35,7 @@ function dial(fails = false): { early: EarlyLink; link: Link; server: () => Link
   const options: OpenOptions = {
     openers: { webtransport: open, websocket: open },
     force: 'websocket',
+    here: { protocol: 'https:', host: 'localhost', origin: 'https://localhost' },
     storage: {} as Storage,
   };
   return { early: new EarlyLink(options, CONFIG), link, server: () => server! };
@@ -63,6 +64,6 @@ describe('a link that opens before its session', () => {
 
   it('says why it could not be opened', async () => {
     const { early } = dial(true);
-    await expect(early.take(new Heard())).rejects.toThrow('refused');
+    await expect(early.take(new Heard())).rejects.toThrow('WebSocket did not open');
   });
 });

@@ -1,7 +1,8 @@
 /** Opens links: the first one while the rest of the page still loads. */
-import type { Config, LinkEnd, LinkEvents, Transport } from './link';
-import { type Openers, openOnly, race, type Winner } from './race';
+import type { Config, Link, LinkEnd, LinkEvents, Transport } from './link';
+import { type Openers, openOnly, RaceError, race } from './race';
 import type { Keep } from './storage';
+import { type Here, whyNoLink, whyNotWebTransport } from './why';
 
 /** After WebSocket won a race, the next connections do not wait for WebTransport again. */
 export const REMEMBER_MS = 5 * 60_000;
@@ -11,31 +12,54 @@ export interface OpenOptions {
   /** `?transport=wt|ws`. */
   force: Transport | undefined;
   storage: Keep;
+  /** The page's own address. */
+  here: Here;
 }
 
+export interface Opened {
+  link: Link;
+  /** Why it is not WebTransport, if that was tried lately and lost, once it is known. */
+  lost?: Promise<string>;
+}
+
+/** Rejects with words for a person. */
 export async function openLink(
-  { openers, force, storage }: OpenOptions,
+  { openers, force, storage, here }: OpenOptions,
   config: Config,
   events: LinkEvents,
-): Promise<Winner> {
-  if (force) return openOnly(force, openers, config, events);
-  const left = Number(storage.getItem(WEBSOCKET_UNTIL)) - Date.now();
-  // Longer than it is ever remembered: the clock was set back.
-  if (left > 0 && left <= REMEMBER_MS) {
-    const winner = await openOnly('websocket', openers, config, events);
-    return { ...winner, lost: storage.getItem(LOST) ?? 'no answer over UDP in time' };
+): Promise<Opened> {
+  try {
+    if (force) return { link: (await openOnly(force, openers, config, events)).link };
+    const left = Number(storage.getItem(WEBSOCKET_UNTIL)) - Date.now();
+    const why = storage.getItem(LOST);
+    // Longer than it is ever remembered: the clock was set back.
+    if (why !== null && left > 0 && left <= REMEMBER_MS) {
+      const { link } = await openOnly('websocket', openers, config, events);
+      return { link, lost: Promise.resolve(why) };
+    }
+    const { link, lost } = await race(openers, config, events);
+    if (!lost) return { link };
+    return {
+      link,
+      lost: lost.then((fault) => {
+        const why = whyNotWebTransport(fault, config, here);
+        // One that was only slower may be the faster one next time.
+        if (fault !== 'slow') {
+          storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
+          storage.setItem(LOST, why);
+        }
+        return why;
+      }),
+    };
+  } catch (error) {
+    if (!(error instanceof RaceError)) throw error;
+    throw new Error(whyNoLink(error.faults, config, here));
   }
-  const winner = await race(openers, config, events);
-  if (winner.lost !== undefined) {
-    storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
-    storage.setItem(LOST, winner.lost);
-  }
-  return winner;
 }
 
 /** A link that opens before there is a session for it; until it is greeted a server says nothing. */
 export class EarlyLink implements LinkEvents {
-  private readonly winner: Promise<Winner>;
+  private readonly winner: Promise<Opened>;
   private session: LinkEvents | undefined;
   private over = false;
 
@@ -46,7 +70,7 @@ export class EarlyLink implements LinkEvents {
   }
 
   /** Hands the link over, or undefined if the server gave it up before anybody came. */
-  async take(session: LinkEvents): Promise<Winner | undefined> {
+  async take(session: LinkEvents): Promise<Opened | undefined> {
     const winner = await this.winner;
     if (this.over) return undefined;
     this.session = session;

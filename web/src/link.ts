@@ -9,6 +9,10 @@ export interface Config {
   websocket: string;
   venue: { lat: number; lng: number; label: string } | null;
   map: { style: string | null; pmtiles: string | null };
+  /** What the server saw of the request for this. */
+  seen?: { host: string; originAllowed: boolean; forwarded: 'none' | 'believed' | 'ignored' };
+  /** By how much this device's clock is ahead of the server's, in ms. */
+  skew?: number;
 }
 
 export interface LinkEnd {

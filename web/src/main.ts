@@ -19,6 +19,7 @@ const opening = {
   openers: { webtransport: openWebTransport, websocket: openWebSocket },
   force: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
   storage: tab,
+  here: location,
 };
 // Without a config the map starts all the same, and says that it is not connected.
 const config = await fetchConfig().catch(() => undefined);

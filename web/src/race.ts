@@ -1,12 +1,6 @@
 /** Opens the better of two transports: WebTransport has a head start, the loser is cancelled. */
-import {
-  type Config,
-  type Link,
-  type LinkEvents,
-  messageOf,
-  type Opener,
-  type Transport,
-} from './link';
+import type { Config, Link, LinkEvents, Opener, Transport } from './link';
+import { type Fault, faultOf, OpenError } from './why';
 
 /**
  * As for IPv6 over IPv4 (RFC 8305, section 5, which asks for no less than 100 ms): WebTransport needs
@@ -18,10 +12,20 @@ export const OPEN_TIMEOUT_MS = 10_000;
 
 export type Openers = Record<Transport, Opener>;
 
+/** A wait is made of pieces of this length. */
+const PIECE_MS = 25;
+
 export interface Winner {
   link: Link;
-  /** Why WebTransport did not make it, if it was tried and lost. */
-  lost: string | undefined;
+  /** How WebTransport lost, if it was tried and did; it may take longer to know than to lose. */
+  lost?: Promise<Fault>;
+}
+
+/** Neither transport opened. */
+export class RaceError extends Error {
+  constructor(readonly faults: Partial<Record<Transport, Fault>>) {
+    super('neither transport opened');
+  }
 }
 
 interface Runner {
@@ -29,20 +33,33 @@ interface Runner {
   cancel(): void;
 }
 
+/**
+ * Waits for as long as the page was free to notice an answer: of a piece in which it was busy with
+ * itself only the piece counts, however long that took.
+ */
+async function free(ms: number, over: () => boolean = () => false): Promise<void> {
+  for (let left = ms; left > 0 && !over(); left -= PIECE_MS) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, PIECE_MS)));
+  }
+}
+
 function start(opener: Opener, config: Config, events: LinkEvents): Runner {
   const abort = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const opened = opener(config, events, abort.signal).then((link) => {
-    if (abort.signal.aborted) link.close();
-    return link;
+  let done = false;
+  const opened = opener(config, events, abort.signal)
+    .then((link) => {
+      if (abort.signal.aborted) link.close();
+      return link;
+    })
+    .finally(() => {
+      done = true;
+    });
+  const silence = free(OPEN_TIMEOUT_MS, () => done || abort.signal.aborted).then(() => {
+    if (done) return opened;
+    abort.abort();
+    throw new OpenError('silent', 'no answer');
   });
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      abort.abort();
-      reject(new Error('no answer'));
-    }, OPEN_TIMEOUT_MS);
-  });
-  const promise = Promise.race([opened, silence]).finally(() => clearTimeout(timer));
+  const promise = Promise.race([opened, silence]);
   // A loser's rejection has nobody left to hear it.
   opened.catch(() => undefined);
   promise.catch(() => undefined);
@@ -56,33 +73,48 @@ export async function openOnly(
   config: Config,
   events: LinkEvents,
 ): Promise<Winner> {
-  return { link: await start(openers[transport], config, events).promise, lost: undefined };
+  try {
+    return { link: await start(openers[transport], config, events).promise };
+  } catch (error) {
+    throw new RaceError({ [transport]: faultOf(error) });
+  }
 }
 
 export async function race(openers: Openers, config: Config, events: LinkEvents): Promise<Winner> {
-  let lost: string | undefined;
-  const first = start(openers.webtransport, config, events);
-  first.promise.catch((error) => {
-    lost = messageOf(error);
-  });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const headStart = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, HEAD_START_MS);
-  });
-  const early = await Promise.race([first.promise.catch(() => undefined), headStart]);
-  clearTimeout(timer);
-  if (early) return { link: early, lost: undefined };
+  let ended = false;
+  // A session that opens behind the other transport is closed before anything is heard of it.
+  const first = start(
+    openers.webtransport,
+    config,
+    whileNot(() => ended, events),
+  );
+  const fault = first.promise.then((link): Fault => {
+    if (ended) link.close();
+    return 'slow';
+  }, faultOf);
+  const early = await Promise.race([first.promise.catch(() => undefined), free(HEAD_START_MS)]);
+  if (early) return { link: early };
   const second = start(openers.websocket, config, events);
   try {
     const link = await Promise.any([first.promise, second.promise]);
     if (link.transport === 'webtransport') {
       second.cancel();
-      return { link, lost: undefined };
+      return { link };
     }
-    first.cancel();
-    return { link, lost: lost ?? 'no answer over UDP in time' };
+    ended = true;
+    return { link, lost: fault };
   } catch {
-    const words = await second.promise.catch(messageOf);
-    throw new Error(`WebTransport: ${lost}. WebSocket: ${words}.`);
+    throw new RaceError({
+      webtransport: await fault,
+      websocket: await second.promise.then((): Fault => 'slow', faultOf),
+    });
   }
+}
+
+function whileNot(over: () => boolean, events: LinkEvents): LinkEvents {
+  return {
+    message: (bytes) => over() || events.message(bytes),
+    datagram: (bytes) => over() || events.datagram(bytes),
+    end: (end) => over() || events.end(end),
+  };
 }

@@ -48,14 +48,8 @@ function liveLine(
   const parts: string[] = [name];
   if (rtt !== undefined) parts.push(`round trip ${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`);
   if (age !== undefined) parts.push(`positions ${Math.round(age)} ms old`);
-  if (state.lost) parts.push(whyNotWebTransport(state.lost));
+  if (state.lost) parts.push(`WebTransport ${state.lost}`);
   return { tone: 'good', text: parts.join(' · ') };
-}
-
-function whyNotWebTransport(lost: string): string {
-  if (lost.startsWith('this browser')) return 'no WebTransport in this browser';
-  if (lost.startsWith('no answer')) return 'WebTransport got no answer: UDP is blocked or slow';
-  return 'WebTransport refused: UDP blocked or certificate not trusted';
 }
 
 export function reasonOf(code: number | undefined, reason: string): string {

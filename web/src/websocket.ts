@@ -1,5 +1,7 @@
 /** A link over WebSocket: one binary message each, and the first byte tells the lane. */
 import type { Link, Opener } from './link';
+import { watchPolicy } from './policy';
+import { OpenError } from './why';
 import { DATAGRAMS_FROM } from './wire';
 
 /** Close codes of the protocol are sent as 4000 + code. */
@@ -12,6 +14,7 @@ const BUSY_BYTES = 5;
 
 export const openWebSocket: Opener = (config, events, signal) =>
   new Promise((resolve, reject) => {
+    const forbidden = watchPolicy(config.websocket);
     const socket = new WebSocket(config.websocket);
     socket.binaryType = 'arraybuffer';
     let live = true;
@@ -35,6 +38,7 @@ export const openWebSocket: Opener = (config, events, signal) =>
     };
     socket.onopen = () => {
       opened = true;
+      forbidden.stop();
       signal.removeEventListener('abort', close);
       resolve(link);
     };
@@ -45,7 +49,11 @@ export const openWebSocket: Opener = (config, events, signal) =>
       else events.datagram(bytes);
     };
     socket.onclose = ({ code, reason }) => {
-      if (!opened) reject(new Error('the WebSocket did not open'));
+      forbidden.stop();
+      if (!opened) {
+        const fault = forbidden.yes() ? 'policy' : 'refused';
+        reject(new OpenError(fault, 'the WebSocket did not open'));
+      }
       if (!live || !opened) return;
       live = false;
       events.end({ code: code >= CODES_FROM ? code - CODES_FROM : undefined, reason });

@@ -1,5 +1,7 @@
 /** A link over WebTransport: one stream for what must arrive, datagrams for what must be new. */
 import { type Config, type Link, type LinkEvents, messageOf, type Opener } from './link';
+import { watchPolicy } from './policy';
+import { OpenError } from './why';
 
 /**
  * Browsers differ in how datagrams are set up: older ones have high water marks, newer ones
@@ -21,13 +23,19 @@ const FLUSH_MS = 250;
 
 export const openWebTransport: Opener = async (config, events, signal) => {
   if (!config.webtransport || typeof WebTransport === 'undefined') {
-    throw new Error('this browser has no WebTransport here');
+    const fault = globalThis.isSecureContext === false ? 'insecure' : 'unsupported';
+    throw new OpenError(fault, 'this browser has no WebTransport here');
   }
+  const forbidden = watchPolicy(config.webtransport);
   const session = new WebTransport(config.webtransport, options(config));
   const abort = (): void => session.close();
   signal.addEventListener('abort', abort, { once: true });
   session.closed.catch(() => undefined);
-  await session.ready;
+  await session.ready
+    .catch((error) => {
+      throw new OpenError(forbidden.yes() ? 'policy' : 'refused', messageOf(error));
+    })
+    .finally(forbidden.stop);
   tune(session.datagrams as unknown as Datagrams);
   const stream = await session.createBidirectionalStream();
   signal.removeEventListener('abort', abort);

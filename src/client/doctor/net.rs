@@ -5,15 +5,16 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::front;
 use super::record::{Judge, recording};
 use super::report::{Finding, Step, Topic, Watch};
-use crate::client::config::{self, CONFIG, Config, Stream, Target};
+use crate::client::config::{self, Answer, CONFIG, Config, Stream, Target};
 use crate::client::trust::{Trust, is_private};
 use crate::proto::wire::VERSION;
 
@@ -141,44 +142,59 @@ async fn get(
     target: &Target,
     trust: Trust,
     path: &str,
-) -> Result<(StatusCode, Vec<u8>, SocketAddr), String> {
+    fields: &[(HeaderName, &str)],
+) -> Result<(Answer, SocketAddr), String> {
     let answer = async {
         let (stream, address): (Box<dyn Stream>, _) = target.open(trust).await?;
-        let (status, body) = config::get(stream, target, path).await?;
-        Ok((status, body.to_vec(), address))
+        let answer = config::get(stream, target, path, fields).await?;
+        Ok((answer, address))
     };
     let late = |_| Err(format!("no answer within {PATIENCE:?}"));
     timeout(PATIENCE, answer).await.unwrap_or_else(late)
 }
 
-/// Asks the server how it can be reached.
+/// Asks the server how it can be reached by a page of this origin.
 pub(super) async fn configuration(
     target: &Target,
     trust: Trust,
-) -> (Step, Option<(Config, SocketAddr)>) {
+    origin: &str,
+) -> (Vec<Step>, Option<(Config, SocketAddr)>) {
     let watch = Watch::start(Topic::Config, None);
+    let failure =
+        |says: String, advice: &str| (vec![watch.stop(Finding::failure(says, advice))], None);
     let other = "Something else than GPyS answers here: check the address, and what a proxy in \
-                 front of it forwards.";
-    let (body, address) = match get(target, trust, CONFIG).await {
-        Ok((StatusCode::OK, body, address)) => (body, address),
-        Ok((status, ..)) => {
-            let finding = Finding::failure(format!("it is answered with {status}"), other);
-            return (watch.stop(finding), None);
+                 front of it forwards. GPyS needs a host name of its own, not a path.";
+    let path = format!("{CONFIG}?origin={origin}");
+    // As browsers do that have come by https.
+    let fields = [(HeaderName::from_static("sec-fetch-site"), "same-origin")];
+    let fields = if target.tls { fields.as_slice() } else { &[] };
+    let (answer, address) = match get(target, trust, &path, fields).await {
+        Ok((answer, address)) if answer.status == StatusCode::OK => (answer, address),
+        Ok((answer, _)) => {
+            let advice = match answer.status {
+                StatusCode::MISDIRECTED_REQUEST => {
+                    "Start the server with the setting that it names, or let the proxy in front \
+                     pass the Host header on."
+                }
+                StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                    "A proxy is in front, and GPyS does not answer it: check that it runs with \
+                     --http, and that the proxy leads there."
+                }
+                _ => other,
+            };
+            let words = answer.words();
+            return failure(format!("it is answered with {}{words}", answer.status), advice);
         }
-        Err(error) => {
-            let finding = Finding::failure(format!("it cannot be had: {error}"), other);
-            return (watch.stop(finding), None);
-        }
+        Err(error) => return failure(format!("it cannot be had: {error}"), other),
     };
-    let config: Config = match serde_json::from_slice(&body) {
+    let config: Config = match serde_json::from_slice(&answer.body) {
         Ok(config) => config,
-        Err(error) => {
-            let finding = Finding::failure(format!("it is not GPyS's: {error}"), other);
-            return (watch.stop(finding), None);
-        }
+        Err(error) => return failure(format!("it is not GPyS's: {error}"), other),
     };
-    let step = watch.stop(judge(target, &config));
-    (step, Some((config, address)))
+    let mut steps = vec![watch.stop(judge(target, &config))];
+    steps.extend(front::proxy(target, &config, &answer.headers));
+    // A page's socket is where the page is.
+    (steps, Some((Config { websocket: target.socket(), ..config }, address)))
 }
 
 fn judge(target: &Target, config: &Config) -> Finding {
@@ -195,9 +211,10 @@ fn judge(target: &Target, config: &Config) -> Finding {
         );
     }
     if target.tls && websocket.starts_with("ws:") {
-        return Finding::failure(
-            format!("it names {websocket}, to which no https page may connect"),
-            "Let the proxy that ends TLS send `X-Forwarded-Proto: https`.",
+        return Finding::note(
+            format!("it names {websocket}; pages take {} all the same", target.socket()),
+            "The server does not know that TLS ends before it: name the proxy with \
+             --trusted-proxy and let it send `X-Forwarded-Proto: https`, or set --public-url.",
         );
     }
     let known = match config.server_certificate_hashes.len() {
@@ -210,15 +227,17 @@ fn judge(target: &Target, config: &Config) -> Finding {
 /// Asks the server whether it takes people.
 pub(super) async fn health(target: &Target, trust: Trust) -> Step {
     let watch = Watch::start(Topic::Health, None);
-    watch.stop(match get(target, trust, READY).await {
-        Ok((StatusCode::OK, ..)) => Finding::ok("ready"),
-        Ok((StatusCode::SERVICE_UNAVAILABLE, ..)) => {
-            Finding::warning("it is about to stop", "Wait until it has started again.")
-        }
-        Ok((status, ..)) => Finding::note(
-            format!("{READY} is answered with {status}"),
-            "A proxy may keep it to itself; nothing depends on it.",
-        ),
+    watch.stop(match get(target, trust, READY, &[]).await {
+        Ok((answer, _)) => match answer.status {
+            StatusCode::OK => Finding::ok("ready"),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Finding::warning("it is about to stop", "Wait until it has started again.")
+            }
+            status => Finding::note(
+                format!("{READY} is answered with {status}"),
+                "A proxy may keep it to itself; nothing depends on it.",
+            ),
+        },
         Err(error) => Finding::warning(error, "Try again; if it stays, look at the server's log."),
     })
 }

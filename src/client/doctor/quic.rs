@@ -33,8 +33,9 @@ enum Wrong {
     Other(String, &'static str),
 }
 
-/// Shakes hands with each address of the host of WebTransport; true if one is good.
-pub(super) async fn shake_hands(config: &Config, judge: &Judge) -> (Vec<Step>, bool) {
+/// Shakes hands with each address of the host of WebTransport; true if one is good. `page` is the
+/// port that the page came from.
+pub(super) async fn shake_hands(config: &Config, page: u16, judge: &Judge) -> (Vec<Step>, bool) {
     let watch = Watch::start(Topic::Quic, Some(Name::Wt));
     let hashes = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
     let hashes: Vec<_> = hashes.collect();
@@ -56,7 +57,7 @@ pub(super) async fn shake_hands(config: &Config, judge: &Judge) -> (Vec<Step>, b
         let (target, hashes) = (&target, &hashes);
         async move {
             let watch = Watch::start(Topic::Quic, Some(Name::Wt));
-            let finding = finding(target, address, hashes, judge).await;
+            let finding = finding(target, address, page, hashes, judge).await;
             watch.stop(finding)
         }
     });
@@ -74,11 +75,22 @@ pub(super) async fn shake_hands(config: &Config, judge: &Judge) -> (Vec<Step>, b
 async fn finding(
     target: &Target,
     address: SocketAddr,
+    page: u16,
     hashes: &[[u8; 32]],
     judge: &Judge,
 ) -> Finding {
     let port = address.port();
-    let judged = match connect(&target.host, address, judge).await {
+    let connected = connect(&target.host, address, judge).await;
+    if matches!(connected, Err(Wrong::Silence | Wrong::Closed)) && page != port {
+        let beside = SocketAddr::new(address.ip(), page);
+        if connect(&target.host, beside, judge).await.is_ok() {
+            return Finding::failure(
+                format!("{address}: no answer, but UDP port {page}, the page's own, has one"),
+                format!("Start the server with --public-udp {page}."),
+            );
+        }
+    }
+    let judged = match connected {
         Ok(record) => match record.shown() {
             Some(shown) if hashes.is_empty() => shown.by_authority(&target.host),
             Some(shown) => shown.by_hash(hashes),
@@ -94,7 +106,10 @@ async fn finding(
         ),
         Err(Wrong::Closed) => Finding::failure(
             "the UDP port is closed",
-            format!("Nothing listens there: forward UDP port {port} to the server, not only TCP."),
+            format!(
+                "Nothing listens there: forward UDP port {port} to the server, not only TCP. If it \
+                 has another number outside, start the server with --public-udp and that number."
+            ),
         ),
         Err(Wrong::Other(says, advice)) => Finding::failure(says, advice),
     };

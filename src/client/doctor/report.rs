@@ -45,6 +45,10 @@ pub enum Topic {
     Certificate,
     /// `/config.json`.
     Config,
+    /// The path of the URL.
+    Path,
+    /// What stands in front of the server, and what it passes on.
+    Proxy,
     /// `/readyz`.
     Health,
     /// A QUIC handshake with one address, and the certificate of WebTransport.
@@ -66,6 +70,8 @@ impl Topic {
             Self::Tcp => "TCP",
             Self::Certificate => "certificate",
             Self::Config => "config.json",
+            Self::Path => "path",
+            Self::Proxy => "proxy",
             Self::Health => "health",
             Self::Quic => "QUIC",
             Self::Session => "session",

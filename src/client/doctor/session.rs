@@ -100,22 +100,30 @@ impl Visit<'_> {
             OpenError::Rejected(_) if anonymous => Finding::failure(
                 format!("pages of {} are refused (403)", self.origin),
                 format!(
-                    "If they should connect, start the server with --allow-origin {}. If they \
-                     are its own, let the proxy pass the Host header on.",
+                    "If they are the server's own, start it with --public-url {0}, and let a proxy \
+                     in front pass the Host header on; if they are another site's that should \
+                     connect, with --allow-origin {0}.",
                     self.origin
                 ),
             ),
+            OpenError::Rejected(Some(StatusCode::TOO_MANY_REQUESTS)) => Finding::failure(
+                "too many connections come from here (429)",
+                "See --max-per-address and --handshakes-per-address; behind a proxy, let it say \
+                 whom it speaks for, and name it with --trusted-proxy.",
+            ),
             OpenError::Rejected(status) => {
                 let status = status.map(|it| format!(" ({it})")).unwrap_or_default();
-                Finding::failure(
-                    format!("the server has no session at this address{status}"),
-                    match transport {
-                        Transport::WebTransport => "Something else than GPyS has that UDP port.",
-                        Transport::WebSocket => {
-                            "A proxy in front must forward /ws, with Upgrade and Connection."
-                        }
-                    },
-                )
+                match transport {
+                    Transport::WebTransport => Finding::failure(
+                        format!("the server has no session at this address{status}"),
+                        "Something else than GPyS has that UDP port.",
+                    ),
+                    Transport::WebSocket => Finding::failure(
+                        format!("the upgrade to WebSocket does not come through{status}"),
+                        "A proxy in front must forward /ws by HTTP/1.1, with Upgrade and \
+                         Connection.",
+                    ),
+                }
             }
             OpenError::Failed(why) => {
                 let advice = "Look at the server's log; a firewall may let only a part through.";

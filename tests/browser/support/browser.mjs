@@ -35,11 +35,15 @@ export function launchWith(profile, options) {
   return chromium.launchPersistentContext(profile, { executablePath, args: ARGS, ...options });
 }
 
-/** `detour`: packets and connections to the one port of this computer go to the other one. */
-export function launch(detour) {
-  const rules = detour && `MAP 127.0.0.1:${detour.from} 127.0.0.1:${detour.to}`;
+/**
+ * `detour`: packets and connections to the one port of this computer go to the other one. `names`
+ * are this computer's.
+ */
+export function launch({ from, to, names = [] } = {}) {
+  const rules = names.map((name) => `MAP ${name} 127.0.0.1`);
+  if (from) rules.push(`MAP 127.0.0.1:${from} 127.0.0.1:${to}`);
   return chromium.launch({
     executablePath: process.env.CHROMIUM || inPath(),
-    args: rules ? [...ARGS, `--host-resolver-rules=${rules}`] : ARGS,
+    args: rules.length > 0 ? [...ARGS, `--host-resolver-rules=${rules.join(', ')}`] : ARGS,
   });
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
-const BINARY = resolve(process.env.GPYS ?? join(TARGET, 'debug/gpys'));
+export const BINARY = resolve(process.env.GPYS ?? join(TARGET, 'debug/gpys'));
 /** The page is the one inside the program, unless this names a directory. */
 const PAGE = process.env.WEB_DIR ? ['--web-dir', resolve(process.env.WEB_DIR)] : [];
 const START_MS = 20_000;
@@ -69,11 +69,18 @@ function said(child, pattern) {
 export class Server {
   #child;
   #flags;
+  #host;
 
-  static async start(...flags) {
+  static start(...flags) {
+    return Server.at('127.0.0.1', ...flags);
+  }
+
+  /** `host`: an address of this computer, as URLs have it. */
+  static async at(host, ...flags) {
     const server = new Server();
+    server.#host = host;
     server.#flags = flags;
-    await server.#run('127.0.0.1:0', '127.0.0.1:0');
+    await server.#run(`${host}:0`, `${host}:0`);
     return server;
   }
 
@@ -90,11 +97,11 @@ export class Server {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.http}`;
+    return `http://${this.#host}:${this.http}`;
   }
 
   get secureUrl() {
-    return `https://127.0.0.1:${this.https}`;
+    return `https://${this.#host}:${this.https}`;
   }
 
   stop() {
@@ -103,7 +110,7 @@ export class Server {
 
   /** Starts it again where pages look for it. */
   again() {
-    return this.#run(`127.0.0.1:${this.udp}`, `127.0.0.1:${this.http}`);
+    return this.#run(`${this.#host}:${this.udp}`, `${this.#host}:${this.http}`);
   }
 }
 

@@ -3,12 +3,13 @@ import type { Frame } from '../frame';
 import type { Config, Link, LinkEvents, Transport } from '../link';
 import { messageOf } from '../link';
 import { encodeOrientation, fromAngles } from '../orientation';
-import { openOnly } from '../race';
+import { openOnly, RaceError } from '../race';
 import { Sender } from '../sender';
 import { Session } from '../session';
 import { after, View } from '../view';
 import { openWebSocket } from '../websocket';
 import { openWebTransport } from '../webtransport';
+import { type Fault, whyNoSession, whyNotWebSocket, whyNotWebTransport } from '../why';
 import { Presence, VERSION, type Welcome } from '../wire';
 import { spotOf, VIEWPORT } from './walk';
 
@@ -107,7 +108,8 @@ export class Peer {
         sharing: { approximate: false, seconds: 0 },
       });
     } catch (error) {
-      this.over('failed', messageOf(error));
+      const fault = error instanceof RaceError ? error.faults[this.transport] : undefined;
+      this.over('failed', fault ? this.whyNot(fault, config) : messageOf(error));
     }
   }
 
@@ -122,6 +124,11 @@ export class Peer {
     this.session.send({ type: 'Leave' });
     this.session.close();
     if (this.state === 'opening' || this.state === 'live') this.state = 'closed';
+  }
+
+  private whyNot(fault: Fault, config: Config): string {
+    if (this.transport === 'webtransport') return whyNotWebTransport(fault, config, location);
+    return whyNoSession(config, location) ?? whyNotWebSocket(fault);
   }
 
   private sinceDial(): number {

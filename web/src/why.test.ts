@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import type { Config } from './link';
+import { type Fault, whyNoLink, whyNotWebTransport } from './why';
+
+const here = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
+const CONFIG: Config = {
+  protocol: 1,
+  webtransport: 'https://map.example:4433/wt',
+  serverCertificateHashes: [],
+  websocket: 'wss://map.example/ws',
+  venue: null,
+  map: { style: null, pmtiles: null },
+  seen: { host: 'map.example', originAllowed: true, forwarded: 'none' },
+};
+const { serverCertificateHashes: _, ...BY_AUTHORITY } = CONFIG;
+const why = (fault: Fault, change: Partial<Config> = {}): string =>
+  whyNotWebTransport(fault, { ...CONFIG, ...change }, here);
+const refused = (host: string): Partial<Config> => ({
+  seen: { host, originAllowed: false, forwarded: 'none' },
+});
+
+it('tells the reasons apart', () => {
+  const all = [
+    why('unsupported'),
+    why('insecure'),
+    why('policy'),
+    why('slow'),
+    why('silent'),
+    why('refused'),
+    whyNotWebTransport('refused', BY_AUTHORITY, here),
+    why('refused', refused('map.example')),
+    why('refused', refused('127.0.0.1:8080')),
+    why('refused', { skew: 3 * 86_400_000 }),
+  ];
+  expect(new Set(all).size).toBe(all.length);
+  expect(why('silent')).toContain('no answer from map.example:4433: UDP is blocked');
+  expect(why('refused')).toContain('UDP port is closed');
+  expect(why('refused', { skew: -86_400_000 })).toContain('clock is 1 day slow');
+  expect(why('refused', { skew: 3_600_000 })).not.toContain('clock');
+  expect(why('refused', refused('map.example'))).toContain('--public-url https://map.example');
+  expect(why('refused', refused('127.0.0.1:8080'))).toContain('Host 127.0.0.1:8080 in place of');
+  // A page that waited in vain for UDP is not told of its origin, which would not mend that.
+  expect(why('silent', refused('map.example'))).toContain('UDP is blocked');
+});
+
+it('says once what is wrong with both', () => {
+  const faults = { webtransport: 'silent', websocket: 'refused' } as const;
+  expect(whyNoLink(faults, CONFIG, here)).toMatch(/^WebTransport got no .*\. WebSocket did not/);
+  const words = whyNoLink(faults, { ...CONFIG, ...refused('map.example') }, here);
+  expect(words).toMatch(/^the server takes no pages of https:\/\/map\.example/);
+  expect(whyNoLink({ websocket: 'silent' }, CONFIG, here)).toBe('WebSocket got no answer');
+});
