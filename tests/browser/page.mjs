@@ -1,6 +1,7 @@
 /** Words, rooms, refusals, and a server that goes away for a while. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { barriers } from './support/barriers.mjs';
 import { count, looksLike, pixels } from './support/pixels.mjs';
 import { Server } from './support/server.mjs';
 import { asked, beside, complaints, Tab } from './support/tab.mjs';
@@ -38,14 +39,40 @@ test('a map that does not arrive is said', async () => {
   await tab.close();
 });
 
-test('a browser that cannot draw a map says so', async () => {
-  const prepare = (context) =>
+test('without WebGL people are dots; list, counts and sharing work', async () => {
+  const noGraphics = (context) =>
     context.addInitScript(() => {
-      HTMLCanvasElement.prototype.getContext = () => null;
+      const getContext = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+        return kind.startsWith('webgl') ? null : getContext.call(this, kind, ...more);
+      };
     });
-  const tab = await Tab.open(world.browser, world.server, { path: '/r/flat', prepare, pardon: /cannot draw/ });
-  await tab.page.locator('#status', { hasText: 'needs WebGL 2' }).waitFor();
-  await tab.close();
+  const at = beside(VENUE, 0, 30);
+  const open = (name, options) => Tab.open(world.browser, world.server, { path: '/r/flat', name, ...options });
+  const flat = await open('Flat', { at, held, prepare: noGraphics });
+  const other = await open('Other', { at: beside(at, 20, 0), held });
+  await other.share();
+  await flat.share();
+  await flat.until('the other', (it) => it.title === 'GPyS (2 online)' && it.figures.length === 1);
+  await flat.until('it in the list', (it) => it.rows[0]?.text.includes('20 m N'));
+  const shown = await flat.until('why', (it) => it.trouble.includes('no WebGL 2'));
+  const { x, y } = shown.figures[0].screen;
+  const map = await flat.page.locator('#map').boundingBox();
+  const box = { x: map.x + x - 10, y: map.y + y - 10, width: 20, height: 20 };
+  await looksLike('a yellow dot', async () => count(await pixels(flat), 'yellow', box), (n) => n > 40);
+  assert.deepEqual(await barriers(flat.page), []);
+  await flat.close();
+  await other.close();
+});
+
+test('without JavaScript there is a page to read', async () => {
+  const context = await world.browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(world.server.url);
+  await page.getByRole('heading', { name: 'This page needs JavaScript' }).waitFor();
+  assert.equal(await page.isVisible('#status'), false);
+  assert.equal(await page.isVisible('#share'), false);
+  await context.close();
 });
 
 test('a page of localhost comes over WebTransport, too', async () => {

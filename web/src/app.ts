@@ -10,13 +10,14 @@ import type { Frame } from './frame';
 import { type Degrees, toDegrees } from './geo';
 import type { Config } from './link';
 import { LiveMap } from './map';
-import { type Notice, Page } from './page';
+import { isShutOut, Outage } from './outage';
+import { Page } from './page';
 import { PeopleList } from './people';
 import { COARSE_M, type Place, type Scene } from './scene';
 import { Sharer } from './sharer';
 import { browserOf } from './sharing-words';
 import { Sight } from './sight';
-import { reasonOf, STALLED_MS, statusLine } from './status';
+import { STALLED_MS, statusLine } from './status';
 import { device, tab } from './storage';
 import { cleanName } from './text';
 import { View } from './view';
@@ -49,8 +50,7 @@ export class App {
   private me: Welcome | undefined;
   private access: string | null;
   private wasShown = false;
-  /** Why there is no link, until there is one again. */
-  private why: string | undefined;
+  private readonly outage: Outage;
   private readonly browser = browserOf(navigator);
 
   constructor(private readonly options: AppOptions) {
@@ -91,6 +91,7 @@ export class App {
       send: (message) => this.connection.send(message),
     });
     this.connection = this.connect();
+    this.outage = new Outage(this.connection);
     this.sharer.resume(options.resume);
     this.listen();
     this.sight.open(performance.now());
@@ -178,10 +179,7 @@ export class App {
 
   private connectionChanged(state: State): void {
     const live = state.phase === 'live';
-    if (live) this.why = undefined;
-    if (state.phase === 'waiting') {
-      this.why = navigator.onLine ? reasonOf(state.code, state.reason) : 'You are offline.';
-    }
+    this.outage.changed(state);
     this.sharer.connected(live);
     if (live) this.connection.send({ type: 'Viewport', ...this.map.viewport() });
     this.tick();
@@ -369,10 +367,10 @@ export class App {
       keyboard: !matchMedia('(hover: none)').matches,
     };
     this.page.status(tone, text);
-    if (this.outage(state)) this.page.online(undefined);
+    if (this.outage.affects(state)) this.page.online(undefined);
     else if (this.me) this.page.online(this.online);
     this.page.notice(
-      this.linkNotice(state, silence, now) ??
+      this.outage.notice(state, silence, now) ??
         sharingNotice(this.sharer, surroundings, () => this.shareAgain()),
     );
     this.page.dock(dockOf(this.sharer, surroundings));
@@ -382,40 +380,6 @@ export class App {
   private told(state: State): State {
     const uninvited = state.phase === 'ended' && state.code === Code.Forbidden && !this.access;
     return uninvited ? { ...state, reason: '' } : state;
-  }
-
-  /** Whether what is known of others is out of date: not while a link is only exchanged. */
-  private outage(state: State): boolean {
-    return state.phase === 'ended' || (state.phase !== 'live' && this.why !== undefined);
-  }
-
-  /** What has to be said of the link, where the foot of the page alone would be overlooked. */
-  private linkNotice(state: State, silence: number, now: number): Notice | undefined {
-    switch (state.phase) {
-      case 'ended':
-        return this.endNotice(state);
-      case 'waiting': {
-        const more = `Next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s.`;
-        const action = { label: 'Try now', run: () => this.connection.hurry() };
-        return { text: this.why ?? '', more, tone: 'bad', action };
-      }
-      case 'connecting':
-        return this.why ? { text: this.why, more: 'Trying now.', tone: 'bad' } : undefined;
-      case 'live':
-        return silence > STALLED_MS
-          ? { text: 'The server does not answer. What you see may be old.', tone: 'bad' }
-          : undefined;
-    }
-  }
-
-  private endNotice({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
-    const text = reasonOf(code, reason);
-    // The same invitation will not do again.
-    if (code === Code.Expired) return { text, tone: 'bad' };
-    const reload = code === Code.BadVersion;
-    const run = (): void => (reload ? location.reload() : this.connection.connect());
-    const label = reload ? 'Reload' : code === Code.Replaced ? 'Continue here' : 'Try again';
-    return { text, tone: 'bad', action: { label, run } };
   }
 
   private shareAgain(): void {
@@ -428,11 +392,7 @@ export class App {
     if (!this.page.peopleShown || document.visibilityState === 'hidden') return;
     const now = performance.now();
     const from: Degrees | Place | undefined = this.sharer.self.fix;
-    this.people.draw(this.me?.id, from, now);
+    const online = this.outage.affects(this.connection.state) ? undefined : this.view.online;
+    this.people.draw(this.me?.id, from, now, online);
   }
-}
-
-/** Another invitation is needed; the room is closed to this one, or to whoever has none. */
-function isShutOut(state: State): boolean {
-  return state.phase === 'ended' && (state.code === Code.Forbidden || state.code === Code.Expired);
 }

@@ -63,6 +63,29 @@ export class FlatMap {
     return this;
   }
 
+  /** The page's own buttons, where they are on a map. */
+  addTools(tools: HTMLElement): void {
+    const zoom = document.createElement('div');
+    zoom.className = 'maplibregl-ctrl maplibregl-ctrl-group';
+    zoom.append(this.zoomButton('in', 1), this.zoomButton('out', -1));
+    const corner = document.createElement('div');
+    corner.className = 'maplibregl-ctrl-top-right';
+    corner.append(tools, zoom);
+    this.container.append(corner);
+  }
+
+  private zoomButton(way: 'in' | 'out', by: number): HTMLButtonElement {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = `maplibregl-ctrl-zoom-${way}`;
+    button.setAttribute('aria-label', `Zoom ${way}`);
+    const icon = document.createElement('span');
+    icon.className = 'maplibregl-ctrl-icon';
+    button.append(icon);
+    button.addEventListener('click', (event) => this.easeTo({ zoom: this.zoom + by }, event));
+    return button;
+  }
+
   getContainer(): HTMLElement {
     return this.container;
   }
@@ -87,16 +110,6 @@ export class FlatMap {
     const { clientWidth, clientHeight } = this.container;
     const x = this.x + (px - clientWidth / 2) / this.world;
     return fromMercator(x, this.clamp(this.y + (py - clientHeight / 2) / this.world));
-  }
-
-  project([lng, lat]: [number, number]): { x: number; y: number } {
-    const { clientWidth, clientHeight } = this.container;
-    const [x, y] = mercator(lat, lng);
-    const east = x - this.x - Math.round(x - this.x);
-    return {
-      x: clientWidth / 2 + east * this.world,
-      y: clientHeight / 2 + (y - this.y) * this.world,
-    };
   }
 
   getBounds(): Record<'getSouth' | 'getWest' | 'getNorth' | 'getEast', () => number> {

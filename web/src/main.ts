@@ -44,10 +44,5 @@ const { App } = await loading.catch((error) =>
   fail('The map could not be loaded. Reload the page to try again.', error),
 );
 const resume = await returning;
-let app: InstanceType<typeof App>;
-try {
-  app = new App({ room, opening, early, config, loadConfig, access, resume });
-} catch (error) {
-  fail('This browser cannot draw the map: it needs WebGL 2, which may be turned off.', error);
-}
+const app = new App({ room, opening, early, config, loadConfig, access, resume });
 exposeDebug(() => app.state());

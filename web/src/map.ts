@@ -11,6 +11,7 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import { Base } from './base';
 import { FigureLayer } from './figures';
 import type { Shot } from './fit';
+import { FlatMap } from './flat';
 import {
   CIRCUMFERENCE,
   type Degrees,
@@ -44,6 +45,11 @@ const WHOLE_WORLD: Viewport = {
   zoom: 14,
 };
 
+const CENTER: [lng: number, lat: number] = [10, 25];
+const ZOOM = 1.4;
+const NO_WEBGL =
+  'This browser draws people as dots and no map, because it has no WebGL 2, or it is turned off.';
+
 export interface MapEvents {
   viewport(viewport: Viewport): void;
   /** `hit`: what is drawn there. */
@@ -61,8 +67,8 @@ export interface MapEvents {
 export class LiveMap {
   readonly map: MapLibre;
   readonly scene: Scene;
-  private readonly labels: Labels;
-  private readonly base: Base;
+  private readonly labels: Labels | undefined;
+  private readonly flat: FlatMap | undefined;
   private readonly darkQuery = matchMedia('(prefers-color-scheme: dark)');
   private sentAt = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -77,36 +83,38 @@ export class LiveMap {
     chosen: Config['map'],
     private readonly events: MapEvents,
   ) {
-    this.map = new MapLibre({
-      container,
-      center: [10, 25],
-      zoom: 1.4,
-      minZoom: 0.5,
-      maxZoom: 22,
-      // North is up and the map is flat, so that a heading is read the same by everybody.
-      maxPitch: 0,
-      dragRotate: false,
-      pitchWithRotate: false,
-      attributionControl: false,
-      // Pixels that small need no smoothing, and phones have better uses for their battery.
-      canvasContextAttributes: { antialias: window.devicePixelRatio < 2 },
-    });
-    this.map.touchZoomRotate.disableRotation();
-    this.map.keyboard.disableRotation();
+    this.flat = canDraw() ? undefined : new FlatMap(container, CENTER, ZOOM);
+    this.map = (this.flat as unknown as MapLibre | undefined) ?? open(container);
+    this.scene = new Scene(view, () => this.camera());
+    if (canvas.getContext('2d')) this.labels = new Labels(canvas, () => this.darkQuery.matches);
+    this.listen();
+    if (this.flat) this.drawFlat(this.flat);
+    else this.drawFigures(chosen);
+  }
+
+  private drawFlat(flat: FlatMap): void {
+    flat.paint = () => this.painted(this.scene.prepare(performance.now()));
+    flat.triggerRepaint();
+    this.events.trouble(NO_WEBGL);
+  }
+
+  private drawFigures(chosen: Config['map']): void {
     this.map.addControl(new AttributionControl({ compact: false }), 'bottom-right');
     this.map.addControl(new ScaleControl(), 'bottom-left');
-    this.scene = new Scene(view, () => this.camera());
-    this.labels = new Labels(canvas, () => this.darkQuery.matches);
-    this.listen();
-    this.base = new Base(this.map, chosen, {
+    const base = new Base(this.map, chosen, {
       ready: () => this.map.addLayer(new FigureLayer(this.scene, (frame) => this.painted(frame))),
-      trouble: events.trouble,
+      trouble: this.events.trouble,
     });
-    void this.base.dress(this.darkQuery.matches);
+    void base.dress(this.darkQuery.matches);
+    this.darkQuery.addEventListener('change', ({ matches }) => void base.dress(matches));
   }
 
   /** The page's own buttons, above those for the zoom. */
   addTools(tools: HTMLElement): void {
+    if (this.flat) {
+      this.flat.addTools(tools);
+      return;
+    }
     this.map.addControl({ onAdd: () => tools, onRemove: () => tools.remove() }, 'top-right');
     this.map.addControl(new NavigationControl({ showCompass: false }), 'top-right');
   }
@@ -207,7 +215,6 @@ export class LiveMap {
     map.on('mousemove', ({ point }) => {
       map.getCanvas().style.cursor = this.hit(point) ? 'pointer' : '';
     });
-    this.darkQuery.addEventListener('change', ({ matches }) => void this.base.dress(matches));
   }
 
   private hit(point: { x: number; y: number }): Hit | undefined {
@@ -216,7 +223,8 @@ export class LiveMap {
 
   private painted(frame: SceneFrame): void {
     this.frame = frame;
-    this.labels.draw(frame);
+    this.flat?.dots(frame.drawn, frame.width, frame.height);
+    this.labels?.draw(frame);
     if (this.scene.moving(performance.now())) this.repaint();
   }
 
@@ -230,6 +238,33 @@ export class LiveMap {
       this.events.viewport(this.viewport());
     }, wait);
   }
+}
+
+/** Whether there is what MapLibre needs. */
+function canDraw(): boolean {
+  const context = document.createElement('canvas').getContext('webgl2');
+  context?.getExtension('WEBGL_lose_context')?.loseContext();
+  return context !== null;
+}
+
+function open(container: HTMLElement): MapLibre {
+  const map = new MapLibre({
+    container,
+    center: CENTER,
+    zoom: ZOOM,
+    minZoom: 0.5,
+    maxZoom: 22,
+    // North is up and the map is flat, so that a heading is read the same by everybody.
+    maxPitch: 0,
+    dragRotate: false,
+    pitchWithRotate: false,
+    attributionControl: false,
+    // Pixels that small need no smoothing, and phones have better uses for their battery.
+    canvasContextAttributes: { antialias: window.devicePixelRatio < 2 },
+  });
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  return map;
 }
 
 function isArrow(event: Event): boolean {

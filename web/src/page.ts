@@ -140,7 +140,7 @@ export class Page {
   online(n: number | undefined): void {
     const words = n === undefined ? 'GPyS (not connected)' : `GPyS (${n} online)`;
     setText(byId('online'), n === undefined ? 'not connected' : String(n));
-    byId('unit').hidden = n === undefined;
+    setText(byId('unit'), n === undefined ? '' : ' online');
     byId('count').hidden = false;
     if (document.title !== words) document.title = words;
   }

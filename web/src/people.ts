@@ -3,7 +3,7 @@ import { setText } from './dom';
 import { type Degrees, UNIT, way } from './geo';
 import { coarseness, type Place, type Scene, stepMetres } from './scene';
 import type { Figure, View } from './view';
-import { Presence } from './wire';
+import { type Online, Presence } from './wire';
 
 /** A longer list is no help to anybody, unless they ask for more of it. */
 const ROWS = 50;
@@ -102,14 +102,20 @@ export class PeopleList {
     });
   }
 
-  /** `from`: where distances are measured from. */
-  draw(me: number | undefined, from: Degrees | undefined, now: number): void {
-    const { sharing, watching, hidden } = this.view.online;
+  /** `from`: where distances are measured from; `online`: undefined while that is not known. */
+  draw(
+    me: number | undefined,
+    from: Degrees | undefined,
+    now: number,
+    online: Online | undefined,
+  ): void {
     const n = (count: number): string => count.toLocaleString('en');
     // An aria-live region speaks whenever it is written to, so it is written to only for news.
     setText(
       this.parts.counts,
-      `${n(sharing)} sharing, ${n(watching)} watching, ${n(hidden)} hidden`,
+      online
+        ? `${n(online.sharing)} sharing, ${n(online.watching)} watching, ${n(online.hidden)} hidden`
+        : 'Not connected; people are shown as they were last seen.',
     );
     const all = this.rows(me, from, now);
     this.parts.search.hidden = all.length < SEARCH_FROM && this.parts.search.value === '';
