@@ -20,6 +20,11 @@ interface Datagrams {
 /** Room for a burst of frames while the page draws; browsers keep a single datagram otherwise. */
 const INCOMING_DATAGRAMS = 64;
 const FLUSH_MS = 250;
+/**
+ * A refusal takes a round trip or two. A browser that gives up later, as Chromium does after 5 to
+ * 10 s, has heard nothing.
+ */
+const SILENCE_MS = 4000;
 
 export const openWebTransport: Opener = async (config, events, signal) => {
   if (!config.webtransport || typeof WebTransport === 'undefined') {
@@ -27,13 +32,15 @@ export const openWebTransport: Opener = async (config, events, signal) => {
     throw new OpenError(fault, 'this browser has no WebTransport here');
   }
   const forbidden = watchPolicy(config.webtransport);
+  const dialled = performance.now();
   const session = new WebTransport(config.webtransport, options(config));
   const abort = (): void => session.close();
   signal.addEventListener('abort', abort, { once: true });
   session.closed.catch(() => undefined);
   await session.ready
     .catch((error) => {
-      throw new OpenError(forbidden.yes() ? 'policy' : 'refused', messageOf(error));
+      const fault = performance.now() - dialled < SILENCE_MS ? 'refused' : 'silent';
+      throw new OpenError(forbidden.yes() ? 'policy' : fault, messageOf(error));
     })
     .finally(forbidden.stop);
   tune(session.datagrams as unknown as Datagrams);
