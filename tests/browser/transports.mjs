@@ -51,7 +51,7 @@ test('a WebTransport session that dies moves to WebSocket, and nobody sees a lea
     return figure && metresBetween(figure, further) < 0.2;
   });
   const log = await watcher.page.evaluate(() => window.log);
-  const same = { online: 2, title: 'GPyS (2 online)', id: before.id, uuid: before.uuid, rows: 1 };
+  const same = { online: 2, title: 'GPyS (2 online)', id: before.id, uuid: before.uuid, rows: 2 };
   assert.deepEqual(log, [{ ...same, kind: 'figure', hidden: false }], 'one and the same all along');
   assert.equal(listed(await watcher.shown(), before.id).kind, 'figure');
   await mover.close();
