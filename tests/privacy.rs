@@ -1,4 +1,5 @@
-//! What a server that runs says of where people are: nothing, however much it is asked to log.
+//! What a server that runs says of where people are, who they are and in which room: nothing,
+//! however much it is asked to log.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,6 +16,10 @@ use gpys::proto::wire::{PeerId, Presence, Sharing};
 
 /// Longest that anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A room's name may be all that keeps strangers out of it.
+const ROOM: &str = "behind-the-third-oak";
+const NAME: &str = "Ada of Utopia";
 
 /// Ends the program also if the test fails.
 struct Program(Child);
@@ -44,11 +49,11 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     waited.await.unwrap_or_else(|_| panic!("waited for {what}"))
 }
 
-async fn metrics(port: u16) -> String {
+async fn get(port: u16, path: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     text
@@ -92,13 +97,14 @@ async fn see(watcher: &Client, id: PeerId, place: Position) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_place_is_logged_or_counted_however_much_is_logged() {
+async fn no_place_name_or_room_is_logged_or_counted_however_much_is_logged() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let (https, counts) = (free_port(), free_port());
+    let (https, http, counts) = (free_port(), free_port(), free_port());
     let child = Command::new(env!("CARGO_BIN_EXE_gpys"))
         .args(["serve", "--quiet", "--log", "trace"])
         .args(["--listen", &format!("127.0.0.1:{https}")])
+        .args(["--http", &format!("127.0.0.1:{http}")])
         .args(["--metrics", &format!("127.0.0.1:{counts}")])
         .current_dir(dir.path())
         .env_clear()
@@ -116,11 +122,13 @@ async fn no_place_is_logged_or_counted_however_much_is_logged() {
         for (approximate, place) in [(false, places[0]), (true, places[1])] {
             let looks = viewport(place);
             let sharing = Sharing { approximate, seconds: 900 };
-            let options = Options { transport, viewport: Some(looks), ..Options::default() };
+            let (room, name) = (ROOM.to_owned(), NAME.to_owned());
+            let options =
+                Options { room, name, transport, viewport: Some(looks), ..Options::default() };
             let watching = Options { presence: Presence::Watching, ..options };
             let watcher = server.connect(watching).await.unwrap();
-            let options =
-                Options { transport, viewport: Some(looks), sharing, ..Options::default() };
+            let (room, viewport) = (ROOM.to_owned(), Some(looks));
+            let options = Options { room, transport, viewport, sharing, ..Options::default() };
             let walker = server.connect(options).await.unwrap();
             walker.send(Reading {
                 position: place,
@@ -132,7 +140,9 @@ async fn no_place_is_logged_or_counted_however_much_is_logged() {
             people.extend([watcher, walker]);
         }
     }
-    let text = metrics(counts).await;
+    let page = get(http, &format!("/r/{ROOM}")).await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    let text = get(counts, "/metrics").await;
     assert!(text.contains("gpys_"), "metrics are told");
     for person in people {
         person.leave().await;
@@ -142,6 +152,11 @@ async fn no_place_is_logged_or_counted_however_much_is_logged() {
     let log = String::from_utf8_lossy(&log);
     assert!(log.contains("TRACE"), "all is logged");
     assert!(log.contains("somebody joins"), "and of this server:\n{log}");
+    for secret in [ROOM, NAME] {
+        assert!(!text.contains(secret), "{secret} is in the metrics");
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in the log");
+    }
     for place in places.into_iter().chain([blur(places[1])]) {
         for trace in traces(place) {
             assert!(!text.contains(&trace), "{trace} is in the metrics");

@@ -3,8 +3,9 @@
 //! Every file is an array of `{"name", "hex", "value"}`: the bytes, and the plain JSON of what
 //! they mean. To add a vector, append one with its value and any hex, run
 //! `GPYS_BLESS=1 cargo test --test vectors`, which writes each value's bytes into the files, and
-//! check the new bytes by hand. `invalid.json` holds bytes that must be refused and is never
-//! rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json`
+//! check the new bytes by hand. `invalid.json` holds bytes that must be refused, `refused.json` such
+//! as are read but for a value, and `varints.json` such as say the same in more bytes; they are
+//! never rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json`
 //! what becomes of a name.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
@@ -20,8 +21,8 @@ use gpys::proto::text;
 use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, PeerId, Sample, ServerMessage, decode_pong, encode_ping,
-    encode_pong,
+    ClientDatagram, ClientMessage, PeerId, Roster, Sample, ServerMessage, Welcome, decode_pong,
+    encode_ping, encode_pong,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -360,6 +361,53 @@ fn invalid_bytes_are_refused() {
 }
 
 #[derive(Deserialize)]
+struct Refused {
+    name: String,
+    kind: String,
+    hex: String,
+    fields: Vec<String>,
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_their_field() {
+    for Refused { name, kind, hex, fields } in read("refused.json") {
+        let bytes = unhex(&hex);
+        let errors = match kind.as_str() {
+            "pose" => vec![ClientDatagram::decode(&bytes, clock(70_000)).unwrap_err()],
+            _ => match ClientMessage::decode(&bytes) {
+                Ok(ClientMessage::Hello(hello)) => hello.settle().1,
+                decoded => vec![decoded.unwrap_err()],
+            },
+        };
+        let told: Vec<_> =
+            errors.iter().map(|error| format!("{:?}", error.outcome().unwrap())).collect();
+        assert_eq!(told, fields, "{name}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Varint {
+    name: String,
+    kind: String,
+    hex: String,
+    short: String,
+}
+
+#[test]
+fn numbers_in_a_longer_form_are_the_same_numbers() {
+    for Varint { name, kind, hex, short } in read("varints.json") {
+        let (long, short) = (unhex(&hex), unhex(&short));
+        if kind == "client_message" {
+            let message = ClientMessage::decode(&long).unwrap();
+            assert_eq!(ClientMessage::decode(&short), Ok(message), "{name}");
+        } else {
+            let message = ServerMessage::decode(&long).unwrap();
+            assert_eq!(ServerMessage::decode(&short), Ok(message), "{name}");
+        }
+    }
+}
+
+#[derive(Deserialize)]
 struct Tilt {
     name: String,
     alpha: f64,
@@ -407,6 +455,30 @@ fn texts() {
         assert_eq!(text::name(&text), cleaned, "{name}");
         assert_eq!(text::name(&cleaned), cleaned, "{name}, again");
     }
+}
+
+#[test]
+fn a_welcome_as_somebody_new_voids_what_a_server_said_before_its_restart() {
+    let frames: Vec<Vector> = read("frames.json");
+    let late = frames.iter().find(|it| it.name.starts_with("time just before its wrap")).unwrap();
+    let late = unhex(&late.hex);
+    let mut early = late.clone();
+    early[1..5].copy_from_slice(&70_u32.to_le_bytes());
+    let welcomes: Vec<Vector> = read("server_messages.json");
+    let welcome = welcomes.iter().find(|it| it.value.get("Welcome").is_some()).unwrap();
+    let ServerMessage::Welcome(welcome) = server_message(&welcome.value) else { panic!() };
+    let anew = Welcome { id: PeerId(77), resumed: false, ..welcome };
+    let mut view = View::default();
+    view.handle_message(&ServerMessage::Welcome(anew.clone()));
+    view.handle_frame(&late, |_, _| {}).unwrap();
+    let (id, left) = (PeerId(0), vec![PeerId(0)]);
+    view.handle_message(&ServerMessage::Roster(Roster { left, ..Roster::default() }));
+    view.handle_message(&ServerMessage::Welcome(Welcome { resumed: true, ..anew }));
+    view.handle_frame(&late, |_, _| {}).unwrap();
+    assert_eq!(view.figure(id), None, "who left has left, also for whoever is back");
+    view.handle_message(&ServerMessage::Welcome(anew));
+    view.handle_frame(&early, |_, _| {}).unwrap();
+    assert_eq!(view.figure(id).map(|figure| figure.shown), Some(Stamp(70)));
 }
 
 /// The vectors above cannot show that time is compared across its wrap; a view can.

@@ -199,8 +199,8 @@ pub(super) async fn greet(link: &mut Link, hello: Hello) -> Result<Welcome, Join
             let reason = closing.words();
             Err(JoinError::Refused(Closing { reason, ..closing }))
         }
-        ServerMessage::Roster(_) => {
-            Err(JoinError::Link("a roster came before the welcome".to_owned()))
+        ServerMessage::Roster(_) | ServerMessage::Refused(_) => {
+            Err(JoinError::Link("another message came before the welcome".to_owned()))
         }
     }
 }

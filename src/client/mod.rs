@@ -214,6 +214,8 @@ pub struct Traffic {
     pub frame_bytes: u64,
     /// Datagrams received that the protocol does not allow.
     pub bad: u64,
+    /// Times that the server said that it did not take a value.
+    pub refused: u64,
 }
 
 /// One peer on one link. Dropping it breaks the link without a word; others see the peer fade
@@ -285,6 +287,7 @@ impl Client {
             frames: counters.frames.load(Ordering::Relaxed),
             frame_bytes: counters.frame_bytes.load(Ordering::Relaxed),
             bad: counters.bad.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) struct Counters {
     pub(super) frames: AtomicU64,
     pub(super) frame_bytes: AtomicU64,
     pub(super) bad: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 /// What a client and its session have in common.
@@ -304,6 +305,11 @@ impl Session {
                 reason: closing.words(),
                 retry_ms: closing.retry_ms,
             }),
+            ServerMessage::Refused(refused) => {
+                self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(field = refused.field, "not taken: {}", refused.words());
+                None
+            }
             ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
         }
     }

@@ -24,7 +24,7 @@ pub struct Figure {
     pub orientation: Option<Orientation>,
     /// How sure the position is, as of the last key chunk.
     pub accuracy: Accuracy,
-    /// Whether their page was in the background, as of the last key chunk.
+    /// Whether their page was in the background, by the roster or else by the last key chunk.
     pub hidden: bool,
     /// When the sample was taken, on the server's clock, rounded towards older.
     pub sampled: Stamp,
@@ -63,16 +63,22 @@ pub struct View {
 }
 
 impl View {
-    /// Takes a message of the reliable lane. A welcome voids the roster from before it.
+    /// Takes a message of the reliable lane. A welcome voids the roster from before it; one as
+    /// somebody new voids all, for the server may have been restarted, and its ids and its clock
+    /// with it.
     pub fn handle_message(&mut self, message: &ServerMessage) {
         match message {
             ServerMessage::Welcome(welcome) => {
+                // Before the first one there is nothing but frames that overtook it.
+                if !welcome.resumed && self.own.is_some() {
+                    *self = Self::default();
+                }
                 self.own = Some(welcome.id);
                 self.roster.clear();
                 self.figures.remove(&welcome.id);
             }
             ServerMessage::Roster(roster) => self.handle_roster(roster),
-            ServerMessage::Closing(_) => {}
+            ServerMessage::Closing(_) | ServerMessage::Refused(_) => {}
         }
     }
 
@@ -137,14 +143,13 @@ impl View {
         self.online = roster.online;
         for person in &roster.joined {
             self.roster.insert(person.id, person.clone());
+            self.note_presence(person.id, person.presence, roster.time);
         }
         for change in &roster.presence {
             if let Some(person) = self.roster.get_mut(&change.id) {
                 person.presence = change.presence;
             }
-            if matches!(change.presence, Presence::Watching | Presence::Gone) {
-                self.withdraw(change.id, roster.time);
-            }
+            self.note_presence(change.id, change.presence, roster.time);
         }
         for &id in &roster.left {
             self.roster.remove(&id);
@@ -157,6 +162,14 @@ impl View {
             if let Some(id) = self.left_order.pop_front() {
                 self.left.remove(&id);
             }
+        }
+    }
+
+    fn note_presence(&mut self, id: PeerId, presence: Presence, time: Stamp) {
+        if matches!(presence, Presence::Watching | Presence::Gone) {
+            self.withdraw(id, time);
+        } else if let Some(figure) = self.figures.get_mut(&id) {
+            figure.hidden = presence == Presence::Hidden;
         }
     }
 
@@ -230,11 +243,13 @@ impl View {
             (Kind::Delta, Some(known)) => (known.accuracy, known.hidden),
             _ => (entry.accuracy, entry.hidden),
         };
+        // The roster says it within a tick, and frames of whom it does not name.
+        let named = self.roster.get(&id).map(|person| person.presence == Presence::Hidden);
         let figure = Figure {
             position,
             orientation,
             accuracy: told.0,
-            hidden: told.1,
+            hidden: named.unwrap_or(told.1),
             sampled: Stamp(time.0.wrapping_sub(age_ms(age))),
             shown: time,
             cell: chunk.cell,

@@ -1,5 +1,5 @@
-//! The messages of docs/PROTOCOL.md: the reliable lane (section 3), and by its two parts poses,
-//! pings and codes.
+//! The messages of docs/PROTOCOL.md: the reliable lane (section 3), and by its parts what the
+//! server says, poses, pings and codes.
 //!
 //! Frames have a module of their own, [`frame`](super::frame). This is the only module that
 //! knows bincode.
@@ -12,18 +12,20 @@ use bincode::config::{Configuration, Limit};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use codes::{CloseCode, DecodeError};
+pub use codes::{CloseCode, DecodeError, Field};
 pub use datagram::{
     ClientDatagram, MAX_AGE_MS, MAX_AHEAD_MS, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG,
     Sample, decode_pong, encode_ping, encode_pong,
 };
 
+pub use server::{Closing, Limits, Refused, Roster, ServerMessage, Welcome};
+
 use super::geo::Viewport;
 use super::text;
-use super::time::Stamp;
 
 mod codes;
 mod datagram;
+mod server;
 
 /// The protocol's version.
 pub const VERSION: u16 = 1;
@@ -144,25 +146,6 @@ impl Online {
     }
 }
 
-/// What the server allows, told in a welcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Longest reliable message from a client, in bytes.
-    pub max_message: u16,
-    /// Poses per second that are read.
-    pub pose_hz: u8,
-    /// Longest frame, in bytes.
-    pub max_frame: u16,
-    /// Least bytes per second of frames that a client can ask for.
-    pub min_budget: u32,
-    /// Most bytes per second of frames that a client can ask for.
-    pub max_budget: u32,
-    /// Every cell is repeated within this time, in ms.
-    pub refresh_ms: u16,
-    /// How long a peer may be away and come back as itself, in ms.
-    pub resume_ms: u32,
-}
-
 /// On which terms a peer shares where it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sharing {
@@ -213,74 +196,6 @@ pub enum ClientMessage {
     Sharing(Sharing),
 }
 
-/// The first message of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// [`VERSION`].
-    pub version: u16,
-    /// The client's own number.
-    pub id: PeerId,
-    /// The client's public identity.
-    pub uuid: PublicId,
-    /// The secret to come back with.
-    pub token: Token,
-    /// Whether the client came back as the peer it was.
-    pub resumed: bool,
-    /// The server's clock.
-    pub time: Stamp,
-    /// Ticks per second.
-    pub tick_hz: u8,
-    /// What the server allows.
-    pub limits: Limits,
-    /// Whether the client may share; who may not can only watch.
-    pub may_share: bool,
-}
-
-/// Who is in the room: a change, or a part of the first list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roster {
-    /// The server's clock.
-    pub time: Stamp,
-    /// People who are here, new or with newer facts.
-    pub joined: Vec<Person>,
-    /// People who left, for good.
-    pub left: Vec<PeerId>,
-    /// People whose presence changed.
-    pub presence: Vec<Change>,
-    /// How many people are here.
-    pub online: Online,
-}
-
-/// Why and how the link ends; the last message of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closing {
-    /// The reason, as a code.
-    pub code: u8,
-    /// Come back after this long plus a random part of as much again, in ms; `None`: do not.
-    pub retry_ms: Option<u32>,
-    /// The reason, in words.
-    pub reason: String,
-}
-
-impl Closing {
-    /// The reason as it is fit to be shown, whatever the server wrote.
-    #[must_use]
-    pub fn words(&self) -> String {
-        text::clean(&self.reason, text::MAX_REASON)
-    }
-}
-
-/// A message of the reliable lane from the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ServerMessage {
-    /// The client is in.
-    Welcome(Welcome),
-    /// Who is here.
-    Roster(Roster),
-    /// The link ends.
-    Closing(Closing),
-}
-
 type Bincode = Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
@@ -297,6 +212,10 @@ fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8], max: usize) -> Result<T, Dec
     if bytes.len() > max {
         return Err(DecodeError::TooLong(max));
     }
+    // A message's number in a longer form than its one byte would be of the other lane.
+    if bytes.first().is_some_and(|&first| first >= DATAGRAM_LANE) {
+        return Err(DecodeError::Malformed);
+    }
     let (message, used) =
         bincode::serde::decode_from_slice(bytes, BINCODE).map_err(|_| DecodeError::Malformed)?;
     match bytes.len() - used {
@@ -312,7 +231,7 @@ impl ClientMessage {
         encode(self)
     }
 
-    /// Decodes and validates a message. A hello's name is put right, whatever it is.
+    /// Decodes and validates a message. A hello is to be [settled](Hello::settle) as well.
     ///
     /// # Errors
     /// If the bytes are not a message or a value is off its range. A hello of another version is
@@ -324,28 +243,24 @@ impl ClientMessage {
         {
             return Err(DecodeError::Version(version));
         }
-        let mut message = decode(bytes, MAX_CLIENT_MESSAGE)?;
-        match &mut message {
-            Self::Hello(hello) => {
-                hello.validate()?;
-                hello.name = text::name(&hello.name);
-            }
+        let message = decode(bytes, MAX_CLIENT_MESSAGE)?;
+        match &message {
+            Self::Hello(hello) if !is_room_name(&hello.room) => Err(DecodeError::Room),
             Self::Viewport(viewport) => {
-                viewport.validate()?;
+                viewport.validate().map(|_| message).map_err(DecodeError::Viewport)
             }
-            Self::Presence(Presence::Gone) => return Err(DecodeError::Presence),
-            Self::Presence(_) | Self::Budget(_) | Self::Leave | Self::Sharing(_) => {}
+            Self::Presence(Presence::Gone) => Err(DecodeError::Presence),
+            _ => Ok(message),
         }
-        Ok(message)
     }
 }
 
 impl fmt::Debug for Hello {
     /// Leaves out what is secret or somebody's own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { room, presence, .. } = self;
+        let Self { version, presence, .. } = self;
         f.debug_struct("Hello")
-            .field("room", room)
+            .field("version", version)
             .field("presence", presence)
             .finish_non_exhaustive()
     }
@@ -368,20 +283,21 @@ impl Hello {
         }
     }
 
-    fn validate(&self) -> Result<(), DecodeError> {
-        if !is_room_name(&self.room) {
-            return Err(DecodeError::Room);
-        }
+    /// The hello as it counts, and the values that it loses by that: none of them turns its sender
+    /// away. The name becomes fit to be shown, whatever it is.
+    #[must_use]
+    pub fn settle(mut self) -> (Self, Vec<DecodeError>) {
+        let mut refused = Vec::new();
+        self.name = text::name(&self.name);
         if self.presence == Presence::Gone {
-            return Err(DecodeError::Presence);
+            refused.push(DecodeError::Presence);
+            self.presence = Presence::Watching;
         }
-        if self.access.as_ref().is_some_and(|access| access.len() > MAX_ACCESS) {
-            return Err(DecodeError::Access);
+        if let Some(Err(error)) = self.viewport.map(Viewport::validate) {
+            refused.push(DecodeError::Viewport(error));
+            self.viewport = None;
         }
-        if let Some(viewport) = self.viewport {
-            viewport.validate()?;
-        }
-        Ok(())
+        (self, refused)
     }
 }
 
@@ -390,28 +306,6 @@ impl Hello {
 pub fn is_room_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=MAX_ROOM).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-impl ServerMessage {
-    /// Its bytes on the reliable lane.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    /// Decodes a message.
-    ///
-    /// # Errors
-    /// If the bytes are not a message.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode(bytes, MAX_SERVER_MESSAGE)
-    }
-
-    /// The last message of a link.
-    #[must_use]
-    pub fn closing(code: CloseCode, reason: &str, retry_ms: Option<u32>) -> Self {
-        Self::Closing(Closing { code: code as u8, retry_ms, reason: reason.to_owned() })
-    }
 }
 
 #[cfg(test)]
@@ -459,24 +353,36 @@ mod tests {
         refuse(|h| h.room = "Lobby".into(), DecodeError::Room);
         refuse(|h| h.room.clear(), DecodeError::Room);
         refuse(|h| h.room = "x".repeat(65), DecodeError::Room);
-        refuse(|h| h.presence = Presence::Gone, DecodeError::Presence);
-        refuse(|h| h.access = Some("x".repeat(769)), DecodeError::Access);
-        refuse(
-            |h| h.viewport = Some(Viewport { south: i32::MAX, ..Viewport::WORLD }),
-            DecodeError::Geo(GeoError::Latitude),
-        );
         let gone = ClientMessage::Presence(Presence::Gone).encode();
         assert_eq!(ClientMessage::decode(&gone), Err(DecodeError::Presence));
+        let beyond = Viewport { south: i32::MAX, ..Viewport::WORLD };
+        let beyond = ClientMessage::Viewport(beyond).encode();
+        let error = DecodeError::Viewport(GeoError::Latitude);
+        assert_eq!(ClientMessage::decode(&beyond), Err(error));
+        assert_eq!(error.outcome(), Ok(Field::Viewport));
+    }
+
+    #[test]
+    fn a_hello_is_settled() {
+        assert_eq!(hello().settle(), (hello(), Vec::new()));
+        let bad = Hello {
+            presence: Presence::Gone,
+            viewport: Some(Viewport { north: i32::MIN, ..Viewport::WORLD }),
+            ..hello()
+        };
+        let (settled, refused) = bad.settle();
+        assert_eq!(settled, Hello { presence: Presence::Watching, viewport: None, ..hello() });
+        let viewport = DecodeError::Viewport(GeoError::Latitude);
+        assert_eq!(refused, [DecodeError::Presence, viewport]);
     }
 
     #[test]
     fn a_name_keeps_nobody_out() {
         let told = |name: &str| {
             let hello = Hello { name: name.into(), ..hello() };
-            match ClientMessage::decode(&ClientMessage::Hello(hello).encode()) {
-                Ok(ClientMessage::Hello(hello)) => hello.name,
-                other => panic!("{other:?}"),
-            }
+            let (settled, refused) = hello.settle();
+            assert_eq!(refused, []);
+            settled.name
         };
         assert_eq!(told("Anna\tB\u{7}"), "Anna B");
         assert_eq!(told(&"田".repeat(23)), "田".repeat(21));

@@ -17,7 +17,10 @@ use super::roster::Bulletin;
 use super::schedule::{Scene, Scratch, Viewer};
 use super::ticker::Ticker;
 use super::time::Time;
-use super::wire::{ClientMessage, Online, PeerId, Person, Presence, PublicId, Sample, Token};
+use super::wire::{
+    ClientMessage, Online, PeerId, Person, Presence, PublicId, Refused, Sample, ServerMessage,
+    Token,
+};
 
 pub use ages::{AGE_BOUNDS_MS, Ages};
 use deadlines::Deadlines;
@@ -188,6 +191,12 @@ impl World {
             ClientMessage::Sharing(sharing) => self.set_sharing(slot, sharing, now),
         }
         Ok(())
+    }
+
+    /// Tells somebody, behind all that is told already, of a value that was not taken.
+    pub fn refuse(&mut self, id: PeerId, refused: Refused) {
+        let message = ServerMessage::Refused(refused);
+        self.events.push_back(Event { to: Audience::One(id), message });
     }
 
     /// Takes what a link learned of its path.

@@ -20,7 +20,7 @@ pub(crate) use self::keys::{ED25519_PUBLIC, Key, Keys, MIN_SECRET};
 use super::ending::Ending;
 use super::metrics::Failure;
 use super::reload::Shown;
-use crate::proto::wire::{CloseCode, Hello, Presence};
+use crate::proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
 
 /// How far the clock of whoever makes tokens may be ahead. A token that is about to end needs no
 /// such patience: whoever came in with it would be sent away at once.
@@ -216,6 +216,9 @@ impl Keys {
 
     /// The claims of a token that one of the keys has signed.
     fn verify(&self, token: &str) -> Result<Claims, Refusal> {
+        if token.len() > MAX_ACCESS {
+            return Err(Refusal::Malformed);
+        }
         let parts: Vec<_> = token.split('.').collect();
         let [head, _, _] = *parts else { return Err(Refusal::Malformed) };
         let head = URL_SAFE_NO_PAD.decode(head).map_err(|_| Refusal::Malformed)?;

@@ -69,7 +69,9 @@ impl Ending {
 impl From<DecodeError> for Ending {
     fn from(error: DecodeError) -> Self {
         let limit = matches!(error, DecodeError::TooLong(_)).then_some(Limit::MessageBytes);
-        Self { limit, ..Self::new(error.close_code(), error.to_string()) }
+        // A refused value ends a link only where no value is due at all.
+        let code = error.outcome().err().unwrap_or(CloseCode::BadMessage);
+        Self { limit, ..Self::new(code, error.to_string()) }
     }
 }
 

@@ -24,8 +24,9 @@ use tokio::runtime::Handle;
 
 use self::kinds::Kind;
 pub(crate) use self::kinds::{
-    Answer, Failure, How, Leave, Limit, Part, Reload, Reloaded, Stray, Transport,
+    Answer, Failure, How, Leave, Limit, Part, Refusal, Reload, Reloaded, Stray, Transport,
 };
+use crate::proto::wire::Field;
 use crate::proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
@@ -147,6 +148,7 @@ impl Collector for Tasks {
 pub(crate) struct Metrics {
     registry: Registry,
     limits: Tally,
+    refusals: Tally,
     failures: Tally,
     strays: Tally,
     answers: Tally,
@@ -206,6 +208,12 @@ impl Metrics {
         let help = "Age of samples when a tick showed them to everybody";
         own.register("sample_age_seconds", help, SharedAges(Arc::clone(&ages)));
         Arc::new(Self {
+            refusals: Tally::new::<Refusal>(
+                own,
+                "values_refused",
+                "Values of clients that were not taken",
+                "field",
+            ),
             limits: Tally::new::<Limit>(own, "limits_hit", "How often a limit was hit", "limit"),
             failures: Tally::new::<Failure>(
                 own,
@@ -256,6 +264,11 @@ impl Metrics {
     /// A limit was hit.
     pub(crate) fn hit(&self, limit: Limit) {
         self.limits.count(limit);
+    }
+
+    /// A value was not taken.
+    pub(crate) fn refused(&self, field: Field) {
+        self.refusals.count(Refusal::from(field));
     }
 
     /// A client did not get as far as a room.

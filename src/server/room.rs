@@ -21,7 +21,7 @@ use super::member::Member;
 use super::metrics::{How, Leave, Limit, Metrics, Sent};
 use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
-use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId};
+use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId, Refused};
 use crate::proto::world::{
     Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, SILENCE_MS, Settings,
     Violation, World,
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Message(PeerId, LinkId, ClientMessage),
     /// To leave for good.
     Leave(PeerId, LinkId),
+    /// To tell a link of a value that was not taken, after all that it was told before.
+    Refuse(PeerId, LinkId, Refused),
     /// To know that the link is gone.
     Detach(PeerId, LinkId),
     /// To end every link, because the server stops.
@@ -187,6 +189,9 @@ impl Room {
                     self.end(peer, Ending { limit, ..ending }, now);
                 }
             }
+            Command::Refuse(peer, link, refused) if self.is_current(peer, link) => {
+                self.world.refuse(peer, refused);
+            }
             Command::Leave(peer, link) if self.is_current(peer, link) => {
                 self.world.leave(peer, now);
                 if let Some(member) = self.members.remove(&peer) {
@@ -197,7 +202,10 @@ impl Room {
                 self.end(peer, Ending::gone("the link is gone"), now);
             }
             // Of a link that is not the peer's any more.
-            Command::Message(..) | Command::Leave(..) | Command::Detach(..) => {}
+            Command::Message(..)
+            | Command::Refuse(..)
+            | Command::Leave(..)
+            | Command::Detach(..) => {}
             Command::Drain => self.drain(now),
             #[cfg(test)]
             Command::Panic => panic!("asked to"),

@@ -18,7 +18,9 @@ use super::rate::{Bucket, Excess, Rate};
 use super::room::Command;
 use super::rooms::Entered;
 use crate::proto::time::Time;
-use crate::proto::wire::{ClientDatagram, ClientMessage, CloseCode, Hello, encode_pong};
+use crate::proto::wire::{
+    ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
+};
 
 /// How long a link that ends has to tell its client.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -29,6 +31,9 @@ const DATAGRAMS: (u64, u64) = (300, 900);
 const MESSAGES: (u64, u64) = (20, 60);
 /// The same for pings; more go unanswered.
 const PINGS: (u64, u64) = (10, 10);
+/// Refused values of which a client is told a second, and how many at once. Of a sensor that
+/// gives nonsense at its full rate it hears soon and all the time, and its lane stays free.
+const REFUSALS: (u64, u64) = (1, 5);
 
 /// What arrives over a link.
 #[derive(Debug)]
@@ -162,8 +167,13 @@ async fn enter(
         tracing::debug!(?refusal, link = ?link.id(), "somebody is not let in");
         refused(refusal.failure())(Ending::from(refusal).into())
     })?;
+    let (hello, errors) = hello.settle();
     let session = Session::enter(Arc::clone(shared), link.clone(), &hello, grant).await;
-    session.map_err(|ending| refused(Failure::Hello)(ending.into()))
+    let mut session = session.map_err(|ending| refused(Failure::Hello)(ending.into()))?;
+    for error in errors {
+        session.refuse(error, shared.clock.now()).await?;
+    }
+    Ok(session)
 }
 
 /// Waits until this moment; for ever without one.
@@ -190,8 +200,9 @@ async fn hello(
 }
 
 fn decode_hello(bytes: &[u8]) -> Result<Hello, Ending> {
-    match ClientMessage::decode(bytes)? {
-        ClientMessage::Hello(hello) => Ok(hello),
+    match ClientMessage::decode(bytes) {
+        Ok(ClientMessage::Hello(hello)) => Ok(hello),
+        Err(error) if error.outcome().is_err() => Err(error.into()),
         _ => Err(Ending::new(CloseCode::BadMessage, "the first message is not a hello")),
     }
 }
@@ -217,6 +228,7 @@ struct Session {
     expiry: Option<Instant>,
     poses: Rate,
     pings: Bucket,
+    refusals: Bucket,
 }
 
 impl Session {
@@ -231,10 +243,11 @@ impl Session {
         let expiry = grant.left.and_then(|left| Instant::now().checked_add(left));
         let entered = shared.rooms.enter(hello, grant, &link).await?;
         let now = shared.clock.now();
-        let (per_second, burst) = PINGS;
+        let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
         Ok(Self {
             poses: Rate::new(shared.limits.pose_hz.into(), now),
-            pings: Bucket::new(per_second, burst, now),
+            pings: bucket(PINGS),
+            refusals: bucket(REFUSALS),
             shared,
             link,
             entered,
@@ -255,14 +268,34 @@ impl Session {
         let now = self.shared.clock.now();
         meter.take(&input, now)?;
         match input {
-            Input::Reliable(bytes) => self.reliable(&bytes).await,
-            Input::Datagram(bytes) => Ok(self.datagram(&bytes, now)?),
+            Input::Reliable(bytes) => match ClientMessage::decode(&bytes) {
+                Ok(message) => self.reliable(message).await,
+                Err(error) => self.refuse(error, now).await,
+            },
+            Input::Datagram(bytes) => match ClientDatagram::decode(&bytes, now) {
+                Ok(datagram) => Ok(self.datagram(datagram, now)?),
+                // A pose that is refused counts like one that is taken.
+                Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
+                Err(error) => self.refuse(error, now).await,
+            },
             Input::Stray | Input::Other => Ok(()),
         }
     }
 
-    async fn reliable(&self, bytes: &[u8]) -> Result<(), Over> {
-        let message = ClientMessage::decode(bytes).map_err(Ending::from)?;
+    /// A value is not taken, and the client is told so; or the link ends.
+    async fn refuse(&mut self, error: DecodeError, now: Time) -> Result<(), Over> {
+        let field = error.outcome().map_err(|_| Ending::from(error))?;
+        self.shared.metrics.refused(field);
+        if !self.refusals.take(now) {
+            self.shared.metrics.hit(Limit::Refusals);
+            return Ok(());
+        }
+        let refused = Refused { field: field as u8, reason: error.to_string() };
+        let command = Command::Refuse(self.entered.peer, self.link.id(), refused);
+        self.entered.room.send(command).await.map_err(|_| Over::Gone)
+    }
+
+    async fn reliable(&self, message: ClientMessage) -> Result<(), Over> {
         let (peer, link) = (self.entered.peer, self.link.id());
         let command = match message {
             ClientMessage::Leave => Command::Leave(peer, link),
@@ -271,16 +304,28 @@ impl Session {
         self.entered.room.send(command).await.map_err(|_| Over::Gone)
     }
 
-    fn datagram(&mut self, bytes: &[u8], now: Time) -> Result<(), Ending> {
-        match ClientDatagram::decode(bytes, now)? {
-            ClientDatagram::Pose(sample) => match self.poses.take(now) {
-                Ok(()) => self.entered.mailbox.put(sample),
-                Err(Excess::Surplus) => self.shared.metrics.hit(Limit::Poses),
-                Err(Excess::Abuse) => {
-                    let reason = "far more poses than are read, for long";
-                    return Err(Ending::at(Limit::PoseAbuse, CloseCode::TooFast, reason));
+    /// Whether one more pose is read.
+    fn may_pose(&mut self, now: Time) -> Result<bool, Ending> {
+        match self.poses.take(now) {
+            Ok(()) => Ok(true),
+            Err(Excess::Surplus) => {
+                self.shared.metrics.hit(Limit::Poses);
+                Ok(false)
+            }
+            Err(Excess::Abuse) => {
+                let reason = "far more poses than are read, for long";
+                Err(Ending::at(Limit::PoseAbuse, CloseCode::TooFast, reason))
+            }
+        }
+    }
+
+    fn datagram(&mut self, datagram: ClientDatagram, now: Time) -> Result<(), Ending> {
+        match datagram {
+            ClientDatagram::Pose(sample) => {
+                if self.may_pose(now)? {
+                    self.entered.mailbox.put(sample);
                 }
-            },
+            }
             ClientDatagram::Ping(echo) if self.pings.take(now) => {
                 self.link.send_pong(encode_pong(echo, now));
             }

@@ -4,6 +4,7 @@ import { prepare } from './support/world.mjs';
 prepare();
 await import('./two-tabs.mjs');
 await import('./sharing.mjs');
+await import('./names.mjs');
 await import('./by-hand.mjs');
 await import('./reload.mjs');
 await import('./sensors.mjs');

@@ -10,6 +10,7 @@ import traceback
 
 import wire
 from gpys_client import Client, config
+from view import View
 
 LAT, LNG = 457_500_000, 143_600_000
 VIEW = wire.Viewport(LAT - 20_000, LNG - 20_000, LAT + 20_000, LNG + 20_000, 170)
@@ -228,18 +229,13 @@ async def garbage(room):
     datagrams = [
         ("a short pose", b"\x50\1\2\3", 1),
         ("a long pose", wire.pose(1, now(), LAT, LNG) + b"\0", 1),
-        ("a latitude off the earth", wire.pose(1, now(), 900_000_001, 0), 4),
-        ("a longitude off the earth", wire.pose(1, now(), 0, -1_800_000_001), 4),
-        ("an accuracy of 64", wire.pose(1, now(), 0, 0, accuracy=64), 4),
-        ("an orientation off its range", wire.pose(1, now(), 0, 0, orientation=133_544_992), 4),
-        ("a sample from the future", wire.pose(1, now() + 60_000, LAT, LNG), 4),
     ]
     messages = [
         ("no message", b"\x3f\xff", 1),
         ("a second hello", wire.hello(room.name), 1),
         ("a byte too many", wire.LEAVE + b"\0", 1),
-        ("a viewport upside down", wire.viewport_message(wire.Viewport(1, 0, 0, 0, 1)), 4),
-        ("a presence of gone", wire.presence_message(wire.GONE), 4),
+        ("an unknown presence", wire.presence_message(4), 1),
+        ("a budget of 8 bytes", b"\3\xfd" + b"\0" * 8, 1),
         ("a long message", wire.varint(0) + b"x" * 1100, 1),
     ]
     wrong = []
@@ -250,6 +246,79 @@ async def garbage(room):
             wrong += await wrong_closing(client, what, code)
     check(not wrong, "; ".join(wrong))
     await still_there(watcher, sharer, id)
+
+
+async def refused(room):
+    """A value out of its range is refused by its field, and the link goes on."""
+    watcher, sharer, id = await room.two()
+    now, upside_down = sharer.now, wire.Viewport(1, 0, 0, 0, 1)
+    datagrams = [
+        (wire.pose(100, now(), 900_000_001, 0), wire.POSITION),
+        (wire.pose(100, now(), 0, -1_800_000_001), wire.POSITION),
+        (wire.pose(100, now(), 0, 0, accuracy=64), wire.ACCURACY),
+        (wire.pose(100, now(), 0, 0, orientation=133_544_992), wire.ORIENTATION),
+    ]
+    messages = [
+        (wire.viewport_message(upside_down), wire.VIEWPORT),
+        (wire.presence_message(wire.GONE), wire.PRESENCE),
+    ]
+    for lane, cases in ("datagram", datagrams), ("message", messages):
+        for data, field in cases:
+            # One a second is told of, and five at once.
+            await asyncio.sleep(1)
+            told = len(sharer.refused)
+            getattr(sharer.session, f"send_{lane}")(data)
+            check(await sharer.until(lambda: len(sharer.refused) > told), f"{data!r} is refused")
+            check(sharer.refused[-1]["field"] == field and sharer.refused[-1]["reason"], "and named")
+    check(id in watcher.view.figures, "the pose before stays")
+    check(watcher.view.people[id]["presence"] == wire.SHARING, "and the presence")
+    await still_there(watcher, sharer, id)
+    odd = await room.join(name="odd", presence=wire.GONE, viewport=upside_down)
+    check(odd.messages[0]["kind"] == "welcome", "such a hello is welcomed")
+    fields = [wire.VIEWPORT, wire.PRESENCE]
+    told = await odd.until(lambda: sorted(it["field"] for it in odd.refused) == fields)
+    check(told, "and told what it lost")
+    own = odd.view.people
+    check(await odd.until(lambda: odd.welcome["id"] in own), "who asks is on the own roster")
+    check(own[odd.welcome["id"]]["presence"] == wire.WATCHING, "as watching")
+    # Nonsense at a full rate hears of it seldom.
+    for seq in range(200, 260):
+        sharer.session.send_datagram(wire.pose(seq, now(), 900_000_001, 0))
+        await asyncio.sleep(0.04)
+    check(len(sharer.refused) <= 6 + 9, f"{len(sharer.refused)} refusals are not many")
+    await still_there(watcher, sharer, id)
+
+
+async def longer_numbers(room):
+    """A number in more bytes than it needs is the same number."""
+    data = wire.hello(room.name, name="long")
+    # The length of the room's name in three and in five bytes.
+    for form in b"\xfb" + struct.pack("<H", data[2]), b"\xfc" + struct.pack("<I", data[2]):
+        client = Client(room.settings)
+        room.clients.append(client)
+        await client.open()
+        client.session.send_message(data[:2] + form + data[3:])
+        check(await client.until(lambda: client.welcome), f"{form!r} is a length")
+
+
+async def restarted(room):
+    """What a welcome as somebody new voids, and one as the same does not."""
+    path = os.path.join(os.path.dirname(__file__), "../vectors/frames.json")
+    with open(path, encoding="utf-8") as file:
+        frames = {vector["name"]: bytes.fromhex(vector["hex"]) for vector in json.load(file)}
+    late = next(it for name, it in frames.items() if name.startswith("time just before its wrap"))
+    early = late[:1] + struct.pack("<I", 70) + late[5:]
+    view = View()
+    welcome = {"kind": "welcome", "id": 77, "resumed": False}
+    view.message(welcome)
+    view.frame(late)
+    check(0 in view.figures, "somebody is there")
+    view.message(welcome | {"resumed": True})
+    check(0 in view.figures, "and stays for who is resumed")
+    view.message(welcome)
+    check(0 not in view.figures, "but not for who is new")
+    view.frame(early)
+    check(view.newest == 70 and 0 in view.figures, "a clock that began anew counts")
 
 
 async def wrong_closing(client, what, code):
@@ -338,7 +407,7 @@ async def origin(room):
 
 CHECKS = [
     welcome_and_roster, move_and_tilt, no_sensor, order, presence, approximate, timed, viewport,
-    leave, resume, replaced, garbage, bad_hello, names, dropped_quietly, split_message, origin,
+    leave, resume, replaced, garbage, refused, longer_numbers, restarted, bad_hello, names, dropped_quietly, split_message, origin,
 ]  # fmt: skip
 
 

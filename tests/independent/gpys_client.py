@@ -100,6 +100,7 @@ class Client:
         self.config, self.view = config, View()
         self.welcome = self.closing = None
         self.messages, self.frames, self.bad = [], 0, []
+        self.refused = []
         self.pending, self.changed = b"", asyncio.Event()
         self.offset, self.best, self.pongs, self.seq = 0.0, None, 0, 0
 
@@ -167,6 +168,8 @@ class Client:
             self.offset = message["time"] - self._local()
         elif message["kind"] == "closing":
             self.closing = message
+        elif message["kind"] == "refused":
+            self.refused.append(message)
 
     def _datagram(self, data):
         try:

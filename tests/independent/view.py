@@ -29,6 +29,8 @@ class View:
 
     def message(self, message):
         if message["kind"] == "welcome":
+            if not message["resumed"]:
+                self.__init__()
             self.own, self.people = message["id"], {}
         elif message["kind"] == "roster":
             self.online = message["online"]
@@ -36,14 +38,26 @@ class View:
                 if person["id"] not in self.people:
                     self.joins.append(person["id"])
                 self.people[person["id"]] = person
+                self._presence(person["id"], person["presence"], message["time"])
             for id, presence in message["presence"]:
                 if id in self.people:
                     self.people[id]["presence"] = presence
+                self._presence(id, presence, message["time"])
             for id in message["left"]:
                 self.leaves.append(id)
                 self.people.pop(id, None)
                 self.figures.pop(id, None)
                 self.gone.add(id)
+
+    def _presence(self, id, presence, time):
+        figure = self.figures.get(id)
+        if presence in (wire.WATCHING, wire.GONE):
+            if figure and after(time, figure.shown) > 0:
+                del self.figures[id]
+            if id not in self.removed or after(time, self.removed[id]) > 0:
+                self.removed[id] = time
+        elif figure:
+            figure.hidden = presence == wire.HIDDEN
 
     def frame(self, data):
         frame = wire.frame(data)
@@ -72,6 +86,8 @@ class View:
         accuracy, hidden = entry.accuracy, entry.hidden
         if chunk.kind == "delta" and known:
             accuracy, hidden = known.accuracy, known.hidden
+        if entry.id in self.people:
+            hidden = self.people[entry.id]["presence"] == wire.HIDDEN
         sampled = (time - entry.age) % 0x100000000
         self.figures[entry.id] = Figure(
             entry.lat, entry.lng, entry.orientation, accuracy, hidden, sampled, time

@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass, field
 
 SHARING, WATCHING, HIDDEN, GONE = range(4)
+POSITION, ACCURACY, ORIENTATION, VIEWPORT, PRESENCE = range(5)
 
 
 class Bad(Exception):
@@ -101,22 +102,22 @@ class Reader:
             raise Bad("a bool is 0 or 1")
         return value == 1
 
-    def varint(self, most=0xFFFFFFFF):
+    def varint(self, most=0xFFFFFFFF, widest=0xFC):
         first = self.u8()
         if first < 251:
-            value, least = first, 0
+            value = first
         elif first == 0xFB:
-            value, least = struct.unpack("<H", self.take(2))[0], 251
-        elif first == 0xFC:
-            value, least = struct.unpack("<I", self.take(4))[0], 0x10000
+            value = struct.unpack("<H", self.take(2))[0]
+        elif first == 0xFC and widest == 0xFC:
+            value = struct.unpack("<I", self.take(4))[0]
         else:
-            raise Bad("this is no varint")
-        if not least <= value <= most:
-            raise Bad("a varint has another length or range")
+            raise Bad("this is no varint of its type")
+        if value > most:
+            raise Bad("a varint is out of its range")
         return value
 
     def u16(self):
-        return self.varint(0xFFFF)
+        return self.varint(0xFFFF, 0xFB)
 
     def string(self):
         return self.take(self.varint()).decode()
@@ -133,9 +134,9 @@ class Reader:
 
 
 def server_message(data):
-    """A dict whose "kind" is welcome, roster or closing."""
+    """A dict whose "kind" is welcome, roster, closing or refused."""
     r = Reader(data)
-    kind = r.varint()
+    kind = r.u8()
     if kind == 0:
         message = {
             "kind": "welcome",
@@ -178,6 +179,8 @@ def server_message(data):
             "retry_ms": r.option(r.varint),
             "reason": r.string(),
         }
+    elif kind == 3:
+        message = {"kind": "refused", "field": r.u8(), "reason": r.string()}
     else:
         raise Bad(f"no message has the number {kind}")
     r.end()

@@ -285,6 +285,8 @@ pub struct Client {
     pub welcome: Option<Welcome>,
     pub pongs: usize,
     pub closing: Option<Closing>,
+    /// Fields whose values the server did not take.
+    pub refused: Vec<u8>,
     /// The code with which the connection was closed.
     pub code: Option<u64>,
 }
@@ -300,7 +302,7 @@ impl Client {
 
     fn on(wire: Wire) -> Self {
         let (view, welcome) = (View::default(), None);
-        Self { wire, view, welcome, pongs: 0, closing: None, code: None }
+        Self { wire, view, welcome, pongs: 0, closing: None, refused: Vec::new(), code: None }
     }
 
     /// A client on this session that has not said anything yet.
@@ -421,6 +423,7 @@ impl Client {
                 match message {
                     ServerMessage::Welcome(welcome) => self.welcome = Some(welcome),
                     ServerMessage::Closing(closing) => self.closing = Some(closing),
+                    ServerMessage::Refused(refused) => self.refused.push(refused.field),
                     ServerMessage::Roster(_) => {}
                 }
             }

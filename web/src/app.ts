@@ -17,7 +17,7 @@ import { COARSE_M, type Place, type Scene } from './scene';
 import { Sharer } from './sharer';
 import { browserOf } from './sharing-words';
 import { Sight } from './sight';
-import { STALLED_MS, statusLine } from './status';
+import { refusedWords, STALLED_MS, statusLine } from './status';
 import { device, tab } from './storage';
 import { cleanName } from './text';
 import { View } from './view';
@@ -25,6 +25,8 @@ import { Code, decodeAccuracy, type Welcome } from './wire';
 
 const NAME = 'gpys.name';
 const TICK_MS = 250;
+/** For how long a refused value is spoken of: the server tells of it once a second while it lasts. */
+const REFUSED_MS = 10_000;
 
 export interface AppOptions {
   room: string;
@@ -48,6 +50,8 @@ export class App {
   private readonly ages = new Ages();
   private readonly connection: Connection;
   private me: Welcome | undefined;
+  /** What the server did not take, and until when that is said. */
+  private refused: { text: string; until: number } | undefined;
   private access: string | null;
   private wasShown = false;
   private readonly outage: Outage;
@@ -127,6 +131,10 @@ export class App {
           this.sight.roster();
         },
         frame: (frame) => this.frame(frame),
+        refused: (refused) => {
+          this.refused = { text: refusedWords(refused), until: performance.now() + REFUSED_MS };
+          this.tick();
+        },
         state: (state) => this.connectionChanged(state),
       },
     );
@@ -371,6 +379,7 @@ export class App {
     else if (this.me) this.page.online(this.online);
     this.page.notice(
       this.outage.notice(state, silence, now) ??
+        (this.refused && now < this.refused.until ? { text: this.refused.text } : undefined) ??
         sharingNotice(this.sharer, surroundings, () => this.shareAgain()),
     );
     this.page.dock(dockOf(this.sharer, surroundings));

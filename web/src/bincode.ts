@@ -55,19 +55,18 @@ export class Reader {
     return b === 1;
   }
 
-  varint(): number {
+  /** A longer form than a number needs is taken, but none that is wider than its type. */
+  varint(widest = 0xfc): number {
     const first = this.u8();
     if (first < 251) return first;
-    if (first > 0xfc) throw new DecodeError('a number wider than 32 bits');
+    if (first > widest) throw new DecodeError('a number wider than its type');
     let n = 0;
     for (let i = 0; i < (first === 0xfb ? 2 : 4); i++) n += this.u8() * 2 ** (8 * i);
     return n;
   }
 
   u16(): number {
-    const n = this.varint();
-    if (n > 0xffff) throw new DecodeError(`${n} does not fit 16 bits`);
-    return n;
+    return this.varint(0xfb);
   }
 
   raw(n: number): Uint8Array {

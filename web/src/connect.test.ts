@@ -109,6 +109,7 @@ function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
       welcome: () => undefined,
       roster: () => undefined,
       frame: () => undefined,
+      refused: () => undefined,
       state: (state) => states.push(state),
     },
   );

@@ -31,7 +31,7 @@ export interface ConnectOptions extends OpenOptions {
   random?: () => number;
 }
 
-export interface ConnectEvents extends Pick<SessionEvents, 'welcome' | 'frame'> {
+export interface ConnectEvents extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused'> {
   roster(roster: Roster): void;
   state(state: State): void;
 }
@@ -104,6 +104,7 @@ export class Connection {
       welcome: (welcome) => this.welcome(welcome, lost),
       roster: (roster) => this.events.roster(roster),
       frame: (frame) => this.events.frame(frame),
+      refused: (refused) => this.events.refused(refused),
       end: (end, closing) => this.ended(end, closing),
     });
     let lost: string | undefined;

@@ -11,6 +11,7 @@ import {
   encodePing,
   FRAME,
   PONG,
+  type Refused,
   type Roster,
   type Welcome,
 } from './wire';
@@ -30,6 +31,7 @@ export interface SessionEvents {
   welcome(welcome: Welcome): void;
   roster(roster: Roster): void;
   frame(frame: Frame): void;
+  refused(refused: Refused): void;
   end(end: LinkEnd, closing: Closing | undefined): void;
 }
 
@@ -85,6 +87,7 @@ export class Session implements LinkEvents {
       const message = decodeMessage(bytes);
       if (message.type === 'Welcome') this.welcome(message);
       else if (message.type === 'Roster') this.events.roster(message);
+      else if (message.type === 'Refused') this.events.refused(message);
       else this.closing = message;
     } catch (error) {
       console.error('A message could not be read.', error);

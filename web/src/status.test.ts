@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { State } from './connect';
-import { statusLine } from './status';
+import { refusedWords, statusLine } from './status';
 
 const facts = { now: 1000, rtt: undefined, age: undefined, silence: 0 };
 const live = (lost?: string): State => ({
@@ -37,4 +37,16 @@ it('says what is wrong and when it tries again', () => {
     'This room does not let you in (the invitation is for another room).',
   );
   expect(text({ phase: 'ended', code: 12, reason: '' })).toContain('has expired');
+});
+
+it('says which value the server did not take, and what to do', () => {
+  const words = (field: number): string =>
+    refusedWords({ type: 'Refused', field, reason: 'no\n\u202eway' });
+  for (const field of [0, 1, 2, 3, 4, 255]) {
+    expect(words(field)).toMatch(
+      /^The server could not use .*\. \(The server says: \u2068no way\u2069\.\)$/,
+    );
+  }
+  expect(words(0)).toContain('your position');
+  expect(words(2)).toContain('motion sensor');
 });

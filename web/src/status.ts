@@ -1,6 +1,7 @@
 /** What is going on, in words for a person. Pure: state in, sentences out. */
 import type { State } from './connect';
-import { Code } from './wire';
+import { clean, isolated, MAX_REASON } from './text';
+import { Code, Field, type Refused } from './wire';
 
 export type Tone = 'good' | 'busy' | 'bad';
 
@@ -73,11 +74,32 @@ export function reasonOf(code: number | undefined, reason: string): string {
       return 'This page and the server speak different versions.';
     case Code.BadRoom:
       return 'The address names no room: use a-z, 0-9 and - after /r/.';
-    case Code.BadValue:
     case Code.BadMessage:
       return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
     default:
       return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';
+  }
+}
+
+/** What the server did not take, what comes of it, and what to do. */
+export function refusedWords({ field, reason }: Refused): string {
+  const why = clean(reason, MAX_REASON);
+  return `${refusedField(field)}${why ? ` (The server says: ${isolated(why)}.)` : ''}`;
+}
+
+function refusedField(field: number): string {
+  switch (field) {
+    case Field.Position:
+    case Field.Accuracy:
+      return 'The server could not use your position, so others see the last good one. If this stays, stop sharing and share again.';
+    case Field.Orientation:
+      return 'The server could not use what the motion sensor says, so others see you as you were. If this stays, reload the page.';
+    case Field.Viewport:
+      return 'The server could not use what this map shows. Move the map a little.';
+    case Field.Presence:
+      return 'The server could not use whether you share or watch. Stop sharing and share again.';
+    default:
+      return 'The server could not use something that this page sent. Reload the page for a newer one.';
   }
 }
 

@@ -135,6 +135,12 @@ describe.runIf(existsSync(DIRECTORY))('golden vectors', () => {
     },
   );
 
+  it.each(
+    vectors<Vector & { short: string }>('varints.json').filter((v) => v.kind === 'server_message'),
+  )('number in a longer form: $name', ({ hex, short }) => {
+    expect(decodeMessage(bytes(hex))).toEqual(decodeMessage(bytes(short)));
+  });
+
   const invalid = vectors('invalid.json');
   it.each(invalid.filter((v) => v.kind === 'frame'))('no frame: $name', ({ hex }) => {
     expect(() => decodeFrame(bytes(hex))).toThrow();

@@ -23,7 +23,6 @@ export enum Code {
   BadMessage = 1,
   BadVersion = 2,
   BadRoom = 3,
-  BadValue = 4,
   TooFast = 5,
   TooSlow = 6,
   Replaced = 7,
@@ -32,6 +31,15 @@ export enum Code {
   Restarting = 10,
   Forbidden = 11,
   Expired = 12,
+}
+
+/** What a refused value was for. */
+export enum Field {
+  Position = 0,
+  Accuracy = 1,
+  Orientation = 2,
+  Viewport = 3,
+  Presence = 4,
 }
 
 export interface Viewport {
@@ -127,7 +135,15 @@ export interface Closing {
   reason: string;
 }
 
-export type ServerMessage = Welcome | Roster | Closing;
+/** A value that this client sent was not taken; the link goes on without it. */
+export interface Refused {
+  type: 'Refused';
+  /** A `Field`, or one that is yet to come. */
+  field: number;
+  reason: string;
+}
+
+export type ServerMessage = Welcome | Roster | Closing | Refused;
 
 export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
   const w = new Writer();
@@ -171,7 +187,9 @@ function writeViewport(w: Writer, v: Viewport): void {
 
 export function decodeMessage(bytes: Uint8Array): ServerMessage {
   const r = new Reader(bytes);
-  const read = [readWelcome, readRoster, readClosing][r.variant(2)]!;
+  // One byte: in a longer form it would be the first byte of a datagram.
+  const read = [readWelcome, readRoster, readClosing, readRefused][r.u8()];
+  if (!read) throw new DecodeError('a message that this page does not know');
   const message = read(r);
   r.finish();
   return message;
@@ -223,6 +241,10 @@ function readClosing(r: Reader): Closing {
     retry_ms: r.option(() => r.varint()),
     reason: r.string(),
   };
+}
+
+function readRefused(r: Reader): Refused {
+  return { type: 'Refused', field: r.u8(), reason: r.string() };
 }
 
 export interface Pose {

@@ -1,10 +1,10 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
-use super::{MAX_ACCESS, MAX_AHEAD_MS, MAX_ROOM, VERSION};
+use super::{MAX_AHEAD_MS, MAX_ROOM, VERSION};
 use crate::proto::geo::GeoError;
 use crate::proto::pose::PoseError;
 
-/// Why bytes from the other side are refused. It ends the link, and nothing else.
+/// Why bytes from the other side are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not a message.
@@ -25,10 +25,10 @@ pub enum DecodeError {
     /// A presence that a client cannot claim.
     #[error("a client is sharing, watching or hidden")]
     Presence,
-    /// An access token that is too long.
-    #[error("an access token has at most {MAX_ACCESS} bytes")]
-    Access,
-    /// A place that is off its range.
+    /// A viewport that is off its range.
+    #[error("{0}")]
+    Viewport(GeoError),
+    /// A position that is off its range.
     #[error(transparent)]
     Geo(#[from] GeoError),
     /// A pose that is off its range.
@@ -40,21 +40,42 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The close code that tells the peer.
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
+    /// What comes of it: a value of this field is not taken, and nothing else happens, or, as the
+    /// error, the link ends with this code.
+    ///
+    /// # Errors
+    /// If the link ends.
+    pub const fn outcome(self) -> Result<Field, CloseCode> {
         match self {
-            Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => CloseCode::BadMessage,
-            Self::Version(_) => CloseCode::BadVersion,
-            Self::Room => CloseCode::BadRoom,
-            Self::Presence | Self::Access | Self::Geo(_) | Self::Pose(_) | Self::Future => {
-                CloseCode::BadValue
-            }
+            Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => Err(CloseCode::BadMessage),
+            Self::Version(_) => Err(CloseCode::BadVersion),
+            Self::Room => Err(CloseCode::BadRoom),
+            Self::Presence => Ok(Field::Presence),
+            Self::Viewport(_) => Ok(Field::Viewport),
+            Self::Geo(_) | Self::Future => Ok(Field::Position),
+            Self::Pose(PoseError::Accuracy) => Ok(Field::Accuracy),
+            Self::Pose(PoseError::Orientation | PoseError::NotARotation) => Ok(Field::Orientation),
         }
     }
 }
 
-/// Why a link ends (docs/PROTOCOL.md, section 3).
+/// What a refused value was for (docs/PROTOCOL.md, section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Field {
+    /// A pose's latitude or longitude.
+    Position = 0,
+    /// A pose's accuracy.
+    Accuracy = 1,
+    /// A pose's orientation.
+    Orientation = 2,
+    /// A viewport.
+    Viewport = 3,
+    /// A presence.
+    Presence = 4,
+}
+
+/// Why a link ends (docs/PROTOCOL.md, section 3). Number 4 is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseCode {
@@ -66,8 +87,6 @@ pub enum CloseCode {
     BadVersion = 2,
     /// A room's name that is not one.
     BadRoom = 3,
-    /// A value out of its range.
-    BadValue = 4,
     /// Far more messages or datagrams than allowed.
     TooFast = 5,
     /// The client did not read its reliable lane.
@@ -103,7 +122,6 @@ impl CloseCode {
             | Self::BadMessage
             | Self::BadVersion
             | Self::BadRoom
-            | Self::BadValue
             | Self::Replaced
             | Self::Forbidden
             | Self::Expired => false,
@@ -122,7 +140,6 @@ mod tests {
             CloseCode::BadMessage,
             CloseCode::BadVersion,
             CloseCode::BadRoom,
-            CloseCode::BadValue,
             CloseCode::TooFast,
             CloseCode::TooSlow,
             CloseCode::Replaced,
@@ -132,7 +149,9 @@ mod tests {
             CloseCode::Forbidden,
             CloseCode::Expired,
         ];
-        for (number, code) in codes.into_iter().enumerate() {
+        // 4 was the code of a bad value, which is refused by now.
+        let numbers = (0..=12).filter(|&number| number != 4);
+        for (number, code) in numbers.zip(codes) {
             assert_eq!(code as usize, number);
             assert_eq!(usize::from(code.websocket()), 4000 + number);
             assert_eq!(code.retryable(), [5, 6, 8, 9, 10].contains(&number));

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::proto::wire::CloseCode;
+use crate::proto::wire::{CloseCode, Field};
 
 /// A kind with a counter of its own.
 pub(crate) trait Kind: Copy {
@@ -60,6 +60,8 @@ kinds! {
         Viewports = "viewports",
         /// Pings: not answered.
         Pings = "pings",
+        /// Refused values: the client is not told.
+        Refusals = "refusals",
         /// Bytes of a message: told `BadMessage`.
         MessageBytes = "message_bytes",
         /// Reliable messages that a client does not read: told `TooSlow`.
@@ -186,8 +188,6 @@ kinds! {
         BadVersion = "bad_version",
         /// `BadRoom`.
         BadRoom = "bad_room",
-        /// `BadValue`.
-        BadValue = "bad_value",
         /// `TooFast`.
         TooFast = "too_fast",
         /// `TooSlow`.
@@ -214,7 +214,7 @@ kinds! {
 impl Leave {
     /// Whether whoever left this way will not come back by itself, and need not be waited for.
     pub(crate) const fn is_final(self) -> bool {
-        matches!(self, Self::BadMessage | Self::BadValue | Self::Forbidden)
+        matches!(self, Self::BadMessage | Self::Forbidden)
     }
 }
 
@@ -225,7 +225,6 @@ impl From<CloseCode> for Leave {
             CloseCode::BadMessage => Self::BadMessage,
             CloseCode::BadVersion => Self::BadVersion,
             CloseCode::BadRoom => Self::BadRoom,
-            CloseCode::BadValue => Self::BadValue,
             CloseCode::TooFast => Self::TooFast,
             CloseCode::TooSlow => Self::TooSlow,
             CloseCode::Replaced => Self::Replaced,
@@ -234,6 +233,34 @@ impl From<CloseCode> for Leave {
             CloseCode::Restarting => Self::Restarting,
             CloseCode::Forbidden => Self::Forbidden,
             CloseCode::Expired => Self::Expired,
+        }
+    }
+}
+
+kinds! {
+    /// What a refused value was for.
+    Refusal {
+        /// A position.
+        Position = "position",
+        /// An accuracy.
+        Accuracy = "accuracy",
+        /// An orientation.
+        Orientation = "orientation",
+        /// A viewport.
+        Viewport = "viewport",
+        /// A presence.
+        Presence = "presence",
+    }
+}
+
+impl From<Field> for Refusal {
+    fn from(field: Field) -> Self {
+        match field {
+            Field::Position => Self::Position,
+            Field::Accuracy => Self::Accuracy,
+            Field::Orientation => Self::Orientation,
+            Field::Viewport => Self::Viewport,
+            Field::Presence => Self::Presence,
         }
     }
 }

@@ -75,6 +75,7 @@ export class Peer {
       welcome: (welcome) => this.welcomed(welcome),
       roster: (roster) => this.view.roster(roster),
       frame: (frame) => this.frame(frame),
+      refused: ({ reason }) => console.warn(`The server refused a value: ${reason}`),
       end: (end, closing) => {
         const reason = closing?.reason || end.reason || 'the connection was lost';
         this.over(this.welcome ? 'ended' : 'failed', reason);

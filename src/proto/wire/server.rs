@@ -1,0 +1,138 @@
+//! What the server says on the reliable lane (docs/PROTOCOL.md, section 3).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Change, CloseCode, DecodeError, MAX_SERVER_MESSAGE, Online, PeerId, Person, PublicId, Token,
+    decode, encode,
+};
+use crate::proto::text;
+use crate::proto::time::Stamp;
+
+/// What the server allows, told in a welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest reliable message from a client, in bytes.
+    pub max_message: u16,
+    /// Poses per second that are read.
+    pub pose_hz: u8,
+    /// Longest frame, in bytes.
+    pub max_frame: u16,
+    /// Least bytes per second of frames that a client can ask for.
+    pub min_budget: u32,
+    /// Most bytes per second of frames that a client can ask for.
+    pub max_budget: u32,
+    /// Every cell is repeated within this time, in ms.
+    pub refresh_ms: u16,
+    /// How long a peer may be away and come back as itself, in ms.
+    pub resume_ms: u32,
+}
+
+/// The first message of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// [`VERSION`].
+    pub version: u16,
+    /// The client's own number.
+    pub id: PeerId,
+    /// The client's public identity.
+    pub uuid: PublicId,
+    /// The secret to come back with.
+    pub token: Token,
+    /// Whether the client came back as the peer it was.
+    pub resumed: bool,
+    /// The server's clock.
+    pub time: Stamp,
+    /// Ticks per second.
+    pub tick_hz: u8,
+    /// What the server allows.
+    pub limits: Limits,
+    /// Whether the client may share; who may not can only watch.
+    pub may_share: bool,
+}
+
+/// Who is in the room: a change, or a part of the first list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// The server's clock.
+    pub time: Stamp,
+    /// People who are here, new or with newer facts.
+    pub joined: Vec<Person>,
+    /// People who left, for good.
+    pub left: Vec<PeerId>,
+    /// People whose presence changed.
+    pub presence: Vec<Change>,
+    /// How many people are here.
+    pub online: Online,
+}
+
+/// Why and how the link ends; the last message of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// The reason, as a code.
+    pub code: u8,
+    /// Come back after this long plus a random part of as much again, in ms; `None`: do not.
+    pub retry_ms: Option<u32>,
+    /// The reason, in words.
+    pub reason: String,
+}
+
+/// A value that the client sent is not taken; the link goes on without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Whose value, as a [`Field`]'s number.
+    pub field: u8,
+    /// What is wrong with it, in words.
+    pub reason: String,
+}
+
+impl Refused {
+    /// The reason as it is fit to be shown, whatever the server wrote.
+    #[must_use]
+    pub fn words(&self) -> String {
+        text::clean(&self.reason, text::MAX_REASON)
+    }
+}
+
+impl Closing {
+    /// The reason as it is fit to be shown, whatever the server wrote.
+    #[must_use]
+    pub fn words(&self) -> String {
+        text::clean(&self.reason, text::MAX_REASON)
+    }
+}
+
+/// A message of the reliable lane from the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerMessage {
+    /// The client is in.
+    Welcome(Welcome),
+    /// Who is here.
+    Roster(Roster),
+    /// The link ends.
+    Closing(Closing),
+    /// A value is not taken.
+    Refused(Refused),
+}
+
+impl ServerMessage {
+    /// Its bytes on the reliable lane.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Decodes a message.
+    ///
+    /// # Errors
+    /// If the bytes are not a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MAX_SERVER_MESSAGE)
+    }
+
+    /// The last message of a link.
+    #[must_use]
+    pub fn closing(code: CloseCode, reason: &str, retry_ms: Option<u32>) -> Self {
+        Self::Closing(Closing { code: code as u8, retry_ms, reason: reason.to_owned() })
+    }
+}
