@@ -10,9 +10,11 @@
 //! - [`client`] is the native client, used by the swarm, the benches and the tests.
 //! - [`path`] is an emulated network path, for the benches and for whoever wants to see what a bad
 //!   network does.
+//! - [`terminal`] is how text from outside comes onto a terminal.
 
 pub mod client;
 pub mod config;
 pub mod path;
 pub mod proto;
 pub mod server;
+pub mod terminal;

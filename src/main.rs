@@ -89,6 +89,10 @@ const SWARMS: &str = "\
 It exits with 1 if somebody could not connect, lost the link, was not seen by another, or was
 still seen when gone.
 
+Of a GPX file it reads what can be read, and says on standard error what it left out: points
+without a place or far off, times that do not fit, leaps of the clock. Pauses are cut to 20 s.
+Waypoints are followed where there are no tracks or routes. It ends with 2 if no file has a place.
+
 Examples:
   gpys swarm --people 200 --for 30s         at https://localhost:4433, half and half
   gpys swarm https://192.168.1.7:4433 --transport wt --gpx hike.gpx ride.gpx

@@ -11,7 +11,7 @@ mod plan;
 pub mod report;
 mod visits;
 
-use std::io::Write as _;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +29,7 @@ use self::report::{Report, Tallies};
 use super::gpx::{GpxError, Track};
 use super::{ConnectError, Connector, Trust};
 use crate::proto::geo::Position;
+use crate::terminal;
 
 /// Links opened a second. A crowd does not come through the door in one instant, and handshakes
 /// must not crowd out what is measured.
@@ -41,9 +42,9 @@ const NOWHERE: (f64, f64) = (45.75, 14.36);
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum SwarmError {
-    /// A track cannot be followed.
-    #[error(transparent)]
-    Gpx(#[from] GpxError),
+    /// None of the tracks can be followed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Gpx(Vec<GpxError>),
     /// The server is not there.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -113,19 +114,31 @@ pub async fn run(args: Args) -> Result<Report, SwarmError> {
     let report = Report::new(&crowd, seconds, (&before, &after), &audit, disconnected);
     let text = if args.json { report.json() } else { report.text() };
     // Nobody reads the report when standard output is closed.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = terminal::say(&mut std::io::stdout().lock(), &text);
     Ok(report)
 }
 
-fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, GpxError> {
-    let mut tracks = Vec::new();
+/// Reads the tracks that can be read, and says what was left out of each.
+fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, SwarmError> {
+    let say = |words: &dyn Display| drop(terminal::say(&mut std::io::stderr(), words));
+    let (mut tracks, mut failed) = (Vec::new(), Vec::new());
     for file in files {
-        let track = Track::read(file)?;
-        if track.paced {
-            let note = "has points without usable times; they are walked at 1.4 m/s";
-            let _ = writeln!(std::io::stderr(), "{} {note}", file.display());
+        match Track::read(file) {
+            Ok(track) => {
+                if !track.notes.is_empty() {
+                    let name = terminal::quoted(&file.to_string_lossy());
+                    say(&format_args!("{name}: {}", track.notes));
+                }
+                tracks.push(track);
+            }
+            Err(error) => failed.push(error),
         }
-        tracks.push(track);
+    }
+    if tracks.is_empty() && !failed.is_empty() {
+        return Err(SwarmError::Gpx(failed));
+    }
+    for error in failed {
+        say(&format_args!("{error}; this file is left out"));
     }
     Ok(tracks)
 }
@@ -205,5 +218,30 @@ fn progress(args: &Args, length: u64, template: &str) -> ProgressBar {
     match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_no_other_from_being_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let good = file("good.gpx", "<gpx><wpt lat='1' lon='1'/><wpt lat='2' lon='1'/></gpx>");
+        let bad = file("bad.gpx", "<html/>");
+        let missing = dir.path().join("missing.gpx");
+        let tracks = read_tracks(&[bad.clone(), good, missing.clone()]).unwrap();
+        assert_eq!(tracks.len(), 1);
+        let error = read_tracks(&[bad, missing]).unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains("bad.gpx: this is not GPX but a web page"), "{words}");
+        assert!(words.contains("; ") && words.contains("missing.gpx: cannot be read"), "{words}");
+        assert_eq!(error.exit_code(), 2);
     }
 }

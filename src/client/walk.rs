@@ -10,7 +10,7 @@ use crate::proto::pose::{Accuracy, Orientation};
 /// Metres in a degree of latitude, and of longitude at the equator.
 const METRES_PER_DEGREE: f64 = 111_320.0;
 /// Nothing on a track moves faster, in metres per second; a file that says so has a bad time.
-const TOP_SPEED: f64 = 70.0;
+pub(super) const TOP_SPEED: f64 = 70.0;
 /// A way whose ends are this close together, in metres, is a round.
 const ROUND: f64 = 50.0;
 /// A way shorter than this, in metres, leads nowhere.
@@ -20,7 +20,7 @@ const LOOK: f64 = 1.5;
 /// How far sideways of the track somebody may walk, in metres.
 const SIDEWAYS: f64 = 4.0;
 /// Below this speed, in metres per second, somebody stands.
-const STANDING: f64 = 0.3;
+pub(super) const STANDING: f64 = 0.3;
 /// Steps a second.
 const CADENCE: f64 = 1.8;
 /// Fastest pace of somebody who strolls about, in metres per second.
@@ -45,25 +45,10 @@ pub struct Path {
 }
 
 impl Path {
-    /// A way through these places at these times, in seconds that never go back. `None` if it
-    /// leads nowhere.
+    /// A way through these places whose step *i*, from place *i* to the next, takes so many
+    /// seconds, or what it takes at 70 m/s if that is more. `None` if it leads nowhere.
     #[must_use]
-    pub fn timed(places: &[Position], times: &[f64]) -> Option<Self> {
-        Self::build(places, |i, metres| {
-            let recorded =
-                times.get(i + 1).zip(times.get(i)).map_or(0.0, |(next, time)| next - time);
-            recorded.max(metres / TOP_SPEED)
-        })
-    }
-
-    /// A way through these places at this pace, in metres per second. `None` if it leads nowhere.
-    #[must_use]
-    pub fn paced(places: &[Position], pace: f64) -> Option<Self> {
-        Self::build(places, |_, metres| metres / pace)
-    }
-
-    /// A way whose step *i* of so many metres takes as long as `seconds` says.
-    fn build(places: &[Position], seconds: impl Fn(usize, f64) -> f64) -> Option<Self> {
+    pub fn new(places: &[Position], seconds: &[f64]) -> Option<Self> {
         let (lat, lng) = places.first()?.degrees();
         let mut stops = vec![Stop { at: 0.0, lat, lng }];
         let (mut last, mut length) = (stops[0], 0.0);
@@ -71,7 +56,8 @@ impl Path {
             let (lat, lng) = place.degrees();
             let lng = last.lng + wrapped(lng - last.lng);
             let metres = distance((last.lat, last.lng), (lat, lng));
-            last = Stop { at: last.at + seconds(i - 1, metres), lat, lng };
+            let recorded = seconds.get(i - 1).copied().unwrap_or_default();
+            last = Stop { at: last.at + recorded.max(metres / TOP_SPEED), lat, lng };
             length += metres;
             stops.push(last);
         }
@@ -89,6 +75,13 @@ impl Path {
             stops.extend(back.into_iter().map(|stop| Stop { at: 2.0 * turn - stop.at, ..stop }));
         }
         Some(Self { stops })
+    }
+
+    /// Somebody's way who stands at one place.
+    #[must_use]
+    pub fn standing(place: Position) -> Self {
+        let (lat, lng) = place.degrees();
+        Self { stops: [0.0, 1.0].map(|at| Stop { at, lat, lng }).to_vec() }
     }
 
     /// How long one round takes, there and back, in seconds.
@@ -243,6 +236,12 @@ mod tests {
         Position::from_degrees(lat, lng).unwrap()
     }
 
+    /// A way at a walker's pace.
+    fn paced(places: &[Position]) -> Option<Path> {
+        let metres = places.windows(2).map(|two| distance(two[0].degrees(), two[1].degrees()));
+        Path::new(places, &metres.map(|metres| metres / 1.4).collect::<Vec<_>>())
+    }
+
     /// The fastest move between samples of 30 a second, in metres per second.
     fn top_speed(walker: &Walker, seconds: u32) -> f64 {
         (0..seconds * 30)
@@ -256,7 +255,7 @@ mod tests {
     #[test]
     fn there_and_back_without_a_jump() {
         let places = [place(45.0, 14.0), place(45.001, 14.0), place(45.001, 14.002)];
-        let path = Path::paced(&places, 1.4).unwrap();
+        let path = paced(&places).unwrap();
         let length = 111.3 + 157.4;
         assert!((path.round() - 2.0 * length / 1.4).abs() < 2.0, "{}", path.round());
         let walker = Walker::on_path(Arc::new(path), 50.0, 1.0, &mut fastrand::Rng::with_seed(1));
@@ -271,7 +270,7 @@ mod tests {
                 place(45.0 + 0.001 * angle.sin(), 14.0 + 0.001 * angle.cos())
             })
             .collect();
-        let path = Path::paced(&places, 1.4).unwrap();
+        let path = paced(&places).unwrap();
         let quarter = path.at(path.round() * 0.25);
         let three = path.at(path.round() * 0.75);
         assert!(quarter.0 > 45.0009 && three.0 < 44.9991, "{quarter:?} {three:?}");
@@ -280,17 +279,19 @@ mod tests {
     #[test]
     fn recorded_times_are_kept_and_impossible_ones_are_not() {
         let places = [place(45.0, 14.0), place(45.0001, 14.0), place(45.01, 14.0)];
-        let path = Path::timed(&places, &[100.0, 110.0, 110.0]).unwrap();
+        let path = Path::new(&places, &[10.0, 0.0]).unwrap();
         let tenth = path.at(5.0);
         assert!((tenth.0 - 45.00005).abs() < 1e-9);
         assert!(path.round() > 2.0 * (10.0 + 1_100.0 / TOP_SPEED));
-        assert!(Path::timed(&[place(1.0, 1.0); 3], &[0.0, 1.0, 2.0]).is_none());
-        assert!(Path::paced(&[], 1.4).is_none());
+        assert!(Path::new(&[place(1.0, 1.0); 3], &[1.0, 1.0]).is_none());
+        let stands = Path::standing(place(1.0, 1.0));
+        assert!((stands.round() - 1.0).abs() < 1e-9 && stands.at(1e6) == (1.0, 1.0));
+        assert!(paced(&[]).is_none());
     }
 
     #[test]
     fn the_antimeridian_is_no_jump() {
-        let path = Path::paced(&[place(0.0, 179.999), place(0.0, -179.999)], 1.4).unwrap();
+        let path = paced(&[place(0.0, 179.999), place(0.0, -179.999)]).unwrap();
         let walker = Walker::on_path(Arc::new(path), 0.0, 1.0, &mut fastrand::Rng::with_seed(1));
         assert!(top_speed(&walker, 400) < 1.5);
         let view = viewport(place(0.0, 179.999), 600.0);
@@ -313,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_device_points_where_they_go_and_sways() {
-        let path = Path::paced(&[place(45.0, 14.0), place(45.0, 14.01)], 1.4).unwrap();
+        let path = paced(&[place(45.0, 14.0), place(45.0, 14.01)]).unwrap();
         let walker = Walker::on_path(Arc::new(path), 10.0, 1.0, &mut fastrand::Rng::with_seed(1));
         let readings: Vec<_> = (0..30).map(|i| walker.reading(f64::from(i) / 30.0)).collect();
         for reading in &readings {

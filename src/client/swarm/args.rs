@@ -39,7 +39,8 @@ pub struct Args {
     /// A file with the access token of a room that asks for one; `/dev/stdin` to pipe it in.
     #[arg(long, value_name = "FILE", value_parser = read_access)]
     pub access: Option<String>,
-    /// Recorded tracks to follow, over and over; without any, people stroll about.
+    /// Recorded tracks to follow, over and over: GPX, also compressed with gzip. What cannot be
+    /// read of one is left out, and said. Without any, people stroll about.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub gpx: Vec<PathBuf>,
     /// How much faster than recorded they go.
