@@ -27,6 +27,12 @@ for (const [size, context] of Object.entries(sizes)) {
     assert.deepEqual(JSON.parse(await tab.page.textContent('#result')), result);
     assert.ok(Math.abs(result.measured_seconds - 4) < 0.5, `${result.measured_seconds} s`);
     assert.ok(result.samples_taken > 60, `${result.samples_taken} samples`);
+    // The server of the tests reads 30 a second.
+    assert.deepEqual([result.asked_rate_hz, result.rate_hz], [60, 30]);
+    assert.equal(await tab.page.inputValue('#rate'), '30');
+    await says(tab, 'sends 30 and not 60');
+    const verdict = await tab.page.textContent('#verdict');
+    assert.match(verdict, /^(WebTransport|WebSocket) .+ sooner|^Both transports are alike/);
     for (const transport of TRANSPORTS) {
       // A tick shows one of two samples.
       assert.ok((await figure(tab, `${transport}.age_ms.count`)) > 30);

@@ -6,13 +6,13 @@ import { Chart } from './chart';
 import { type BenchResult, clockResolution, type Options } from './result';
 import { Run } from './run';
 import { ms, Table } from './table';
+import { limited, NAMES, verdict } from './verdict';
 
 const TRANSPORTS: Record<string, Transport[]> = {
   both: ['webtransport', 'websocket'],
   wt: ['webtransport'],
   ws: ['websocket'],
 };
-const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
 /** The table follows a run at this pace. */
 const TABLE_MS = 1000;
 
@@ -29,6 +29,7 @@ const transports = byId<HTMLSelectElement>('transports');
 const start = byId<HTMLButtonElement>('start');
 const progress = byId<HTMLProgressElement>('progress');
 const summary = byId('summary');
+const decision = byId('verdict');
 const copy = byId<HTMLButtonElement>('copy');
 const download = byId<HTMLButtonElement>('download');
 const chart = new Chart(byId('chart'));
@@ -41,6 +42,7 @@ let tableShownAt = 0;
 
 async function measure(options: Options): Promise<BenchResult> {
   setText(summary, 'Connecting.');
+  setText(decision, '');
   chart.clear(options.seconds);
   table.show(undefined);
   progress.value = 0;
@@ -55,9 +57,18 @@ function changed(it: Run): void {
   if (it.phase === 'hidden') {
     setText(summary, 'This page is hidden: browsers slow it down, so this time does not count.');
   } else if (it.phase === 'counting') {
+    showRate(it.rate);
     const troubles = it.peers.filter(({ error }) => error).map(trouble);
-    setText(summary, ['Measuring.', ...troubles].join(' '));
+    const words = ['Measuring.', limited(it.options.rate, it.rate), ...troubles];
+    setText(summary, words.filter(Boolean).join(' '));
   }
+}
+
+/** Lets the form say what the run does. */
+function showRate(hz: number): void {
+  const text = String(hz);
+  if (![...rate.options].some((option) => option.value === text)) rate.add(new Option(text));
+  rate.value = text;
 }
 
 function trouble({ transport, error }: { transport: Transport; error: string | null }): string {
@@ -90,7 +101,10 @@ function finished(result: BenchResult): void {
     })
     .join(' ');
   const time = result.measured_seconds;
-  setText(summary, time > 0 ? `Measured for ${time.toFixed(1)} s. ${words}` : words);
+  setText(decision, verdict(result));
+  const limit = limited(result.asked_rate_hz, result.rate_hz);
+  const all = [time > 0 ? `Measured for ${time.toFixed(1)} s.` : '', limit, words];
+  setText(summary, all.filter(Boolean).join(' '));
 }
 
 function toggle(): void {

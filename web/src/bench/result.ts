@@ -41,6 +41,7 @@ export interface BenchResult {
   user_agent: string;
   hardware_concurrency: number;
   clock_resolution_ms: number;
+  asked_rate_hz: number;
   rate_hz: number;
   tick_hz: number | null;
   seconds: number;

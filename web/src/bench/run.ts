@@ -193,6 +193,7 @@ export class Run {
       user_agent: navigator.userAgent,
       hardware_concurrency: navigator.hardwareConcurrency,
       clock_resolution_ms: this.resolution,
+      asked_rate_hz: options.rate,
       rate_hz: this.rate,
       tick_hz: tickHz ?? null,
       seconds: options.seconds,
