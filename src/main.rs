@@ -1,6 +1,7 @@
 //! The `gpys` program: parse, build, run until told to stop.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::fmt::Display;
+use std::io::{IsTerminal as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use gpys::client::{doctor, swarm};
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::path::command as link;
 use gpys::server::{Server, certs, panics, signals, token};
+use gpys::terminal;
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
@@ -132,7 +134,7 @@ fn main() -> ExitCode {
         Command::Link(args) => return link::run(&args).into(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
-    let _ = writeln!(stderr(), "gpys: {error:#}");
+    complain(&format_args!("{error:#}"));
     if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
@@ -175,7 +177,7 @@ fn walk(args: swarm::Args) -> ExitCode {
     let report = match runtime.worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime.block_on(swarm::run(args)),
         Err(error) => {
-            let _ = writeln!(stderr(), "gpys: {error}");
+            complain(&error);
             return ExitCode::FAILURE;
         }
     };
@@ -183,7 +185,7 @@ fn walk(args: swarm::Args) -> ExitCode {
         Ok(report) if report.is_clean() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            let _ = writeln!(stderr(), "gpys: {error}");
+            complain(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -198,7 +200,7 @@ fn examine(args: doctor::Args) -> ExitCode {
         },
         Err(error) => error.to_string(),
     };
-    let _ = writeln!(stderr(), "gpys: {error}");
+    complain(&error);
     ExitCode::from(2)
 }
 
@@ -221,5 +223,11 @@ fn quotes_messages(line: &Metadata<'_>) -> bool {
 }
 
 fn say(words: &str) -> anyhow::Result<()> {
-    stdout().write_all(words.as_bytes()).context("standard output is closed")
+    let words = words.trim_end_matches('\n');
+    terminal::say(&mut stdout(), words).context("standard output is closed")
+}
+
+/// Says what is wrong; nobody reads it when standard error is closed.
+fn complain(words: &dyn Display) {
+    let _ = terminal::say(&mut stderr(), &format_args!("gpys: {words}"));
 }

@@ -16,7 +16,7 @@ pub mod report;
 mod session;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use self::report::{Name, Outcome, Report, Step, Verdict};
 use self::session::Visit;
 use super::config::Target;
 use super::{ConfigError, Transport, Trust};
+use crate::terminal;
 
 /// Where a token is looked for that is in no file.
 const ACCESS: &str = "GPYS_ACCESS";
@@ -273,7 +274,7 @@ impl Printer {
 
     fn say(&self, words: &str) {
         // Nobody reads it when standard output is closed.
-        self.spinner.suspend(|| drop(writeln!(std::io::stdout().lock(), "{words}")));
+        self.spinner.suspend(|| drop(terminal::say(&mut std::io::stdout().lock(), words)));
     }
 
     fn end(&self, report: &Report) {

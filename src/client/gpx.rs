@@ -18,7 +18,7 @@ pub use self::notes::Notes;
 use self::points::Point;
 use super::walk::Path as Way;
 use crate::proto::geo::Position;
-use crate::terminal::quoted;
+use crate::terminal;
 
 /// Pace where a file has no times, in metres per second.
 pub const WALKING_PACE: f64 = 1.4;
@@ -79,7 +79,7 @@ impl Track {
     /// # Errors
     /// If it cannot be read, is not GPX, or has no place in it.
     pub fn read(path: &Path) -> Result<Self, GpxError> {
-        let named = |kind| GpxError { file: quoted(&path.to_string_lossy()), kind };
+        let named = |kind| GpxError { file: terminal::file(path), kind };
         let bytes = content::read(path).map_err(|error| named(error.into()))?;
         Self::parse(&bytes).map_err(named)
     }
@@ -111,7 +111,7 @@ impl Track {
 /// # Errors
 /// If the file cannot be read or is not GPX.
 pub fn places(path: &Path) -> Result<Vec<Vec<Position>>, GpxError> {
-    let named = |kind| GpxError { file: quoted(&path.to_string_lossy()), kind };
+    let named = |kind| GpxError { file: terminal::file(path), kind };
     let bytes = content::read(path).map_err(|error| named(error.into()))?;
     let (segments, _) = segments(&bytes).map_err(named)?;
     let places = |points: Vec<Point>| points.iter().map(|point| point.position).collect();

@@ -126,7 +126,7 @@ fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, SwarmError> {
         match Track::read(file) {
             Ok(track) => {
                 if !track.notes.is_empty() {
-                    let name = terminal::quoted(&file.to_string_lossy());
+                    let name = terminal::file(file);
                     say(&format_args!("{name}: {}", track.notes));
                 }
                 tracks.push(track);
@@ -138,7 +138,7 @@ fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, SwarmError> {
         return Err(SwarmError::Gpx(failed));
     }
     for error in failed {
-        say(&format_args!("{error}; this file is left out"));
+        say(&format_args!("left out: {error}"));
     }
     Ok(tracks)
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::future::pending;
-use std::io::{self, Write as _, stderr};
+use std::io::{self, stderr};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Args, FAILED};
 use crate::path::{Counters, Namespace, Path, PathError, Settings, isolate};
+use crate::terminal;
 
 /// How long a program may take to listen before the other one starts anyway.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -261,8 +262,8 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 fn say(words: fmt::Arguments<'_>) {
-    // In one piece, for the programs write there, too; nobody reads it if it is closed.
-    let _ = stderr().write_all(format!("gpys link: {words}\n").as_bytes());
+    // Nobody reads it if it is closed.
+    let _ = terminal::say(&mut stderr(), &format_args!("gpys link: {words}"));
 }
 
 /// Counters as a sentence.
