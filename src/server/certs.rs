@@ -11,8 +11,12 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose,
 };
 use time::{Duration, OffsetDateTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::addresses::names;
+use super::pem::PemError;
+use super::tls::unix_now;
 
 /// The certificate that devices trust.
 const CA: &str = "ca.pem";
@@ -22,6 +26,8 @@ const CA_KEY: &str = "ca.key";
 pub const LEAF: &str = "gpys.pem";
 /// Its key.
 pub const LEAF_KEY: &str = "gpys.key";
+/// The name of every authority that this program makes.
+const CA_NAME: &str = "GPyS local authority";
 /// How long the authority is valid.
 const CA_VALID: Duration = Duration::days(3_650);
 /// How long the server's certificate is valid; Apple's systems take no more than 825 days.
@@ -56,7 +62,13 @@ pub enum CertsError {
     /// A file cannot be read or written.
     #[error("{} cannot be read or written: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
-    /// A certificate cannot be made: an odd name, or an authority's file that is damaged.
+    /// The authority's files cannot be used.
+    #[error(transparent)]
+    Authority(#[from] PemError),
+    /// The authority is another one than this program makes.
+    #[error("{} was not made by `gpys certs`; name another directory with --dir", .0.display())]
+    Foreign(PathBuf),
+    /// A certificate cannot be made: an odd name.
     #[error("the certificate cannot be made: {0}")]
     Mint(#[from] rcgen::Error),
 }
@@ -98,7 +110,16 @@ fn authority(pem: &Path, key: &Path) -> Result<(String, KeyPair), CertsError> {
     let read =
         |path: &Path| fs::read_to_string(path).map_err(|e| CertsError::File(path.to_owned(), e));
     match (pem.exists(), key.exists()) {
-        (true, true) => Ok((read(pem)?, KeyPair::from_pem(&read(key)?)?)),
+        (true, true) => {
+            let (text, secret) = (read(pem)?, read(key)?);
+            let files = ((pem, text.as_bytes()), (key, secret.as_bytes()));
+            let (certified, _) = super::pem::certified(files.0, files.1, unix_now())?;
+            let is_ours = certified.end_entity_cert().is_ok_and(|it| is_ours(it));
+            if !is_ours {
+                return Err(CertsError::Foreign(pem.to_owned()));
+            }
+            Ok((text, KeyPair::from_pem(&secret)?))
+        }
         (true, false) => Err(CertsError::Half(pem.to_owned(), key.to_owned())),
         (false, true) => Err(CertsError::Half(key.to_owned(), pem.to_owned())),
         (false, false) => {
@@ -111,8 +132,16 @@ fn authority(pem: &Path, key: &Path) -> Result<(String, KeyPair), CertsError> {
     }
 }
 
+/// Whether an authority has the name that its certificates will give.
+fn is_ours(authority: &[u8]) -> bool {
+    X509Certificate::from_der(authority).is_ok_and(|(_, facts)| {
+        let mut names = facts.subject().iter_common_name();
+        names.next().and_then(|name| name.as_str().ok()) == Some(CA_NAME)
+    })
+}
+
 fn ca_params() -> CertificateParams {
-    let mut params = params("GPyS local authority", CA_VALID);
+    let mut params = params(CA_NAME, CA_VALID);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -200,6 +229,16 @@ mod tests {
         run(&args(&dir, true)).unwrap();
         assert_eq!(read(CA), ca, "devices trust it already");
         assert_ne!(read(LEAF), leaf);
+
+        let (key, authority) = (read(CA_KEY), read(CA));
+        fs::write(dir.join(CA_KEY), &key[..key.len() / 2]).unwrap();
+        let error = run(&args(&dir, true)).unwrap_err().to_string();
+        assert!(error.contains("ca.key is cut off"), "{error}");
+        fs::write(dir.join(CA_KEY), read(LEAF_KEY)).unwrap();
+        assert!(matches!(run(&args(&dir, true)), Err(CertsError::Authority(_))));
+        fs::write(dir.join(CA), read(LEAF)).unwrap();
+        assert!(matches!(run(&args(&dir, true)), Err(CertsError::Foreign(_))));
+        fs::write(dir.join(CA), authority).unwrap();
 
         fs::remove_file(dir.join(CA_KEY)).unwrap();
         assert!(matches!(run(&args(&dir, true)), Err(CertsError::Half(..))));

@@ -17,6 +17,7 @@ mod asked;
 mod assets;
 mod banner;
 pub mod certs;
+mod chain;
 mod clock;
 mod ending;
 mod forwarded;
@@ -33,6 +34,7 @@ mod metrics;
 mod origin;
 mod pace;
 pub mod panics;
+mod pem;
 mod pmtiles;
 mod policy;
 mod probe;
@@ -265,7 +267,7 @@ impl Server {
         let metrics = Metrics::new();
         let files = match &config.certificate {
             Certificate::Files { chain, key, .. } => {
-                Some(Files::load([chain.clone(), key.clone()])?)
+                Some(Files::load([chain.clone(), key.clone()]).map_err(IdentityError::from)?)
             }
             Certificate::Acme(_) | Certificate::ThisRun => None,
         };

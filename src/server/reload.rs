@@ -13,7 +13,9 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::metrics::{Metrics, Reload, Reloaded};
-use super::tls::{Identity, IdentityError, pem_error};
+use super::pem::{self, Fault, PemError};
+use super::tls::unix_now;
+use crate::terminal;
 
 /// How often the files are looked at. They are small and few, and a certificate is replaced weeks
 /// before it ends.
@@ -40,15 +42,19 @@ pub(crate) trait Content<const N: usize>: Sized + Send + Sync + 'static {
 }
 
 impl Content<2> for CertifiedKey {
-    type Error = IdentityError;
+    type Error = PemError;
     const KIND: Reloaded = Reloaded::Certificate;
 
-    fn parse([chain, key]: [File<'_>; 2]) -> Result<Self, IdentityError> {
-        Identity::parse(chain, key)?.certified()
+    fn parse([chain, key]: [File<'_>; 2]) -> Result<Self, PemError> {
+        let (certified, notes) = pem::certified(chain, key, unix_now())?;
+        for note in notes {
+            tracing::warn!("{note}");
+        }
+        Ok(certified)
     }
 
-    fn unreadable(path: &Path, error: io::Error) -> IdentityError {
-        pem_error(path, error)
+    fn unreadable(path: &Path, error: io::Error) -> PemError {
+        PemError { file: terminal::file(path), fault: Fault::Read(error) }
     }
 }
 
@@ -198,15 +204,21 @@ mod tests {
         let new_key = fs::read(&key).unwrap();
         // A certificate that is replaced file by file is half one and half the other for a while.
         fs::write(&key, old_key).unwrap();
-        assert!(matches!(files.look(), Err(IdentityError::Refused(_))));
+        assert!(matches!(files.look().unwrap_err().fault, Fault::OtherKey(_)));
         assert!(!files.look().unwrap(), "it is said once");
         assert_eq!(now(&files), first);
         fs::write(&key, new_key).unwrap();
         assert!(files.look().unwrap());
         assert_ne!(now(&files), first);
 
+        fs::write(
+            &key,
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----",
+        )
+        .unwrap();
+        assert!(matches!(files.look().unwrap_err().fault, Fault::Encrypted));
         fs::remove_file(&key).unwrap();
-        assert!(matches!(files.look(), Err(IdentityError::Read { .. })));
+        assert!(matches!(files.look().unwrap_err().fault, Fault::Read(_)));
         assert!(!files.look().unwrap(), "it is said once");
     }
 }

@@ -4,14 +4,12 @@
 //! browser warns about. WebTransport knows no such warning: unless the certificate is a public
 //! CA's, pages name the hash of the one that they expect (`rotation`).
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ResolvesServerCert;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -22,6 +20,7 @@ use wtransport::quinn::crypto::rustls::NoInitialCipherSuite;
 use wtransport::tls::Certificate;
 use wtransport::tls::error::InvalidCertificate;
 
+use super::pem::PemError;
 use super::webtransport::quic_config;
 
 /// The protocol in whose handshakes proofs are given to authorities (RFC 8737, section 6.2).
@@ -42,14 +41,9 @@ pub(crate) fn unix_now() -> i64 {
 /// Why the server cannot show who it is.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A file with a certificate or a key cannot be read.
-    #[error("{} cannot be read as PEM: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: pem::Error,
-    },
+    /// A file with a certificate or a key cannot be used.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// A file with a certificate for other names than those asked for.
     #[error("{} holds a certificate for other names", .0.display())]
     Names(PathBuf),
@@ -91,28 +85,6 @@ impl Clone for Identity {
 }
 
 impl Identity {
-    /// Reads a chain and its key from the PEM of two files, each with its name.
-    ///
-    /// # Errors
-    /// If they hold something else.
-    pub(crate) fn parse(
-        (chain, certificates): (&Path, &[u8]),
-        (key, secret): (&Path, &[u8]),
-    ) -> Result<Self, IdentityError> {
-        let fail = |path: &Path| {
-            let path = path.to_owned();
-            move |reason| IdentityError::Read { path, reason }
-        };
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
-            .collect::<Result<_, _>>()
-            .map_err(fail(chain))?;
-        if certificates.is_empty() {
-            return Err(IdentityError::Empty(chain.to_owned()));
-        }
-        let key = PrivateKeyDer::from_pem_slice(secret).map_err(fail(key))?;
-        Ok(Self { chain: certificates, key })
-    }
-
     /// The chain with its key, as TLS shows it.
     ///
     /// # Errors
@@ -211,13 +183,8 @@ pub(crate) fn quic(
     Ok(quic_config(config, max_frame)?)
 }
 
-/// A file that cannot be read.
-pub(crate) fn pem_error(path: &Path, error: io::Error) -> IdentityError {
-    IdentityError::Read { path: path.to_owned(), reason: pem::Error::Io(error) }
-}
-
 /// The one provider of cryptography, named so that no other can become the process's default.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
