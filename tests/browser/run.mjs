@@ -10,6 +10,7 @@ await import('./reload.mjs');
 await import('./sensors.mjs');
 await import('./transports.mjs');
 await import('./basemap.mjs');
+await import('./camera.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
 await import('./front.mjs');

@@ -200,6 +200,26 @@ describe('picking a person', () => {
     expect(desk.isInSight(ada)).toBe(true);
   });
 
+  it('finds again who has jumped out of the view', () => {
+    desk.people.set(7, { at: ada, metres: 0.04 });
+    camera.pick(7, 0);
+    camera.update(100);
+    desk.people.clear();
+    camera.update(200);
+    camera.update(1800);
+    expect(desk.whole).toBe(true);
+    const there = beside(ada, 300, 260);
+    desk.people.set(7, { at: beside(there, 218, -128), metres: 320 });
+    camera.update(1900);
+    camera.update(2000);
+    expect(desk.whole).toBe(false);
+    expect(desk.isInSight(there)).toBe(true);
+    desk.people.set(7, { at: there, metres: 0.04 });
+    camera.update(2500);
+    expect(desk.isInSight(there)).toBe(true);
+    expect(desk.shown.zoom).toBeCloseTo(CLOSE_ZOOM, 5);
+  });
+
   it('says who is not to be found, and shows where people are', () => {
     desk.see(300, STAGE);
     camera.pick(7, 0);

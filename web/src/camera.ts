@@ -360,6 +360,9 @@ export class CameraControl {
     this.lostSince ??= now;
     if (now - this.lostSince < HUNT_MS / 2) return;
     this.lostSince = undefined;
+    // They are found again as roughly as at first, and so are approached as at first.
+    this.wanted = Math.max(CLOSE_ZOOM, this.ports.zoom());
+    this.aimed = Number.POSITIVE_INFINITY;
     this.seek({ of: this.picked, since: now });
   }
 }
