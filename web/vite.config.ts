@@ -1,5 +1,6 @@
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { compress } from './compress.ts';
 
 /** Fetches the map's half of the page beside the half that connects, not after it. */
 const preloadMap: Plugin = {
@@ -24,7 +25,7 @@ const preloadMap: Plugin = {
 /** The map and the benchmark are built one after the other, so that they share no files. */
 export default defineConfig(({ mode }) => ({
   base: '/',
-  plugins: [preloadMap],
+  plugins: [preloadMap, compress],
   build: {
     target: 'es2022',
     // What is preloaded is said in the page, which every browser here understands by itself.
