@@ -2,8 +2,11 @@
 //! defaults, checked once and all together.
 
 mod acme;
+mod archive;
+mod foreign;
 mod front;
 mod guard;
+mod maps;
 mod sources;
 
 use std::net::SocketAddr;
@@ -19,9 +22,11 @@ use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
 
 pub use self::acme::Acme;
+pub use self::archive::{Archive, Tiles};
 pub use self::front::Front;
 pub(crate) use self::front::PublicUdp;
 pub use self::guard::Guard;
+pub use self::maps::Maps;
 pub use self::sources::{Flags, Source};
 use self::sources::{Given, gather};
 
@@ -41,10 +46,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The purple pin.
     pub venue: Option<Venue>,
-    /// The URL of a MapLibre style.
-    pub map_style: Option<String>,
-    /// A file with a map.
-    pub pmtiles: Option<PathBuf>,
+    /// Which map is drawn below the people.
+    pub map: Maps,
     /// A directory from which the page is served live.
     pub web_dir: Option<PathBuf>,
     /// How the outside sees the server.
@@ -154,8 +157,7 @@ impl Config {
             "venue" => {
                 self.venue.as_ref().and_then(|v| text(format!("{},{},{}", v.lat, v.lng, v.label)))
             }
-            "map-style" => self.map_style.clone().and_then(text),
-            "pmtiles" => path(&self.pmtiles),
+            "map-style" | "map-hosts" | "pmtiles" => self.map.value(name),
             "web-dir" => path(&self.web_dir),
             "allow-origin" => Some(self.allow_origins.clone().into()),
             "require-origin" => Some(self.require_origin.into()),
@@ -198,15 +200,13 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
     });
     let venue = "LATITUDE,LONGITUDE,LABEL in degrees, like 45.75,14.36,Main stage";
     let venue = reader.read(one("venue"), venue, parse_venue);
-    let map_style =
-        reader.read(one("map-style"), "the https:// URL of a MapLibre style", parse_url);
+    let map = Maps::read(given, &mut reader);
     let mut file = |name| {
         reader.read(one(name), "a file that is there", |text| {
             Some(PathBuf::from(text)).filter(|path| path.is_file())
         })
     };
-    let (pmtiles, access_keys) = (file("pmtiles"), file("access-keys"));
-    let identity_secret = file("identity-secret");
+    let (access_keys, identity_secret) = (file("access-keys"), file("identity-secret"));
     let require_origin = reader.read(one("require-origin"), "true or false", parse);
     let web_dir = reader.read(one("web-dir"), "a directory that is there", |text| {
         Some(PathBuf::from(text)).filter(|path| path.is_dir())
@@ -246,8 +246,7 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         http,
         metrics,
         venue,
-        map_style,
-        pmtiles,
+        map,
         web_dir,
         front,
         allow_origins,
@@ -320,6 +319,17 @@ impl Reader<'_> {
             self.wrong.push(format!("{} is {text:?}, but should be {right}", source.name(name)));
         }
         value
+    }
+
+    /// The same where what is wrong depends on the value.
+    fn check<T>(
+        &mut self,
+        given: Option<(&str, &str, Source)>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (name, text, source) = given?;
+        let wrong = |why: String| format!("{} is {text:?}: {why}", source.name(name));
+        parse(text).map_err(|why| self.wrong.push(wrong(why))).ok()
     }
 }
 
@@ -425,7 +435,9 @@ mod tests {
             limit-local = true\npose-hz = 17\nrequire-origin = true\n\
             public-url = \"https://map.example:8443\"\npublic-udp = \"udp.example:5\"\n\
             trusted-proxy = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
-            access-keys = \"Cargo.toml\"\nidentity-secret = \"Cargo.lock\"\n";
+            access-keys = \"Cargo.toml\"\nidentity-secret = \"Cargo.lock\"\n\
+            map-style = \"https://styles.example/s.json\"\n\
+            map-hosts = [\"https://*.tiles.example\"]\n";
         let config = load(&Flags::default(), &[], toml).unwrap();
         let again = load(&Flags::default(), &[], &config.to_toml()).unwrap();
         assert_eq!(config, again);

@@ -306,7 +306,7 @@ async fn every_answer_is_guarded() {
         let (head, _) = server.get(path, "localhost:8080").await;
         for guard in [
             "x-content-type-options: nosniff",
-            "referrer-policy: no-referrer",
+            "referrer-policy: strict-origin",
             "permissions-policy: geolocation=(self)",
             "content-security-policy: default-src 'none'; script-src 'self';",
             &format!(

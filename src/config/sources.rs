@@ -58,7 +58,12 @@ pub struct Flags {
     /// Streets from this MapLibre style, in place of the built-in map of countries
     #[arg(long, value_name = "URL", help_heading = "What people see")]
     pub map_style: Option<String>,
-    /// Streets from this file
+    /// Other hosts that the style's tiles, glyphs and sprites come from, like
+    /// https://a.tiles.example,https://*.tiles.example; may be given several times. Browsers load
+    /// nothing from hosts that are not named
+    #[arg(long, value_name = "HOSTS", help_heading = "What people see")]
+    pub map_hosts: Vec<String>,
+    /// Streets from this PMTiles archive, with vector tiles of Protomaps' basemap or with pictures
     #[arg(long, value_name = "FILE", help_heading = "What people see")]
     pub pmtiles: Option<String>,
     /// Serve the page from this directory, read anew each time, for work on the page
@@ -141,7 +146,7 @@ pub struct Flags {
 }
 
 /// Every setting, and what a printed file says of it.
-const SETTINGS: [(&str, &str); 35] = [
+const SETTINGS: [(&str, &str); 36] = [
     ("listen", "Address and port of TCP and UDP; by default every address, port 4433."),
     ("http", "Address and port of plain HTTP; by default none."),
     ("metrics", "Where metrics are read, on this computer alone; by default nowhere."),
@@ -154,7 +159,8 @@ const SETTINGS: [(&str, &str); 35] = [
     ("identity-secret", "At least 32 random bytes with which identities outlive the server."),
     ("venue", "A purple pin: latitude, longitude, label."),
     ("map-style", "URL of a MapLibre style."),
-    ("pmtiles", "A file with a map."),
+    ("map-hosts", "Other hosts that the style's tiles, glyphs and sprites come from."),
+    ("pmtiles", "A PMTiles archive."),
     ("web-dir", "A directory from which the page is served live."),
     ("cert", "The certificate and those that vouch for it, as PEM."),
     ("key", "The certificate's key, as PEM."),
@@ -239,7 +245,7 @@ pub(super) fn gather(
     for (name, _) in SETTINGS {
         if let Some(value) = env(&variable(name)) {
             let values = match name {
-                "allow-origin" | "acme-domain" | "trusted-proxy" => {
+                "allow-origin" | "acme-domain" | "trusted-proxy" | "map-hosts" => {
                     value.split(',').map(|it| it.trim().to_owned()).collect()
                 }
                 _ => vec![value],
@@ -262,7 +268,10 @@ fn read_table(file: &str, table: &toml::Table, given: &mut Given, wrong: &mut Ve
             continue;
         };
         match (value, *name) {
-            (toml::Value::Array(values), "allow-origin" | "acme-domain" | "trusted-proxy") => {
+            (
+                toml::Value::Array(values),
+                "allow-origin" | "acme-domain" | "trusted-proxy" | "map-hosts",
+            ) => {
                 let values: Option<_> = values.iter().map(scalar).collect();
                 match values {
                     Some(values) => drop(given.0.insert(name, (values, Source::File))),
@@ -296,6 +305,7 @@ impl Flags {
             "http" => &self.http,
             "venue" => &self.venue,
             "map-style" => &self.map_style,
+            "map-hosts" => return self.map_hosts.clone(),
             "pmtiles" => &self.pmtiles,
             "web-dir" => &self.web_dir,
             "access-keys" => &self.access_keys,

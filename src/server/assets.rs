@@ -1,17 +1,26 @@
 //! The page: built into the program, or read from a directory while somebody works on it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
 
+use axum::response::IntoResponse as _;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
+
+use super::answers::{Coding, Validators, Verdict, choose};
+use super::files::Files;
 
 /// The page as it was built when this program was; empty if it was not built before.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
 struct Built;
+
+/// The codings of a built file beside its plain bytes, and how their names end.
+const CODED: [(Coding, &str); 2] = [(Coding::Brotli, ".br"), (Coding::Gzip, ".gz")];
 
 /// Said in place of the page if it was not built.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
@@ -26,6 +35,9 @@ pub(crate) const BENCH_PAGE: &str = "bench.html";
 
 /// Vite names what is in this directory after its content, so it never changes.
 const HASHED: &str = "assets/";
+/// What the name of a worker's script has in it. It runs under the headers that its file came
+/// with, and these follow the settings: it is asked for each time.
+const WORKER: &str = "worker";
 
 /// An answer without the headers that every answer has.
 pub(crate) type Answer = http::Response<axum::body::Body>;
@@ -36,48 +48,73 @@ pub(crate) enum Assets {
     /// From this program.
     Built,
     /// From a directory, read anew for every request.
-    Directory(PathBuf),
+    Directory(PathBuf, Files),
 }
 
-struct File {
+/// One coding of a file.
+#[derive(Clone, Debug)]
+struct Form {
     bytes: Bytes,
-    etag: Option<HeaderValue>,
+    validators: Validators,
+}
+
+/// A file in all its codings; the plain one is always there.
+type Forms = HashMap<Coding, Form>;
+
+/// The built files by their paths. What the program needs for an answer is at hand, so that a
+/// request costs no hashing and no compressing.
+static BUILT: LazyLock<HashMap<String, Forms>> = LazyLock::new(|| {
+    let names: Vec<_> = Built::iter().collect();
+    let plain = names.iter().filter(|name| CODED.iter().all(|(_, end)| !name.ends_with(end)));
+    plain.map(|name| (name.to_string(), forms(name))).collect()
+});
+
+fn forms(name: &str) -> Forms {
+    let coded = CODED.iter().map(|(coding, end)| (*coding, format!("{name}{end}")));
+    let all = coded.chain([(Coding::Identity, name.to_owned())]);
+    all.filter_map(|(coding, path)| Some((coding, Form::of(&path)?))).collect()
+}
+
+impl Form {
+    fn of(path: &str) -> Option<Self> {
+        let file = Built::get(path)?;
+        let bytes = match file.data {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        // Of these bytes, so that each coding has a tag of its own.
+        let hash = file.metadata.sha256_hash();
+        let hash: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let etag = HeaderValue::try_from(format!("\"{hash}\"")).ok()?;
+        Some(Self { bytes, validators: Validators { etag, modified: None } })
+    }
 }
 
 impl Assets {
     /// One of the pages.
-    pub(crate) async fn page(&self, path: &'static str, known: Option<&HeaderValue>) -> Answer {
-        match self.find(path).await {
-            Some(file) => respond(path, file, known),
-            None => words(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT),
-        }
+    pub(crate) async fn page(
+        &self,
+        path: &'static str,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Answer {
+        let found = self.find(path, method, headers).await;
+        found.unwrap_or_else(|| words(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT))
     }
 
     /// The file at this path, which has no slash in front.
-    pub(crate) async fn file(&self, path: &str, known: Option<&HeaderValue>) -> Answer {
-        match self.find(path).await {
-            Some(file) => respond(path, file, known),
-            None => words(StatusCode::NOT_FOUND, "<!doctype html><title>Not found</title>"),
-        }
+    pub(crate) async fn file(&self, path: &str, method: &Method, headers: &HeaderMap) -> Answer {
+        let nothing = "<!doctype html><title>Not found</title>";
+        let found = self.find(path, method, headers).await;
+        found.unwrap_or_else(|| words(StatusCode::NOT_FOUND, nothing))
     }
 
-    async fn find(&self, path: &str) -> Option<File> {
+    async fn find(&self, path: &str, method: &Method, headers: &HeaderMap) -> Option<Answer> {
         match self {
-            Self::Built => {
-                let file = Built::get(path)?;
-                let hash = file.metadata.sha256_hash();
-                let etag: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-                let bytes = match file.data {
-                    Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-                    Cow::Owned(bytes) => bytes.into(),
-                };
-                // Weak, because the answer may be compressed on its way.
-                let etag = HeaderValue::try_from(format!("W/\"{etag}\"")).ok();
-                Some(File { bytes, etag })
-            }
-            Self::Directory(root) => {
-                let bytes = tokio::fs::read(root.join(inside(path)?)).await.ok()?.into();
-                Some(File { bytes, etag: None })
+            Self::Built => Some(respond(path, BUILT.get(path)?, headers)),
+            Self::Directory(root, files) => {
+                let found = root.join(inside(path)?);
+                files.answer(found, content_type(path), method, headers).await.ok()
             }
         }
     }
@@ -89,20 +126,33 @@ fn inside(path: &str) -> Option<&Path> {
     path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
 }
 
-fn respond(path: &str, file: File, known: Option<&HeaderValue>) -> Answer {
-    let immutable = path.starts_with(HASHED) && file.etag.is_some();
-    let caching = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let same = file.etag.is_some() && file.etag.as_ref() == known;
-    let status = if same { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let body = if same { Bytes::new() } else { file.bytes };
+fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Answer {
+    let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
+    let Some(coding) = choose(headers, forms.keys().copied()) else {
+        let codings =
+            "this comes as br, gzip or identity, and the request takes none of what there is\n";
+        return (StatusCode::NOT_ACCEPTABLE, [vary], codings).into_response();
+    };
+    let Form { bytes, validators } = &forms[&coding];
+    let (status, body) = match validators.judge(headers) {
+        Verdict::Send => (StatusCode::OK, bytes.clone()),
+        Verdict::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
+        Verdict::Failed => (StatusCode::PRECONDITION_FAILED, Bytes::new()),
+    };
     let mut answer = Answer::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    if let Some(etag) = file.etag {
-        headers.insert(header::ETAG, etag);
+    if status == StatusCode::OK {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+        if let Some(name) = coding.name() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
     }
+    let immutable = path.starts_with(HASHED) && !path.contains(WORKER);
+    let caching = if immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.extend([vary]);
+    validators.add_to(headers);
     answer
 }
 
@@ -135,6 +185,11 @@ fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::metrics::Metrics;
+
+    async fn status(assets: &Assets, path: &str) -> StatusCode {
+        assets.file(path, &Method::GET, &HeaderMap::new()).await.status()
+    }
 
     #[tokio::test]
     async fn a_directory_is_served_and_nothing_outside_it() {
@@ -143,25 +198,73 @@ mod tests {
         std::fs::create_dir_all(web.join("assets")).unwrap();
         std::fs::write(web.join("assets/a.js"), "a").unwrap();
         std::fs::write(root.path().join("secret"), "s").unwrap();
-        let assets = Assets::Directory(web);
-        let good = assets.file("assets/a.js", None).await;
+        let assets = Assets::Directory(web, Files::new(Metrics::new()));
+        let good = assets.file("assets/a.js", &Method::GET, &HeaderMap::new()).await;
         assert_eq!(good.status(), StatusCode::OK);
         assert_eq!(good.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
         assert_eq!(good.headers()[header::CACHE_CONTROL], "no-cache", "it may change");
         for outside in ["../secret", "assets/../../secret", "/etc/hostname", "./../secret"] {
-            assert_eq!(assets.file(outside, None).await.status(), StatusCode::NOT_FOUND);
+            assert_eq!(status(&assets, outside).await, StatusCode::NOT_FOUND, "{outside}");
         }
-        assert_eq!(assets.page(PAGE, None).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&assets, "assets").await, StatusCode::NOT_FOUND, "a directory");
+        let page = assets.page(PAGE, &Method::GET, &HeaderMap::new()).await;
+        assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    fn form(bytes: &'static str) -> Form {
+        let etag = HeaderValue::try_from(format!("\"{bytes}\"")).unwrap();
+        Form { bytes: bytes.into(), validators: Validators { etag, modified: None } }
+    }
+
+    fn asked(path: &str, fields: &[(header::HeaderName, &'static str)]) -> Answer {
+        let plain = (Coding::Identity, form("plain"));
+        let forms = Forms::from([plain, (Coding::Gzip, form("gz")), (Coding::Brotli, form("br"))]);
+        let fields = fields.iter().cloned();
+        respond(path, &forms, &fields.map(|(name, it)| (name, it.parse().unwrap())).collect())
     }
 
     #[test]
     fn what_is_named_after_its_content_is_kept_for_ever() {
-        let etag = HeaderValue::from_static("W/\"1\"");
-        let file = || File { bytes: Bytes::from_static(b"a"), etag: Some(etag.clone()) };
-        let hashed = respond("assets/index-1.js", file(), None);
-        assert!(hashed.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
-        let index = respond("index.html", file(), None);
-        assert_eq!(index.headers()[header::CACHE_CONTROL], "no-cache");
-        assert_eq!(respond("index.html", file(), Some(&etag)).status(), StatusCode::NOT_MODIFIED);
+        let caching = |path| asked(path, &[]).headers()[header::CACHE_CONTROL].clone();
+        assert!(caching("assets/index-1.js").to_str().unwrap().contains("immutable"));
+        assert_eq!(caching("index.html"), "no-cache");
+        assert_eq!(caching("assets/map-worker-1.js"), "no-cache", "its headers may change");
+    }
+
+    #[test]
+    fn each_coding_is_an_answer_of_its_own() {
+        let encoding = header::ACCEPT_ENCODING;
+        for (wish, name, etag) in [
+            ("identity", None, "\"plain\""),
+            ("gzip", Some("gzip"), "\"gz\""),
+            ("br", Some("br"), "\"br\""),
+        ] {
+            let answer = asked("assets/a.js", &[(encoding.clone(), wish)]);
+            let named = answer.headers().get(header::CONTENT_ENCODING);
+            assert_eq!(named.map(|it| it.to_str().unwrap()), name);
+            assert_eq!(answer.headers()[header::ETAG], etag);
+            assert_eq!(answer.headers()[header::VARY], "accept-encoding");
+            let known = (header::IF_NONE_MATCH, "\"br\"");
+            let again = asked("assets/a.js", &[(encoding.clone(), wish), known]);
+            let expected = if wish == "br" { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+            assert_eq!(again.status(), expected, "{wish}");
+            assert_eq!(again.headers()[header::ETAG], etag);
+            assert_eq!(again.headers()[header::VARY], "accept-encoding");
+        }
+        let none = asked("assets/a.js", &[(encoding, "identity;q=0")]);
+        assert_eq!(none.status(), StatusCode::NOT_ACCEPTABLE);
+    }
+
+    #[test]
+    fn the_built_page_is_compressed() {
+        for (path, forms) in BUILT.iter().filter(|(_, forms)| forms.len() > 1) {
+            let [plain, gzip, brotli] =
+                [Coding::Identity, Coding::Gzip, Coding::Brotli].map(|it| forms[&it].bytes.len());
+            assert!(brotli < plain && gzip < plain, "{path}: {plain}, {gzip}, {brotli}");
+        }
+        // The page may not have been built before the program.
+        if let Some(page) = BUILT.get(PAGE) {
+            assert_eq!(page.len(), 3, "web/dist was built without its compressed files");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The page, its settings, the server's health, and the way in for WebSockets.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,22 +13,23 @@ use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower_http::compression::CompressionLayer;
 
 use super::Shared;
+use super::answers::{Flow, pace};
 use super::asked::{self, Asked, Forwarded, Refusal};
 use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
+use super::files::Files;
 use super::gate::lock;
 use super::host::{Host, Origin};
 use super::metrics::Failure;
 use super::origin::Addressed;
 use super::reach::{Addresses, Reach};
 use super::rotation::Hashes;
-use super::{pmtiles, policy, upgrade, websocket, words};
-use crate::config::Venue;
+use super::{policy, upgrade, websocket, words};
+use crate::config::{Maps, Venue};
 use crate::proto::wire::{VERSION, is_room_name};
 
 /// What the routes know.
@@ -45,15 +45,16 @@ pub(crate) struct Site {
     pub(crate) hashes: Option<Hashes>,
     /// The purple pin.
     pub(crate) venue: Option<Venue>,
-    /// The URL of the map's style.
-    pub(crate) map_style: Option<String>,
-    /// The map's own file.
-    pub(crate) pmtiles: Option<PathBuf>,
+    /// The map below the people.
+    pub(crate) map: Maps,
+    /// Answers from files.
+    pub(crate) files: Files,
 }
 
 /// The routes.
 pub(crate) fn router(site: Site) -> Router {
     let site = Arc::new(site);
+    let flow = Flow::new(Arc::clone(&site.shared.metrics));
     Router::new()
         .route("/", get(index))
         .route("/r", get(choose))
@@ -70,16 +71,16 @@ pub(crate) fn router(site: Site) -> Router {
         .fallback(get(asset))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), asked::asked))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
-        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(flow, pace))
         .with_state(site)
 }
 
-async fn index(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
-    site.assets.page(PAGE, headers.get(header::IF_NONE_MATCH)).await
+async fn index(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Answer {
+    site.assets.page(PAGE, &method, &headers).await
 }
 
-async fn bench(State(site): State<Arc<Site>>, headers: HeaderMap) -> Answer {
-    site.assets.page(BENCH_PAGE, headers.get(header::IF_NONE_MATCH)).await
+async fn bench(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Answer {
+    site.assets.page(BENCH_PAGE, &method, &headers).await
 }
 
 /// Where the form of a page for a wrong address leads.
@@ -103,6 +104,7 @@ async fn room(
     State(site): State<Arc<Site>>,
     name: Result<Path<String>, PathRejection>,
     uri: Uri,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer {
     let Ok(Path(name)) = name else { return words::no_such_room("") };
@@ -114,7 +116,7 @@ async fn room(
     if lower != name || uri.path().ends_with('/') {
         return moved(&format!("/r/{lower}"), &uri);
     }
-    index(State(site), headers).await
+    index(State(site), method, headers).await
 }
 
 /// Sends on to a path of this server, with the query that there is.
@@ -125,7 +127,7 @@ fn moved(path: &str, uri: &Uri) -> Response {
 
 async fn asset(State(site): State<Arc<Site>>, request: Request) -> Answer {
     let path = request.uri().path().trim_start_matches('/');
-    let answer = site.assets.file(path, request.headers().get(header::IF_NONE_MATCH)).await;
+    let answer = site.assets.file(path, request.method(), request.headers()).await;
     if answer.status() == StatusCode::NOT_FOUND { words::not_found() } else { answer }
 }
 
@@ -179,11 +181,15 @@ async fn socket(
     }
 }
 
-async fn map_file(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    match &site.pmtiles {
-        Some(path) => pmtiles::answer(path, headers.get(header::RANGE)).await,
-        None => (StatusCode::NOT_FOUND, "no map file is configured\n").into_response(),
-    }
+async fn map_file(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Response {
+    let Some(path) = site.map.file.as_ref().map(|file| file.path.clone()) else {
+        return (StatusCode::NOT_FOUND, "no map file is configured\n").into_response();
+    };
+    let kind = "application/vnd.pmtiles";
+    site.files.answer(path, kind, &method, &headers).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the map file cannot be read");
+        (StatusCode::INTERNAL_SERVER_ERROR, "the map file cannot be read\n").into_response()
+    })
 }
 
 impl Site {
@@ -200,8 +206,8 @@ impl Site {
                 json!({ "lat": venue.lat, "lng": venue.lng, "label": venue.label })
             }),
             "map": {
-                "style": self.map_style,
-                "pmtiles": self.pmtiles.as_ref().map(|_| "/map.pmtiles"),
+                "style": self.map.style,
+                "pmtiles": self.map.file.as_ref().map(|_| "/map.pmtiles"),
             },
         });
         if let Some(hashes) = &self.hashes {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::TryFutureExt as _;
 use http::{Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,7 +30,7 @@ use super::asked::Wire;
 use super::gate::Gate;
 use super::host::Host;
 use super::metrics::{Failure, Limit, Part};
-use super::pace::Paced;
+use super::pace::{Paced, Promoted, Terms};
 use super::panics::caught;
 
 /// The port for TCP and UDP when none is given.
@@ -42,8 +43,10 @@ const UNSENT: u32 = 2 * 1024;
 /// Most bytes that the kernel keeps until they are acknowledged, as it is asked; it takes twice as
 /// many for its own needs. A path of 100 ms carries a page's files with it at 1 MB/s.
 const SEND_BUFFER: usize = 128 * 1024;
-/// How long a client may take nothing of what it is sent. People in a room are told so earlier.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// A client of pages takes 4 KiB within ten seconds of waiting for it.
+const ANSWERS: Terms = Terms { patience: Duration::from_secs(10), bytes: 4 * 1024 };
+/// A link takes something now and then. People in a room are told earlier that they do not.
+const LINK: Terms = Terms { patience: Duration::from_secs(15), bytes: 1 };
 /// How long a connection for pages may last. A browser makes another.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
 /// How long that request may take then.
@@ -184,9 +187,11 @@ impl Tcp {
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "a socket could not be tuned");
         }
+        let promoted = Promoted::default();
+        let paced = |stream| Paced::new(stream, ANSWERS, LINK, promoted.clone());
         let Some(tls) = &self.tls else {
             wire.permit.settle();
-            return self.serve(stream, self.router.clone(), wire).await;
+            return self.serve(paced(stream), promoted.clone(), self.router.clone(), wire).await;
         };
         let (deadline, metrics) = (self.shared.deadline, &self.shared.metrics);
         let mut first = [0];
@@ -196,22 +201,24 @@ impl Tcp {
             Ok(Ok(1..)) => {
                 metrics.failed(Failure::Plain);
                 wire.permit.settle();
-                return self.serve(stream, Router::new().fallback(redirect), wire).await;
+                let router = Router::new().fallback(redirect);
+                return self.serve(paced(stream), promoted.clone(), router, wire).await;
             }
             Ok(_) => return metrics.failed(Failure::Gone),
             Err(_) => return metrics.failed(Failure::TlsTimeout),
         }
-        match timeout(deadline, tls.accept(stream)).await {
+        // Paced below TLS, whose own buffer would hide what the client takes.
+        match timeout(deadline, tls.accept(paced(stream))).await {
             Ok(Ok(stream)) => {
                 wire.permit.settle();
-                self.serve(stream, self.router.clone(), wire).await;
+                self.serve(stream, promoted.clone(), self.router.clone(), wire).await;
             }
             Ok(Err(_)) => metrics.failed(Failure::Tls),
             Err(_) => metrics.failed(Failure::TlsTimeout),
         }
     }
 
-    async fn serve<S>(&self, stream: S, router: Router, wire: Wire)
+    async fn serve<S>(&self, stream: S, promoted: Promoted, router: Router, wire: Wire)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -221,7 +228,13 @@ impl Tcp {
             service_fn(move |mut request: Request<Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 request.extensions_mut().insert(wire.clone());
-                router.clone().oneshot(request.map(Body::new))
+                let (promoted, answer) =
+                    (promoted.clone(), router.clone().oneshot(request.map(Body::new)));
+                answer.inspect_ok(move |answer| {
+                    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        promoted.set();
+                    }
+                })
             })
         };
         let connection = http1::Builder::new()
@@ -229,7 +242,7 @@ impl Tcp {
             .header_read_timeout(self.shared.deadline)
             .max_buf_size(HEAD)
             .max_headers(FIELDS)
-            .serve_connection(TokioIo::new(Paced::new(stream, PATIENCE)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let served = match timeout(self.lifetime, &mut connection).await {
@@ -261,7 +274,7 @@ impl Tcp {
     }
 }
 
-/// Whether a connection ended because its client took nothing for too long.
+/// Whether a connection ended because its client took too little for too long.
 fn takes_nothing(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
     cause.is_some_and(|cause| cause.kind() == ErrorKind::TimedOut)
@@ -275,7 +288,7 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     {
         socket.set_tcp_notsent_lowat(UNSENT)?;
         // What a connection leaves behind that has ended is not kept for longer either.
-        socket.set_tcp_user_timeout(Some(PATIENCE))?;
+        socket.set_tcp_user_timeout(Some(LINK.patience))?;
     }
     Ok(())
 }
@@ -316,7 +329,8 @@ mod tests {
         let (server, mut client) = duplex(1_024);
         let peer = Ipv4Addr::LOCALHOST.into();
         let wire = Wire { secure: false, peer, is_proxy: false, permit };
-        let serving = tokio::spawn(async move { tcp.serve(server, router, wire).await });
+        let serving =
+            tokio::spawn(async move { tcp.serve(server, Promoted::default(), router, wire).await });
         let since = Instant::now();
         let mut answers = 0;
         while client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {

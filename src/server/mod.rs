@@ -3,7 +3,7 @@
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
 //! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room, and
 //! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`
-//! (with `asked`, `policy` and `upgrade`), `assets`, `words` and `pmtiles` deliver the page; `tls`, `rotation`, `reload`, `acme` and
+//! (with `asked`, `policy` and `upgrade`), `assets`, `words`, `files` and `answers` deliver the page; `tls`, `rotation`, `reload`, `acme` and
 //! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say
 //! who may enter; `gate`, `rate`, `origin`, `host`,
 //! `forwarded` and `pace` are the limits, `metrics` counts how often they are hit,
@@ -13,6 +13,7 @@ mod access;
 #[cfg_attr(not(feature = "acme"), path = "acme_absent.rs")]
 mod acme;
 mod addresses;
+mod answers;
 mod asked;
 mod assets;
 mod banner;
@@ -20,6 +21,7 @@ pub mod certs;
 mod chain;
 mod clock;
 mod ending;
+mod files;
 mod forwarded;
 mod gate;
 mod h3;
@@ -35,7 +37,6 @@ mod origin;
 mod pace;
 pub mod panics;
 mod pem;
-mod pmtiles;
 mod policy;
 mod probe;
 mod rate;
@@ -382,6 +383,9 @@ impl Server {
     /// If a socket is gone before the first connection.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let shared = self.shared()?;
+        for warning in &self.config.map.warnings {
+            tracing::warn!("{warning}");
+        }
         let (stop_tcp, stopped) = watch::channel(false);
         let site = self.site(Arc::clone(&shared))?;
         let watch = self.watch_files(Arc::clone(&shared.metrics));
@@ -456,9 +460,11 @@ impl Server {
     }
 
     fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
+        let files = files::Files::new(Arc::clone(&shared.metrics));
+        let web_dir = self.config.web_dir.clone();
         Ok(Site {
             shared,
-            assets: self.config.web_dir.clone().map_or(Assets::Built, Assets::Directory),
+            assets: web_dir.map_or(Assets::Built, |dir| Assets::Directory(dir, files.clone())),
             reach: Reach {
                 web_transport: self.web_transport_address()?,
                 by_hash: self.rotation.is_some(),
@@ -466,8 +472,8 @@ impl Server {
             },
             hashes: self.rotation.as_ref().map(Rotation::hashes),
             venue: self.config.venue.clone(),
-            map_style: self.config.map_style.clone(),
-            pmtiles: self.config.pmtiles.clone(),
+            map: self.config.map.clone(),
+            files,
         })
     }
 }

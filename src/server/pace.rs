@@ -1,43 +1,99 @@
-//! Writes that do not wait for ever: a client that takes nothing is given up.
+//! Writes that do not wait for ever: a client that takes too little is given up.
 
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream whose writes fail once nothing was taken for `patience`.
+/// Most bytes that are written at once, a record of TLS: what the kernel takes it sends before it
+/// takes more, so a client that is slow with this much is seen to take nothing.
+const MOST: usize = 17 * 1024;
+
+/// How slow a client may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// How long writes may wait, all together, until it has taken `bytes`.
+    pub(crate) patience: Duration,
+    /// What it must take in that time.
+    pub(crate) bytes: usize,
+}
+
+/// Tells a stream that its connection has become a link, which has terms of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Promoted(Arc<AtomicBool>);
+
+impl Promoted {
+    /// From now on it is a link.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A stream whose writes fail once its client was too slow.
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
     stream: S,
-    patience: Duration,
-    /// Ends when a write has waited too long; none before the first one waits.
+    answers: Terms,
+    link: Terms,
+    promoted: Promoted,
+    /// Ends when writes have waited too long; none before the first one waits.
     alarm: Option<Pin<Box<Sleep>>>,
-    /// Whether a write waits.
-    waits: bool,
+    /// Since when a write waits, if one does.
+    waits: Option<Instant>,
+    /// How long writes have waited, and what was taken, since there was last nothing to complain of.
+    waited: Duration,
+    taken: usize,
 }
 
 impl<S> Paced<S> {
-    /// A stream whose client must take something within `patience`, again and again.
-    pub(crate) const fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, alarm: None, waits: false }
+    /// A stream whose client keeps to the terms for answers and, once it is a link, to the others.
+    pub(crate) fn new(stream: S, answers: Terms, link: Terms, promoted: Promoted) -> Self {
+        let (waited, taken) = (Duration::ZERO, 0);
+        Self { stream, answers, link, promoted, alarm: None, waits: None, waited, taken }
+    }
+
+    fn terms(&self) -> Terms {
+        if self.promoted.0.load(Ordering::Relaxed) { self.link } else { self.answers }
     }
 
     /// Lets a write that waits wait on, but not for ever.
     fn pace<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        let Terms { patience, .. } = self.terms();
         if written.is_ready() {
-            self.waits = false;
+            if let Some(since) = self.waits.take() {
+                self.waited += since.elapsed();
+            }
             return written;
         }
-        let patience = self.patience;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if !std::mem::replace(&mut self.waits, true) {
-            alarm.as_mut().reset(Instant::now() + patience);
+        let left = patience.saturating_sub(self.waited);
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(left)));
+        if self.waits.is_none() {
+            let now = Instant::now();
+            self.waits = Some(now);
+            alarm.as_mut().reset(now + left);
         }
         ready!(alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes nothing")))
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes too little")))
+    }
+
+    /// The same for a write of bytes.
+    fn write(&mut self, cx: &mut Context<'_>, written: Poll<Result<usize>>) -> Poll<Result<usize>> {
+        let written = ready!(self.pace(cx, written))?;
+        self.taken += written;
+        if self.taken >= self.terms().bytes {
+            self.content();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    /// It has taken enough, or all that there was.
+    fn content(&mut self) {
+        (self.waited, self.taken) = (Duration::ZERO, 0);
     }
 }
 
@@ -57,8 +113,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
+        let bytes = bytes.get(..MOST).unwrap_or(bytes);
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pace(cx, written)
+        self.write(cx, written)
     }
 
     fn poll_write_vectored(
@@ -66,8 +123,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bytes: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.pace(cx, written)
+        let mut length = 0;
+        let fit = bytes.iter().take_while(|part| {
+            length += part.len();
+            length <= MOST
+        });
+        let written = match (fit.count(), bytes) {
+            (0, [first, ..]) => Pin::new(&mut self.stream).poll_write(cx, &first[..MOST]),
+            (fit, _) => Pin::new(&mut self.stream).poll_write_vectored(cx, &bytes[..fit]),
+        };
+        self.write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -76,7 +141,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.pace(cx, flushed)
+        ready!(self.pace(cx, flushed))?;
+        self.content();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -87,34 +154,86 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::time::timeout;
 
     use super::*;
 
-    #[tokio::test]
-    async fn whoever_takes_nothing_is_given_up() {
-        let patience = Duration::from_millis(100);
-        let (server, _client) = duplex(10);
-        let mut paced = Paced::new(server, patience);
+    const PATIENCE: Duration = Duration::from_millis(500);
+    const ANSWERS: Terms = Terms { patience: PATIENCE, bytes: 40 };
+    const LINK: Terms = Terms { patience: Duration::from_secs(1), bytes: 1 };
+
+    /// A stream that holds ten bytes, and its client.
+    fn paced(promoted: &Promoted) -> (Paced<DuplexStream>, DuplexStream) {
+        let (server, client) = duplex(10);
+        (Paced::new(server, ANSWERS, LINK, promoted.clone()), client)
+    }
+
+    /// Writes 200 bytes to a client that takes `bytes` each tenth of the patience; tells whether
+    /// it was given up, and when.
+    async fn write_to(promoted: &Promoted, bytes: usize) -> (bool, Duration) {
+        let (mut paced, mut client) = paced(promoted);
         let since = Instant::now();
-        let written = timeout(100 * patience, paced.write_all(&[0; 100])).await.unwrap();
-        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
-        assert!(since.elapsed() >= patience);
+        let reading = tokio::spawn(async move {
+            let mut buffer = vec![0; bytes];
+            loop {
+                sleep(PATIENCE / 10).await;
+                if client.read_exact(&mut buffer).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let written = timeout(100 * PATIENCE, paced.write_all(&[0; 200])).await.unwrap();
+        let took = since.elapsed();
+        drop(paced);
+        reading.await.unwrap();
+        let slow = written.map_err(|error| assert_eq!(error.kind(), ErrorKind::TimedOut));
+        (slow.is_err(), took)
     }
 
     #[tokio::test]
-    async fn whoever_takes_a_little_at_times_is_not() {
-        let patience = Duration::from_secs(1);
-        let (server, mut client) = duplex(10);
-        let mut paced = Paced::new(server, patience);
-        let since = Instant::now();
-        let writing = tokio::spawn(async move { paced.write_all(&[7; 50]).await });
-        for _ in 0..50 {
-            sleep(patience / 20).await;
-            assert_eq!(client.read_u8().await.unwrap(), 7);
+    async fn whoever_takes_nothing_is_given_up() {
+        let promoted = Promoted::default();
+        for patience in [ANSWERS.patience, LINK.patience] {
+            let (mut paced, _client) = paced(&promoted);
+            let since = Instant::now();
+            let written = timeout(100 * PATIENCE, paced.write_all(&[0; 100])).await.unwrap();
+            assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+            assert!((patience..2 * patience).contains(&since.elapsed()));
+            promoted.set();
         }
-        writing.await.unwrap().unwrap();
-        assert!(since.elapsed() > 2 * patience);
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_too_little_of_an_answer_is_given_up() {
+        let (slow, took) = write_to(&Promoted::default(), 1).await;
+        assert!(slow && took < 2 * PATIENCE, "{took:?}");
+        let (slow, took) = write_to(&Promoted::default(), 5).await;
+        assert!(!slow && took > 2 * PATIENCE, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_link_may_be_as_slow_as_it_likes_if_it_takes_something() {
+        let promoted = Promoted::default();
+        promoted.set();
+        let (slow, took) = write_to(&promoted, 1).await;
+        assert!(!slow && took > 10 * PATIENCE, "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_to_the_end_is_not_held_against_the_next() {
+        let (mut paced, mut client) = paced(&Promoted::default());
+        let reading = tokio::spawn(async move {
+            for _ in 0..6 {
+                sleep(PATIENCE / 2).await;
+                client.read_exact(&mut [0; 15]).await.unwrap();
+            }
+            client
+        });
+        for _ in 0..6 {
+            paced.write_all(&[0; 15]).await.unwrap();
+            paced.flush().await.unwrap();
+        }
+        reading.await.unwrap();
     }
 }

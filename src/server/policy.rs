@@ -9,17 +9,20 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::asked::Asked;
 use super::http::Site;
+use crate::config::Tiles;
 
 /// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
-/// are this server's addresses for sessions. A map's style needs its own host `{map}`, and its
-/// images `{images}` come as blobs.
+/// are this server's addresses for sessions. A map's style needs its own host and others `{map}`,
+/// and its pictures `{images}` come as blobs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Headers that every answer has, beside the policy above.
 const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // There are tile servers that ask where a page comes from. They are told its host alone: a
+    // path names a room.
+    (header::REFERRER_POLICY, "strict-origin"),
     (
         HeaderName::from_static("permissions-policy"),
         "geolocation=(self), accelerometer=(self), gyroscope=(self), magnetometer=(self)",
@@ -31,18 +34,13 @@ impl Site {
     fn policy(&self, asked: Option<&Asked>) -> String {
         let host = asked.and_then(|asked| asked.host.as_ref());
         let connect = self.reach.sources(host, asked.and_then(|asked| asked.secure));
-        let map = self.map_style.as_deref().and_then(origin_of);
-        let map = map.map(|origin| format!(" {origin}")).unwrap_or_default();
-        let images = if map.is_empty() { String::new() } else { format!(" blob:{map}") };
+        let map: String = self.map.hosts.iter().map(|host| format!(" {host}")).collect();
+        let raster = self.map.file.as_ref().is_some_and(|file| file.tiles == Tiles::Raster);
+        let pictures = raster || !map.is_empty();
+        let images = if pictures { format!(" blob:{map}") } else { String::new() };
         let policy = CONTENT_SECURITY_POLICY.replace("{connect}", &connect);
         policy.replace("{map}", &map).replace("{images}", &images)
     }
-}
-
-/// The origin of an absolute URL.
-fn origin_of(url: &str) -> Option<String> {
-    let uri: http::Uri = url.parse().ok()?;
-    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?))
 }
 
 /// Adds the headers that every answer has, and counts the answer.

@@ -163,7 +163,7 @@ const files = {
   empty: [{ body: '' }, /not a PMTiles file/],
   'a page': [{ contentType: 'text/html', body: '<!doctype html><h1>Sign in</h1>' }, /not a PMTiles file/],
   'a pointer to a file': [{ body: 'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n' }, /not a PMTiles file/],
-  pictures: [{ body: pmtiles({ type: 2 }) }, /pictures/],
+  'of an unknown kind': [{ body: pmtiles({ type: 0 }) }, /neither vector tiles nor pictures/],
   'an older version': [{ body: pmtiles({ version: 2 }) }, /version 3/],
   'of no place': [{ body: pmtiles({ east: -180 }) }, /covers no place/],
   'cut off': [{ body: pmtiles() }, /could not be loaded/],

@@ -11,6 +11,7 @@ await import('./sensors.mjs');
 await import('./transports.mjs');
 await import('./basemap.mjs');
 await import('./camera.mjs');
+await import('./maps.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
 await import('./front.mjs');

@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Attacks of a siege at once: more would keep each other from being in time.
 const AT_ONCE: usize = 40;
 /// What the process has of memory.
-const MEMORY: &str = "process_resident_memory_bytes";
+pub const MEMORY: &str = "process_resident_memory_bytes";
 /// How much more it may have after a siege than before: the allocator keeps what it was given, for
 /// attackers as well as for the server, which is 75 MB after 1,100 QUIC handshakes at once.
 const KEPT_BYTES: f64 = 128e6;

@@ -10,6 +10,7 @@
 )]
 
 mod arena;
+mod content;
 mod deaf;
 mod floods;
 #[path = "../forge/mod.rs"]
@@ -39,7 +40,7 @@ const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
     Siege { name, flags: Flags::default, attacks }
 }
 
-const SIEGES: [Siege; 19] = [
+const SIEGES: [Siege; 21] = [
     siege("websocket_fragments", rfc6455::of_fragments),
     siege("websocket_control_frames", rfc6455::of_control),
     siege("websocket_reserved_bits_and_masks", rfc6455::of_bits),
@@ -48,6 +49,8 @@ const SIEGES: [Siege; 19] = [
     siege("websocket_closes", rfc6455::of_closes),
     siege("websocket_handshakes", http::of_upgrades),
     siege("http_requests", http::of_requests),
+    siege("pages_again_and_again", content::of_pages),
+    Siege { name: "map_file", flags: content::with_map, attacks: content::of_the_map },
     siege("packets", packets::attacks),
     siege("http3_streams_and_frames", h3::of_streams),
     siege("http3_requests", h3::of_requests),

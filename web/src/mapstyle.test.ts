@@ -34,6 +34,7 @@ it('says what is wrong with a file of streets', () => {
   const header = { specVersion: 3, tileType: 1, minLon: -1, maxLon: 1, minLat: -1, maxLat: 1 };
   expect(() => checkHeader(header)).not.toThrow();
   expect(() => checkHeader({ ...header, specVersion: 0 })).toThrow(/version 3/);
-  expect(() => checkHeader({ ...header, tileType: 2 })).toThrow(/pictures/);
+  expect(() => checkHeader({ ...header, tileType: 2 })).not.toThrow();
+  expect(() => checkHeader({ ...header, tileType: 0 })).toThrow(/neither/);
   expect(() => checkHeader({ ...header, maxLat: -1 })).toThrow(/no place/);
 });

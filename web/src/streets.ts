@@ -9,6 +9,10 @@ const HEADER_MS = 8000;
 /** The header's first bytes, `PM`, and the only version that there is a reader for. */
 const SPEC_VERSION = 3;
 
+const PICTURES = new Set([TileType.Png, TileType.Jpeg, TileType.Webp, TileType.Avif]);
+/** Most servers of pictures have them at this size; larger ones are drawn the sharper for it. */
+const PICTURE_SIZE = 256;
+
 type Edge = 'minLon' | 'maxLon' | 'minLat' | 'maxLat';
 
 let protocol: Protocol | undefined;
@@ -21,8 +25,10 @@ export async function streetStyle(file: string, dark: boolean): Promise<StyleSpe
     addProtocol('pmtiles', protocol.tile);
   }
   const archive = protocol.get(href) ?? new PMTiles(href);
-  checkHeader(await headerOf(archive, hostOf(href)));
+  const header = await headerOf(archive, hostOf(href));
+  checkHeader(header);
   protocol.add(archive);
+  if (header.tileType !== TileType.Mvt) return pictureStyle(href, await attributionOf(archive));
   const attribution = '© OpenStreetMap contributors, Protomaps';
   return {
     version: 8,
@@ -56,12 +62,28 @@ export function checkHeader(header: Pick<Header, 'specVersion' | 'tileType' | Ed
   if (header.specVersion !== SPEC_VERSION) {
     throw new Trouble(`its PMTiles file is not of version ${SPEC_VERSION}`);
   }
-  if (header.tileType !== TileType.Mvt) {
-    throw new Trouble('its PMTiles file holds pictures or something else, not vector tiles');
+  if (header.tileType !== TileType.Mvt && !PICTURES.has(header.tileType)) {
+    throw new Trouble('its PMTiles file holds neither vector tiles nor pictures');
   }
   if (header.minLon >= header.maxLon || header.minLat >= header.maxLat) {
     throw new Trouble('its PMTiles file covers no place');
   }
+}
+
+function pictureStyle(href: string, attribution: string): StyleSpecification {
+  const url = `pmtiles://${href}`;
+  return {
+    version: 8,
+    sources: { streets: { type: 'raster', url, tileSize: PICTURE_SIZE, attribution } },
+    layers: [{ id: 'streets', type: 'raster', source: 'streets' }],
+  };
+}
+
+/** Whom the pictures are from, as the file says it. */
+async function attributionOf(archive: PMTiles): Promise<string> {
+  const metadata: unknown = await archive.getMetadata().catch(() => undefined);
+  const said = (metadata as { attribution?: unknown } | undefined)?.attribution;
+  return typeof said === 'string' ? said : '';
 }
 
 /** Icons come in a sprite, which is not in the file; words do without. */

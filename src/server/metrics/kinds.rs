@@ -66,6 +66,10 @@ kinds! {
         MessageBytes = "message_bytes",
         /// Reliable messages that a client does not read: told `TooSlow`.
         Unread = "unread",
+        /// Bytes of answers over HTTP, and requests, in all: they wait.
+        Answers = "answers",
+        /// Answers from files at once: told to come back.
+        FileAnswers = "file_answers",
         /// Seconds for which a client takes nothing of what it is sent: told `TooSlow`.
         Stalled = "stalled",
     }

@@ -108,8 +108,9 @@ export class Server {
     return stop(this.#child);
   }
 
-  /** Starts it again where pages look for it. */
-  again() {
+  /** Starts it again where pages look for it, with other flags if some are given. */
+  again(...flags) {
+    if (flags.length > 0) this.#flags = flags;
     return this.#run(`${this.#host}:${this.udp}`, `${this.#host}:${this.http}`);
   }
 }
