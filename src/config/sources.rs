@@ -21,7 +21,7 @@ pub struct Flags {
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Where it listens")]
     pub metrics: Option<String>,
     /// The address at which people open the page, where a proxy or a port mapping is in front,
-    /// like https://map.example
+    /// like `https://map.example`
     #[arg(long, value_name = "URL", help_heading = "Behind a proxy or a mapped port")]
     pub public_url: Option<String>,
     /// Where people reach WebTransport's UDP, if not at the page's host and the port of --listen

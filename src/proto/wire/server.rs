@@ -80,7 +80,7 @@ pub struct Closing {
 /// A value that the client sent is not taken; the link goes on without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Whose value, as a [`Field`]'s number.
+    /// Whose value, as a [`Field`](super::Field)'s number.
     pub field: u8,
     /// What is wrong with it, in words.
     pub reason: String,
