@@ -7,6 +7,12 @@ use crate::proto::time::Stamp;
 
 /// How many pongs the estimate looks back on.
 const WINDOW: usize = 8;
+/// Two answers of one clock differ by no more than half of both round trips, and this, in ms: times
+/// on the wire are whole milliseconds, and clocks drift.
+const SLACK_MS: f64 = 10.0;
+/// A frame this far off the estimate, in ms, is reason to ask for the server's clock at once. What
+/// waits in the path is seldom that late.
+const ODD_MS: f64 = 500.0;
 /// Times on the wire count modulo this many milliseconds.
 const WRAP: f64 = 4_294_967_296.0;
 
@@ -20,7 +26,8 @@ struct Answer {
 }
 
 /// Estimates the server's clock from its answers: the offset of the one with the shortest round
-/// trip among the last eight, because its two ways are the most alike.
+/// trip among the last eight, because its two ways are the most alike. Either clock may step, as
+/// that of a server that was suspended does: then what was learned before is void.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     answers: VecDeque<Answer>,
@@ -28,14 +35,30 @@ pub struct Clock {
 
 impl Clock {
     /// Notes that the server said `stamp` in answer to what was sent at `sent` and that this
-    /// arrived at `received`, both in ms on one local clock that never goes back.
-    pub fn note(&mut self, sent: f64, received: f64, stamp: Stamp) {
+    /// arrived at `received`, both in ms on one local clock. Tells whether one of the two clocks
+    /// has stepped.
+    pub fn note(&mut self, sent: f64, received: f64, stamp: Stamp) -> bool {
         let round_trip = (received - sent).max(0.0);
         let offset = f64::from(stamp.0) + round_trip / 2.0 - received;
-        if self.answers.len() == WINDOW {
+        let stepped = self.best().is_some_and(|best| {
+            let most = f64::midpoint(round_trip, best.round_trip) + SLACK_MS;
+            wrapped(offset - best.offset).abs() > most
+        });
+        if stepped {
+            self.answers.clear();
+        } else if self.answers.len() == WINDOW {
             self.answers.pop_front();
         }
         self.answers.push_back(Answer { round_trip, offset });
+        stepped
+    }
+
+    /// Whether a frame of this time that arrives at `now` ms is so far off the estimate that a
+    /// clock may have stepped.
+    #[must_use]
+    pub fn is_odd(&self, frame: Stamp, now: f64) -> bool {
+        let error = |best: &Answer| wrapped(f64::from(frame.0) - best.offset - now).abs();
+        self.best().is_some_and(|best| error(best) > ODD_MS)
     }
 
     fn best(&self) -> Option<&Answer> {
@@ -55,6 +78,11 @@ impl Clock {
     pub fn round_trip(&self) -> Option<f64> {
         self.best().map(|answer| answer.round_trip)
     }
+}
+
+/// A difference of two times on the wire, the nearest to zero.
+fn wrapped(difference: f64) -> f64 {
+    (difference + WRAP / 2.0).rem_euclid(WRAP) - WRAP / 2.0
 }
 
 #[cfg(test)]
@@ -77,9 +105,37 @@ mod tests {
         clock.note(0.0, 1.0, Stamp(0));
         for n in 1..=WINDOW as u32 {
             let sent = f64::from(n) * 1_000.0;
-            clock.note(sent, sent + 20.0, Stamp(n * 1_000 + 60));
+            assert!(!clock.note(sent, sent + 20.0, Stamp(n * 1_000 + 20)));
         }
-        assert_eq!(clock.server(20_000.0), Stamp(20_050));
+        assert_eq!(clock.server(20_000.0), Stamp(20_010));
+    }
+
+    #[test]
+    fn a_step_of_either_clock_is_learned_from_one_answer() {
+        // A server that was suspended for 6 s, one that was set ahead, a laptop that slept while
+        // its clock stood still.
+        for step in [-6_000_i64, 3_000, 60_000] {
+            let mut clock = Clock::default();
+            for n in 0..8_u32 {
+                let sent = f64::from(n) * 1_000.0;
+                assert!(!clock.note(sent, sent + 4.0, Stamp(1_000_002 + n * 1_000)));
+            }
+            let server = Stamp(1_010_000_u32.saturating_add_signed(step as i32));
+            assert!(clock.is_odd(server, 10_000.0) && !clock.is_odd(Stamp(1_010_200), 10_000.0));
+            assert!(clock.note(9_970.0, 10_030.0, server), "{step}");
+            assert_eq!(clock.server(10_000.0), server);
+            // A better answer refines it and is no step.
+            assert!(!clock.note(11_000.0, 11_004.0, Stamp(server.0 + 1_012)));
+            assert_eq!(clock.server(11_002.0), Stamp(server.0 + 1_012));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_took_as_long_as_the_server_slept_is_no_step() {
+        let mut clock = Clock::default();
+        clock.note(0.0, 4.0, Stamp(1_002));
+        assert!(!clock.note(1_000.0, 7_000.0, Stamp(2_000)), "suspended, its clock stood still");
+        assert!(!clock.note(1_000.0, 7_000.0, Stamp(8_000)), "stopped, its clock went on");
     }
 
     #[test]

@@ -27,8 +27,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const QUICK_PING_MS: f64 = 300.0;
 /// How many of them.
 const QUICK_PINGS: u32 = 4;
-/// Between later pings, in ms.
-const PING_MS: f64 = 2_000.0;
+/// Between later pings, in ms: a step of the server's clock is known within that time.
+const PING_MS: f64 = 1_000.0;
 /// How many pings may wait for their pong.
 const OPEN_PINGS: usize = 8;
 
@@ -100,8 +100,9 @@ impl Shared {
         lock(&self.clock).round_trip()
     }
 
-    pub(super) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) {
-        lock(&self.clock).note(sent, received, stamp);
+    /// Notes an answer of the server, and tells whether a clock has stepped.
+    pub(super) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) -> bool {
+        lock(&self.clock).note(sent, received, stamp)
     }
 
     /// Changes what is to be sent, and wakes the session.
@@ -115,6 +116,8 @@ impl Shared {
 #[derive(Debug, Default)]
 struct Pings {
     count: u32,
+    /// How many of the quick ones are still to come.
+    quick: u32,
     due: f64,
     open: [(u32, f64); OPEN_PINGS],
 }
@@ -123,9 +126,16 @@ impl Pings {
     /// The next ping, sent at `now` ms.
     fn next(&mut self, now: f64) -> [u8; 5] {
         self.count = self.count.wrapping_add(1);
-        self.due = now + if self.count < QUICK_PINGS { QUICK_PING_MS } else { PING_MS };
+        self.due = now + if self.quick > 0 { QUICK_PING_MS } else { PING_MS };
+        self.quick = self.quick.saturating_sub(1);
         self.open[self.count as usize % OPEN_PINGS] = (self.count, now);
         encode_ping(self.count)
+    }
+
+    /// The clock is to be learned anew, soon but not at once: a ping may be under way.
+    fn hurry(&mut self, now: f64) {
+        self.quick = QUICK_PINGS;
+        self.due = self.due.min(now + QUICK_PING_MS);
     }
 
     /// When the ping with this number was sent, if it is one of the last.
@@ -156,7 +166,8 @@ impl Session {
         presence: Presence,
     ) -> Self {
         let sender = Sender::new(welcome.limits.pose_hz);
-        let (pings, heard) = (Pings::default(), Instant::now());
+        let pings = Pings { quick: QUICK_PINGS - 1, ..Pings::default() };
+        let heard = Instant::now();
         Self { link, shared, events, sender, presence, pings, heard, is_cut: false }
     }
 
@@ -325,19 +336,33 @@ impl Session {
                 events(Event::Figure { id, figure, now });
             }
         });
-        if taken.is_err() {
-            counters.bad.fetch_add(1, Ordering::Relaxed);
+        match taken {
+            Ok(()) => self.check_clock(),
+            Err(_) => {
+                counters.bad.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
-    fn handle_pong(&self, bytes: &[u8]) {
+    /// Asks for the server's clock if the frames' times are not what it should show.
+    fn check_clock(&mut self) {
+        let (newest, now) = (lock(&self.shared.view).newest(), self.shared.local());
+        let is_odd = newest.is_some_and(|time| lock(&self.shared.clock).is_odd(time, now));
+        if is_odd && self.pings.quick == 0 {
+            self.pings.hurry(now);
+        }
+    }
+
+    fn handle_pong(&mut self, bytes: &[u8]) {
         let received = self.shared.local();
         let Ok((echo, stamp)) = decode_pong(bytes) else {
             self.shared.counters.bad.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        if let Some(sent) = self.pings.sent(echo) {
-            self.shared.note_clock(sent, received, stamp);
+        if let Some(sent) = self.pings.sent(echo)
+            && self.shared.note_clock(sent, received, stamp)
+        {
+            self.pings.hurry(received);
         }
     }
 }
