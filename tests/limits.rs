@@ -122,6 +122,30 @@ async fn connections_from_one_address_are_limited_over_both_transports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_address_does_not_fill_a_room_with_those_who_vanished() {
+    let server = Running::with(Flags {
+        max_per_address: set(6),
+        max_people: set(10),
+        limit_local: true,
+        ..Flags::default()
+    });
+    let mut token = None;
+    for gone in 1..=20 {
+        let mut client = patient(&server, Transport::Ws).await;
+        client.send(&hello("lobby", None).encode()).await;
+        client.until("a welcome", |client| client.welcome.is_some()).await;
+        token = Some(client.welcome().token);
+        drop(client);
+        server.until_count("gpys_leaves_total{reason=\"gone\"}", f64::from(gone)).await;
+    }
+    assert!(server.count(&limit("places_per_address")).await >= 10.0);
+    assert_eq!(server.count(&limit("people")).await, 0.0, "the room is never full");
+    // Whoever vanished last comes back to the place.
+    let back = server.join(Transport::Ws, "lobby", token).await;
+    assert!(back.welcome().resumed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
     let server = Running::with(Flags {
         handshakes_per_address: set(2),

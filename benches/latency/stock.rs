@@ -219,7 +219,7 @@ impl Inner {
     /// Sends all there is, whether or not anybody has room for it.
     fn send(&mut self, now: Time) {
         while let Some(event) = self.world.poll_event() {
-            let bytes = Bytes::from(event.message.encode());
+            let bytes = Bytes::copy_from_slice(&event.message);
             let all = event.to == Audience::Everyone;
             for (&id, out) in &self.outs {
                 if all || event.to == Audience::One(id) {

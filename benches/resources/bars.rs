@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use tokio::runtime::Builder;
 
-use crate::{burst, idle, pinned, restart};
+use crate::{burst, churn, idle, pinned, restart};
 
 /// What the server takes of its computer, and how it bears too much
 #[derive(Debug, Parser)]
@@ -16,7 +16,7 @@ struct Args {
     /// Fail if a bar is missed
     #[arg(long)]
     bars: bool,
-    /// Run only parts with this in their names: idle, pinned, burst, restart
+    /// Run only parts with this in their names: idle, pinned, burst, churn, restart
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// With fewer people and connections, only to see whether it all works
@@ -90,7 +90,7 @@ fn begin(args: &Args) -> Result<bool> {
     let mut bars = Vec::new();
     let share = if args.quick { 10 } else { 1 };
     println!("| what | bar | measured | |\n|---|---|---|---|");
-    for part in ["idle", "pinned", "burst", "restart"] {
+    for part in ["idle", "pinned", "burst", "churn", "restart"] {
         if !part.contains(&args.only) {
             continue;
         }
@@ -99,6 +99,7 @@ fn begin(args: &Args) -> Result<bool> {
                 "idle" => idle::measure(share).await,
                 "pinned" => pinned::measure(share).await,
                 "burst" => burst::measure(share).await,
+                "churn" => churn::measure(share).await,
                 _ => restart::measure(share).await,
             }
         })?;

@@ -2,8 +2,8 @@
 //! resources -- --bars`. Real servers in processes of their own, real clients, loopback.
 //!
 //! Reading order: [`idle`] (memory of people who do nothing), [`pinned`] (memory that a hostile
-//! connection holds), [`burst`] (too many handshakes at once), [`restart`] (stopping and coming
-//! back). The attackers' means are those of `tests/hostile`.
+//! connection holds), [`burst`] (too many handshakes at once), [`churn`] (people who come and go),
+//! [`restart`] (stopping and coming back). The attackers' means are those of `tests/hostile`.
 
 #![allow(
     clippy::print_stdout,
@@ -21,6 +21,8 @@ mod arena;
 mod bars;
 #[cfg(target_os = "linux")]
 mod burst;
+#[cfg(target_os = "linux")]
+mod churn;
 #[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]

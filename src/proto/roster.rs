@@ -1,4 +1,7 @@
-//! What the reliable lane tells everybody: who joined, left or changed since the last tick.
+//! What the reliable lane tells everybody: who joined, left or changed since they were told last.
+//!
+//! To tell everybody costs as much as everybody, so news waits a little for more of it: who comes and
+//! goes costs a large room no more than a small one. What withdraws a pose does not wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +12,23 @@ use super::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessag
 /// as large as the longest message that it ever wrote.
 const PER_MESSAGE: usize = 32;
 
-/// News since the last tick; one entry a person, the latest wins, leaving is final.
+/// After news was told, more of it waits this long, in ms, and longer where more people are told,
+/// up to [`MOST_PACE_MS`]: a list of names that is a fifth of a second old is as good as new.
+const LEAST_PACE_MS: u64 = 100;
+const MOST_PACE_MS: u64 = 200;
+/// People by whom the pace is slower by a millisecond.
+const PEOPLE_PER_MS: u64 = 16;
+
+/// News since it was told last; one entry a person, the latest wins, leaving is final.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bulletin {
     news: BTreeMap<PeerId, News>,
     /// Whose pose is void although their presence alone does not say so.
     withdrawn: BTreeSet<PeerId>,
+    /// Whether there is news that does not wait.
+    urgent: bool,
+    /// When news was told last.
+    told: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +61,32 @@ impl Bulletin {
         self.news.insert(id, News::Left);
     }
 
-    /// The messages that tell everybody, and an empty page for the next tick.
+    /// Whether everybody, whoever comes until then included, is soon told of somebody in whole.
+    pub(crate) fn announces(&self, id: PeerId) -> bool {
+        self.news.get(&id) == Some(&News::Joined)
+    }
+
+    /// Somebody whom frames showed is not to be seen any more: what says so does not wait.
+    pub(crate) const fn hurry(&mut self) {
+        self.urgent = true;
+    }
+
+    /// Whether it is time to tell the news, of which there is some, to so many people.
+    pub(crate) fn is_due(&self, people: usize, now: Time) -> bool {
+        let pace = LEAST_PACE_MS + people as u64 / PEOPLE_PER_MS;
+        let waited = self.told.is_none_or(|told| now.since(told) >= pace.min(MOST_PACE_MS));
+        !self.news.is_empty() && (self.urgent || waited)
+    }
+
+    /// The messages that tell everybody, and an empty page for what comes next.
     pub(crate) fn publish(
         &mut self,
         person: impl Fn(PeerId) -> Option<Person>,
         online: Online,
         now: Time,
     ) -> Vec<ServerMessage> {
-        let Self { news, withdrawn } = std::mem::take(self);
+        let empty = Self { told: Some(now), ..Self::default() };
+        let Self { news, withdrawn, .. } = std::mem::replace(self, empty);
         let news: Vec<_> = news.into_iter().collect();
         let message = |part: &[(PeerId, News)]| {
             let mut roster = Roster { time: now.stamp(), online, ..Roster::default() };

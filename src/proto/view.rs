@@ -12,6 +12,9 @@ use super::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 /// Frames this much older than the newest are ignored, and whoever was not named for this long
 /// is out of view, in ms.
 const STALE_MS: i32 = 5_000;
+/// After a gap this long between two frames' times, in ms, whoever was in view has as long again to
+/// be named: the server was stopped, or nothing came through, and they did not go anywhere.
+const GAP_MS: i32 = 2_000;
 /// How many of those who left are remembered, so that a late frame does not bring them back.
 const REMEMBERED: usize = 4096;
 
@@ -58,6 +61,10 @@ pub struct View {
     left_order: VecDeque<PeerId>,
     online: Online,
     newest: Option<Stamp>,
+    /// Whether a frame came over this link.
+    begun: bool,
+    /// The first frame after a gap, for as long as that matters.
+    resumed: Option<Stamp>,
     swept: Stamp,
     frame: Frame,
 }
@@ -73,6 +80,8 @@ impl View {
                 if !welcome.resumed && self.own.is_some() {
                     *self = Self::default();
                 }
+                // Whoever left while there was no link is not named by anybody any more.
+                (self.begun, self.resumed) = (false, None);
                 self.own = Some(welcome.id);
                 self.roster.clear();
                 self.figures.remove(&welcome.id);
@@ -96,6 +105,11 @@ impl View {
         let time = frame.time;
         let newest = self.newest.filter(|newest| newest.after(time) > 0).unwrap_or(time);
         if decoded.is_ok() && newest.after(time) <= STALE_MS {
+            let gap = self.newest.is_some_and(|before| time.after(before) > GAP_MS);
+            if gap && self.begun {
+                self.resumed = Some(time);
+            }
+            self.begun = true;
             self.newest = Some(newest);
             for (chunk, entries) in frame.chunks() {
                 self.apply(time, frame.ids, chunk, entries, &mut fresh);
@@ -264,8 +278,11 @@ impl View {
             return;
         }
         self.swept = newest;
-        self.figures.retain(|_, figure| newest.after(figure.shown) <= STALE_MS);
         self.absent.retain(|_, since| newest.after(*since) <= STALE_MS);
-        self.clusters.retain(|_, cluster| newest.after(cluster.shown) <= STALE_MS);
+        self.resumed = self.resumed.filter(|resumed| newest.after(*resumed) <= STALE_MS);
+        if self.resumed.is_none() {
+            self.figures.retain(|_, figure| newest.after(figure.shown) <= STALE_MS);
+            self.clusters.retain(|_, cluster| newest.after(cluster.shown) <= STALE_MS);
+        }
     }
 }

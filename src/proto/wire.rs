@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 pub use codes::{CloseCode, DecodeError, Field};
 pub use datagram::{
-    ClientDatagram, MAX_AGE_MS, MAX_AHEAD_MS, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG,
-    Sample, decode_pong, encode_ping, encode_pong,
+    ClientDatagram, MAX_AGE_MS, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG, Sample,
+    decode_pong, encode_ping, encode_pong,
 };
 
 pub use server::{Closing, Limits, Refused, Roster, ServerMessage, Welcome};
@@ -55,7 +55,7 @@ impl fmt::Display for PeerId {
 }
 
 /// The public identity of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PublicId(#[serde(with = "uuid::serde::compact")] pub Uuid);
 
 /// The secret with which a peer comes back on another link.

@@ -5,7 +5,8 @@
 //! [`World::poll_event`] and [`World::poll_viewer`]. Poses wait in mailboxes, where the latest
 //! wins, until the tick moves them into the grid; nothing else in here waits anywhere.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::blur::approximate;
 use super::chunks::Chunks;
@@ -87,6 +88,8 @@ pub struct World {
     peers: Vec<Option<Peer>>,
     free: Vec<Slot>,
     slots: Slots,
+    /// The public identities of everybody.
+    uuids: BTreeSet<PublicId>,
     grid: Grid,
     chunks: Chunks,
     scratch: Scratch,
@@ -105,6 +108,8 @@ pub struct World {
     polled: Option<(PeerId, Slot)>,
     events: VecDeque<Event>,
     bulletin: Bulletin,
+    /// Who is here, as newcomers are told, in bytes. Whatever changed since is in the bulletin.
+    snapshot: Option<Arc<[Arc<[u8]>]>>,
     online: Online,
     /// What happens to somebody by time alone.
     deadlines: Deadlines,
@@ -123,6 +128,7 @@ impl World {
             peers: Vec::new(),
             free: Vec::new(),
             slots: Slots::default(),
+            uuids: BTreeSet::new(),
             grid: Grid::new(seed),
             chunks: Chunks::default(),
             scratch: Scratch::default(),
@@ -137,6 +143,7 @@ impl World {
             polled: None,
             events: VecDeque::new(),
             bulletin: Bulletin::default(),
+            snapshot: None,
             online: Online::default(),
             deadlines: Deadlines::default(),
         }
@@ -195,8 +202,7 @@ impl World {
 
     /// Tells somebody, behind all that is told already, of a value that was not taken.
     pub fn refuse(&mut self, id: PeerId, refused: Refused) {
-        let message = ServerMessage::Refused(refused);
-        self.events.push_back(Event { to: Audience::One(id), message });
+        self.events.push_back(Event::new(Audience::One(id), &ServerMessage::Refused(refused)));
     }
 
     /// Takes what a link learned of its path.
@@ -271,10 +277,22 @@ impl World {
         self.slots.len() == 0
     }
 
-    /// Whether somebody here has this public identity. It looks at everybody.
+    /// Whether nobody but a host gets in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.slots.len() >= self.settings.max_people as usize
+    }
+
+    /// Whether somebody of this number has a place here, with or without a link.
+    #[must_use]
+    pub fn is_here(&self, id: PeerId) -> bool {
+        self.slots.get(id).is_some()
+    }
+
+    /// Whether somebody here has this public identity.
     #[must_use]
     pub fn has(&self, uuid: PublicId) -> bool {
-        self.peers.iter().flatten().any(|peer| peer.uuid == uuid)
+        self.uuids.contains(&uuid)
     }
 
     /// How many people are here.
@@ -355,10 +373,17 @@ impl World {
         self.mail = mail;
         let refresh = refresh_ticks(&self.settings);
         self.chunks.begin(&self.grid, self.tick, refresh, now, self.ids);
+        if self.bulletin.is_due(self.watching, now) {
+            self.tell_everybody(now);
+        }
+    }
+
+    fn tell_everybody(&mut self, now: Time) {
         let Self { slots, peers, bulletin, online, events, .. } = self;
         let person = |id| Some(person(peers[slots.get(id)? as usize].as_ref()?, id));
         let messages = bulletin.publish(person, *online, now).into_iter();
-        events.extend(messages.map(|message| Event { to: Audience::Everyone, message }));
+        events.extend(messages.map(|message| Event::new(Audience::Everyone, &message)));
+        self.snapshot = None;
     }
 
     /// Moves a mailbox into the grid.

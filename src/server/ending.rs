@@ -62,7 +62,8 @@ impl Ending {
 
     /// The last message of the link, as [`frame_reliable`] frames it.
     pub(crate) fn message(&self) -> Bytes {
-        frame_reliable(&ServerMessage::closing(self.code, &self.reason, self.retry_ms()))
+        let closing = ServerMessage::closing(self.code, &self.reason, self.retry_ms());
+        frame_reliable(&closing.encode())
     }
 }
 
@@ -75,10 +76,9 @@ impl From<DecodeError> for Ending {
     }
 }
 
-/// A message of the reliable lane with its length before it, as a WebTransport stream carries it;
+/// A message's bytes with their length before them, as a WebTransport stream carries it;
 /// a WebSocket carries what follows the first [`LENGTH_PREFIX`] bytes.
-pub(crate) fn frame_reliable(message: &ServerMessage) -> Bytes {
-    let body = message.encode();
+pub(crate) fn frame_reliable(body: &[u8]) -> Bytes {
     let length = u16::try_from(body.len()).unwrap_or_else(|_| {
         tracing::error!(bytes = body.len(), "a message is longer than the lane can carry");
         0

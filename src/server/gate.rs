@@ -25,13 +25,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Who counts as one: an IPv4 address, or the /64 that one IPv6 subscriber has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
+pub(crate) enum Network {
     V4(Ipv4Addr),
     V6([u16; 4]),
 }
 
 impl Network {
-    fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => Self::V6(prefix(address)),
@@ -106,6 +106,13 @@ impl Gate {
     /// Whether so many handshakes are going on that a client must first prove its address.
     pub(crate) fn is_pressed(&self) -> bool {
         lock(&self.counts).half_open >= self.bounds.half_open.div_ceil(64)
+    }
+
+    /// How many connections a network has, and how many it may have.
+    pub(crate) fn share(&self, network: Network) -> (usize, usize) {
+        let counts = lock(&self.counts);
+        let connections = counts.networks.get(&network).map_or(0, |it| it.connections);
+        (connections as usize, self.bounds.per_network as usize)
     }
 
     /// Admits a connection, until its permit is dropped. Its handshake is not done yet.
@@ -212,6 +219,11 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
+    /// The network for which the connection counts, if for any.
+    pub(crate) const fn network(&self) -> Option<Network> {
+        self.network
+    }
+
     /// The handshake is done.
     pub(crate) fn settle(&self) {
         if self.half_open.swap(false, Ordering::Relaxed) {

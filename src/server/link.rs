@@ -4,7 +4,7 @@
 //! frame that lies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use wtransport::quinn::{self, ConnectionStats};
 
 use super::clock::Clock;
 use super::ending::Ending;
-use super::gate::lock;
+use super::gate::{Network, lock};
 use super::metrics::{Leave, Transport};
 use super::probe::Probe;
 use crate::proto::time::Time;
@@ -136,6 +136,7 @@ struct Shared {
     reliable: mpsc::Sender<Arc<Bytes>>,
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
+    network: OnceLock<Network>,
     /// Since when the writer waits for the transport to take something; [`IDLE`] if it does not.
     writing: AtomicU64,
 }
@@ -181,7 +182,8 @@ impl Link {
         let (ending, ending_end) = watch::channel(None);
         let heard = AtomicU64::new(clock.now().0);
         let (id, writing) = (LinkId::next(), AtomicU64::new(IDLE));
-        let shared = Shared { id, clock, path, reliable, ending, heard, writing };
+        let network = OnceLock::new();
+        let shared = Shared { id, clock, path, reliable, ending, heard, network, writing };
         let end = LinkEnd { reliable: reliable_end, ending: ending_end };
         (Self(Arc::new(shared)), end)
     }
@@ -189,6 +191,19 @@ impl Link {
     /// Which link this is.
     pub(crate) fn id(&self) -> LinkId {
         self.0.id
+    }
+
+    /// The link counts for this network, if for any.
+    pub(crate) fn count_for(&self, network: Option<Network>) {
+        if let Some(network) = network {
+            // The first word counts, as for how the link ends.
+            let _ = self.0.network.set(network);
+        }
+    }
+
+    /// The network for which the link counts, if for any.
+    pub(crate) fn network(&self) -> Option<Network> {
+        self.0.network.get().copied()
     }
 
     /// Something arrived on a link that does not see this by itself.
@@ -206,6 +221,12 @@ impl Link {
             }
         }
         Time(self.0.heard.load(Ordering::Relaxed))
+    }
+
+    /// Takes the time for which the server did not run for no silence.
+    pub(crate) fn excuse(&self, late_ms: u64) {
+        let heard = self.heard() + late_ms;
+        self.0.heard.fetch_max(heard.min(self.0.clock.now()).0, Ordering::Relaxed);
     }
 
     /// Writes something; meanwhile [`Link::writing_ms`] tells for how long.

@@ -58,6 +58,12 @@ impl Member {
         }
     }
 
+    /// The server did not run for so long: nobody could be heard, or take anything.
+    pub(super) fn excuse(&mut self, late_ms: u64, now: Time) {
+        self.link.excuse(late_ms);
+        (self.stuck, self.unacknowledged, self.awake) = (None, None, now);
+    }
+
     /// Whether the client, last heard at `heard`, has taken nothing for long: no frame, no
     /// message, or nothing that it says it got.
     pub(super) fn has_stalled(&mut self, heard: Time, now: Time) -> bool {

@@ -5,7 +5,7 @@
 //! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`
 //! (with `asked`, `policy` and `upgrade`), `assets`, `words`, `files` and `answers` deliver the page; `tls`, `rotation`, `reload`, `acme` and
 //! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say
-//! who may enter; `gate`, `rate`, `origin`, `host`,
+//! who may enter; `gate`, `places`, `rate`, `origin`, `host`,
 //! `forwarded` and `pace` are the limits, `metrics` counts how often they are hit,
 //! `strays` counts what is for nobody, and `panics` confines bugs.
 
@@ -37,6 +37,7 @@ mod origin;
 mod pace;
 pub mod panics;
 mod pem;
+mod places;
 mod policy;
 mod probe;
 mod rate;
@@ -85,8 +86,10 @@ use self::identity::{Secret, SecretError};
 use self::listen::{ListenError, Tcp};
 use self::metrics::{Limit, Metrics};
 use self::origin::Origins;
+use self::places::Places;
 use self::reach::Reach;
 use self::reload::{Files, Shown, Watched};
+use self::room::Means;
 use self::rooms::{Mint, Rooms};
 use self::rotation::Rotation;
 use self::tls::{Identity, IdentityError};
@@ -166,14 +169,20 @@ impl Shared {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let clock = Clock::start();
-        let mint = Mint::new(secret);
+        let gate = Gate::new(bounds(config));
+        let means = Means {
+            clock,
+            mint: Arc::new(Mint::new(secret)),
+            places: Places::new(Arc::clone(&gate)),
+            metrics: Arc::clone(&metrics),
+        };
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         let public = config.front.public_url.clone();
         let Own { listeners, domains, certificate } = own;
         Arc::new(Self {
             clock,
-            rooms: Rooms::new(config.room, config.guard.rooms, clock, mint, Arc::clone(&metrics)),
-            gate: Gate::new(bounds(config)),
+            rooms: Rooms::new(config.room, config.guard.rooms, means),
+            gate,
             metrics,
             access,
             names: Names::new(public.as_ref(), &allowed, &domains, certificate),

@@ -7,18 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{Receiver, WeakSender};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::access::Grant;
 use super::clock::{self, Clock};
 use super::ending::{Ending, frame_reliable};
+use super::gate::Network;
 use super::identity::Hour;
 use super::link::{Link, LinkId, PathCounts};
 use super::mailbox::{Mailbox, Postbox};
 use super::member::Member;
 use super::metrics::{How, Leave, Limit, Metrics, Sent};
+use super::places::{Keep, Places};
 use super::rooms::{Admission, Mint, restarting};
 use crate::proto::time::Time;
 use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId, Refused};
@@ -29,6 +32,8 @@ use crate::proto::world::{
 
 /// How often the links are asked what they learned, in ms.
 const CHECK_MS: u64 = 500;
+/// A task that runs this much later than it wanted to, in ms, was stopped, or the whole computer was.
+const STOPPED_MS: u64 = 1_000;
 /// How long an empty room waits for somebody before it ends, in ms.
 const LINGER_MS: u64 = 1_000;
 /// Most commands that are carried out before the world's turn comes.
@@ -47,6 +52,8 @@ pub(crate) enum Command {
     Refuse(PeerId, LinkId, Refused),
     /// To know that the link is gone.
     Detach(PeerId, LinkId),
+    /// To give up the place of a peer without a link, because its network has too many.
+    GiveUp(PeerId),
     /// To end every link, because the server stops.
     Drain,
     /// To fail.
@@ -67,17 +74,34 @@ pub(crate) struct Enter {
     pub(crate) reply: oneshot::Sender<Admission>,
 }
 
+/// What the rooms of a server have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    /// What time it is.
+    pub(crate) clock: Clock,
+    /// Where numbers and identities come from.
+    pub(crate) mint: Arc<Mint>,
+    /// What places count for whom.
+    pub(crate) places: Arc<Places>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 /// A room: its world, and the links of its people.
 #[derive(Debug)]
 pub(crate) struct Room {
     world: World,
     clock: Clock,
     mint: Arc<Mint>,
+    places: Arc<Places>,
     metrics: Arc<Metrics>,
     settings: Settings,
-    inbox: mpsc::Receiver<Command>,
+    own: WeakSender<Command>,
+    inbox: Receiver<Command>,
     postbox: Arc<Postbox>,
     members: HashMap<PeerId, Member>,
+    /// The places of those without a link that count for somebody.
+    kept: HashMap<PeerId, Keep>,
     draining: bool,
     next_check: Time,
     empty_since: Time,
@@ -85,25 +109,28 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// An empty room that takes commands from `inbox`.
+    /// An empty room that takes commands from `inbox`, to which `own` leads.
     pub(crate) fn new(
         settings: Settings,
-        clock: Clock,
-        mint: Arc<Mint>,
-        metrics: Arc<Metrics>,
-        inbox: mpsc::Receiver<Command>,
+        means: Means,
+        own: WeakSender<Command>,
+        inbox: Receiver<Command>,
     ) -> Self {
+        let Means { clock, mint, places, metrics } = means;
         let (seed, _) = Uuid::new_v4().as_u64_pair();
         let now = clock.now();
         Self {
             world: World::new(settings, seed),
             clock,
             mint,
+            places,
             metrics,
             settings,
+            own,
             inbox,
             postbox: Arc::default(),
             members: HashMap::new(),
+            kept: HashMap::new(),
             draining: false,
             next_check: now,
             empty_since: now,
@@ -116,9 +143,10 @@ impl Room {
         let (mut commands, mut mailboxes) = (Vec::with_capacity(BATCH), Vec::new());
         while !self.is_over() {
             let planned = self.world.poll_timeout();
-            let due = self.clock.instant(self.next_due(planned));
-            self.wait(due, &mut commands).await;
+            let due = self.next_due(planned);
+            self.wait(self.clock.instant(due), &mut commands).await;
             let now = self.clock.now();
+            self.excuse(now.since(due), now);
             for command in commands.drain(..) {
                 self.handle(command, now);
             }
@@ -150,6 +178,16 @@ impl Room {
         }
     }
 
+    /// Takes the time for which the server itself did not run for nobody's silence.
+    fn excuse(&mut self, late_ms: u64, now: Time) {
+        if late_ms < STOPPED_MS {
+            return;
+        }
+        tracing::warn!(late_ms, "the server did not run for a while");
+        self.world.excuse(late_ms);
+        self.members.values_mut().for_each(|member| member.excuse(late_ms, now));
+    }
+
     /// Gives the world its turn, for which `planned` was the time before anything new arrived.
     fn run_world(&mut self, planned: Option<Time>, now: Time) {
         let ticks = self.world.ticks();
@@ -166,7 +204,8 @@ impl Room {
     }
 
     fn next_due(&self, world: Option<Time>) -> Time {
-        let check = (!self.members.is_empty()).then_some(self.next_check);
+        // Also where nobody has a link: whoever sleeps for long cannot tell for how long it was stopped.
+        let check = (!self.world.is_empty()).then_some(self.next_check);
         let linger = self.world.is_empty().then_some(self.empty_since + LINGER_MS);
         let due = [world, check, linger].into_iter().flatten().min();
         due.unwrap_or_else(|| self.clock.now() + CHECK_MS)
@@ -206,6 +245,7 @@ impl Room {
             | Command::Refuse(..)
             | Command::Leave(..)
             | Command::Detach(..) => {}
+            Command::GiveUp(peer) => self.give_up(peer, now),
             Command::Drain => self.drain(now),
             #[cfg(test)]
             Command::Panic => panic!("asked to"),
@@ -250,6 +290,7 @@ impl Room {
         let arrival = Arrival { name, presence, budget, viewport, sharing, may_share, host };
         let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
         if let Some(peer) = back {
+            self.kept.remove(&peer);
             tracing::debug!(%peer, link = ?link.id(), "somebody is back");
             return Ok((peer, How::Resumed));
         }
@@ -258,12 +299,37 @@ impl Room {
         let hour = Hour::of(clock::since_1970());
         let (uuid, token) =
             self.mint.identity(&room, id, resume, hour, |uuid| self.world.has(uuid));
+        if let Some(network) = link.network() {
+            self.make_way(network, now);
+        }
         let newcomer = Newcomer { id, uuid, token, arrival };
         let refused =
             |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;
         tracing::debug!(peer = %id, link = ?link.id(), "somebody joins");
         Ok((id, How::New))
+    }
+
+    /// A newcomer comes from this network: its places beyond its share are given up, and, where the
+    /// room is full, its oldest one here.
+    fn make_way(&mut self, network: Network, now: Time) {
+        self.places.make_way(network);
+        if self.world.is_full() {
+            let numbers =
+                self.kept.iter().filter_map(|(&peer, it)| Some((it.number_in(network)?, peer)));
+            if let Some((_, peer)) = numbers.min() {
+                self.give_up(peer, now);
+            }
+        }
+    }
+
+    /// Gives up the place of somebody without a link.
+    fn give_up(&mut self, peer: PeerId, now: Time) {
+        if self.kept.remove(&peer).is_some() {
+            tracing::debug!(%peer, "a place is given up");
+            self.metrics.hit(Limit::Places);
+            self.world.leave(peer, now);
+        }
     }
 
     fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>, now: Time) {
@@ -344,6 +410,7 @@ impl Room {
     /// Tells the world what the links learned, and ends those on which nothing arrives, or from
     /// which nothing is taken.
     fn check_links(&mut self, now: Time) {
+        self.kept.retain(|&peer, _| self.world.is_here(peer));
         let mut over = Vec::new();
         for (&peer, member) in &mut self.members {
             let heard = member.link.heard();
@@ -382,9 +449,12 @@ impl Room {
             }
             member.link.close(ending);
             match member.link.why() {
-                Some(why) if why.is_final() => self.world.leave(peer, now),
+                Some(why) if why.is_final() => return self.world.leave(peer, now),
                 Some(Leave::Closed) => self.world.detach(peer, Parting::Closed, now),
                 _ => self.world.detach(peer, Parting::Lost(member.link.heard()), now),
+            }
+            if let Some(network) = member.link.network() {
+                self.kept.insert(peer, self.places.keep(network, peer, self.own.clone()));
             }
         }
     }

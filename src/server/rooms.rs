@@ -7,15 +7,14 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use super::access::Grant;
-use super::clock::Clock;
 use super::ending::Ending;
 use super::gate::lock;
 use super::identity::{Hour, Secret};
 use super::link::Link;
 use super::mailbox::Mailbox;
-use super::metrics::{Limit, Metrics, Part};
+use super::metrics::{Limit, Part};
 use super::panics::caught;
-use super::room::{Command, Enter, Room};
+use super::room::{Command, Enter, Means, Room};
 use crate::proto::wire::{CloseCode, Hello, PeerId, PublicId, Token};
 use crate::proto::world::Settings;
 
@@ -90,29 +89,15 @@ pub(crate) struct Rooms {
     settings: Settings,
     /// Most rooms at once. Each costs a task, and whoever leaves one can open another.
     max_rooms: usize,
-    clock: Clock,
-    mint: Arc<Mint>,
-    metrics: Arc<Metrics>,
+    means: Means,
     directory: Mutex<Directory>,
 }
 
 impl Rooms {
     /// No rooms yet.
-    pub(crate) fn new(
-        settings: Settings,
-        max_rooms: u32,
-        clock: Clock,
-        mint: Mint,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            settings,
-            max_rooms: max_rooms as usize,
-            clock,
-            mint: Arc::new(mint),
-            metrics,
-            directory: Mutex::default(),
-        })
+    pub(crate) fn new(settings: Settings, max_rooms: u32, means: Means) -> Arc<Self> {
+        let (max_rooms, directory) = (max_rooms as usize, Mutex::default());
+        Arc::new(Self { settings, max_rooms, means, directory })
     }
 
     /// Lets a link into the room that its hello names; the room is made if it is not there.
@@ -157,15 +142,16 @@ impl Rooms {
         }
         let (commands, inbox) = mpsc::channel(COMMANDS);
         directory.rooms.insert(name.to_owned(), commands.clone());
-        let (mint, metrics) = (Arc::clone(&self.mint), Arc::clone(&self.metrics));
-        let room = Room::new(self.settings, self.clock, mint, metrics, inbox);
-        let (rooms, name, own) = (Arc::clone(self), name.to_owned(), commands.downgrade());
+        let own = commands.downgrade();
+        let room = Room::new(self.settings, self.means.clone(), own.clone(), inbox);
+        let (rooms, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
             // Not by its name, which may be all that keeps strangers out of it.
             tracing::info!("a room opens");
-            rooms.metrics.room_opened();
-            let failed = caught(&rooms.metrics, Part::Room, room.run()).await.is_err();
-            rooms.metrics.room_closed();
+            let metrics = &rooms.means.metrics;
+            metrics.room_opened();
+            let failed = caught(metrics, Part::Room, room.run()).await.is_err();
+            metrics.room_closed();
             rooms.forget(&name, &own);
             if failed {
                 tracing::error!("a room has failed; its people are to come back");
@@ -215,21 +201,109 @@ mod tests {
 
     use super::*;
     use crate::proto::wire::Presence;
+    use crate::proto::wire::{ServerMessage, Welcome};
+    use crate::server::clock::Clock;
+    use crate::server::gate::{Bounds, Gate, Network};
     use crate::server::link::{LinkEnd, ended};
+    use crate::server::metrics::Metrics;
+    use crate::server::places::Places;
+
+    /// Most places of a network.
+    const SHARE: u32 = 3;
 
     fn hello(room: &str) -> Hello {
         Hello { presence: Presence::Watching, ..Hello::new(room) }
     }
 
     fn rooms(max_rooms: u32) -> Arc<Rooms> {
-        let mint = Mint::new(Secret::drawn());
-        Rooms::new(Settings::default(), max_rooms, Clock::start(), mint, Metrics::new())
+        let bounds = Bounds {
+            connections: u32::MAX,
+            per_network: SHARE,
+            handshakes: u32::MAX,
+            half_open: u32::MAX,
+            local: true,
+        };
+        let means = Means {
+            clock: Clock::start(),
+            mint: Arc::new(Mint::new(Secret::drawn())),
+            places: Places::new(Gate::new(bounds)),
+            metrics: Metrics::new(),
+        };
+        Rooms::new(Settings { max_people: 6, ..Settings::default() }, max_rooms, means)
     }
 
     async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {
-        let (link, end, _path) = Link::web_socket(rooms.clock);
-        let entered = rooms.enter(&hello(room), Grant::OPEN, &link).await?;
+        enter_from(rooms, None, &hello(room)).await
+    }
+
+    async fn enter_from(
+        rooms: &Arc<Rooms>,
+        network: Option<Network>,
+        hello: &Hello,
+    ) -> Result<(Link, LinkEnd, Entered), Ending> {
+        let (link, end, _path) = Link::web_socket(rooms.means.clock);
+        link.count_for(network);
+        let entered = rooms.enter(hello, Grant::OPEN, &link).await?;
         Ok((link, end, entered))
+    }
+
+    /// The next welcome on a link's lane.
+    async fn welcome(end: &mut LinkEnd) -> Welcome {
+        loop {
+            let framed = end.reliable.recv().await.unwrap();
+            if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&framed[2..]) {
+                return welcome;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_has_no_more_places_than_its_share_whether_its_links_live_or_not() {
+        let rooms = rooms(2);
+        let [crowd, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
+        let vanish = async |room: &str| {
+            let (link, mut end, entered) =
+                enter_from(&rooms, Some(crowd), &hello(room)).await.unwrap();
+            let detach = Command::Detach(entered.peer, link.id());
+            entered.room.send(detach).await.unwrap();
+            welcome(&mut end).await
+        };
+        let (_host, _end, _entered) = enter(&rooms, "room").await.unwrap();
+        let mut tokens = Vec::new();
+        for round in 0..20 {
+            tokens.push(vanish(["room", "elsewhere"][round % 2]).await.token);
+        }
+        // The room never filled up, so others come in.
+        for _ in 0..2 {
+            let theirs = enter_from(&rooms, Some(other), &hello("room")).await;
+            assert!(theirs.is_ok(), "the room is full of those who vanished");
+        }
+        let given_up = rooms.means.metrics.hits(Limit::Places);
+        assert!(given_up >= 20 - u64::from(SHARE) - 1, "{given_up}");
+        // Whoever vanished last comes back; the oldest place is gone.
+        for (token, room, resumed) in [(tokens[18], "room", true), (tokens[0], "room", false)] {
+            let back = Hello { resume: Some(token), ..hello(room) };
+            let (_link, mut end, _entered) = enter_from(&rooms, Some(crowd), &back).await.unwrap();
+            assert_eq!(welcome(&mut end).await.resumed, resumed);
+        }
+    }
+
+    #[tokio::test]
+    async fn in_a_full_room_a_network_s_newcomer_takes_its_oldest_place() {
+        let rooms = rooms(1);
+        let [few, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
+        let mut inside = Vec::new();
+        for _ in 0..5 {
+            inside.push(enter(&rooms, "room").await.unwrap());
+        }
+        let (link, _end, entered) = enter_from(&rooms, Some(few), &hello("room")).await.unwrap();
+        let detach = Command::Detach(entered.peer, link.id());
+        entered.room.send(detach).await.unwrap();
+        let refused = enter_from(&rooms, Some(other), &hello("room")).await.unwrap_err();
+        assert_eq!(refused.limit, Some(Limit::People));
+        assert!(enter_from(&rooms, Some(few), &hello("room")).await.is_ok());
+        let refused = enter_from(&rooms, Some(few), &hello("room")).await.unwrap_err();
+        assert_eq!(refused.limit, Some(Limit::People), "it has no other place to give");
     }
 
     #[tokio::test]
@@ -249,7 +323,7 @@ mod tests {
         assert_eq!(back.why(), None);
         assert_ne!(again.peer, failing.peer);
 
-        let text = rooms.metrics.text().unwrap();
+        let text = rooms.means.metrics.text().unwrap();
         for line in [
             "gpys_panics_total{part=\"room\"} 1",
             "gpys_panics_total{part=\"session\"} 0",
@@ -284,7 +358,22 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(ended(&mut end.ending).await.unwrap().code, CloseCode::TooSlow);
-        assert_eq!(rooms.metrics.hits(Limit::Unread), 1);
+        assert_eq!(rooms.means.metrics.hits(Limit::Unread), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_silent_while_the_server_does_not_run() {
+        let rooms = rooms(1);
+        let (link, _end, _entered) = enter(&rooms, "room").await.unwrap();
+        let writer = link.clone();
+        let writing =
+            tokio::spawn(async move { writer.writing(std::future::pending::<()>()).await });
+        tokio::task::yield_now().await;
+        // This thread is all that the server has.
+        std::thread::sleep(Duration::from_secs(16));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(link.why(), None, "16 s of which nobody could be heard");
+        writing.abort();
     }
 
     /// Enters a room, writes what the transport never takes, and waits for the link's end.
@@ -313,7 +402,7 @@ mod tests {
         assert_eq!(talks.0, CloseCode::TooSlow);
         assert_eq!(is_silent.0, CloseCode::Timeout);
         assert!((10..13).contains(&talks.1) && (15..18).contains(&is_silent.1));
-        assert_eq!(rooms.metrics.hits(Limit::Stalled), 1);
+        assert_eq!(rooms.means.metrics.hits(Limit::Stalled), 1);
     }
 
     #[test]

@@ -51,16 +51,17 @@ pub(crate) fn upgrade(
         .on_upgrade(move |socket| async move {
             let _counted = shared.count_session();
             // The library keeps a callback twice over in its task, so the callback is small.
-            let session = Box::pin(serve(socket, &shared));
+            let session = Box::pin(serve(socket, &permit, &shared));
             // What failed has been told.
             drop(caught(&shared.metrics, Part::Connection, session).await);
             drop(permit);
         })
 }
 
-async fn serve(socket: WebSocket, shared: &Arc<Shared>) {
+async fn serve(socket: WebSocket, permit: &Permit, shared: &Arc<Shared>) {
     let (sink, stream) = socket.split();
     let (link, end, path) = Link::web_socket(shared.clock);
+    link.count_for(permit.network());
     let ending = end.ending.clone();
     let mut source = SocketSource { stream, link: link.clone(), path: Arc::clone(&path) };
     let writer = async {

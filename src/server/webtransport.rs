@@ -114,7 +114,7 @@ pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
             let _counted = shared.count_session();
             let session = async {
                 match request(incoming, &permit, &shared).await {
-                    Ok(connection) => serve(connection, &shared).await,
+                    Ok(connection) => serve(connection, &permit, &shared).await,
                     Err(failure) => shared.metrics.failed(failure),
                 }
             };
@@ -174,7 +174,7 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     Err((failure, Fault::Closed))
 }
 
-async fn serve(mut http: Http3, shared: &Arc<Shared>) {
+async fn serve(mut http: Http3, permit: &Permit, shared: &Arc<Shared>) {
     let quic = http.quic().clone();
     let Lane { send, recv, read, .. } = match timeout(shared.deadline, http.lane()).await {
         Ok(Ok(lane)) => lane,
@@ -189,6 +189,7 @@ async fn serve(mut http: Http3, shared: &Arc<Shared>) {
     };
     let prefix = session_prefix(http.session_id());
     let (link, end) = Link::web_transport(quic.clone(), prefix.clone(), shared.clock);
+    link.count_for(permit.network());
     let ending = end.ending.clone();
     let buffer = read.as_slice().into();
     let mut source = QuicSource { quic: quic.clone(), http, recv, buffer, prefix };

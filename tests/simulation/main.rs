@@ -31,6 +31,8 @@ struct Tally {
     approximate: u64,
     /// Sharings that ended by time alone while somebody could be seen.
     ended: u64,
+    /// Times that the server was stopped.
+    stops: u64,
     /// Views that showed a crowd at the end.
     crowds: u64,
 }
@@ -40,6 +42,7 @@ impl Tally {
         self.frames += other.frames;
         self.approximate += other.approximate;
         self.ended += other.ended;
+        self.stops += other.stops;
         self.crowds += other.crowds;
     }
 }
@@ -137,6 +140,17 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
             let pause = sim.rng.u64(100..2_000);
             return sim.run(sim.now + pause);
         }
+        78..82 => sim.step_clock(index, false),
+        82..84 => sim.step_clock(index, true),
+        84 => {
+            let ms = sim.rng.u64(3_000..60_000);
+            return sim.stop_server(ms);
+        }
+        85 => {
+            // Long enough for the silent to be gone, and to have left.
+            let pause = sim.rng.u64(4_000..32_000);
+            return sim.run(sim.now + pause);
+        }
         _ => {}
     }
     Ok(())
@@ -178,6 +192,7 @@ fn any_weather_heals() {
     assert!(sum.crowds > 100, "the simulation hardly showed a crowd");
     assert!(sum.frames > SEEDS * 100, "the simulation hardly sent anything");
     assert!(sum.approximate > SEEDS * 100, "hardly anybody shared approximately");
+    assert!(sum.stops > SEEDS / 10, "the server was hardly stopped");
     assert!(sum.ended > SEEDS, "the time hardly ended anything");
 }
 

@@ -145,6 +145,19 @@ impl Model {
         ended
     }
 
+    /// The server was stopped for so long.
+    pub fn excuse(&mut self, ms: u64) {
+        for (gone, left) in self.people.values_mut().filter_map(|person| person.away.as_mut()) {
+            (*gone, *left) = (*gone + ms, *left + ms);
+        }
+    }
+
+    /// Everybody who is here, and whether they count as gone.
+    pub fn silent(&self) -> BTreeMap<PeerId, bool> {
+        let gone = |person: &Person| person.presence == Presence::Gone;
+        self.people.iter().map(|(&id, person)| (id, gone(person))).collect()
+    }
+
     /// People online, as the roster counts them.
     pub fn online(&self) -> usize {
         self.people.values().filter(|person| person.presence != Presence::Gone).count()

@@ -8,7 +8,8 @@ use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Limits, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
+    ClientDatagram, ClientMessage, Limits, MAX_AGE_MS, POSE_LEN, PeerId, Presence, PublicId,
+    Sample, ServerMessage, Sharing, Token,
 };
 use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use uuid::Uuid;
@@ -20,7 +21,8 @@ use crate::{Tally, check};
 /// Up the link.
 #[derive(Clone, Debug)]
 enum Up {
-    Pose(Sample),
+    /// A pose's bytes.
+    Pose([u8; POSE_LEN]),
     Message(ClientMessage),
 }
 
@@ -76,6 +78,8 @@ pub struct Device {
     /// What its owner wants; told again by every hello.
     sharing: Sharing,
     place: Position,
+    /// By how much the device takes the server's clock for too late (or, below zero, too early), in ms.
+    clock_error: i64,
     /// Number of the newest sample over the device's life, also its orientation code.
     sample: u32,
     seq: u32,
@@ -202,6 +206,7 @@ impl Sim {
             presence,
             sharing,
             place,
+            clock_error: 0,
             sample: 0,
             seq: 0,
             last: None,
@@ -269,6 +274,29 @@ impl Sim {
         self.has_jumped(id);
     }
 
+    /// The device's clock, or the server's as seen from there, steps; or the device learns it.
+    pub fn step_clock(&mut self, index: usize, learns: bool) {
+        let error = self.rng.i64(-90_000..90_000);
+        self.devices[index].clock_error = if learns { 0 } else { error };
+    }
+
+    /// The server is stopped, and then runs on. That is nobody's silence.
+    pub fn stop_server(&mut self, ms: u64) -> Result<(), String> {
+        self.world.handle_timeout(self.now);
+        self.tally.ended += self.model.expire(self.now);
+        let before = self.model.silent();
+        self.now = self.now + ms;
+        self.world.excuse(ms);
+        self.model.excuse(ms);
+        for device in &mut self.devices {
+            device.in_view_since.clear();
+        }
+        self.step()?;
+        self.tally.stops += 1;
+        let after = self.model.silent();
+        if after == before { Ok(()) } else { Err(format!("{after:?} are silent, not {before:?}")) }
+    }
+
     pub fn look(&mut self, index: usize) {
         let viewport = self.any_viewport();
         let Self { rng, devices, now, .. } = self;
@@ -324,7 +352,7 @@ impl Sim {
             position: device.place,
             orientation: Some(Orientation::from_code(device.sample % ORIENTATIONS).unwrap()),
             accuracy: Accuracy::from_code(rng.u8(0..64)).unwrap(),
-            sampled: now,
+            sampled: Time(now.0.saturating_add_signed(device.clock_error)),
         };
         device.last = Some(pose);
         device.moved = now;
@@ -332,7 +360,7 @@ impl Sim {
         if device.linked && device.presence != Presence::Watching {
             device.seq += 1;
             let sample = Sample { seq: device.seq, pose };
-            device.up.datagram(rng, now, Up::Pose(sample));
+            device.up.datagram(rng, now, Up::Pose(sample.encode()));
         }
     }
 
@@ -349,7 +377,7 @@ impl Sim {
             {
                 device.repeated = now;
                 let sample = Sample { seq: device.seq, pose };
-                device.up.datagram(rng, now, Up::Pose(sample));
+                device.up.datagram(rng, now, Up::Pose(sample.encode()));
             }
         }
     }
@@ -372,7 +400,7 @@ impl Sim {
                 && device.presence != Presence::Watching
             {
                 let sample = Sample { seq: device.seq, pose };
-                device.up.datagram(rng, now, Up::Pose(sample));
+                device.up.datagram(rng, now, Up::Pose(sample.encode()));
             }
         }
     }
@@ -408,7 +436,15 @@ impl Sim {
             let device = &mut self.devices[index];
             while let Some(up) = device.up.arrive(now) {
                 match up {
-                    Up::Pose(sample) => {
+                    Up::Pose(bytes) => {
+                        let sample = match ClientDatagram::decode(&bytes, now) {
+                            Ok(ClientDatagram::Pose(sample)) => sample,
+                            other => return Err(format!("{}: {other:?} of a pose", device.id)),
+                        };
+                        if sample.pose.sampled > now || now.since(sample.pose.sampled) > MAX_AGE_MS
+                        {
+                            return Err(format!("{}: a sample of another time", device.id));
+                        }
                         self.world.handle_pose(device.id, sample, now);
                         self.model.pose(device.id, sample);
                     }
@@ -448,8 +484,8 @@ impl Sim {
 
     fn send_events(&mut self) -> Result<(), String> {
         while let Some(event) = self.world.poll_event() {
-            if let (Audience::Everyone, ServerMessage::Roster(roster)) = (event.to, &event.message)
-            {
+            let message = ServerMessage::decode(&event.message).map_err(|e| e.to_string())?;
+            if let (Audience::Everyone, ServerMessage::Roster(roster)) = (event.to, &message) {
                 for person in &roster.joined {
                     if self.announced.insert(person.id, false).is_some() {
                         return Err(format!("{} was announced twice", person.id));
@@ -465,8 +501,8 @@ impl Sim {
             let Self { rng, devices, now, .. } = self;
             for device in devices.iter_mut().filter(|device| device.linked) {
                 if event.to == Audience::Everyone || event.to == Audience::One(device.id) {
-                    device.sent.handle_message(&event.message);
-                    device.down.reliable(rng, *now, Down::Message(event.message.clone()));
+                    device.sent.handle_message(&message);
+                    device.down.reliable(rng, *now, Down::Message(message.clone()));
                 }
             }
         }

@@ -137,6 +137,15 @@ impl Process {
         Ok(pages * 4_096)
     }
 
+    /// The processor time that it has taken, to a hundredth of a second.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, in brackets, may have spaces in it.
+        let (_, fields) = stat.rsplit_once(") ").context("no name")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) -> Result<()> {
         Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?)

@@ -44,6 +44,12 @@ function apply(time: number, chunk: Partial<ChunkIn>, more: Partial<FrameIn> = {
   return view.frame(decodeFrame(encodeFrame(frame)));
 }
 
+/** Frames that show somebody, a second apart, from after `from` until `to`. */
+function frames(from: number, to: number, id: number): void {
+  for (let time = from + 1000; time < to; time += 1000) apply(time, { people: [at(id)] });
+  apply(to, { people: [at(id)] });
+}
+
 function roster(time: number, more: Partial<Roster>): void {
   const online = { sharing: 0, watching: 0, hidden: 0 };
   view.roster({ type: 'Roster', time, joined: [], left: [], presence: [], online, ...more });
@@ -115,7 +121,7 @@ describe('people', () => {
 
   it('expire when frames have not named them for a while', () => {
     apply(100, { people: [at(2)] });
-    apply(100 + STALE_MS, { people: [at(3)] });
+    frames(100, 100 + STALE_MS, 3);
     expect(seen()).toEqual([2, 3]);
     apply(101 + STALE_MS, { people: [at(3)] });
     expect(seen()).toEqual([3]);
@@ -193,7 +199,7 @@ describe('a crowd chunk', () => {
 
   it('expires as people do', () => {
     apply(100, { ...crowd, people: [] });
-    apply(101 + STALE_MS, { people: [at(3)] });
+    frames(100, 101 + STALE_MS, 3);
     expect(view.clusters.size).toBe(0);
   });
 });
@@ -218,6 +224,15 @@ describe('the roster', () => {
     expect(seen()).toEqual([]);
     roster(200, { presence: [{ id: 2, presence: Presence.Sharing }] });
     apply(210, { people: [at(2)] });
+    expect(seen()).toEqual([2]);
+  });
+
+  it('keeps everybody for a while after a gap in which no frame came', () => {
+    apply(100, { people: [at(2), at(3)] });
+    apply(60_100, { people: [at(2)] });
+    frames(60_100, 60_100 + STALE_MS, 2);
+    expect(seen()).toEqual([2, 3]);
+    apply(60_101 + STALE_MS, { people: [at(2)] });
     expect(seen()).toEqual([2]);
   });
 

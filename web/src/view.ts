@@ -9,6 +9,12 @@ import { type Online, type Person, Presence, type Roster } from './wire';
 /** Frames older than this are ignored, and whoever is not named for this long has left the view. */
 export const STALE_MS = 5000;
 
+/**
+ * After a gap this long between two frames' times, whoever was in view has as long again to be
+ * named: the server was stopped, or nothing came through, and they did not go anywhere.
+ */
+const GAP_MS = 2000;
+
 export interface Figure {
   id: number;
   lat: number;
@@ -139,6 +145,10 @@ export class View {
   /** The newest frame's time. */
   newest: number | undefined;
 
+  /** Whether a frame came over this link. */
+  private begun = false;
+  /** The first frame after a gap, for as long as that matters. */
+  private resumed: number | undefined;
   private me: number | undefined;
   private readonly presence = new Map<number, Presence>();
   private readonly left = new Set<number>();
@@ -156,6 +166,9 @@ export class View {
     this.people.clear();
     this.presence.clear();
     this.withdrawn.clear();
+    // Whoever left while there was no link is not named by anybody any more.
+    this.begun = false;
+    this.resumed = undefined;
     if (resumed) return;
     this.figures.clear();
     this.clusters.clear();
@@ -164,6 +177,7 @@ export class View {
     this.left.clear();
     this.remembered.clear();
     this.newest = undefined;
+    this.resumed = undefined;
   }
 
   roster(roster: Roster): void {
@@ -214,6 +228,9 @@ export class View {
    */
   frame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
+    const gap = this.newest !== undefined && after(frame.time, this.newest + GAP_MS);
+    if (gap && this.begun) this.resumed = frame.time;
+    this.begun = true;
     if (this.newest === undefined || after(frame.time, this.newest)) this.newest = frame.time;
     const ages: number[] = [];
     for (const chunk of frame.chunks) this.chunk(chunk, frame, ages);
@@ -260,7 +277,7 @@ export class View {
     this.remembered.delete(id);
   }
 
-  /** The reliable lane says who is hidden within a tick; frames say it of people not on the roster. */
+  /** The reliable lane says who is hidden first; frames say it of people not on the roster. */
   private isHidden(id: number, inFrame: boolean): boolean {
     const presence = this.presence.get(id);
     return presence === undefined ? inFrame : presence === Presence.Hidden;
@@ -321,15 +338,17 @@ export class View {
   private expire(): void {
     if (this.newest === undefined) return;
     const limit = this.newest - STALE_MS;
+    for (const [id, removal] of this.removals) {
+      if (after(limit, removal.time)) this.removals.delete(id);
+    }
+    for (const [id, time] of this.withdrawn) if (after(limit, time)) this.withdrawn.delete(id);
+    if (this.resumed !== undefined && !after(limit, this.resumed)) return;
+    this.resumed = undefined;
     for (const [id, figure] of this.figures) if (after(limit, figure.time)) this.drop(id);
     for (const [key, c] of this.clusters) {
       if (!after(limit, c.time)) continue;
       this.clusters.delete(key);
       this.changes++;
     }
-    for (const [id, removal] of this.removals) {
-      if (after(limit, removal.time)) this.removals.delete(id);
-    }
-    for (const [id, time] of this.withdrawn) if (after(limit, time)) this.withdrawn.delete(id);
   }
 }

@@ -1,6 +1,6 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
-use super::{MAX_AHEAD_MS, MAX_ROOM, VERSION};
+use super::{MAX_ROOM, VERSION};
 use crate::proto::geo::GeoError;
 use crate::proto::pose::PoseError;
 
@@ -34,9 +34,6 @@ pub enum DecodeError {
     /// A pose that is off its range.
     #[error(transparent)]
     Pose(#[from] PoseError),
-    /// A sample from the future.
-    #[error("the sample's time is more than {MAX_AHEAD_MS} ms ahead")]
-    Future,
 }
 
 impl DecodeError {
@@ -52,7 +49,7 @@ impl DecodeError {
             Self::Room => Err(CloseCode::BadRoom),
             Self::Presence => Ok(Field::Presence),
             Self::Viewport(_) => Ok(Field::Viewport),
-            Self::Geo(_) | Self::Future => Ok(Field::Position),
+            Self::Geo(_) => Ok(Field::Position),
             Self::Pose(PoseError::Accuracy) => Ok(Field::Accuracy),
             Self::Pose(PoseError::Orientation | PoseError::NotARotation) => Ok(Field::Orientation),
         }

@@ -17,9 +17,6 @@ pub const POSE_LEN: usize = 22;
 pub const PONG_LEN: usize = 9;
 /// In place of an orientation code: the device has no orientation sensor.
 const NO_ORIENTATION: u32 = u32::MAX;
-/// How far ahead of the server's clock a sample's time may be, in ms: the error of a client's
-/// estimate of that clock over a bad link.
-pub const MAX_AHEAD_MS: u64 = 5_000;
 /// Samples older than this, in ms, are taken as this old.
 pub const MAX_AGE_MS: u64 = 60_000;
 
@@ -68,8 +65,8 @@ impl ClientDatagram {
     /// Decodes a datagram that arrived at `now`.
     ///
     /// # Errors
-    /// If its length is wrong or a value is off its range. A sample's time that is too old is
-    /// clamped instead.
+    /// If its length is wrong or a value is off its range. A sample's time that is too old, or ahead
+    /// of `now`, is clamped instead: clocks step, and nobody is to blame for it.
     pub fn decode(bytes: &[u8], now: Time) -> Result<Self, DecodeError> {
         match bytes.split_first() {
             Some((&POSE_TAG, rest)) => decode_pose(rest, now).map(Self::Pose),
@@ -99,15 +96,11 @@ fn decode_pose(mut rest: &[u8], now: Time) -> Result<Sample, DecodeError> {
         NO_ORIENTATION => None,
         code => Some(Orientation::from_code(code)?),
     };
-    let ahead = i64::from(time.after(now.stamp()));
-    if ahead > MAX_AHEAD_MS as i64 {
-        return Err(DecodeError::Future);
-    }
     let pose = Pose {
         position: Position::new(lat, lng)?,
         orientation,
         accuracy: Accuracy::from_code(accuracy)?,
-        sampled: now.nearest(time).max(now - MAX_AGE_MS),
+        sampled: now.nearest(time).clamp(now - MAX_AGE_MS, now),
     };
     Ok(Sample { seq, pose })
 }
@@ -173,7 +166,6 @@ mod tests {
             bytes[at..at + 4].copy_from_slice(&value);
             assert_eq!(ClientDatagram::decode(&bytes, Time(70_010)), Err(error));
         };
-        check(5, 76_000_u32.to_le_bytes(), DecodeError::Future);
         check(9, 900_000_001_i32.to_le_bytes(), DecodeError::Geo(GeoError::Latitude));
         check(13, i32::MIN.to_le_bytes(), DecodeError::Geo(GeoError::Longitude));
         check(18, 133_544_992_u32.to_le_bytes(), DecodeError::Pose(PoseError::Orientation));
@@ -189,6 +181,19 @@ mod tests {
             panic!("an old pose is a pose")
         };
         assert_eq!(old.pose.sampled, Time(940_000));
+    }
+
+    #[test]
+    fn a_sample_from_the_future_is_taken_as_now() {
+        for (wrapped, now) in [(0, 60_000), (1 << 32, (1 << 32) - 5_000)] {
+            for ahead in [1, 5_001, 3_600_000] {
+                let pose = Pose { sampled: Time(wrapped + 70_000 + ahead), ..sample().pose };
+                let bytes = Sample { pose, ..sample() }.encode();
+                let decoded = ClientDatagram::decode(&bytes, Time(now));
+                let Ok(ClientDatagram::Pose(taken)) = decoded else { panic!("{decoded:?}") };
+                assert_eq!(taken.pose.sampled, Time(now));
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,12 @@ impl Deadlines {
         self.0.remove(&(time, due, id));
     }
 
+    /// Whatever comes of silence happens so much later, in ms.
+    pub(super) fn postpone(&mut self, ms: u64) {
+        let later = |(time, due, id)| (if due == Due::Unshare { time } else { time + ms }, due, id);
+        self.0 = std::mem::take(&mut self.0).into_iter().map(later).collect();
+    }
+
     /// When something happens next.
     pub(super) fn next(&self) -> Option<Time> {
         self.0.first().map(|&(time, ..)| time)

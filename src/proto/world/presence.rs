@@ -17,7 +17,7 @@ impl World {
     /// If the room is full, for whoever is no host.
     pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> {
         let Newcomer { id, uuid, token, arrival } = newcomer;
-        if !arrival.host && self.slots.len() >= self.settings.max_people as usize {
+        if !arrival.host && self.is_full() {
             return Err(JoinError::Full(self.settings.max_people));
         }
         let presence = arrival.allowed_presence();
@@ -56,6 +56,7 @@ impl World {
             }
         };
         self.slots.insert(id, slot);
+        self.uuids.insert(uuid);
         self.widen_ids(id);
         *count(&mut self.online, presence) += 1;
         self.bulletin.joined(id);
@@ -92,13 +93,16 @@ impl World {
     pub fn leave(&mut self, id: PeerId, now: Time) {
         let Some(slot) = self.slots.get(id) else { return };
         self.dismiss(slot);
-        self.withdraw(slot);
+        if self.withdraw(slot) {
+            self.bulletin.hurry();
+        }
         self.is_heard(slot);
         self.set_end(slot, None);
-        if let Some(peer) = self.peers[slot as usize].take()
-            && peer.presence != Presence::Gone
-        {
-            *count(&mut self.online, peer.presence) -= 1;
+        if let Some(peer) = self.peers[slot as usize].take() {
+            self.uuids.remove(&peer.uuid);
+            if peer.presence != Presence::Gone {
+                *count(&mut self.online, peer.presence) -= 1;
+            }
         }
         self.mailboxes[slot as usize].shown = false;
         self.slots.remove(id);
@@ -165,8 +169,8 @@ impl World {
         if queue {
             self.queue_mail(slot);
         }
-        if !shown {
-            self.withdraw(slot);
+        if !shown && self.withdraw(slot) {
+            self.bulletin.hurry();
         }
         self.bulletin.changed(Change { id, presence });
     }
@@ -209,12 +213,15 @@ impl World {
     }
 
     /// Takes somebody off the map; from now on no frame shows them, not even those of this tick.
-    fn withdraw(&mut self, slot: Slot) {
+    /// Tells whether they were on it.
+    fn withdraw(&mut self, slot: Slot) -> bool {
         let leaf = self.bodies[slot as usize].leaf;
-        if leaf != NONE {
+        let placed = leaf != NONE;
+        if placed {
             self.chunks.forget(&self.grid, leaf);
             self.grid.remove(&mut self.bodies, slot, self.tick);
         }
+        placed
     }
 
     /// The time for which somebody wanted to share is over: whoever shares watches from now on,
@@ -228,7 +235,9 @@ impl World {
             return;
         }
         let shared = std::mem::replace(&mut peer.shares, false);
-        self.withdraw(slot);
+        if self.withdraw(slot) {
+            self.bulletin.hurry();
+        }
         let mailbox = &mut self.mailboxes[slot as usize];
         (mailbox.shown, mailbox.pose) = (false, None);
         let body = &mut self.bodies[slot as usize];
@@ -258,6 +267,15 @@ impl World {
         if let Some(Away { gone, left }) = peer.away.take() {
             self.deadlines.call_off(gone, Due::Gone, id);
             self.deadlines.call_off(left, Due::Left, id);
+        }
+    }
+
+    /// The server did not run for so long, in ms: that was nobody's silence. What was shared for a
+    /// time ends when it was to end.
+    pub fn excuse(&mut self, ms: u64) {
+        self.deadlines.postpone(ms);
+        for away in self.peers.iter_mut().flatten().filter_map(|peer| peer.away.as_mut()) {
+            *away = Away { gone: away.gone + ms, left: away.left + ms };
         }
     }
 

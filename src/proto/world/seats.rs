@@ -1,6 +1,7 @@
 //! Who looks: viewers come, look elsewhere, take their turns and go.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Audience, Event, VIEWPORT_BURST, VIEWPORTS_PER_SECOND, Violation, World};
 use super::{MAX_ROSTER, person, refresh_ticks};
@@ -10,7 +11,7 @@ use crate::proto::rate::Rate;
 use crate::proto::roster::Bulletin;
 use crate::proto::schedule::{Scene, Viewer};
 use crate::proto::time::Time;
-use crate::proto::wire::{ServerMessage, VERSION, Welcome};
+use crate::proto::wire::{Roster, ServerMessage, VERSION, Welcome};
 
 /// The order in which viewers have their turns, split evenly among the slots of a tick.
 ///
@@ -97,14 +98,30 @@ impl World {
             limits: self.settings.limits,
             may_share: peer.may_share,
         };
-        self.events
-            .push_back(Event { to: Audience::One(id), message: ServerMessage::Welcome(welcome) });
-        let people = self.peers.iter().zip(&self.bodies);
-        let people = people.filter_map(|(peer, body)| Some(person(peer.as_ref()?, body.id)));
-        let messages = Bulletin::snapshot(people.take(MAX_ROSTER), self.online, now);
-        let events = messages.map(|message| Event { to: Audience::One(id), message });
+        let joined = vec![person(peer, id)];
+        let (to, time, online) = (Audience::One(id), now.stamp(), self.online);
+        self.events.push_back(Event::new(to, &ServerMessage::Welcome(welcome)));
+        let people = self.snapshot(now);
+        let events = people.iter().map(|message| Event { to, message: Arc::clone(message) });
         self.events.extend(events);
+        // The list may be from before the newcomer.
+        let own = ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() });
+        self.events.push_back(Event::new(to, &own));
         self.ticker.note_change(now);
+    }
+
+    /// The messages that tell a newcomer who is here, made once for all who come until everybody
+    /// is told the next news: newcomers hear them as well.
+    fn snapshot(&mut self, now: Time) -> Arc<[Arc<[u8]>]> {
+        let people = self.peers.iter().zip(&self.bodies);
+        let known = people.filter(|(_, body)| !self.bulletin.announces(body.id));
+        let people = known.filter_map(|(peer, body)| Some(person(peer.as_ref()?, body.id)));
+        let messages = || Bulletin::snapshot(people.take(MAX_ROSTER), self.online, now);
+        let made = self.snapshot.take();
+        let made =
+            made.unwrap_or_else(|| messages().map(|message| message.encode().into()).collect());
+        self.snapshot = Some(Arc::clone(&made));
+        made
     }
 
     /// Takes a peer's viewer away, if it has one.

@@ -1,5 +1,7 @@
 //! The words in which the shell and the world speak.
 
+use std::sync::Arc;
+
 use crate::proto::geo::Viewport;
 use crate::proto::time::Time;
 use crate::proto::wire::{
@@ -151,8 +153,15 @@ pub enum Audience {
 pub struct Event {
     /// Who is told.
     pub to: Audience,
-    /// What.
-    pub message: ServerMessage,
+    /// What: a [`ServerMessage`]'s bytes, encoded once for whoever is told it.
+    pub message: Arc<[u8]>,
+}
+
+impl Event {
+    /// This message, for these.
+    pub(super) fn new(to: Audience, message: &ServerMessage) -> Self {
+        Self { to, message: message.encode().into() }
+    }
 }
 
 /// What a link learned of its path, for the budget.

@@ -6,7 +6,7 @@ use crate::proto::frame::Frame;
 use crate::proto::geo::{Position, Viewport};
 use crate::proto::pose::Accuracy;
 use crate::proto::view::View;
-use crate::proto::wire::Sharing;
+use crate::proto::wire::{ServerMessage, Sharing};
 
 /// A room, and what its people see.
 struct Room {
@@ -62,9 +62,10 @@ impl Room {
 
     fn deliver(&mut self) {
         while let Some(event) = self.world.poll_event() {
+            let message = ServerMessage::decode(&event.message).unwrap();
             for (id, view) in &mut self.views {
                 if event.to == Audience::Everyone || event.to == Audience::One(*id) {
-                    view.handle_message(&event.message);
+                    view.handle_message(&message);
                 }
             }
         }
@@ -193,6 +194,97 @@ fn who_closed_the_link_is_gone_earlier_and_keeps_the_place_as_long() {
     // Its deadlines are called off with its absence.
     room.run(40_000);
     assert_eq!(room.view(watcher).roster().count(), 2);
+}
+
+/// How often everybody was told something, while people came and went for a second.
+fn told_of_visits(room: &mut Room, visits: u32) -> usize {
+    let mut told = 0;
+    for visit in 0..visits {
+        let id = room.join(100 + visit, Presence::Watching);
+        room.views.pop();
+        room.now = room.now + u64::from(1_000 / visits);
+        room.world.leave(id, room.now);
+        room.world.handle_timeout(room.now);
+        while let Some(event) = room.world.poll_event() {
+            told += usize::from(event.to == Audience::Everyone);
+        }
+        while room.world.poll_viewer().is_some() {}
+    }
+    told
+}
+
+#[test]
+fn who_comes_and_goes_is_told_at_a_pace() {
+    let mut room = Room::new();
+    room.join(1, Presence::Watching);
+    room.run(500);
+    let few = told_of_visits(&mut room, 10);
+    assert!((5..=10).contains(&few), "{few}");
+    room.run(500);
+    // One message each time holds 32 people.
+    let many = told_of_visits(&mut room, 500);
+    assert!(many <= 10 * 2 + 500 / 32, "{many}");
+}
+
+#[test]
+fn whose_pose_is_withdrawn_is_told_at_once() {
+    let mut room = Room::new();
+    let watcher = room.join(1, Presence::Watching);
+    let ids: Vec<_> = (2..6).map(|id| room.join(id, Presence::Sharing)).collect();
+    for &id in &ids {
+        room.pose(id, 0, 46.0);
+    }
+    room.run(20_000);
+    for ((round, &id), other) in ids.iter().enumerate().zip(50..) {
+        // Something to be told just before, so that the next news would have to wait.
+        room.join(other, Presence::Watching);
+        room.run(34);
+        assert!(room.view(watcher).figure(id).is_some());
+        match round {
+            0 => room.world.leave(id, room.now),
+            1 => room.say(id, &ClientMessage::Presence(Presence::Watching)),
+            2 => room.world.detach(id, Parting::Lost(room.now - SILENCE_MS), room.now),
+            _ => {
+                room.say(id, &ClientMessage::Presence(Presence::Hidden));
+                room.share_for(id, false, 1);
+                room.run(966);
+                room.join(60, Presence::Watching);
+            }
+        }
+        room.run(34);
+        assert!(room.view(watcher).figure(id).is_none(), "{round}");
+    }
+}
+
+#[test]
+fn time_in_which_the_server_did_not_run_is_nobody_s_silence() {
+    let mut room = Room::new();
+    let (away, gone) = (room.join(1, Presence::Sharing), room.join(2, Presence::Sharing));
+    let watcher = room.join(3, Presence::Watching);
+    room.share_for(away, false, 100);
+    for id in [away, gone] {
+        room.pose(id, 0, 46.0);
+    }
+    room.run(50);
+    room.world.detach(gone, Parting::Lost(room.now), room.now);
+    room.run(16_000);
+    room.world.detach(away, Parting::Lost(room.now), room.now);
+    room.run(1_000);
+    room.now = room.now + 60_000;
+    room.world.excuse(60_000);
+    room.run(12_900);
+    assert_eq!(room.view(watcher).online().sharing, 1, "14 s of silence, and 60 s of nothing");
+    assert!(room.world.is_here(gone), "30 s of silence");
+    room.run(2_100);
+    assert_eq!(room.view(watcher).online().sharing, 0);
+    assert!(!room.world.is_here(gone));
+    // What was shared for a time ended when it was to end.
+    let token = Token::mint(away, [3; 12]);
+    room.run(8_000);
+    let arrival = Arrival { presence: Presence::Hidden, ..named("n#1") };
+    assert_eq!(room.world.resume(token, &arrival, room.now), Some(away));
+    room.run(1_100);
+    assert!(room.view(watcher).figure(away).is_none());
 }
 
 #[test]

@@ -48,6 +48,8 @@ kinds! {
         Rooms = "rooms",
         /// People in a room: told `Full`.
         People = "people",
+        /// Places of one network whose links are gone: the oldest is given up.
+        Places = "places_per_address",
         /// Poses of a peer: dropped.
         Poses = "poses",
         /// Poses far above what is read, for long: told `TooFast`.

@@ -298,9 +298,9 @@ impl Shell {
 
     fn events(&mut self) {
         while let Some(event) = self.world.poll_event() {
-            let bytes = event.message.encode();
-            assert_eq!(ServerMessage::decode(&bytes).as_ref(), Ok(&event.message));
-            if let ServerMessage::Roster(roster) = &event.message {
+            let message = ServerMessage::decode(&event.message).unwrap();
+            assert_eq!(*event.message, *message.encode());
+            if let ServerMessage::Roster(roster) = &message {
                 for &id in &roster.left {
                     self.peers.remove(&id);
                     self.left.insert(id);
@@ -309,7 +309,7 @@ impl Shell {
             }
             for (&id, known) in &mut self.peers {
                 if event.to == Audience::Everyone || event.to == Audience::One(id) {
-                    known.view.handle_message(&event.message);
+                    known.view.handle_message(&message);
                 }
             }
         }
