@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::metrics::Limit;
@@ -157,6 +157,7 @@ impl Gate {
             half_open: AtomicBool::new(false),
             speaks_for: Mutex::default(),
             proxy: Some(Arc::clone(proxy)),
+            came: Arc::clone(&proxy.came),
         })
     }
 
@@ -179,6 +180,7 @@ impl Gate {
             half_open: AtomicBool::new(true),
             speaks_for: Mutex::default(),
             proxy: None,
+            came: Arc::default(),
         })
     }
 
@@ -216,12 +218,18 @@ pub(crate) struct Permit {
     speaks_for: Mutex<Option<Option<Network>>>,
     /// The connection that carries this one, which counts for itself.
     proxy: Option<Arc<Self>>,
+    came: Arc<AtomicU64>,
 }
 
 impl Permit {
     /// The network for which the connection counts, if for any.
     pub(crate) const fn network(&self) -> Option<Network> {
         self.network
+    }
+
+    /// How many bytes came over the connection, if it is TCP.
+    pub(crate) const fn came(&self) -> &Arc<AtomicU64> {
+        &self.came
     }
 
     /// The handshake is done.

@@ -6,7 +6,10 @@
 //! task is a deadline over the connection, and nothing that a client leaves half said keeps
 //! anything alive.
 
+mod critical;
+mod fields;
 mod items;
+mod request;
 mod streams;
 
 use std::future::poll_fn;
@@ -14,13 +17,14 @@ use std::future::poll_fn;
 use wtransport::quinn::{Connection, RecvStream, SendStream, VarInt};
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::frame::Frame;
-use wtransport_proto::session::{SessionRequest, SessionResponse};
+use wtransport_proto::session::SessionResponse;
 use wtransport_proto::settings::Settings;
 use wtransport_proto::varint::VarInt as Integer;
 
+pub(crate) use self::request::Request;
 use self::streams::Streams;
 
-/// Most reads, and streams, until there is a session with its stream. Browsers need about 12.
+/// Most frames, reads and streams until there is a session with its stream. Browsers need about 12.
 const STEPS: u32 = 100;
 
 /// Why there is nothing more to come.
@@ -28,6 +32,8 @@ const STEPS: u32 = 100;
 pub(crate) enum Fault {
     /// The client breaks HTTP/3's rules in this way.
     Http(ErrorCode),
+    /// The client breaks QPACK's rules; with its code.
+    Qpack(u32),
     /// The client ended its session.
     Closed,
     /// The connection is lost.
@@ -45,6 +51,7 @@ impl Fault {
     pub(crate) fn close(self, quic: &Connection) {
         match self {
             Self::Http(code) => quic.close(quic_code(code), b""),
+            Self::Qpack(code) => quic.close(VarInt::from_u32(code), b""),
             Self::Closed => quic.close(quic_code(ErrorCode::NoError), b""),
             Self::Lost => {}
         }
@@ -109,7 +116,7 @@ impl Http3 {
     ///
     /// # Errors
     /// Why none will.
-    pub(crate) async fn request(&mut self) -> Result<SessionRequest, Fault> {
+    pub(crate) async fn request(&mut self) -> Result<Request, Fault> {
         loop {
             if let Some(request) = self.streams.take_request() {
                 return Ok(request);
@@ -154,26 +161,27 @@ impl Http3 {
 
     /// A step while there is nobody else to count them.
     async fn early_step(&mut self) -> Result<(), Fault> {
-        self.steps = self.steps.checked_sub(1).ok_or(ErrorCode::ExcessiveLoad)?;
-        self.step().await
+        let said = self.step().await?;
+        self.steps = self.steps.checked_sub(said).ok_or(ErrorCode::ExcessiveLoad)?;
+        Ok(())
     }
 
-    /// Waits until the client says something that is not the session's own, and deals with it.
-    /// Dropping the future loses nothing.
+    /// Waits until the client says something that is not the session's own, and deals with it;
+    /// tells how much that is, in frames. Dropping the future loses nothing.
     ///
     /// # Errors
     /// If that ends the connection.
-    pub(crate) async fn step(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn step(&mut self) -> Result<u32, Fault> {
         let Self { quic, streams, .. } = self;
         tokio::select! {
             stream = quic.accept_uni() => {
                 streams.add_uni(stream.map_err(|_| Fault::Lost)?);
-                Ok(())
+                Ok(1)
             }
             stream = quic.accept_bi() => {
                 let (send, recv) = stream.map_err(|_| Fault::Lost)?;
                 streams.add_bi(send, recv);
-                Ok(())
+                Ok(1)
             }
             read = poll_fn(|cx| streams.poll_read(cx)) => read,
         }

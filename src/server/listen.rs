@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::io::InspectReader;
 use tower::ServiceExt as _;
 
 use super::Shared;
@@ -223,6 +224,10 @@ impl Tcp {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = Arc::new(AtomicBool::new(false));
+        let came = Arc::clone(wire.permit.came());
+        let stream = InspectReader::new(stream, move |bytes: &[u8]| {
+            came.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        });
         let service = {
             let asked = Arc::clone(&asked);
             service_fn(move |mut request: Request<Incoming>| {

@@ -44,8 +44,9 @@ pub(crate) enum Input {
     Datagram(Bytes),
     /// Something that counts as a datagram: one of no session here, or a pong.
     Stray,
-    /// Something that counts as a message: a ping, or what HTTP/3 carries beside the session.
-    Other,
+    /// So many things that count as messages: a ping, or frames that HTTP/3 carries beside the
+    /// session.
+    Other(u32),
 }
 
 /// Counts what arrives, whatever it is, from the link's beginning.
@@ -66,8 +67,9 @@ impl Meter {
     /// # Errors
     /// If it is too much.
     fn take(&mut self, input: &Input, now: Time) -> Result<(), Ending> {
+        let count = if let &Input::Other(count) = input { count } else { 1 };
         let (bucket, limit, reason) = match input {
-            Input::Reliable(_) | Input::Other => {
+            Input::Reliable(_) | Input::Other(_) => {
                 (&mut self.messages, Limit::Messages, "more than 20 messages a second")
             }
             Input::Datagram(_) | Input::Stray => {
@@ -75,7 +77,7 @@ impl Meter {
             }
         };
         let too_fast = || Ending::at(limit, CloseCode::TooFast, reason);
-        bucket.take(now).then_some(()).ok_or_else(too_fast)
+        (0..count).all(|_| bucket.take(now)).then_some(()).ok_or_else(too_fast)
     }
 }
 
@@ -278,7 +280,7 @@ impl Session {
                 Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
                 Err(error) => self.refuse(error, now).await,
             },
-            Input::Stray | Input::Other => Ok(()),
+            Input::Stray | Input::Other(_) => Ok(()),
         }
     }
 

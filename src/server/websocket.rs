@@ -3,8 +3,14 @@
 //! TCP keeps everything it is given, so it is given little: one frame at a time, and the next
 //! one only when the kernel has taken the last. Nothing stale waits here; what waits in the path is
 //! seen by the pings that lead the frames.
+//!
+//! The library shows whole messages alone, so what comes is counted beneath it: a message that
+//! never ends, in fragments as empty as they may be, is seen by its bytes.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
@@ -18,7 +24,7 @@ use super::Shared;
 use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
 use super::link::{Link, LinkEnd, SocketPath, ended};
-use super::metrics::Part;
+use super::metrics::{Limit, Part};
 use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
@@ -26,6 +32,8 @@ use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSA
 /// Longest message or fragment that is read, in bytes. It is a little above what the protocol
 /// allows, so that a client with a message too long is told so.
 const MAX_MESSAGE: usize = 2 * 1024;
+/// Most bytes that may come without a whole message: one of the longest, a byte a fragment.
+const MAX_FRAGMENTS: u64 = 8 * 1024;
 /// Read at a time, in bytes, and kept for as long as the socket lives: most messages are poses.
 const READ_BUFFER: usize = 512;
 /// Bytes that wait for what is written next: a ping leaves in one piece with its frame.
@@ -63,7 +71,10 @@ async fn serve(socket: WebSocket, permit: &Permit, shared: &Arc<Shared>) {
     let (link, end, path) = Link::web_socket(shared.clock);
     link.count_for(permit.network());
     let ending = end.ending.clone();
-    let mut source = SocketSource { stream, link: link.clone(), path: Arc::clone(&path) };
+    let came = Arc::clone(permit.came());
+    let read = came.load(Ordering::Relaxed);
+    let mut source =
+        SocketSource { stream, link: link.clone(), path: Arc::clone(&path), came, read };
     let writer = async {
         let writer = write(sink, end, &path, &link);
         if caught(&shared.metrics, Part::Session, writer).await.is_err() {
@@ -151,11 +162,34 @@ struct SocketSource {
     stream: SplitStream<WebSocket>,
     link: Link,
     path: Arc<SocketPath>,
+    /// How many bytes came over the connection.
+    came: Arc<AtomicU64>,
+    /// How many had come at the last message.
+    read: u64,
+}
+
+impl SocketSource {
+    /// The next message.
+    async fn message(&mut self) -> Result<Message, Over> {
+        let Self { stream, came, read, .. } = self;
+        let message = poll_fn(|cx| match stream.poll_next_unpin(cx) {
+            Poll::Ready(message) => Poll::Ready(message.ok_or(Over::Gone)),
+            Poll::Pending if came.load(Ordering::Relaxed) - *read > MAX_FRAGMENTS => {
+                let reason = "more than 8192 bytes without a whole message";
+                let ending = Ending::at(Limit::MessageBytes, CloseCode::BadMessage, reason);
+                Poll::Ready(Err(ending.into()))
+            }
+            Poll::Pending => Poll::Pending,
+        });
+        let message = message.await?.map_err(over)?;
+        *read = came.load(Ordering::Relaxed);
+        Ok(message)
+    }
 }
 
 impl Source for SocketSource {
     async fn next(&mut self) -> Result<Input, Over> {
-        let message = self.stream.next().await.ok_or(Over::Gone)?.map_err(over)?;
+        let message = self.message().await?;
         self.link.touch();
         match message {
             Message::Binary(bytes) => Ok(match bytes.first() {
@@ -167,7 +201,7 @@ impl Source for SocketSource {
                 Err(Ending::new(CloseCode::BadMessage, reason).into())
             }
             // The library answers it.
-            Message::Ping(_) => Ok(Input::Other),
+            Message::Ping(_) => Ok(Input::Other(1)),
             Message::Pong(payload) => {
                 self.path.pong(&payload);
                 Ok(Input::Stray)

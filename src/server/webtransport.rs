@@ -153,12 +153,13 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     let failed = |fault| (Failure::Quic, fault);
     let mut http = Http3::open(quic).await.map_err(failed)?;
     let request = http.request().await.map_err(failed)?;
-    let (response, failure) = if request.path() != PATH {
+    let (origin, authority) = (request.origin.as_deref(), request.authority.as_str());
+    let (response, failure) = if request.path != PATH {
         (SessionResponse::not_found(), Some(Failure::Path))
-    } else if !shared.origins.admit(request.origin(), Some(request.authority())) {
+    } else if !shared.origins.admit(origin, Some(authority)) {
         tracing::warn!(
-            origin = request.origin(),
-            authority = request.authority(),
+            origin,
+            authority,
             "a page of another site, or a client that names none, was refused"
         );
         (SessionResponse::forbidden(), Some(Failure::Origin))
@@ -270,7 +271,7 @@ impl Source for QuicSource {
             message = next_message(quic, recv, buffer) => return message.map(Input::Reliable),
             step = http.step() => {
                 return match step {
-                    Ok(()) => Ok(Input::Other),
+                    Ok(said) => Ok(Input::Other(said)),
                     Err(fault) => {
                         fault.close(quic);
                         Err(over(fault, quic))
@@ -310,7 +311,7 @@ fn over(fault: Fault, quic: &quinn::Connection) -> Over {
     match fault {
         Fault::Closed => Over::Closed,
         Fault::Lost => quic.close_reason().map_or(Over::Gone, |error| lost(&error)),
-        Fault::Http(_) => Over::Gone,
+        Fault::Http(_) | Fault::Qpack(_) => Over::Gone,
     }
 }
 

@@ -126,14 +126,29 @@ pub fn attacks() -> Vec<Attack> {
     attacks.push(attack.counted(limit("datagrams")));
     let attack = Attack::new("floods::fragments_of_nothing", async |target| {
         let mut socket = Socket::join(target).await;
+        // A message of the longest could come in as many pieces.
+        for _ in 0..3 {
+            socket.write(&frame(BINARY, &[])).await;
+            socket.write(&frame(CONTINUATION, &[]).repeat(1_000)).await;
+            socket.write(&frame(FIN | CONTINUATION, &[0x51, 5, 5, 5, 5])).await;
+            socket.pong([5; 4]).await;
+        }
         socket.write(&frame(BINARY, &[])).await;
         for _ in 0..20 {
             socket.write(&frame(CONTINUATION, &[]).repeat(500)).await;
         }
-        socket.write(&frame(FIN | CONTINUATION, &[0x51, 5, 5, 5, 5])).await;
-        socket.pong([5; 4]).await;
+        socket.ends().await.is(CloseCode::BadMessage);
     });
-    attacks.push(attack.counted_among(gone()));
+    attacks.push(attack.counted(limit("message_bytes")));
+    let attack = Attack::new("floods::fragments_before_a_hello", async |target| {
+        let mut socket = Socket::open(target).await;
+        socket.write(&frame(BINARY, &[])).await;
+        for _ in 0..20 {
+            socket.write(&frame(CONTINUATION, &[]).repeat(500)).await;
+        }
+        socket.ends().await.is(CloseCode::BadMessage);
+    });
+    attacks.push(attack.counted(limit("message_bytes")));
     let attack = Attack::new("floods::grease", async |target| {
         let quic = Quic::open(target).await;
         let grease = framed(0x21, b"").repeat(20_000);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use wtransport::quinn::{ReadError, VarInt};
+
 use crate::arena::{Attack, Target, failure};
 use crate::quic::{
-    CONTROL, DATA, HEADERS, Quic, SETTINGS, WEBTRANSPORT, code, connect_frame, fields, framed,
-    settings, status, varint,
+    CONTROL, DATA, HEADERS, Quic, SETTINGS, WEBTRANSPORT, code, connect_frame, connect_with,
+    fields, framed, settings, status, varint,
 };
 use crate::tools::{patiently, within_the_deadline};
 
@@ -14,6 +16,15 @@ const CRITICAL_STREAM: u64 = 0x104;
 const FRAME_UNEXPECTED: u64 = 0x105;
 const SETTINGS_ERROR: u64 = 0x109;
 const MISSING_SETTINGS: u64 = 0x10A;
+const FRAME_ERROR: u64 = 0x106;
+const EXCESSIVE_LOAD: u64 = 0x107;
+const ID_ERROR: u64 = 0x108;
+const REQUEST_REJECTED: u64 = 0x10B;
+const REQUEST_INCOMPLETE: u64 = 0x10D;
+const MESSAGE_ERROR: u64 = 0x10E;
+const DECOMPRESSION: u64 = 0x200;
+const ENCODER_STREAM: u64 = 0x201;
+const DECODER_STREAM: u64 = 0x202;
 /// A frame type that is reserved so that nobody relies on it.
 const GREASE: u64 = 0x21;
 
@@ -47,6 +58,42 @@ fn asks(name: &str, bytes: Vec<u8>, is_finished: bool) -> Attack {
         within_the_deadline("a connection without a session", quic.closed()).await;
     });
     ended(attack)
+}
+
+/// Asks with this frame. The server must reset the stream with this code, and nothing but the
+/// stream.
+fn refused(
+    name: &str,
+    bytes: impl FnOnce(&Target) -> Vec<u8> + Send + 'static,
+    code: u64,
+) -> Attack {
+    let attack = Attack::new(format!("h3::{name}"), async move |target| {
+        let quic = Quic::open(target).await;
+        let _control = quic.control().await;
+        let (_send, mut recv) = quic.bi(&bytes(target)).await.unwrap();
+        let read = patiently("an answer", recv.read(&mut [0; 64])).await;
+        let reset = VarInt::from_u64(code).unwrap();
+        assert_eq!(read, Err(ReadError::Reset(reset)), "instead of {code:#x}");
+        // The connection is as good as before.
+        let (_send, mut recv) = quic.bi(&connect_frame(target, &[])).await.unwrap();
+        assert_eq!(patiently("an answer", status(&mut recv)).await, Some(200));
+    });
+    attack.counted(failure("gone"))
+}
+
+/// Writes this to a stream of both directions and ends it or not. The server must close the
+/// connection with this code.
+fn breaks(name: &str, bytes: Vec<u8>, is_finished: bool, code: u64) -> Attack {
+    let attack = Attack::new(format!("h3::{name}"), async move |target| {
+        let quic = Quic::open(target).await;
+        let _control = quic.control().await;
+        let (mut send, _recv) = quic.bi(&bytes).await.unwrap();
+        if is_finished {
+            send.finish().unwrap();
+        }
+        assert_eq!(quic.closed().await, Some(code), "instead of {code:#x}");
+    });
+    attack.counted(failure("quic"))
 }
 
 /// An attack that ends a connection without a session, at once or at its deadline.
@@ -84,14 +131,66 @@ pub fn of_streams() -> Vec<Attack> {
         closes("a_grease_frame_of_a_tebibyte", false, on_control(&claim(GREASE, 1 << 40)), None),
         closes("a_push_stream", true, [varint(1), varint(0)].concat(), Some(STREAM_CREATION)),
         closes("a_stream_of_an_unknown_kind", true, [varint(0x99), vec![7; 999]].concat(), None),
-        closes("garbage_for_qpack", true, [varint(2), vec![0xFF; 999]].concat(), None),
+        closes(
+            "garbage_for_qpack",
+            true,
+            [varint(2), vec![0xFF; 999]].concat(),
+            Some(ENCODER_STREAM),
+        ),
+        closes("an_insert_for_qpack", true, vec![2, 0x41, b'x', 1, b'y'], Some(ENCODER_STREAM)),
+        closes("an_acknowledgement_of_qpack", true, vec![3, 0x80], Some(DECODER_STREAM)),
+        closes("an_increment_of_qpack", true, vec![3, 0x01], Some(DECODER_STREAM)),
     ];
+    // What does not belong on a control stream, and what is wrong there.
+    let promised = |payload: &[u8]| framed(0x03, payload);
+    let pushes = |most: u8| framed(0x0D, &[most]);
+    for (name, frames, code) in [
+        ("data_on_control", framed(DATA, b"x"), FRAME_UNEXPECTED),
+        ("headers_on_control", framed(HEADERS, &fields(&[("x", "y")])), FRAME_UNEXPECTED),
+        ("a_push_promise_on_control", framed(0x05, &[0, 0, 0]), FRAME_UNEXPECTED),
+        (
+            "a_stream_header_on_control",
+            [varint(WEBTRANSPORT), varint(0)].concat(),
+            FRAME_UNEXPECTED,
+        ),
+        ("a_cancelled_push_that_never_was", promised(&[0]), ID_ERROR),
+        ("a_goaway_without_an_id", framed(0x07, &[]), FRAME_ERROR),
+        ("a_goaway_with_too_much", framed(0x07, &[0, 0]), FRAME_ERROR),
+        ("a_goaway_that_goes_up", [framed(0x07, &[1]), framed(0x07, &[2])].concat(), ID_ERROR),
+        ("pushes_that_go_down", [pushes(5), pushes(4)].concat(), ID_ERROR),
+        ("empty_frames_without_end", framed(GREASE, b"").repeat(500), EXCESSIVE_LOAD),
+    ] {
+        let bytes = on_control(&[settings(), frames].concat());
+        attacks.push(closes(name, false, bytes, Some(code)));
+    }
+    for kind in [0x02, 0x06, 0x08, 0x09] {
+        let bytes = on_control(&[settings(), framed(kind, &[0; 8])].concat());
+        let name = format!("a_frame_of_http_2_on_control_{kind}");
+        attacks.push(closes(&name, false, bytes, Some(FRAME_UNEXPECTED)));
+    }
+    for (name, kind) in [("encoder", 2), ("decoder", 3)] {
+        let attack = Attack::new(format!("h3::a_second_{name}_stream"), async move |target| {
+            let quic = Quic::open(target).await;
+            let _control = quic.control().await;
+            let _streams = (quic.uni(&[kind]).await, quic.uni(&[kind]).await);
+            assert_eq!(quic.closed().await, Some(STREAM_CREATION));
+        });
+        attacks.push(attack.counted(failure("quic")));
+        let attack = Attack::new(format!("h3::{name}_stream_ends"), async move |target| {
+            let quic = Quic::open(target).await;
+            let _control = quic.control().await;
+            quic.uni(&[kind]).await.unwrap().finish().unwrap();
+            assert_eq!(quic.closed().await, Some(CRITICAL_STREAM));
+        });
+        attacks.push(attack.counted(failure("quic")));
+    }
     let first = framed(GREASE, b"grease before the settings");
     let code = Some(MISSING_SETTINGS);
     attacks.push(closes("grease_before_settings", false, on_control(&first), code));
     let wrong = [
         ("a_setting_of_http_2", setting(0x02, 1)),
         ("a_setting_twice", [setting(0x33, 1), setting(0x33, 1)].concat()),
+        ("a_setting_that_is_neither_yes_nor_no", setting(0x33, 2)),
         ("half_a_setting", vec![0x33]),
     ];
     for (name, payload) in wrong {
@@ -161,6 +260,56 @@ async fn fill(target: &Target) {
 /// So long a client tries to write what a server need not take.
 const SHORT: Duration = Duration::from_millis(100);
 
+/// Requests for a session that are wrong: what they say instead (nothing where it is `-`), what
+/// they say besides, and the code with which their stream is reset.
+type Wrong = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, &'static str)],
+    u64,
+);
+
+const MALFORMED: &[Wrong] = &[
+    ("connect_without_protocol", &[(":protocol", "-")], &[], MESSAGE_ERROR),
+    ("connect_for_websocket", &[(":protocol", "websocket")], &[], REQUEST_REJECTED),
+    ("connect_without_authority", &[(":authority", "-")], &[], MESSAGE_ERROR),
+    ("connect_with_an_empty_authority", &[(":authority", "")], &[], MESSAGE_ERROR),
+    ("connect_with_a_user", &[(":authority", "me@localhost")], &[], MESSAGE_ERROR),
+    ("connect_without_scheme", &[(":scheme", "-")], &[], MESSAGE_ERROR),
+    ("connect_over_http", &[(":scheme", "http")], &[], MESSAGE_ERROR),
+    ("connect_without_path", &[(":path", "-")], &[], MESSAGE_ERROR),
+    ("connect_with_an_empty_path", &[(":path", "")], &[], MESSAGE_ERROR),
+    ("connect_with_a_relative_path", &[(":path", "wt")], &[], MESSAGE_ERROR),
+    ("connect_for_a_fragment", &[(":path", "/wt#a")], &[], MESSAGE_ERROR),
+    ("connect_without_method", &[(":method", "-")], &[], MESSAGE_ERROR),
+    ("connect_in_lower_case", &[(":method", "connect")], &[], MESSAGE_ERROR),
+    ("a_path_with_nul", &[(":path", "/wt\0")], &[], MESSAGE_ERROR),
+    ("an_unknown_pseudo_field", &[], &[(":admin", "1")], MESSAGE_ERROR),
+    ("a_status", &[], &[(":status", "200")], MESSAGE_ERROR),
+    ("two_paths", &[], &[(":path", "/wt")], MESSAGE_ERROR),
+    ("two_methods", &[], &[(":method", "CONNECT")], MESSAGE_ERROR),
+    (
+        "a_pseudo_field_at_the_end",
+        &[(":path", "-")],
+        &[("x", "y"), (":path", "/wt")],
+        MESSAGE_ERROR,
+    ),
+    ("a_name_in_upper_case", &[], &[("Origin", "x")], MESSAGE_ERROR),
+    ("a_name_with_a_space", &[], &[("or igin", "x")], MESSAGE_ERROR),
+    ("no_name", &[], &[("", "x")], MESSAGE_ERROR),
+    ("a_value_with_a_new_line", &[], &[("x", "a\r\nb: c")], MESSAGE_ERROR),
+    ("a_value_with_nul", &[], &[("x", "a\0")], MESSAGE_ERROR),
+    ("connection", &[], &[("connection", "close")], MESSAGE_ERROR),
+    ("keep_alive", &[], &[("keep-alive", "5")], MESSAGE_ERROR),
+    ("proxy_connection", &[], &[("proxy-connection", "close")], MESSAGE_ERROR),
+    ("transfer_encoding", &[], &[("transfer-encoding", "chunked")], MESSAGE_ERROR),
+    ("upgrade", &[], &[("upgrade", "websocket")], MESSAGE_ERROR),
+    ("te_that_is_not_trailers", &[], &[("te", "gzip")], MESSAGE_ERROR),
+    ("another_host", &[], &[("host", "elsewhere")], MESSAGE_ERROR),
+    ("content", &[], &[("content-length", "10")], MESSAGE_ERROR),
+    ("two_origins", &[], &[("origin", "https://a"), ("origin", "https://a")], MESSAGE_ERROR),
+];
+
 /// What asks for a session, and should not get one.
 pub fn of_requests() -> Vec<Attack> {
     let get = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/wt")];
@@ -171,7 +320,6 @@ pub fn of_requests() -> Vec<Attack> {
         asks("a_get_that_goes_on", get.clone(), false),
         asks("data_first", framed(DATA, b"x"), false),
         asks("settings_on_a_request", settings(), false),
-        asks("no_field_at_all", section(&[0, 0]), true),
         asks("an_empty_section", section(&[]), true),
         asks("half_a_section", framed(HEADERS, &[0; 40])[..20].to_vec(), true),
         asks("a_section_of_a_tebibyte", [varint(HEADERS), varint(1 << 40)].concat(), false),
@@ -199,28 +347,58 @@ pub fn of_requests() -> Vec<Attack> {
         asks("a_push_promise", framed(0x05, &[0; 9]), false),
         asks("a_frame_of_http_2", framed(0x06, &[0; 8]), false),
     ];
-    let changed: [(&str, &[(&str, &str)]); 9] = [
-        ("connect_without_protocol", &[(":protocol", "")]),
-        ("connect_for_websocket", &[(":protocol", "websocket")]),
-        ("connect_without_authority", &[(":authority", "")]),
-        ("connect_without_scheme", &[(":scheme", "")]),
-        ("connect_without_path", &[(":path", "")]),
-        ("connect_over_http", &[(":scheme", "http")]),
-        ("another_path", &[(":path", "/wt/../wt")]),
-        ("a_path_with_nul", &[(":path", "/wt\0")]),
-        ("an_unknown_pseudo_field", &[(":admin", "1"), (":path", "/")]),
-    ];
-    for (name, fields) in changed {
-        let attack = Attack::new(format!("h3::{name}"), async move |target| {
-            let quic = Quic::open(target).await;
-            let _control = quic.control().await;
-            let (_send, mut recv) = quic.bi(&connect_frame(target, fields)).await.unwrap();
-            let answer = patiently("an answer", status(&mut recv)).await;
-            assert_ne!(answer, Some(200), "a session that nobody asked for");
-            within_the_deadline("a connection without a session", quic.closed()).await;
-        });
-        attacks.push(attack.counted_among(["quic", "path"].map(failure)));
+    let other = |fields: &[(&str, &str)]| section(&self::fields(fields));
+    let mut refuse = |name: &str, bytes: Vec<u8>, code| {
+        attacks.push(refused(name, move |_: &Target| bytes, code));
+    };
+    let target = [(":scheme", "https"), (":authority", "x"), (":path", "/")];
+    let get_with = |more: &[(&'static str, &'static str)]| {
+        other(&[&[(":method", "GET")], &target[..], more].concat())
+    };
+    refuse("a_get", get_with(&[]), REQUEST_REJECTED);
+    refuse("a_tunnel", other(&[(":method", "CONNECT"), target[1]]), REQUEST_REJECTED);
+    refuse("a_get_without_path", other(&[(":method", "GET"), target[0], target[1]]), MESSAGE_ERROR);
+    refuse("a_get_for_a_protocol", get_with(&[(":protocol", "webtransport")]), MESSAGE_ERROR);
+    refuse("a_get_that_keeps_alive", get_with(&[("connection", "keep-alive")]), MESSAGE_ERROR);
+    refuse("no_field_at_all", section(&[0, 0]), MESSAGE_ERROR);
+    for (name, fields, more, code) in MALFORMED {
+        attacks.push(refused(name, move |target| connect_with(target, fields, more), *code));
     }
+    attacks.extend([
+        breaks("data_before_headers", framed(DATA, b""), false, FRAME_UNEXPECTED),
+        breaks("settings_instead_of_headers", settings(), false, FRAME_UNEXPECTED),
+        breaks("goaway_on_a_request", framed(0x07, &[0]), false, FRAME_UNEXPECTED),
+        breaks("pushes_on_a_request", framed(0x0D, &[0]), false, FRAME_UNEXPECTED),
+        breaks("half_a_frame", vec![1, 40, 0, 0], true, FRAME_ERROR),
+        breaks(
+            "a_stream_header_that_comes_late",
+            [framed(GREASE, b""), varint(WEBTRANSPORT), varint(0)].concat(),
+            false,
+            FRAME_ERROR,
+        ),
+        breaks("a_dynamic_field", section(&[0, 0, 0x80]), false, DECOMPRESSION),
+        breaks("inserts_that_never_came", section(&[9, 0, 0xD9]), false, DECOMPRESSION),
+        breaks("empty_reserved_frames", framed(GREASE, b"").repeat(500), false, EXCESSIVE_LOAD),
+    ]);
+    let attack = Attack::new("h3::nothing_on_a_stream", async |target| {
+        let quic = Quic::open(target).await;
+        let _control = quic.control().await;
+        let (mut send, mut recv) = quic.bi(&framed(GREASE, b"")).await.unwrap();
+        send.finish().unwrap();
+        let read = patiently("an answer", recv.read(&mut [0; 64])).await;
+        let code = VarInt::from_u64(REQUEST_INCOMPLETE).unwrap();
+        assert_eq!(read, Err(ReadError::Reset(code)));
+    });
+    attacks.push(attack.counted_among(["quic", "quic_timeout"].map(failure)));
+    let attack = Attack::new("h3::another_path", async |target| {
+        let quic = Quic::open(target).await;
+        let _control = quic.control().await;
+        let request = connect_frame(target, &[(":path", "/wt/../wt")]);
+        let (_send, mut recv) = quic.bi(&request).await.unwrap();
+        assert_eq!(patiently("an answer", status(&mut recv)).await, Some(404));
+        within_the_deadline("a connection without a session", quic.closed()).await;
+    });
+    attacks.push(attack.counted(failure("path")));
     let attack = Attack::new("h3::gets_that_are_taken_back", async move |target| {
         let quic = Quic::open(target).await;
         let _control = quic.control().await;

@@ -77,8 +77,14 @@ fn prefixed(bytes: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
     bytes.push(rest as u8);
 }
 
-/// A frame that asks for a session, with some fields in place of the usual ones.
+/// A frame that asks for a session, with some fields in place of the usual ones; those that are
+/// `-` are left out.
 pub fn connect_frame(target: &Target, changed: &[(&str, &str)]) -> Vec<u8> {
+    connect_with(target, changed, &[])
+}
+
+/// The same, and more fields behind these.
+pub fn connect_with(target: &Target, changed: &[(&str, &str)], more: &[(&str, &str)]) -> Vec<u8> {
     let host = target.udp.to_string();
     let mut all = vec![
         (":method", "CONNECT"),
@@ -88,7 +94,9 @@ pub fn connect_frame(target: &Target, changed: &[(&str, &str)]) -> Vec<u8> {
         (":protocol", "webtransport"),
     ];
     all.retain(|(name, _)| changed.iter().all(|(other, _)| name != other));
-    all.extend(changed.iter().filter(|(_, value)| !value.is_empty()));
+    all.extend(changed);
+    all.extend(more);
+    all.retain(|(_, value)| *value != "-");
     framed(HEADERS, &fields(&all))
 }
 
@@ -127,8 +135,13 @@ impl Quic {
 
     /// Connects with this configuration.
     pub async fn with(target: &Target, config: ClientConfig) -> Self {
+        Self::through(target.udp, config).await
+    }
+
+    /// Connects to the server that is reached at this address.
+    pub async fn through(address: SocketAddr, config: ClientConfig) -> Self {
         let endpoint = endpoint();
-        let connecting = endpoint.connect_with(config, target.udp, "localhost").unwrap();
+        let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
         let connection = patiently("a QUIC handshake", connecting).await.unwrap();
         Self { connection, endpoint }
     }

@@ -58,6 +58,11 @@ pub(super) fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
 }
 
 impl Items {
+    /// Whether the last item is whole and the next one has not begun.
+    pub(super) const fn is_between(&self) -> bool {
+        self.head_len == 0 && self.current.is_none()
+    }
+
     /// Takes bytes away up to the end of an item, and gives the item; `None` if all bytes are
     /// taken. `rest` decides about each item by its type and length, as soon as these are known.
     ///

@@ -1,16 +1,13 @@
 //! The streams of a connection: what each is for is known from its first bytes.
 
-use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 
 use wtransport::quinn::{ReadError, RecvStream, SendStream, VarInt};
 use wtransport_proto::error::ErrorCode;
-use wtransport_proto::frame::Frame;
-use wtransport_proto::headers::Headers;
-use wtransport_proto::session::{HeadersParseError, SessionRequest};
-use wtransport_proto::settings::Settings;
 
+use super::critical::{Control, Qpack};
 use super::items::{self, Item, Items, Rest};
+use super::request::{Refusal, Request};
 use super::{Fault, Lane, quic_code};
 
 /// Types of streams of one direction (RFC 9114, section 6.2; RFC 9204, section 4.2).
@@ -22,20 +19,21 @@ const QPACK_DECODER: u64 = 0x03;
 /// Types of frames (RFC 9114, section 7.2).
 const DATA: u64 = 0x00;
 const HEADERS: u64 = 0x01;
-const CANCEL_PUSH: u64 = 0x03;
-const SETTINGS: u64 = 0x04;
-const GOAWAY: u64 = 0x07;
-const MAX_PUSH_ID: u64 = 0x0D;
+pub(super) const MAX_PUSH_ID: u64 = 0x0D;
 /// The beginning of a session's stream, which looks like a frame with the session's number as
 /// length.
-const WEBTRANSPORT: u64 = 0x41;
+pub(super) const WEBTRANSPORT: u64 = 0x41;
 /// The capsule with which a client ends its session, and its longest payload: a code, and words.
 const CLOSE_SESSION: u64 = 0x2843;
 const MAX_CLOSE: u64 = 4 + 1_024;
 
+/// Why a stream is over without a request (RFC 9114, section 8.1).
+const REQUEST_INCOMPLETE: u32 = 0x10D;
+const REQUEST_CANCELLED: u32 = 0x10C;
+
 /// Longest payload of a frame that is kept until it is whole, in bytes. Browsers' requests have
 /// less than a tenth of it.
-const MAX_PAYLOAD: u64 = 4_096;
+pub(super) const MAX_PAYLOAD: u64 = 4_096;
 /// Most bytes that are read at once from a stream that is not the session's.
 const READ: usize = 2_048;
 /// A stream of one direction: one that is not known yet, or one that lasts as long as the
@@ -50,8 +48,8 @@ struct Uni {
 enum UniKind {
     /// Bytes of a type that is not whole.
     Unknown(Vec<u8>),
-    Control(Items),
-    Qpack,
+    Control(Control),
+    Qpack(Qpack),
 }
 
 /// A stream of both directions whose first frame is not there yet.
@@ -61,18 +59,20 @@ struct Bi {
     send: SendStream,
     recv: RecvStream,
     frames: Items,
+    /// Whether a frame has come, of a kind that is passed over.
+    has_begun: bool,
 }
 
 impl Bi {
     fn new(send: SendStream, recv: RecvStream) -> Self {
         let id = VarInt::from(recv.id()).into_inner();
-        Self { id, send, recv, frames: Items::default() }
+        Self { id, send, recv, frames: Items::default(), has_begun: false }
     }
 
-    fn reject(mut self, code: ErrorCode) {
+    fn reject(mut self, code: VarInt) {
         // A stream that is over needs no more.
-        drop(self.send.reset(quic_code(code)));
-        drop(self.recv.stop(quic_code(code)));
+        drop(self.send.reset(code));
+        drop(self.recv.stop(code));
     }
 }
 
@@ -84,26 +84,12 @@ pub(super) struct Streams {
     /// Which of the streams have come that come once, by their type.
     seen: [bool; 4],
     has_settings: bool,
-    request: Option<SessionRequest>,
+    request: Option<Request>,
     session: Option<Bi>,
     capsules: Items,
     /// What the session's stream is read for before it is asked for.
     lane: Option<Lane>,
     has_lane: bool,
-}
-
-/// What is to be done with a frame on a control stream.
-fn on_control(has_settings: bool, kind: u64, length: u64) -> Result<Rest, ErrorCode> {
-    match kind {
-        SETTINGS if has_settings => Err(ErrorCode::FrameUnexpected),
-        SETTINGS if length > MAX_PAYLOAD => Err(ErrorCode::ExcessiveLoad),
-        SETTINGS => Ok(Rest::Keep),
-        _ if !has_settings => Err(ErrorCode::MissingSettings),
-        CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => Ok(Rest::Skip),
-        // The other types below 0x0A are a request's, or were HTTP/2's.
-        0..0x0A | WEBTRANSPORT => Err(ErrorCode::FrameUnexpected),
-        _ => Ok(Rest::Skip),
-    }
 }
 
 /// What is to be done with a frame on a stream of both directions.
@@ -126,18 +112,31 @@ fn on_capsule(kind: u64, length: u64) -> Result<Rest, ErrorCode> {
     }
 }
 
-/// Reads some bytes; none at the stream's end, or if it is reset.
+/// What was read from a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read<'a> {
+    Bytes(&'a [u8]),
+    /// The client has said all.
+    End,
+    /// The client does not want to go on.
+    Reset,
+}
+
+/// Reads some bytes, or that there are no more.
 fn poll_read<'a>(
     recv: &mut RecvStream,
     cx: &mut Context<'_>,
     buffer: &'a mut [u8],
-) -> Poll<Result<Option<&'a [u8]>, Fault>> {
-    let bytes = match ready!(recv.poll_read(cx, buffer)) {
-        Ok(count) => buffer.get(..count).filter(|bytes| !bytes.is_empty()),
+) -> Poll<Result<Read<'a>, Fault>> {
+    let read = match ready!(recv.poll_read(cx, buffer)) {
+        Ok(count) => match buffer.get(..count) {
+            Some(bytes) if !bytes.is_empty() => Read::Bytes(bytes),
+            _ => Read::End,
+        },
         Err(ReadError::ConnectionLost(_)) => return Poll::Ready(Err(Fault::Lost)),
-        Err(_) => None,
+        Err(_) => Read::Reset,
     };
-    Poll::Ready(Ok(bytes))
+    Poll::Ready(Ok(read))
 }
 
 impl Streams {
@@ -152,7 +151,7 @@ impl Streams {
     }
 
     /// The request for a session, once the client's settings are there as well.
-    pub(super) fn take_request(&mut self) -> Option<SessionRequest> {
+    pub(super) fn take_request(&mut self) -> Option<Request> {
         if self.has_settings { self.request.take() } else { None }
     }
 
@@ -171,8 +170,9 @@ impl Streams {
         self.session.as_mut().map(|session| &mut session.send)
     }
 
-    /// Waits until a stream has bytes or ends, and handles that.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    /// Waits until a stream has bytes or ends, and handles that. Tells how much the client said:
+    /// a frame is something, even an empty one, and so is each read.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Fault>> {
         let mut buffer = [0; READ];
         if let Some(session) = &mut self.session
             && let Poll::Ready(read) = poll_read(&mut session.recv, cx, &mut buffer)
@@ -194,10 +194,10 @@ impl Streams {
         Poll::Pending
     }
 
-    fn handle_uni(&mut self, mut uni: Uni, read: Option<&[u8]>) -> Result<(), Fault> {
-        let Some(mut bytes) = read else {
+    fn handle_uni(&mut self, mut uni: Uni, read: Read<'_>) -> Result<u32, Fault> {
+        let Read::Bytes(mut bytes) = read else {
             return match uni.kind {
-                UniKind::Unknown(_) => Ok(()),
+                UniKind::Unknown(_) => Ok(1),
                 _ => Err(ErrorCode::ClosedCriticalStream.into()),
             };
         };
@@ -208,16 +208,22 @@ impl Streams {
                 bytes = bytes.get(length - known..).unwrap_or_default();
                 let Some(kind) = self.uni_kind(kind)? else {
                     drop(uni.recv.stop(quic_code(ErrorCode::StreamCreation)));
-                    return Ok(());
+                    return Ok(1);
                 };
                 uni.kind = kind;
             }
         }
-        if let UniKind::Control(frames) = &mut uni.kind {
-            self.handle_control(frames, bytes)?;
+        let mut said = 1;
+        match &mut uni.kind {
+            UniKind::Unknown(_) => {}
+            UniKind::Control(control) => {
+                said = control.take(bytes)?.max(1);
+                self.has_settings = control.has_settings();
+            }
+            UniKind::Qpack(qpack) => qpack.take(bytes)?,
         }
         self.uni.push(uni);
-        Ok(())
+        Ok(said)
     }
 
     /// What a stream of this type is for; `None` if for nothing.
@@ -227,47 +233,52 @@ impl Streams {
             return Err(ErrorCode::StreamCreation);
         }
         match kind {
-            CONTROL => Ok(Some(UniKind::Control(Items::default()))),
+            CONTROL => Ok(Some(UniKind::Control(Control::default()))),
             PUSH => Err(ErrorCode::StreamCreation),
-            QPACK_ENCODER | QPACK_DECODER => Ok(Some(UniKind::Qpack)),
+            QPACK_ENCODER => Ok(Some(UniKind::Qpack(Qpack::Encoder))),
+            QPACK_DECODER => Ok(Some(UniKind::Qpack(Qpack::Decoder(false)))),
             _ => Ok(None),
         }
     }
 
-    fn handle_control(&mut self, frames: &mut Items, mut bytes: &[u8]) -> Result<(), ErrorCode> {
-        loop {
-            let has_settings = self.has_settings;
-            let rest = |kind, length| on_control(has_settings, kind, length);
-            let Some(frame) = frames.take(&mut bytes, rest)? else { return Ok(()) };
-            if frame.kind == SETTINGS {
-                Settings::with_frame(&Frame::new_settings(Cow::Owned(frame.payload)))?;
-                self.has_settings = true;
+    fn handle_bi(&mut self, mut bi: Bi, read: Read<'_>) -> Result<u32, Fault> {
+        let mut bytes = match read {
+            Read::Bytes(bytes) => bytes,
+            Read::End if !bi.frames.is_between() => return Err(ErrorCode::Frame.into()),
+            Read::End => {
+                bi.reject(VarInt::from_u32(REQUEST_INCOMPLETE));
+                return Ok(1);
             }
-        }
-    }
-
-    fn handle_bi(&mut self, mut bi: Bi, read: Option<&[u8]>) -> Result<(), Fault> {
-        let Some(mut bytes) = read else {
-            bi.reject(ErrorCode::Message);
-            return Ok(());
+            Read::Reset => {
+                bi.reject(VarInt::from_u32(REQUEST_CANCELLED));
+                return Ok(1);
+            }
         };
+        let mut said = 0;
         while let Some(frame) = bi.frames.take(&mut bytes, on_request)? {
+            said += 1;
             match frame.kind {
                 DATA => return Err(ErrorCode::FrameUnexpected.into()),
-                HEADERS => return self.handle_request(bi, frame, bytes),
-                WEBTRANSPORT => return Ok(self.handle_lane(bi, frame.value, bytes)?),
-                _ => {}
+                HEADERS => return Ok(said + self.handle_request(bi, &frame, bytes)?),
+                // It is a stream's beginning or nothing.
+                WEBTRANSPORT if bi.has_begun => return Err(ErrorCode::Frame.into()),
+                WEBTRANSPORT => {
+                    self.handle_lane(bi, frame.value, bytes)?;
+                    return Ok(said);
+                }
+                _ => bi.has_begun = true,
             }
         }
         self.bi.push(bi);
-        Ok(())
+        Ok(said.max(1))
     }
 
     /// Somebody asks for something; behind the request there may be more.
-    fn handle_request(&mut self, bi: Bi, frame: Item, rest: &[u8]) -> Result<(), Fault> {
-        let headers = Headers::with_frame(&Frame::new_headers(Cow::Owned(frame.payload)))?;
-        match SessionRequest::try_from(headers) {
-            Ok(_) if self.session.is_some() => bi.reject(ErrorCode::RequestRejected),
+    fn handle_request(&mut self, bi: Bi, frame: &Item, rest: &[u8]) -> Result<u32, Fault> {
+        match Request::read(&frame.payload) {
+            Err(Refusal::Undecodable) => return Err(Refusal::Undecodable.code().into()),
+            Err(refusal) => bi.reject(quic_code(refusal.code())),
+            Ok(_) if self.session.is_some() => bi.reject(quic_code(ErrorCode::RequestRejected)),
             Ok(request) => {
                 if self.lane.as_ref().is_some_and(|lane| lane.session != bi.id) {
                     (self.lane, self.has_lane) = (None, false);
@@ -275,13 +286,11 @@ impl Streams {
                 self.request = Some(request);
                 self.session = Some(bi);
                 if !rest.is_empty() {
-                    return self.handle_session(Some(rest));
+                    return self.handle_session(Read::Bytes(rest));
                 }
             }
-            Err(HeadersParseError::MethodNotConnect) => bi.reject(ErrorCode::RequestRejected),
-            Err(_) => bi.reject(ErrorCode::Message),
         }
-        Ok(())
+        Ok(0)
     }
 
     /// A stream of a session has begun. There is one session, which has one.
@@ -292,7 +301,7 @@ impl Streams {
         }
         let is_foreign = self.session.as_ref().is_some_and(|it| it.id != session);
         if is_foreign || self.has_lane {
-            bi.reject(ErrorCode::BufferedStreamRejected);
+            bi.reject(quic_code(ErrorCode::BufferedStreamRejected));
             return Ok(());
         }
         let Bi { send, recv, .. } = bi;
@@ -302,17 +311,26 @@ impl Streams {
     }
 
     /// The session's own stream carries capsules, and its end is the session's.
-    fn handle_session(&mut self, read: Option<&[u8]>) -> Result<(), Fault> {
-        let mut bytes = read.ok_or(Fault::Closed)?;
-        let Self { session: Some(session), capsules, .. } = self else { return Ok(()) };
+    fn handle_session(&mut self, read: Read<'_>) -> Result<u32, Fault> {
+        let Self { session: Some(session), capsules, .. } = self else { return Ok(1) };
+        let mut bytes = match read {
+            Read::Bytes(bytes) => bytes,
+            Read::End if !session.frames.is_between() => return Err(ErrorCode::Frame.into()),
+            Read::End | Read::Reset => return Err(Fault::Closed),
+        };
+        let mut said = 0;
         while let Some(frame) = session.frames.take(&mut bytes, on_request)? {
+            said += 1;
             match frame.kind {
                 DATA => {}
+                // Behind a CONNECT there is nothing but data (RFC 9114, section 4.4).
+                HEADERS => return Err(ErrorCode::FrameUnexpected.into()),
                 WEBTRANSPORT => return Err(ErrorCode::Frame.into()),
                 _ => continue,
             }
             let mut data = frame.payload.as_slice();
             while let Some(capsule) = capsules.take(&mut data, on_capsule)? {
+                said += 1;
                 if capsule.kind == CLOSE_SESSION {
                     let words = capsule.payload.get(4..).unwrap_or_default();
                     std::str::from_utf8(words).map_err(|_| ErrorCode::Datagram)?;
@@ -320,6 +338,6 @@ impl Streams {
                 }
             }
         }
-        Ok(())
+        Ok(said.max(1))
     }
 }
