@@ -16,7 +16,8 @@ use crate::proto::pose::Pose;
 use crate::proto::time::Stamp;
 use crate::proto::view::View;
 use crate::proto::wire::{
-    ClientMessage, FRAME_TAG, PONG_TAG, Presence, ServerMessage, Welcome, decode_pong, encode_ping,
+    ClientMessage, FRAME_TAG, PADDING, PONG_TAG, Presence, ServerMessage, Welcome, decode_pong,
+    encode_ping,
 };
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
@@ -29,6 +30,9 @@ const QUICK_PING_MS: f64 = 300.0;
 const QUICK_PINGS: u32 = 4;
 /// Between later pings, in ms: a step of the server's clock is known within that time.
 const PING_MS: f64 = 1_000.0;
+/// After so long without a byte the client may have another address, and lets the server answer
+/// that. While it looks at a map it hears of it once a second.
+const QUIET: Duration = Duration::from_millis(1_500);
 /// How many pings may wait for their pong.
 const OPEN_PINGS: usize = 8;
 
@@ -154,6 +158,8 @@ pub(super) struct Session {
     presence: Presence,
     pings: Pings,
     heard: Instant,
+    /// When it last padded because it heard nothing.
+    padded: Instant,
     is_cut: bool,
 }
 
@@ -167,8 +173,9 @@ impl Session {
     ) -> Self {
         let sender = Sender::new(welcome.limits.pose_hz);
         let pings = Pings { quick: QUICK_PINGS - 1, ..Pings::default() };
-        let heard = Instant::now();
-        Self { link, shared, events, sender, presence, pings, heard, is_cut: false }
+        let now = Instant::now();
+        let (heard, padded) = (now, now);
+        Self { link, shared, events, sender, presence, pings, heard, padded, is_cut: false }
     }
 
     /// Runs until the link ends.
@@ -191,6 +198,7 @@ impl Session {
                 Err(_) => return Ended::Silent,
             }
             let due = self.shared.epoch + Duration::from_secs_f64(self.due() / 1_000.0);
+            let quiet = self.quiet();
             tokio::select! {
                 incoming = self.link.recv() => {
                     self.heard = Instant::now();
@@ -202,8 +210,23 @@ impl Session {
                 }
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep_until(due) => {}
+                () = tokio::time::sleep_until(quiet) => self.pad().await,
                 () = tokio::time::sleep_until(self.heard + SILENCE) => return Ended::Silent,
             }
+        }
+    }
+
+    /// When it has been quiet for too long.
+    fn quiet(&self) -> Instant {
+        self.heard.max(self.padded) + QUIET
+    }
+
+    /// Sends as much as the server needs to answer an address that is new to it.
+    async fn pad(&mut self) {
+        self.padded = Instant::now();
+        if matches!(self.link, Link::WebTransport(_)) {
+            // Whether the link is gone is found out by what is to be read.
+            drop(self.link.send_datagram(&PADDING).await);
         }
     }
 

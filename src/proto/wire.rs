@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use codes::{CloseCode, DecodeError, Field};
 pub use datagram::{
-    ClientDatagram, MAX_AGE_MS, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG, Sample,
+    ClientDatagram, MAX_AGE_MS, PADDING, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG, Sample,
     decode_pong, encode_ping, encode_pong,
 };
 

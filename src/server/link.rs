@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use wtransport::quinn::{self, ConnectionStats};
 
+use super::amplification::Proof;
 use super::clock::Clock;
 use super::ending::Ending;
 use super::gate::{Network, lock};
@@ -67,6 +68,8 @@ enum Path {
 #[derive(Debug)]
 struct QuicPath {
     quic: quinn::Connection,
+    /// That the client is where it is sent to.
+    proof: Proof,
     /// The session's number as HTTP datagrams begin with it.
     prefix: Bytes,
     /// Packets received when [`Link::heard`] last looked.
@@ -163,11 +166,12 @@ impl Link {
     /// A link over a WebTransport session whose datagrams begin with `prefix`.
     pub(crate) fn web_transport(
         quic: quinn::Connection,
+        proof: Proof,
         prefix: Bytes,
         clock: Clock,
     ) -> (Self, LinkEnd) {
         let received = AtomicU64::new(quic.stats().udp_rx.datagrams);
-        Self::new(Path::WebTransport(QuicPath { quic, prefix, received }), clock)
+        Self::new(Path::WebTransport(QuicPath { quic, proof, prefix, received }), clock)
     }
 
     /// A link over a WebSocket, and where its frames wait.
@@ -229,6 +233,14 @@ impl Link {
         self.0.heard.fetch_max(heard.min(self.0.clock.now()).0, Ordering::Relaxed);
     }
 
+    /// Follows a client to the address that it is at now, once that has proved to be its. To be
+    /// called before anything is sent, and whenever something came.
+    pub(crate) fn look(&self) {
+        if let Path::WebTransport(path) = &self.0.path {
+            path.proof.look(&path.quic);
+        }
+    }
+
     /// Writes something; meanwhile [`Link::writing_ms`] tells for how long.
     pub(crate) async fn writing<T>(&self, write: impl Future<Output = T>) -> T {
         self.0.writing.store(self.0.clock.now().0, Ordering::Relaxed);
@@ -279,6 +291,7 @@ impl Link {
 
     /// Sends a frame behind what [`Link::begin_frame`] wrote, and tells whether it had room.
     pub(crate) fn send_frame(&self, frame: Bytes) -> bool {
+        self.look();
         match &self.0.path {
             Path::WebTransport(path) => path.quic.send_datagram(frame).is_ok(),
             Path::WebSocket(path) => {

@@ -5,14 +5,15 @@
 //! `ending` is why a link is over; `rooms` and `room` (with `member`) own the worlds. `http`
 //! (with `asked`, `policy` and `upgrade`), `assets`, `words`, `files` and `answers` deliver the page; `tls`, `rotation`, `reload`, `acme` and
 //! [`certs`] are the server's identities, `identity` is those of people; `access` and [`token`] say
-//! who may enter; `gate`, `places`, `rate`, `origin`, `host`,
-//! `forwarded` and `pace` are the limits, `metrics` counts how often they are hit,
-//! `strays` counts what is for nobody, and `panics` confines bugs.
+//! who may enter; `gate`, `places`, `rate`, `origin`, `host`, `forwarded` and `pace` are the limits,
+//! `metrics` counts how often they are hit, `udp` is QUIC's socket, `strays` counts what is for nobody,
+//! `amplification` holds back what is for somebody who may not be there, and `panics` confines bugs.
 
 mod access;
 #[cfg_attr(not(feature = "acme"), path = "acme_absent.rs")]
 mod acme;
 mod addresses;
+mod amplification;
 mod answers;
 mod asked;
 mod assets;
@@ -51,6 +52,7 @@ pub mod signals;
 mod strays;
 mod tls;
 pub mod token;
+mod udp;
 mod upgrade;
 mod websocket;
 mod webtransport;
@@ -75,6 +77,7 @@ use crate::proto::wire::{CloseCode, Limits};
 
 use self::access::{Access, Keys, KeysError};
 use self::acme::Acme;
+use self::amplification::Addresses;
 use self::assets::Assets;
 use self::banner::Banner;
 use self::clock::Clock;
@@ -253,6 +256,7 @@ pub struct Server {
     scrapes: Option<tokio::net::TcpListener>,
     metrics: Arc<Metrics>,
     endpoint: quinn::Endpoint,
+    addresses: Arc<Addresses>,
     acceptor: TlsAcceptorConfig,
     rotation: Option<Rotation>,
     acme: Option<Acme>,
@@ -303,8 +307,11 @@ impl Server {
                 (Some(rotation), current)
             }
         };
+        let (endpoint, addresses) =
+            webtransport::endpoint(udp, tls::quic(quic, max_frame)?, &metrics)?;
         Ok(Self {
-            endpoint: webtransport::endpoint(udp, tls::quic(quic, max_frame)?, &metrics)?,
+            endpoint,
+            addresses,
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             scrapes: scrapes.map(tokio::net::TcpListener::from_std).transpose()?,
@@ -416,7 +423,11 @@ impl Server {
         }
         let port = self.https.local_addr()?.port();
         tokio::spawn(tcp.accept(self.https));
-        tokio::spawn(webtransport::accept(self.endpoint.clone(), Arc::clone(&shared)));
+        tokio::spawn(webtransport::accept(
+            self.endpoint.clone(),
+            self.addresses,
+            Arc::clone(&shared),
+        ));
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
             self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));

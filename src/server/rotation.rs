@@ -221,7 +221,7 @@ mod tests {
         let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = std::net::UdpSocket::bind(here).unwrap();
         let config = rotation.current().quic(1_000).unwrap();
-        let endpoint = webtransport::endpoint(socket, config, &Metrics::new()).unwrap();
+        let (endpoint, _) = webtransport::endpoint(socket, config, &Metrics::new()).unwrap();
         let url = format!("https://{}", endpoint.local_addr().unwrap());
         let serving = endpoint.clone();
         let server = tokio::spawn(async move {

@@ -1,16 +1,10 @@
 //! UDP datagrams that belong to no connection, counted by kind as they come in. Those for a
 //! connection pass with one look at their first bytes.
 
-use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, HashedConnectionIdGenerator, InvalidCid};
-use wtransport::quinn::udp::{RecvMeta, Transmit};
-use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::metrics::{Metrics, Stray};
 
@@ -27,7 +21,7 @@ const SHORTEST_INITIAL: usize = 1_200;
 pub(crate) const VERSION: u32 = 1;
 
 /// What a datagram is, if it says of itself that it is for no connection yet, or for none at all.
-fn kind(datagram: &[u8]) -> Option<Stray> {
+pub(crate) fn kind(datagram: &[u8]) -> Option<Stray> {
     if datagram.len() < SHORTEST {
         return Some(Stray::Short);
     }
@@ -40,59 +34,6 @@ fn kind(datagram: &[u8]) -> Option<Stray> {
     }
     let is_small = datagram.len() < SHORTEST_INITIAL;
     (first & LONG_TYPE == 0).then_some(if is_small { Stray::SmallInitial } else { Stray::Initial })
-}
-
-/// A socket that counts what comes in.
-#[derive(Debug)]
-pub(crate) struct Counting {
-    /// The socket.
-    pub(crate) socket: Arc<dyn AsyncUdpSocket>,
-    /// Where it is counted.
-    pub(crate) metrics: Arc<Metrics>,
-}
-
-impl AsyncUdpSocket for Counting {
-    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Arc::clone(&self.socket).create_io_poller()
-    }
-
-    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.socket.try_send(transmit)
-    }
-
-    fn poll_recv(
-        &self,
-        context: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-        about: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        let received = self.socket.poll_recv(context, buffers, about);
-        if let Poll::Ready(Ok(count)) = received {
-            for (buffer, about) in buffers.iter().zip(about.iter()).take(count) {
-                let bytes = buffer.get(..about.len).unwrap_or_default();
-                for stray in bytes.chunks(about.stride.max(1)).filter_map(kind) {
-                    self.metrics.strayed(stray);
-                }
-            }
-        }
-        received
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
-    fn max_transmit_segments(&self) -> usize {
-        self.socket.max_transmit_segments()
-    }
-
-    fn max_receive_segments(&self) -> usize {
-        self.socket.max_receive_segments()
-    }
-
-    fn may_fragment(&self) -> bool {
-        self.socket.may_fragment()
-    }
 }
 
 /// The names that connections are found by. A packet for one that the server never gave out is

@@ -21,6 +21,7 @@ use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
 use super::Shared;
+use super::amplification::{Addresses, PACKET, Proof};
 use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
 use super::h3::{self, Fault, Http3, Lane};
@@ -28,7 +29,8 @@ use super::link::{Link, LinkEnd, ended};
 use super::metrics::{Failure, Metrics, Part};
 use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
-use super::strays::{self, Counting, Names};
+use super::strays::{self, Names};
+use super::udp::Counting;
 use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// The one path that has sessions.
@@ -52,7 +54,7 @@ fn transport(max_frame: usize) -> quinn::TransportConfig {
         .datagram_send_buffer_size(2 * (max_frame + DATAGRAM_OVERHEAD))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(15_000))))
         .keep_alive_interval(Some(Duration::from_secs(5)))
-        .initial_mtu(1_200)
+        .initial_mtu(PACKET)
         // Frames fit the smallest packet, so probes for larger ones would only cost.
         .mtu_discovery_config(None)
         // One frame per client and tick leaves nothing to segment, and this buffer would stay.
@@ -77,7 +79,8 @@ pub(crate) fn quic_config(
     Ok(config)
 }
 
-/// An endpoint on this socket, which counts what comes in for nobody.
+/// An endpoint on this socket, which counts what comes in for nobody, and the accounts of those
+/// whom it may send little.
 ///
 /// # Errors
 /// If the socket cannot be used.
@@ -85,19 +88,27 @@ pub(crate) fn endpoint(
     socket: UdpSocket,
     config: quinn::ServerConfig,
     metrics: &Arc<Metrics>,
-) -> std::io::Result<quinn::Endpoint> {
+) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)> {
     let runtime = Arc::new(quinn::TokioRuntime);
     let socket = runtime.wrap_udp_socket(socket)?;
-    let socket = Arc::new(Counting { socket, metrics: Arc::clone(metrics) });
+    let addresses = Addresses::new(Arc::clone(metrics));
+    let counting =
+        Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };
     let mut own = quinn::EndpointConfig::default();
     let metrics = Arc::clone(metrics);
     own.supported_versions(vec![strays::VERSION])
         .cid_generator(move || Box::new(Names::new(Arc::clone(&metrics))));
-    quinn::Endpoint::new_with_abstract_socket(own, Some(config), socket, runtime)
+    let endpoint =
+        quinn::Endpoint::new_with_abstract_socket(own, Some(config), Arc::new(counting), runtime)?;
+    Ok((endpoint, addresses))
 }
 
 /// Accepts sessions until the endpoint is closed.
-pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
+pub(crate) async fn accept(
+    endpoint: quinn::Endpoint,
+    addresses: Arc<Addresses>,
+    shared: Arc<Shared>,
+) {
     while let Some(incoming) = endpoint.accept().await {
         if shared.gate.is_pressed() && incoming.may_retry() {
             shared.metrics.retried();
@@ -109,12 +120,12 @@ pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
             incoming.refuse();
             continue;
         };
-        let shared = Arc::clone(&shared);
+        let (addresses, shared) = (Arc::clone(&addresses), Arc::clone(&shared));
         tokio::spawn(async move {
             let _counted = shared.count_session();
             let session = async {
-                match request(incoming, &permit, &shared).await {
-                    Ok(connection) => serve(connection, &permit, &shared).await,
+                match request(incoming, addresses, &permit, &shared).await {
+                    Ok((connection, proof)) => serve(connection, proof, &permit, &shared).await,
                     Err(failure) => shared.metrics.failed(failure),
                 }
             };
@@ -128,18 +139,21 @@ pub(crate) async fn accept(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
 /// connect. All of that has one deadline, and whoever does not meet it is disconnected.
 async fn request(
     incoming: quinn::Incoming,
+    addresses: Arc<Addresses>,
     permit: &Permit,
     shared: &Shared,
-) -> Result<Http3, Failure> {
+) -> Result<(Http3, Proof), Failure> {
     let deadline = Instant::now() + shared.deadline;
+    let address = incoming.remote_address();
     let quic = match timeout_at(deadline, incoming.into_future()).await {
         Ok(connected) => connected.map_err(|_| Failure::Quic)?,
         Err(_) => return Err(Failure::QuicTimeout),
     };
+    let proof = Proof::new(addresses, address);
     let (failure, fault) = match timeout_at(deadline, accepted(quic.clone(), shared)).await {
         Ok(Ok(http)) => {
             permit.settle();
-            return Ok(http);
+            return Ok((http, proof));
         }
         Ok(Err(refused)) => refused,
         Err(_) => (Failure::QuicTimeout, Fault::Http(ErrorCode::NoError)),
@@ -175,7 +189,7 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     Err((failure, Fault::Closed))
 }
 
-async fn serve(mut http: Http3, permit: &Permit, shared: &Arc<Shared>) {
+async fn serve(mut http: Http3, proof: Proof, permit: &Permit, shared: &Arc<Shared>) {
     let quic = http.quic().clone();
     let Lane { send, recv, read, .. } = match timeout(shared.deadline, http.lane()).await {
         Ok(Ok(lane)) => lane,
@@ -189,11 +203,12 @@ async fn serve(mut http: Http3, permit: &Permit, shared: &Arc<Shared>) {
         }
     };
     let prefix = session_prefix(http.session_id());
-    let (link, end) = Link::web_transport(quic.clone(), prefix.clone(), shared.clock);
+    let (link, end) = Link::web_transport(quic.clone(), proof, prefix.clone(), shared.clock);
     link.count_for(permit.network());
     let ending = end.ending.clone();
     let buffer = read.as_slice().into();
-    let mut source = QuicSource { quic: quic.clone(), http, recv, buffer, prefix };
+    let mut source =
+        QuicSource { quic: quic.clone(), link: link.clone(), http, recv, buffer, prefix };
     let writer = async {
         if caught(&shared.metrics, Part::Session, write(&quic, send, end, &link)).await.is_err() {
             link.close(Ending::failed());
@@ -224,6 +239,7 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
             ending = ended(&mut end.ending) => break ending,
             message = end.reliable.recv() => message.unwrap_or_default(),
         };
+        link.look();
         let write = link.writing(send.write_all(&message));
         tokio::pin!(write);
         let written = tokio::select! {
@@ -256,6 +272,7 @@ fn close(quic: &quinn::Connection, ending: &Ending) {
 /// The receiving half of a session.
 struct QuicSource {
     quic: quinn::Connection,
+    link: Link,
     http: Http3,
     recv: RecvStream,
     buffer: BytesMut,
@@ -264,7 +281,8 @@ struct QuicSource {
 
 impl Source for QuicSource {
     async fn next(&mut self) -> Result<Input, Over> {
-        let Self { quic, http, recv, buffer, prefix } = self;
+        let Self { quic, link, http, recv, buffer, prefix } = self;
+        link.look();
         let datagram = tokio::select! {
             biased;
             datagram = quic.read_datagram() => datagram.map_err(|error| lost(&error))?,

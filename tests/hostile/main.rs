@@ -22,6 +22,7 @@ mod messages;
 mod packets;
 mod people;
 mod quic;
+mod reflection;
 mod rfc6455;
 mod sessions;
 mod slow;
@@ -40,7 +41,7 @@ const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
     Siege { name, flags: Flags::default, attacks }
 }
 
-const SIEGES: [Siege; 21] = [
+const SIEGES: [Siege; 22] = [
     siege("websocket_fragments", rfc6455::of_fragments),
     siege("websocket_control_frames", rfc6455::of_control),
     siege("websocket_reserved_bits_and_masks", rfc6455::of_bits),
@@ -52,6 +53,7 @@ const SIEGES: [Siege; 21] = [
     siege("pages_again_and_again", content::of_pages),
     Siege { name: "map_file", flags: content::with_map, attacks: content::of_the_map },
     siege("packets", packets::attacks),
+    siege("reflection", reflection::attacks),
     siege("http3_streams_and_frames", h3::of_streams),
     siege("http3_requests", h3::of_requests),
     siege("webtransport_sessions", sessions::attacks),

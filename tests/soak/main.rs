@@ -51,6 +51,9 @@ mod process;
 #[path = "../hostile/quic.rs"]
 mod quic;
 #[cfg(target_os = "linux")]
+#[path = "../hostile/reflection.rs"]
+mod reflection;
+
 #[path = "../hostile/rfc6455.rs"]
 mod rfc6455;
 #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 
 use crate::arena::{Attack, Target};
 use crate::process::{Process, Usage};
-use crate::{floods, h3, http, identity, messages, packets, rfc6455, sessions, slow};
+use crate::{floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow};
 
 /// How long the run is, unless `GPYS_SOAK` says otherwise.
 const SHORT: Duration = Duration::from_secs(30);
@@ -147,6 +147,7 @@ fn all() -> Vec<Attack> {
         http::of_upgrades,
         http::of_requests,
         packets::attacks,
+        reflection::attacks,
         h3::of_streams,
         h3::of_requests,
         sessions::attacks,

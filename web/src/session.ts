@@ -8,6 +8,7 @@ import {
   decodeMessage,
   decodePong,
   encodeMessage,
+  encodePadding,
   encodePing,
   FRAME,
   PONG,
@@ -21,6 +22,11 @@ const FIRST_PING_MS = 250;
 /** A step of the server's clock is known within this time. */
 const PING_MS = 1000;
 const WELCOME_MS = 6000;
+/**
+ * After so long without a byte the device may have another address, and the page lets the server
+ * answer that. A page that shows a map hears of it once a second.
+ */
+const QUIET_MS = 1500;
 /**
  * A link is given up when this many pings in a row and this much time went by without a byte.
  * Both: a background tab's timers may run once a minute, and then silence alone says nothing.
@@ -40,6 +46,7 @@ export class Session implements LinkEvents {
   readonly clock = new Clock();
   private link: Link | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private quiet: ReturnType<typeof setInterval> | undefined;
   private readonly sent = new Map<number, number>();
   private echo = 0;
   private pings = 0;
@@ -79,6 +86,7 @@ export class Session implements LinkEvents {
     if (this.ended) return;
     this.ended = true;
     clearTimeout(this.timer);
+    clearInterval(this.quiet);
     this.link?.close();
   }
 
@@ -113,6 +121,7 @@ export class Session implements LinkEvents {
     if (this.ended) return;
     this.ended = true;
     clearTimeout(this.timer);
+    clearInterval(this.quiet);
     this.events.end(end, this.closing);
   }
 
@@ -126,6 +135,14 @@ export class Session implements LinkEvents {
     this.clock.welcome(welcome.time, performance.now());
     this.events.welcome(welcome);
     this.ping();
+    if (this.transport === 'webtransport') {
+      this.quiet = setInterval(() => this.pad(), QUIET_MS / 2);
+    }
+  }
+
+  /** Sends as much as the server needs to answer an address that is new to it. */
+  private pad(): void {
+    if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(encodePadding());
   }
 
   /** Timers of a background tab are rare, so a frame that is off its time has the clock asked. */

@@ -9,6 +9,7 @@ export const DATAGRAMS_FROM = 0x40;
 export const POSE = 0x50;
 export const PING = 0x51;
 export const PONG = 0x52;
+export const PADDING = 0x53;
 export { FRAME };
 
 export enum Presence {
@@ -274,6 +275,16 @@ export function encodePing(echo: number): Uint8Array<ArrayBuffer> {
   view.setUint8(0, PING);
   view.setUint32(1, echo, true);
   return new Uint8Array(view.buffer);
+}
+
+/**
+ * What a client sends that hears nothing: more than a third of a packet of 1,200 bytes, so that a
+ * server may answer from which address it came.
+ */
+export function encodePadding(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(500);
+  bytes[0] = PADDING;
+  return bytes;
 }
 
 export function decodePong(bytes: Uint8Array): { echo: number; time: number } {

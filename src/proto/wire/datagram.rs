@@ -11,6 +11,13 @@ pub const POSE_TAG: u8 = 0x50;
 pub const PING_TAG: u8 = 0x51;
 /// First byte of a pong.
 pub const PONG_TAG: u8 = 0x52;
+/// What a client sends that hears nothing: more than a third of a packet of 1,200 bytes, so that a
+/// server may answer from which address it came (docs/PROTOCOL.md, section 6).
+pub const PADDING: [u8; 500] = {
+    let mut bytes = [0; 500];
+    bytes[0] = 0x53;
+    bytes
+};
 /// Length of a pose, in bytes.
 pub const POSE_LEN: usize = 22;
 /// Length of a pong, in bytes.

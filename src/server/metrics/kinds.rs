@@ -74,6 +74,9 @@ kinds! {
         FileAnswers = "file_answers",
         /// Seconds for which a client takes nothing of what it is sent: told `TooSlow`.
         Stalled = "stalled",
+        /// Bytes to an address that has not proved to be its sender's: kept until more comes from
+        /// there.
+        Unproven = "unproven_address",
     }
 }
 

@@ -1,0 +1,201 @@
+//! Reflection: somebody writes another's address on packets, so that the server answers there. It
+//! may send at most three times what came (RFC 9000, sections 8 and 9.3), to the byte.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gpys::proto::wire::{ClientMessage, CloseCode};
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+use wtransport::quinn::ClientConfig;
+
+use crate::arena::{Attack, Target, failure, limit, stray};
+use crate::quic::{Quic, Session, client, endpoint, transport};
+use crate::tools::{hello_to, patiently};
+
+/// How much more than came from it an address may be sent.
+const AMPLIFICATION: usize = 3;
+/// For so long the server repeats itself to somebody who does not answer: until its deadline.
+const LISTEN: Duration = Duration::from_secs(6);
+/// Between two packets of an attacker, who is to stay below the limits on datagrams.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A UDP socket that nobody knows.
+pub async fn socket() -> UdpSocket {
+    UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap()
+}
+
+/// The first packet of a real client with this configuration.
+pub async fn initial(config: ClientConfig) -> Vec<u8> {
+    let sink = socket().await;
+    let endpoint = endpoint();
+    let connecting = endpoint.connect_with(config, sink.local_addr().unwrap(), "localhost");
+    let connecting = connecting.unwrap();
+    let mut packet = vec![0; 2_048];
+    let length = patiently("a first packet", sink.recv(&mut packet)).await.unwrap();
+    packet.truncate(length);
+    drop(connecting);
+    packet
+}
+
+/// Somebody who sent nothing of what the server thinks that they sent.
+struct Victim {
+    socket: UdpSocket,
+    /// Bytes that the attacker sent in their name.
+    sent: usize,
+    /// Bytes that came of it.
+    came: usize,
+}
+
+impl Victim {
+    async fn of(target: &Target) -> Self {
+        let socket = socket().await;
+        socket.connect(target.udp).await.unwrap();
+        Self { socket, sent: 0, came: 0 }
+    }
+
+    /// Sends a packet in their name.
+    async fn forge(&mut self, packet: &[u8]) {
+        self.socket.send(packet).await.unwrap();
+        self.sent += packet.len();
+    }
+
+    /// Takes what has come.
+    fn check(&mut self) {
+        let mut packet = [0; 2_048];
+        while let Ok(length) = self.socket.try_recv(&mut packet) {
+            self.came += length;
+        }
+        let Self { sent, came, .. } = self;
+        assert!(*came <= AMPLIFICATION * *sent, "{came} bytes for {sent}");
+    }
+}
+
+/// In whose name packets are forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forgery {
+    /// In nobody's: they go their way.
+    None,
+    /// Each packet in the name of somebody new.
+    Each,
+    /// All in the name of one.
+    One,
+    /// In turn in one's and in the attacker's own.
+    InTurn,
+}
+
+/// Between a real client and the server. It writes other addresses on the client's packets.
+struct Relay {
+    address: SocketAddr,
+    forgery: Arc<Mutex<Forgery>>,
+    victims: Arc<tokio::sync::Mutex<Vec<Victim>>>,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    async fn open(target: &Target) -> Self {
+        let (near, far) = (socket().await, socket().await);
+        far.connect(target.udp).await.unwrap();
+        let address = near.local_addr().unwrap();
+        let forgery = Arc::new(Mutex::new(Forgery::None));
+        let victims = Arc::new(tokio::sync::Mutex::new(Vec::new()));
+        let (mode, forged) = (Arc::clone(&forgery), Arc::clone(&victims));
+        let target = Target { ..*target };
+        let task = tokio::spawn(async move {
+            let (mut up, mut down) = ([0; 2_048], [0; 2_048]);
+            let (mut client, mut count) = (None, 0_u32);
+            loop {
+                tokio::select! {
+                    Ok((length, from)) = near.recv_from(&mut up) => {
+                        client = Some(from);
+                        let packet = &up[..length];
+                        let mode = *mode.lock().unwrap_or_else(PoisonError::into_inner);
+                        count += 1;
+                        if mode == Forgery::None || mode == Forgery::InTurn && count.is_multiple_of(2) {
+                            drop(far.send(packet).await);
+                            continue;
+                        }
+                        let mut victims = forged.lock().await;
+                        if victims.is_empty() || mode == Forgery::Each {
+                            victims.push(Victim::of(&target).await);
+                        }
+                        victims.last_mut().unwrap().forge(packet).await;
+                    }
+                    Ok(length) = far.recv(&mut down) => {
+                        if let Some(client) = client {
+                            drop(near.send_to(&down[..length], client).await);
+                        }
+                    }
+                }
+            }
+        });
+        Self { address, forgery, victims, task }
+    }
+
+    fn forge(&self, forgery: Forgery) {
+        *self.forgery.lock().unwrap_or_else(PoisonError::into_inner) = forgery;
+    }
+}
+
+/// A client in a room says little and often, in others' names.
+fn forges(name: &str, forgery: Forgery) -> Attack {
+    let attack = Attack::new(format!("reflection::{name}"), async move |target| {
+        let relay = Relay::open(target).await;
+        let quic = Quic::through(relay.address, client(transport())).await;
+        let mut session = Session::over(quic, target).await;
+        session.hello(&hello_to("reflection", None)).await;
+        session.answers().await;
+        relay.forge(forgery);
+        for _ in 0..150 {
+            // A kind of datagram that is passed over.
+            session.datagram(&[0x7F]);
+            tokio::time::sleep(PAUSE).await;
+        }
+        relay.forge(Forgery::None);
+        // The attacker's own address is still good.
+        session.answers().await;
+        let mut victims = relay.victims.lock().await;
+        assert!(victims.len() > if forgery == Forgery::Each { 100 } else { 0 }, "nobody was hit");
+        victims.iter_mut().for_each(Victim::check);
+        session.message(&ClientMessage::Leave.encode()).await;
+        session.ends().await.is(CloseCode::Bye);
+        relay.task.abort();
+    });
+    attack.counted(limit("unproven_address"))
+}
+
+/// A client of which nothing reaches the server but its first packet, so many times.
+fn begins(name: &str, times: usize) -> Attack {
+    let attack = Attack::new(format!("reflection::{name}"), async move |target| {
+        let packet = initial(client(transport())).await;
+        let mut victim = Victim::of(target).await;
+        for _ in 0..times {
+            victim.forge(&packet).await;
+        }
+        tokio::time::sleep(LISTEN).await;
+        victim.check();
+        assert!(victim.came > 0, "the server does not answer");
+    });
+    attack.counted_among([stray("initial"), failure("quic_timeout")])
+}
+
+/// Attacks with others' addresses.
+pub fn attacks() -> Vec<Attack> {
+    vec![
+        forges("a_new_address_with_each_packet", Forgery::Each),
+        forges("another_address_and_many_small_packets", Forgery::One),
+        forges("two_addresses_in_turn", Forgery::InTurn),
+        begins("a_first_packet_whose_answer_nobody_takes", 1),
+        begins("a_first_packet_over_and_over", 3),
+        Attack::new("reflection::many_first_packets_of_one_address", async |target| {
+            let mut victim = Victim::of(target).await;
+            for _ in 0..10 {
+                victim.forge(&initial(client(transport())).await).await;
+            }
+            tokio::time::sleep(LISTEN).await;
+            victim.check();
+        })
+        .counted(stray("initial")),
+    ]
+}
