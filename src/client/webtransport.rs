@@ -28,6 +28,10 @@ const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
 /// newer ones, so it holds a few only.
 const SEND_BUFFER: usize = 256;
+/// How often a session is asked for whose server says what is no HTTP/3. The library forgets what
+/// it has read of a frame when something else comes before the rest, as on a path that loses
+/// packets, and takes the rest for another frame; a new connection begins anew.
+const TRIES: u32 = 3;
 /// Read from the stream at a time, in bytes.
 const CHUNK: usize = 2_048;
 
@@ -125,11 +129,19 @@ impl Link {
         if let Some(origin) = origin {
             options = options.add_header("origin", origin);
         }
-        let connection = endpoint.connect(options.build()).await.map_err(|error| match error {
-            // It had a status, which the library keeps to itself.
-            ConnectingError::SessionRejected => OpenError::Rejected(None),
-            error => OpenError::because(&error),
-        })?;
+        let options = options.build();
+        let mut tries = TRIES;
+        let connection = loop {
+            tries -= 1;
+            match endpoint.connect(options.clone()).await {
+                Ok(connection) => break connection,
+                // It had a status, which the library keeps to itself.
+                Err(ConnectingError::SessionRejected) => return Err(OpenError::Rejected(None)),
+                Err(ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)))
+                    if tries > 0 => {}
+                Err(error) => return Err(OpenError::because(&error)),
+            }
+        };
         let opening = connection.open_bi().await.map_err(|error| OpenError::because(&error))?;
         let (sending, receiving) = opening.await.map_err(|error| OpenError::because(&error))?;
         let pending = BytesMut::new();
@@ -216,4 +228,77 @@ fn end(error: &ConnectionError) -> End {
         _ => None,
     };
     End { code, ..End::because(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use wtransport::quinn::crypto::rustls::QuicServerConfig;
+    use wtransport::quinn::{self, Incoming};
+
+    use super::*;
+
+    /// The settings of a server, on its control stream.
+    const SETTINGS: [u8; 13] = [0, 4, 10, 0x01, 0, 0x07, 0, 0x08, 1, 0x33, 1, 0x21, 0];
+    /// After this much of them comes something else first; the rest looks like a DATA frame.
+    const CUT: usize = 4;
+    const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+    fn server() -> quinn::Endpoint {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let chain = vec![params.self_signed(&key).unwrap().into()];
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key.into())
+            .unwrap();
+        tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
+        let tls = QuicServerConfig::try_from(tls).unwrap();
+        let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+        quinn::Endpoint::server(config, HERE.into()).unwrap()
+    }
+
+    /// Says its settings, with something else in the middle of them or not, and accepts a session.
+    async fn serve(incoming: Incoming, is_cut: bool) {
+        let quic = incoming.await.unwrap();
+        let mut control = quic.open_uni().await.unwrap();
+        let cut = if is_cut { CUT } else { SETTINGS.len() };
+        control.write_all(&SETTINGS[..cut]).await.unwrap();
+        if is_cut {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            quic.send_datagram(Bytes::from_static(&[0])).unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(control.write_all(&SETTINGS[cut..]).await);
+        }
+        let Ok((mut answer, _request)) = quic.accept_bi().await else { return };
+        // HEADERS: the status is 200, of the static table.
+        answer.write_all(&[0x01, 0x03, 0x00, 0x00, 0xD9]).await.unwrap();
+        quic.closed().await;
+    }
+
+    #[tokio::test]
+    async fn settings_that_come_in_pieces_cost_a_connection_and_no_more() {
+        let server = server();
+        let url = format!("https://localhost:{}/wt", server.local_addr().unwrap().port());
+        let address = server.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let cut = server.accept().await.unwrap();
+            tokio::spawn(serve(cut, true));
+            let whole = server.accept().await.unwrap();
+            serve(whole, false).await;
+        });
+        let tls = trust::tls(false, WEBTRANSPORT_ALPN).unwrap();
+        let config = ClientConfig::builder().with_bind_address(HERE.into()).with_custom_tls(tls);
+        let endpoint = Endpoint::client(config.dns_resolver(Fixed(address)).build()).unwrap();
+        let link = Link::open(&endpoint, &url, None, None).await;
+        assert!(link.is_ok(), "{link:?}");
+        drop(link);
+        // It was the second one.
+        serving.await.unwrap();
+    }
 }
