@@ -296,7 +296,7 @@ impl Client {
     pub async fn close(self) {
         match self.wire {
             Wire::Wt { connection, .. } => connection.close(0_u32.into(), b""),
-            Wire::Ws(mut socket) => socket.close(None).await.unwrap(),
+            Wire::Ws(mut socket) => socket.as_mut().close(None).await.unwrap(),
         }
     }
 
