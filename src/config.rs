@@ -7,16 +7,12 @@ mod foreign;
 mod front;
 mod guard;
 mod maps;
+mod reader;
 mod sources;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use http::Uri;
-
-use crate::proto::geo::Position;
-use crate::proto::text;
 use crate::proto::wire::Limits;
 use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
@@ -27,6 +23,7 @@ pub use self::front::Front;
 pub(crate) use self::front::PublicUdp;
 pub use self::guard::Guard;
 pub use self::maps::Maps;
+use self::reader::{Reader, parse, parse_origin, parse_venue, within};
 pub use self::sources::{Flags, Source};
 use self::sources::{Given, gather};
 
@@ -298,70 +295,6 @@ fn certificate(given: &Given, reader: &mut Reader<'_>) -> Certificate {
         }
         _ => Certificate::ThisRun,
     }
-}
-
-/// Reads values and notes what is wrong with them.
-struct Reader<'a> {
-    wrong: &'a mut Vec<String>,
-}
-
-impl Reader<'_> {
-    /// The value, if it is given and right.
-    fn read<T>(
-        &mut self,
-        given: Option<(&str, &str, Source)>,
-        right: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let (name, text, source) = given?;
-        let value = parse(text);
-        if value.is_none() {
-            self.wrong.push(format!("{} is {text:?}, but should be {right}", source.name(name)));
-        }
-        value
-    }
-
-    /// The same where what is wrong depends on the value.
-    fn check<T>(
-        &mut self,
-        given: Option<(&str, &str, Source)>,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let (name, text, source) = given?;
-        let wrong = |why: String| format!("{} is {text:?}: {why}", source.name(name));
-        parse(text).map_err(|why| self.wrong.push(wrong(why))).ok()
-    }
-}
-
-fn parse<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
-}
-
-fn within(least: u32, most: u32) -> impl Fn(&str) -> Option<u32> {
-    move |text| parse(text).filter(|value| (least..=most).contains(value))
-}
-
-fn parse_venue(text: &str) -> Option<Venue> {
-    let mut parts = text.splitn(3, ',').map(str::trim);
-    let (lat, lng): (f64, f64) = (parse(parts.next()?)?, parse(parts.next()?)?);
-    let label = text::name(parts.next().unwrap_or_default());
-    Position::from_degrees(lat, lng).ok()?;
-    Some(Venue { lat, lng, label })
-}
-
-fn parse_url(text: &str) -> Option<String> {
-    let uri: Uri = text.parse().ok()?;
-    let web = matches!(uri.scheme_str(), Some("https" | "http"));
-    (web && uri.authority().is_some()).then(|| text.to_owned())
-}
-
-fn parse_origin(text: &str) -> Option<String> {
-    let origin = text.trim_end_matches('/').to_ascii_lowercase();
-    let uri: Uri = origin.parse().ok()?;
-    let whole = uri.scheme_str().zip(uri.authority()).is_some_and(|(scheme, authority)| {
-        matches!(scheme, "http" | "https") && format!("{scheme}://{authority}") == origin
-    });
-    (whole || origin == "*").then_some(origin)
 }
 
 #[cfg(test)]

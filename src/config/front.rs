@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Reader;
+use super::reader::Reader;
 use super::sources::Given;
 use crate::server::host::{Host, Origin};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use url::{Host, Url};
 
-use super::Reader;
 use super::archive::Archive;
+use super::reader::Reader;
 use super::sources::Given;
 
 /// Most hosts beside the style's own: all of them are in a header of every answer.
