@@ -17,7 +17,6 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::answers::{Flow, pace};
 use super::asked::{self, Asked, Forwarded, Refusal};
 use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
@@ -28,6 +27,7 @@ use super::metrics::Failure;
 use super::origin::Addressed;
 use super::reach::{Addresses, Reach};
 use super::rotation::Hashes;
+use super::shared::Shared;
 use super::{policy, upgrade, websocket, words};
 use crate::config::{Maps, Venue};
 use crate::proto::wire::{VERSION, is_room_name};

@@ -26,13 +26,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::io::InspectReader;
 use tower::ServiceExt as _;
 
-use super::Shared;
 use super::asked::Wire;
 use super::gate::Gate;
 use super::host::Host;
 use super::metrics::{Failure, Limit, Part};
 use super::pace::{Paced, Promoted, Terms};
 use super::panics::caught;
+use super::shared::Shared;
 
 /// The port for TCP and UDP when none is given.
 pub(crate) const DEFAULT_PORT: u16 = 4433;
@@ -315,10 +315,10 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Flags};
-    use crate::server::Own;
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::metrics::Metrics;
+    use crate::server::shared::Own;
 
     #[tokio::test]
     async fn a_connection_that_keeps_asking_ends_at_last() {

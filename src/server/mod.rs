@@ -48,6 +48,7 @@ mod room;
 mod rooms;
 mod rotation;
 mod session;
+mod shared;
 pub mod signals;
 mod strays;
 mod tls;
@@ -58,9 +59,9 @@ mod websocket;
 mod webtransport;
 mod words;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
@@ -72,33 +73,25 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
 
-use crate::config::{Certificate, Config, Guard};
-use crate::proto::wire::{CloseCode, Limits};
+use crate::config::{Certificate, Config};
+use crate::proto::wire::CloseCode;
 
 use self::access::{Access, Keys, KeysError};
 use self::acme::Acme;
 use self::amplification::Addresses;
 use self::assets::Assets;
 use self::banner::Banner;
-use self::clock::Clock;
-use self::forwarded::Proxies;
-use self::gate::{Bounds, Gate, Permit};
-use self::host::Names;
+use self::gate::{Bounds, Gate};
 use self::http::Site;
 use self::identity::{Secret, SecretError};
 use self::listen::{ListenError, Tcp};
-use self::metrics::{Limit, Metrics};
-use self::origin::Origins;
-use self::places::Places;
+use self::metrics::Metrics;
 use self::reach::Reach;
-use self::reload::{Files, Shown, Watched};
-use self::room::Means;
-use self::rooms::{Mint, Rooms};
+use self::reload::{Files, Watched};
 use self::rotation::Rotation;
+use self::shared::{Own, Shared, bounds};
 use self::tls::{Identity, IdentityError};
 
-/// Connections beside those of people: pages that load.
-const PAGES: u32 = 1_024;
 /// Most connections of those who read the metrics.
 const SCRAPERS: u32 = 16;
 /// How long sessions have to end by themselves when the server stops.
@@ -124,115 +117,6 @@ pub enum StartError {
     /// A socket cannot be used.
     #[error("a socket cannot be used: {0}")]
     Socket(#[from] std::io::Error),
-}
-
-/// What every session of the server shares.
-#[derive(Debug)]
-struct Shared {
-    clock: Clock,
-    rooms: Arc<Rooms>,
-    gate: Arc<Gate>,
-    metrics: Arc<Metrics>,
-    access: Access,
-    origins: Origins,
-    /// What this server is called on plain HTTP.
-    names: Names,
-    /// Whose word about clients is believed.
-    proxies: Proxies,
-    limits: Limits,
-    /// How long a client has for each step until it has said hello.
-    deadline: Duration,
-    /// Whether the server is about to stop.
-    draining: AtomicBool,
-    /// How many sessions there are.
-    sessions: watch::Sender<usize>,
-}
-
-/// Counts a session for as long as it is kept.
-struct Counted(watch::Sender<usize>);
-
-/// Where a server's own pages are.
-#[derive(Debug, Default)]
-struct Own {
-    /// Whether TLS, and the port, of each listener.
-    listeners: Vec<(bool, u16)>,
-    /// The names for which an authority is asked for a certificate.
-    domains: Vec<String>,
-    /// What HTTPS shows, if it is from files.
-    certificate: Option<Arc<Shown<CertifiedKey>>>,
-}
-
-impl Shared {
-    /// What a server begins with.
-    fn new(
-        config: &Config,
-        own: Own,
-        access: Access,
-        secret: Secret,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        let clock = Clock::start();
-        let gate = Gate::new(bounds(config));
-        let means = Means {
-            clock,
-            mint: Arc::new(Mint::new(secret)),
-            places: Places::new(Arc::clone(&gate)),
-            metrics: Arc::clone(&metrics),
-        };
-        let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
-        let public = config.front.public_url.clone();
-        let Own { listeners, domains, certificate } = own;
-        Arc::new(Self {
-            clock,
-            rooms: Rooms::new(config.room, config.guard.rooms, means),
-            gate,
-            metrics,
-            access,
-            names: Names::new(public.as_ref(), &allowed, &domains, certificate),
-            proxies: Proxies(config.front.trusted_proxies.clone()),
-            origins: Origins { listeners, public, allowed, required, ..Origins::default() },
-            limits: config.room.limits,
-            deadline: config.guard.deadline,
-            draining: AtomicBool::new(false),
-            sessions: watch::Sender::new(0),
-        })
-    }
-
-    /// Admits a connection, or counts which limit refuses it.
-    fn admit(&self, address: IpAddr) -> Option<Permit> {
-        self.admitted(self.gate.admit(address, self.clock.now()))
-    }
-
-    /// The same at another gate than that of sessions and pages, or for a proxy that speaks for
-    /// many.
-    fn admit_by(&self, gate: &Arc<Gate>, address: IpAddr, is_proxy: bool) -> Option<Permit> {
-        let now = self.clock.now();
-        self.admitted(if is_proxy { gate.admit_proxy(now) } else { gate.admit(address, now) })
-    }
-
-    /// Admits whom a proxy speaks for, as a connection of its own.
-    fn admit_behind(&self, proxy: &Arc<Permit>, client: IpAddr) -> Option<Permit> {
-        self.admitted(self.gate.admit_behind(proxy, client, self.clock.now()))
-    }
-
-    fn admitted(&self, admitted: Result<Permit, Limit>) -> Option<Permit> {
-        let refused = |limit| {
-            self.metrics.hit(limit);
-            tracing::debug!(?limit, "a connection was refused");
-        };
-        admitted.map_err(refused).ok()
-    }
-
-    fn count_session(&self) -> Counted {
-        self.sessions.send_modify(|sessions| *sessions += 1);
-        Counted(self.sessions.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.send_modify(|sessions| *sessions -= 1);
-    }
 }
 
 /// Reads the files of the certificate and of access keys again, if the server has any. It does
@@ -496,11 +380,4 @@ impl Server {
             files,
         })
     }
-}
-
-/// What the configuration lets in.
-fn bounds(config: &Config) -> Bounds {
-    let Guard { connections, per_network, handshakes, half_open, local, .. } = config.guard;
-    let connections = connections.unwrap_or_else(|| config.room.max_people.saturating_add(PAGES));
-    Bounds { connections, per_network, handshakes, half_open, local }
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::access::{Grant, Refusal};
 use super::clock;
 use super::ending::Ending;
@@ -17,6 +16,7 @@ use super::panics::{Panicked, caught};
 use super::rate::{Bucket, Excess, Rate};
 use super::room::Command;
 use super::rooms::Entered;
+use super::shared::Shared;
 use crate::proto::time::Time;
 use crate::proto::wire::{
     ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
@@ -350,11 +350,11 @@ mod tests {
     use super::*;
     use crate::config::{Config, Flags};
     use crate::proto::wire::Presence;
-    use crate::server::Own;
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::link::LinkEnd;
     use crate::server::metrics::Metrics;
+    use crate::server::shared::Own;
 
     /// A client that says hello, and then makes the server fail.
     struct Cursed {

@@ -20,7 +20,6 @@ use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
-use super::Shared;
 use super::amplification::{Addresses, PACKET, Proof};
 use super::ending::{Ending, LENGTH_PREFIX};
 use super::gate::Permit;
@@ -29,6 +28,7 @@ use super::link::{Link, LinkEnd, ended};
 use super::metrics::{Failure, Metrics, Part};
 use super::panics::caught;
 use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use super::shared::Shared;
 use super::strays::{self, Names};
 use super::udp::Counting;
 use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
