@@ -21,6 +21,7 @@ mod banner;
 pub mod certs;
 mod chain;
 mod clock;
+mod command;
 mod ending;
 mod files;
 mod forwarded;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::command::Command;
 use super::gate::{Gate, Network, lock};
-use super::room::Command;
 use crate::proto::wire::PeerId;
 
 /// A place of somebody without a link.

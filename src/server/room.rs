@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, WeakSender};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::access::Grant;
 use super::clock::{self, Clock};
+use super::command::{Command, Enter};
 use super::ending::{Ending, frame_reliable};
 use super::gate::Network;
 use super::identity::Hour;
@@ -22,9 +22,9 @@ use super::mailbox::{Mailbox, Postbox};
 use super::member::Member;
 use super::metrics::{How, Leave, Limit, Metrics, Sent};
 use super::places::{Keep, Places};
-use super::rooms::{Admission, Mint, restarting};
+use super::rooms::{Mint, restarting};
 use crate::proto::time::Time;
-use crate::proto::wire::{ClientMessage, CloseCode, Hello, PeerId, Refused};
+use crate::proto::wire::{CloseCode, Hello, PeerId};
 use crate::proto::world::{
     Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, SILENCE_MS, Settings,
     Violation, World,
@@ -38,41 +38,6 @@ const STOPPED_MS: u64 = 1_000;
 const LINGER_MS: u64 = 1_000;
 /// Most commands that are carried out before the world's turn comes.
 const BATCH: usize = 256;
-
-/// What a link's task asks of its room.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// To come in.
-    Enter(Box<Enter>),
-    /// To handle a message of the reliable lane.
-    Message(PeerId, LinkId, ClientMessage),
-    /// To leave for good.
-    Leave(PeerId, LinkId),
-    /// To tell a link of a value that was not taken, after all that it was told before.
-    Refuse(PeerId, LinkId, Refused),
-    /// To know that the link is gone.
-    Detach(PeerId, LinkId),
-    /// To give up the place of a peer without a link, because its network has too many.
-    GiveUp(PeerId),
-    /// To end every link, because the server stops.
-    Drain,
-    /// To fail.
-    #[cfg(test)]
-    Panic,
-}
-
-/// Somebody at the door.
-#[derive(Debug)]
-pub(crate) struct Enter {
-    /// What it said.
-    pub(crate) hello: Hello,
-    /// What it may do.
-    pub(crate) grant: Grant,
-    /// How to reach it.
-    pub(crate) link: Link,
-    /// Where the answer goes.
-    pub(crate) reply: oneshot::Sender<Admission>,
-}
 
 /// What the rooms of a server have in common.
 #[derive(Clone, Debug)]

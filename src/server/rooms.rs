@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use super::access::Grant;
+use super::command::{Command, Enter};
 use super::ending::Ending;
 use super::gate::lock;
 use super::identity::{Hour, Secret};
@@ -14,7 +15,7 @@ use super::link::Link;
 use super::mailbox::Mailbox;
 use super::metrics::{Limit, Part};
 use super::panics::caught;
-use super::room::{Command, Enter, Means, Room};
+use super::room::{Means, Room};
 use crate::proto::wire::{CloseCode, Hello, PeerId, PublicId, Token};
 use crate::proto::world::Settings;
 
@@ -73,9 +74,6 @@ pub(crate) struct Entered {
     /// Where everything else goes.
     pub(crate) room: mpsc::Sender<Command>,
 }
-
-/// What a room's task gives back when it is asked to let somebody in.
-pub(crate) type Admission = Result<(PeerId, Arc<Mailbox>), Ending>;
 
 #[derive(Debug, Default)]
 struct Directory {

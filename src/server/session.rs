@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::access::{Grant, Refusal};
 use super::clock;
+use super::command::Command;
 use super::ending::Ending;
 use super::link::{Link, ended};
 use super::metrics::{Failure, Limit, Part};
 use super::panics::{Panicked, caught};
 use super::rate::{Bucket, Excess, Rate};
-use super::room::Command;
 use super::rooms::Entered;
 use super::shared::Shared;
 use crate::proto::time::Time;
