@@ -59,7 +59,7 @@ pub struct Flags {
     #[arg(long, value_name = "URL", help_heading = "What people see")]
     pub map_style: Option<String>,
     /// Other hosts that the style's tiles, glyphs and sprites come from, like
-    /// https://a.tiles.example,https://*.tiles.example; may be given several times. Browsers load
+    /// `https://a.tiles.example,https://*.tiles.example`; may be given several times. Browsers load
     /// nothing from hosts that are not named
     #[arg(long, value_name = "HOSTS", help_heading = "What people see")]
     pub map_hosts: Vec<String>,

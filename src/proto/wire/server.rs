@@ -31,7 +31,7 @@ pub struct Limits {
 /// The first message of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// [`VERSION`].
+    /// [`VERSION`](super::VERSION).
     pub version: u16,
     /// The client's own number.
     pub id: PeerId,
