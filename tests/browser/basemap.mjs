@@ -133,7 +133,7 @@ test('a style that is back after a reload is shown', async () => {
   const isGround = ([r, g, b]) => r === 0xdf && g === 0xe8 && b === 0xd5;
   const corner = async () => {
     const { width, channels, data } = await pixels(tab);
-    const at = (400 * width + 30) * channels;
+    const at = (130 * width + 30) * channels;
     return [...data.subarray(at, at + 3)];
   };
   await looksLike('the style', corner, isGround);
@@ -172,7 +172,7 @@ const files = {
 for (const [name, [answer, sentence]] of Object.entries(files)) {
   test(`a file of streets: ${name}`, async () => {
     const tab = await look(world.server, 'streets', {
-      '**/config.json': async (route) => {
+      '**/config.json*': async (route) => {
         const config = await (await route.fetch()).json();
         await route.fulfill({ json: { ...config, map: { style: null, pmtiles: '/streets.pmtiles' } } });
       },
