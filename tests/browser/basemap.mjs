@@ -31,12 +31,20 @@ function look(server, name, routes) {
   return Tab.open(world.browser, server, { path, at, held, prepare, pardon });
 }
 
+/** Oneself is drawn where the page says, also while the map moves there. */
+async function isDrawnStill(tab) {
+  const map = await tab.page.locator('#map').boundingBox();
+  const yellow = async () => {
+    const { self } = await tab.shown();
+    return count(await pixels(tab), 'yellow', around(map, self.screen));
+  };
+  await looksLike('the own figure', yellow, (n) => n > 60);
+}
+
 /** Oneself and the venue are drawn. */
 async function isDrawn(tab) {
-  const own = await tab.share();
-  const map = await tab.page.locator('#map').boundingBox();
-  const yellow = async () => count(await pixels(tab), 'yellow', around(map, own.self.screen));
-  await looksLike('the own figure', yellow, (n) => n > 60);
+  await tab.share();
+  await isDrawnStill(tab);
   await looksLike('the venue', async () => count(await pixels(tab), 'purple'), (n) => n > 40);
 }
 
@@ -109,14 +117,6 @@ for (const [name, [routes, sentence]] of Object.entries(broken)) {
     await isDrawnStill(tab);
     await tab.close();
   });
-}
-
-/** After the fallback as before it. */
-async function isDrawnStill(tab) {
-  const map = await tab.page.locator('#map').boundingBox();
-  const { self } = await tab.shown();
-  const yellow = async () => count(await pixels(tab), 'yellow', around(map, self.screen));
-  await looksLike('the own figure on the other map', yellow, (n) => n > 60);
 }
 
 test('a style that is back after a reload is shown', async () => {
