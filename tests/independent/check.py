@@ -46,6 +46,8 @@ class Room:
         sharer.send_pose(LAT, LNG)
         id = sharer.welcome["id"]
         check(await watcher.until(lambda: id in watcher.view.figures), "a pose is seen")
+        # A roster may come later than the first frame.
+        check(await watcher.until(lambda: id in watcher.view.people), "and who it is is told")
         return watcher, sharer, id
 
     async def close(self):
