@@ -135,7 +135,7 @@ test('tiles from another host than the style come, and hear of the site alone', 
 
 test('what a worker may load follows the settings, also if it was here before', async () => {
   const server = await Server.start('--map-style', styleUrl());
-  const pardon = /policy|Failed|ERR_|The map reports|Fetch API|WebSocket|WebTransport/;
+  const pardon = /policy|Failed|ERR_|The map reports|Fetch API|WebSocket|WebTransport|reading 'recalculate'/i;
   const tab = await Tab.open(world.browser, server, { path: '/r/twice', pardon });
   await tab.until('that tiles are not allowed', (it) => /could not be loaded/.test(it.trouble));
   await server.stop();
