@@ -12,6 +12,7 @@
 FROM node:22-bookworm-slim AS page
 WORKDIR /gpys/web
 COPY web/package.json web/package-lock.json web/.npmrc ./
+COPY web/client/package.json client/
 RUN npm ci --no-audit --no-fund
 COPY web ./
 RUN npm run --silent build

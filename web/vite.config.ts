@@ -45,5 +45,8 @@ export default defineConfig(({ mode }) => ({
       '/ws': { target: 'ws://127.0.0.1:8080', ws: true },
     },
   },
-  test: { include: ['src/**/*.test.ts'], benchmark: { include: ['bench/**/*.bench.ts'] } },
+  test: {
+    include: ['{src,client}/**/*.test.ts', '*.test.ts'],
+    benchmark: { include: ['client/**/*.bench.ts'] },
+  },
 }));

@@ -1,6 +1,6 @@
 //! The one rule for text that people write and others read (docs/PROTOCOL.md, section 3, "Text").
 //!
-//! `web/src/text.ts` is its twin; `tests/vectors/texts.json` pins both.
+//! `web/client/src/wire/text.ts` is its twin; `tests/vectors/texts.json` pins both.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::props::{

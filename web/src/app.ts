@@ -1,27 +1,33 @@
 /** Holds the parts together: what happens to one is told to the others here. */
-import { Ages } from './age';
-import { BLUR_M, blur } from './blur';
-import { Connection, type Greeting, type State } from './connect';
-import { type DebugState, debugState } from './debug';
-import { dockOf, sharingNotice } from './dock';
-import type { EarlyLink, OpenOptions } from './early';
-import { middleOf } from './fit';
-import type { Frame } from './frame';
-import { type Degrees, toDegrees } from './geo';
-import type { Config } from './link';
-import { LiveMap } from './map';
-import { isShutOut, Outage } from './outage';
-import { Page } from './page';
-import { PeopleList } from './people';
-import { COARSE_M, type Place, type Scene } from './scene';
-import { Sharer } from './sharer';
-import { browserOf } from './sharing-words';
-import { Sight } from './sight';
-import { refusedWords, STALLED_MS, statusLine } from './status';
-import { device, tab } from './storage';
-import { cleanName } from './text';
-import { View } from './view';
-import { Code, decodeAccuracy, type Welcome } from './wire';
+
+import type { Config, EarlyLink, Frame, OpenOptions } from '@gpys/client';
+import {
+  Code,
+  Connection,
+  cleanName,
+  type Degrees,
+  decodeAccuracy,
+  type Greeting,
+  type State,
+  toDegrees,
+  View,
+  type Welcome,
+} from '@gpys/client';
+import { Sharer } from './device/sharer';
+import { device, tab } from './device/storage';
+import { BLUR_M, blur } from './map/blur';
+import { middleOf } from './map/camera/fit';
+import { LiveMap } from './map/map';
+import { COARSE_M, type Place, type Scene } from './map/scene';
+import { Sight } from './map/sight';
+import { Ages } from './panel/age';
+import { type DebugState, debugState } from './panel/debug';
+import { dockOf, sharingNotice } from './panel/dock';
+import { isShutOut, Outage } from './panel/outage';
+import { Page } from './panel/page';
+import { PeopleList } from './panel/people';
+import { browserOf } from './panel/sharing-words';
+import { refusedWords, STALLED_MS, statusLine } from './panel/status';
 
 const NAME = 'gpys.name';
 const TICK_MS = 250;

@@ -1,13 +1,10 @@
-import { takeAccess } from './access';
-import { fetchConfig } from './config';
-import { exposeDebug } from './debug';
-import { byId, setText } from './dom';
-import { EarlyLink } from './early';
-import type { Config, Transport } from './link';
-import { tab } from './storage';
-import { mayResume, surroundings } from './twin';
-import { openWebSocket } from './websocket';
-import { openWebTransport } from './webtransport';
+import type { Config, Transport } from '@gpys/client';
+import { EarlyLink, fetchConfig, openWebSocket, openWebTransport } from '@gpys/client';
+import { takeAccess } from './device/access';
+import { tab } from './device/storage';
+import { mayResume, surroundings } from './device/twin';
+import { exposeDebug } from './panel/debug';
+import { byId, setText } from './panel/dom';
 
 const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' };
 

@@ -1,7 +1,6 @@
 /** The page `/bench`: controls, words, and where a result can be read by a program. */
-import { fetchConfig } from '../config';
-import { byId, setText } from '../dom';
-import { messageOf, type Transport } from '../link';
+import { fetchConfig, messageOf, type Transport } from '@gpys/client';
+import { byId, setText } from '../panel/dom';
 import { Chart } from './chart';
 import { type BenchResult, clockResolution, type Options } from './result';
 import { Run } from './run';

@@ -1,16 +1,25 @@
 /** One link of the benchmark, by one transport and no other: it sends its walk, and receives. */
-import type { Frame } from '../frame';
-import type { Config, Link, LinkEvents, Transport } from '../link';
-import { messageOf } from '../link';
-import { encodeOrientation, fromAngles } from '../orientation';
-import { openOnly, RaceError } from '../race';
-import { Sender } from '../sender';
-import { Session } from '../session';
-import { after, View } from '../view';
-import { openWebSocket } from '../websocket';
-import { openWebTransport } from '../webtransport';
-import { type Fault, whyNoSession, whyNotWebSocket, whyNotWebTransport } from '../why';
-import { Presence, VERSION, type Welcome } from '../wire';
+import type { Config, Frame, Link, LinkEvents, Transport } from '@gpys/client';
+import {
+  after,
+  encodeOrientation,
+  type Fault,
+  fromAngles,
+  messageOf,
+  openOnly,
+  openWebSocket,
+  openWebTransport,
+  Presence,
+  RaceError,
+  Sender,
+  Session,
+  VERSION,
+  View,
+  type Welcome,
+  whyNoSession,
+  whyNotWebSocket,
+  whyNotWebTransport,
+} from '@gpys/client';
 import { spotOf, VIEWPORT } from './walk';
 
 /** As bytes go, it is somebody with a motion sensor. */

@@ -1,5 +1,5 @@
 /** What a run measured; web/README.md says what each field means. */
-import type { Transport } from '../link';
+import type { Transport } from '@gpys/client';
 import type { Gauge } from './gauge';
 import type { Percentiles } from './histogram';
 import type { Peer, PeerState, Traffic } from './peer';

@@ -1,5 +1,5 @@
 /** One run: both links at once, the same samples to both, and what became of them. */
-import type { Config, Transport } from '../link';
+import type { Config, Transport } from '@gpys/client';
 import { Gauge } from './gauge';
 import { Peer } from './peer';
 import {

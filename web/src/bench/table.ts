@@ -1,5 +1,5 @@
 /** The table of figures: what it shows of a result, and in which words. */
-import type { Transport } from '../link';
+import type { Transport } from '@gpys/client';
 import type { Percentiles } from './histogram';
 import type { Ages, BenchResult, TransportResult } from './result';
 

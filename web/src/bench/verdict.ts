@@ -1,5 +1,5 @@
 /** Which transport is faster at what, and by how much, in a line of words. */
-import type { Transport } from '../link';
+import type { Transport } from '@gpys/client';
 import type { BenchResult, TransportResult } from './result';
 
 export const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;

@@ -1,5 +1,5 @@
+import { CELL, LAT_MAX, LNG_MAX } from '@gpys/client';
 import { expect, it } from 'vitest';
-import { CELL, LAT_MAX, LNG_MAX } from '../geo';
 import { NUMBERS, numberOf, spotOf, VIEWPORT } from './walk';
 
 /** What a cell of this level makes of a position (docs/PROTOCOL.md, section 7). */

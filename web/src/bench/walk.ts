@@ -2,7 +2,7 @@
  * A walk on the open sea whose every position is a number, so that whoever is shown a position
  * knows which sample it is: the wire's own age of a sample is too coarse to measure with.
  */
-import type { Viewport } from '../wire';
+import type { Viewport } from '@gpys/client';
 
 /**
  * Positions stand this far apart, in units of 1e-7 degree (5 m). Cells up to level 8 round to less

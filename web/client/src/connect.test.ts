@@ -1,0 +1,333 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backoff, Connection, type State } from './connect';
+import { EarlyLink } from './link/early';
+import type { Config, Link, LinkEvents, Opener, Transport } from './link/link';
+import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './link/race';
+import { Presence } from './wire/wire';
+
+/** A transport that opens, or fails, after a while; it plays the server, too. */
+class FakeTransport {
+  opens: {
+    at: number;
+    aborted: boolean;
+    closed: boolean;
+    sent: Uint8Array[];
+    events: LinkEvents;
+  }[] = [];
+
+  constructor(
+    private readonly transport: Transport,
+    public after: number,
+    public fails = false,
+  ) {}
+
+  readonly open: Opener = (_config, events, signal) => {
+    const attempt = {
+      at: performance.now(),
+      aborted: false,
+      closed: false,
+      sent: [] as Uint8Array[],
+      events,
+    };
+    this.opens.push(attempt);
+    const link: Link = {
+      transport: this.transport,
+      send: (message) => attempt.sent.push(message),
+      sendDatagram: () => true,
+      close: () => {
+        attempt.closed = true;
+      },
+    };
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        attempt.aborted = true;
+        reject(new Error('aborted'));
+      });
+      setTimeout(() => (this.fails ? reject(new Error('refused')) : resolve(link)), this.after);
+    });
+  };
+
+  get last() {
+    return this.opens.at(-1)!;
+  }
+}
+
+class FakeStorage implements Storage {
+  private readonly map = new Map<string, string>();
+  [name: string]: unknown;
+  get length(): number {
+    return this.map.size;
+  }
+  clear = (): void => this.map.clear();
+  key = (): null => null;
+  getItem = (key: string): string | null => this.map.get(key) ?? null;
+  setItem = (key: string, value: string): void => void this.map.set(key, value);
+  removeItem = (key: string): void => void this.map.delete(key);
+}
+
+const HERE = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
+const CONFIG: Config = {
+  protocol: 1,
+  webtransport: 'https://localhost:4433/wt',
+  websocket: 'wss://localhost:4433/ws',
+  venue: null,
+  map: { style: null, pmtiles: null },
+};
+
+const WELCOME = Uint8Array.from([
+  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
+  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
+]);
+
+let wt: FakeTransport;
+let ws: FakeTransport;
+let states: State[];
+let storage: FakeStorage;
+let connection: Connection;
+
+function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
+  connection = new Connection(
+    {
+      openers: { webtransport: wt.open, websocket: ws.open },
+      config: async () => CONFIG,
+      greeting: () => ({
+        room: 'lobby',
+        name: '',
+        presence: Presence.Watching,
+        viewport: null,
+        access: null,
+        sharing: { approximate: false, seconds: 0 },
+      }),
+      force,
+      early,
+      storage,
+      here: HERE,
+      mayResume,
+      random: () => 0.5,
+    },
+    {
+      welcome: () => undefined,
+      roster: () => undefined,
+      frame: () => undefined,
+      refused: () => undefined,
+      state: (state) => states.push(state),
+    },
+  );
+}
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+/** The same with a server that answers all the while. */
+async function keepUp(ms: number): Promise<void> {
+  for (let at = 0; at < ms + 100; at += 1000) {
+    ws.last.events.datagram(Uint8Array.of(0x51));
+    await pass(1000);
+  }
+}
+const live = (): State | undefined => states.find((s) => s.phase === 'live');
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  wt = new FakeTransport('webtransport', 100);
+  ws = new FakeTransport('websocket', 20);
+  states = [];
+  storage = new FakeStorage();
+  build();
+});
+
+afterEach(() => {
+  connection.close();
+  vi.useRealTimers();
+});
+
+describe('the race', () => {
+  it('is over before WebSocket starts when WebTransport opens in time', async () => {
+    connection.connect();
+    await pass(1000);
+    wt.last.events.message(WELCOME);
+    expect(ws.opens.length).toBe(0);
+    expect(live()).toEqual({ phase: 'live', transport: 'webtransport', lost: undefined });
+  });
+
+  it('lets WebSocket win when nothing answers over UDP, and cancels the other', async () => {
+    wt.after = 1e9;
+    connection.connect();
+    await pass(HEAD_START_MS + 50);
+    ws.last.events.message(WELCOME);
+    expect(live()).toEqual({ phase: 'live', transport: 'websocket', lost: undefined });
+    await keepUp(OPEN_TIMEOUT_MS);
+    expect(states.at(-1)).toMatchObject({ lost: expect.stringContaining('got no answer from') });
+    expect(wt.last.aborted).toBe(true);
+    expect(wt.last.sent.length).toBe(0);
+  });
+
+  it('does not call UDP blocked that was only slower, and tries it again', async () => {
+    wt.after = 3000;
+    connection.connect();
+    await pass(HEAD_START_MS + 50);
+    ws.last.events.message(WELCOME);
+    await keepUp(4000);
+    expect(states.at(-1)).toMatchObject({ lost: 'took longer to open this time' });
+    expect(wt.last.closed).toBe(true);
+    wt.last.events.end({ code: undefined, reason: 'closed late' });
+    expect(states.at(-1)).toMatchObject({ phase: 'live' });
+    ws.last.events.end({ code: undefined, reason: '' });
+    await pass(1000);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('does not count the time in which the page itself was busy', async () => {
+    wt.after = 400;
+    connection.connect();
+    await pass(1);
+    // A long task: everything that was due meanwhile comes at once, the timers first.
+    vi.advanceTimersByTime(2000);
+    await pass(0);
+    wt.last.events.message(WELCOME);
+    expect(ws.opens.length).toBe(0);
+    expect(live()).toMatchObject({ transport: 'webtransport' });
+  });
+
+  it('does not wait for the head start when WebTransport fails', async () => {
+    wt.fails = true;
+    connection.connect();
+    await pass(130);
+    ws.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'websocket' });
+    await pass(1);
+    expect(states.at(-1)).toMatchObject({ lost: expect.stringContaining('was refused at') });
+  });
+
+  it('cancels WebSocket when WebTransport is only a little late', async () => {
+    wt.after = 600;
+    ws.after = 5000;
+    connection.connect();
+    await pass(700);
+    wt.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'webtransport' });
+    expect(ws.last.aborted).toBe(true);
+  });
+
+  it('remembers that WebSocket won, for a while', async () => {
+    wt.fails = true;
+    connection.connect();
+    await pass(200);
+    ws.last.events.message(WELCOME);
+    ws.last.events.end({ code: undefined, reason: '' });
+    await pass(2000);
+    expect(wt.opens.length).toBe(1);
+    expect(ws.opens.length).toBe(2);
+    await pass(10 * 60_000);
+    connection.connect();
+    await pass(200);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('tries a forced transport alone, and gives up on silence', async () => {
+    wt.after = 1e9;
+    build('webtransport');
+    connection.connect();
+    await pass(OPEN_TIMEOUT_MS + 1);
+    expect(ws.opens.length).toBe(0);
+    const reason = expect.stringContaining('WebTransport got no answer');
+    expect(states.at(-1)).toMatchObject({ phase: 'waiting', reason });
+  });
+
+  it('says what both said when both fail', async () => {
+    wt.fails = true;
+    ws.fails = true;
+    connection.connect();
+    await pass(300);
+    expect(states.at(-1)).toMatchObject({
+      phase: 'waiting',
+      reason: expect.stringMatching(/^WebTransport was refused.*\. WebSocket did not open/),
+    });
+  });
+});
+
+describe('an early link', () => {
+  it('is greeted once there is a session, and dialled anew if the server gave it up', async () => {
+    const options = { openers: { webtransport: wt.open, websocket: ws.open }, storage, here: HERE };
+    const early = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    await pass(1000);
+    expect(wt.last.sent).toEqual([]);
+    build(undefined, false, early);
+    connection.connect();
+    await pass(10);
+    expect(wt.opens.length).toBe(1);
+    expect(wt.last.sent[0]![0]).toBe(0);
+    wt.last.events.message(WELCOME);
+    expect(live()).toMatchObject({ transport: 'webtransport' });
+
+    const late = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    await pass(1000);
+    wt.last.events.end({ code: 8, reason: '' });
+    build(undefined, false, late);
+    connection.connect();
+    await pass(1000);
+    expect(wt.opens.length).toBe(3);
+    expect(wt.last.sent[0]![0]).toBe(0);
+  });
+});
+
+describe('coming back', () => {
+  it('waits longer from loss to loss, from 0.5 s to 20 s', () => {
+    const waits = (r: number) => [0, 1, 2, 3, 4, 5, 6, 20].map((n) => backoff(n, () => r));
+    expect(waits(0.5)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
+    expect(waits(0)).toEqual([500, 750, 1500, 3000, 6000, 12_000, 15_000, 15_000]);
+    expect(Math.max(...waits(1))).toBe(20_000);
+  });
+
+  it('offers the token to the next link, on either transport', async () => {
+    connection.connect();
+    await pass(200);
+    wt.last.events.message(WELCOME);
+    wt.fails = true;
+    wt.last.events.end({ code: undefined, reason: 'Connection lost.' });
+    expect(states.at(-1)).toMatchObject({ phase: 'waiting', reason: 'Connection lost.' });
+    await pass(700);
+    const hello = ws.last.sent[0]!;
+    expect([...hello.slice(10, 27)]).toEqual([1, ...new Array(16).fill(0xbb)]);
+  });
+
+  it('does what the closing says', async () => {
+    connection.connect();
+    await pass(200);
+    wt.last.events.message(WELCOME);
+    wt.last.events.message(Uint8Array.of(2, 10, 1, 0xfb, 0xe8, 3, 0));
+    wt.last.events.end({ code: 10, reason: '' });
+    const waiting = states.at(-1) as Extract<State, { phase: 'waiting' }>;
+    expect(waiting.code).toBe(10);
+    expect(waiting.until - performance.now()).toBe(1500);
+    await pass(2000);
+    wt.last.events.message(Uint8Array.of(2, 7, 0, 0));
+    wt.last.events.end({ code: 7, reason: '' });
+    expect(states.at(-1)).toMatchObject({ phase: 'ended', code: 7 });
+    await pass(100_000);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('takes the token of before a reload only when told to', async () => {
+    storage.setItem('gpys.token', new Array(16).fill(1).join(','));
+    build(undefined, true);
+    connection.connect();
+    await pass(200);
+    expect(wt.last.sent[0]![10]).toBe(1);
+    const sent = wt.last.sent.length;
+    // The page is left: to whoever looks on it may come back at once.
+    connection.close();
+    expect(storage.getItem('gpys.token')).not.toBeNull();
+    expect(wt.last.sent.length).toBe(sent);
+    expect(wt.last.closed).toBe(true);
+  });
+
+  it('gives up a link that falls silent, and a server that does not welcome', async () => {
+    connection.connect();
+    await pass(6200);
+    expect(states.at(-1)).toMatchObject({ reason: 'the server sent no welcome' });
+    await pass(1000);
+    wt.last.events.message(WELCOME);
+    await pass(12_000);
+    const reasons = states.map((s) => (s.phase === 'waiting' ? s.reason : ''));
+    expect(reasons).toContain('the server does not answer any more');
+  });
+});

@@ -1,0 +1,62 @@
+/** A link over WebSocket: one binary message each, and the first byte tells the lane. */
+
+import { DATAGRAMS_FROM } from '../wire/wire';
+import type { Link, Opener } from './link';
+import { watchPolicy } from './policy';
+import { OpenError } from './why';
+
+/** Close codes of the protocol are sent as 4000 + code. */
+const CODES_FROM = 4000;
+/**
+ * The shortest datagram, a ping, is as long as this: with as much unsent the next one would be a
+ * queue. Firefox says 1 for ever once anything was sent, with nothing unsent.
+ */
+const BUSY_BYTES = 5;
+
+export const openWebSocket: Opener = (config, events, signal) =>
+  new Promise((resolve, reject) => {
+    const forbidden = watchPolicy(config.websocket);
+    const socket = new WebSocket(config.websocket);
+    socket.binaryType = 'arraybuffer';
+    let live = true;
+    let opened = false;
+    const close = (): void => {
+      live = false;
+      socket.close(1000);
+    };
+    signal.addEventListener('abort', close, { once: true });
+    const link: Link = {
+      transport: 'websocket',
+      send: (message) => socket.readyState === WebSocket.OPEN && socket.send(message),
+      sendDatagram: (bytes) => {
+        if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount >= BUSY_BYTES) {
+          return false;
+        }
+        socket.send(bytes);
+        return true;
+      },
+      close,
+    };
+    socket.onopen = () => {
+      opened = true;
+      forbidden.stop();
+      signal.removeEventListener('abort', close);
+      resolve(link);
+    };
+    socket.onmessage = ({ data }) => {
+      if (!live || !(data instanceof ArrayBuffer)) return;
+      const bytes = new Uint8Array(data);
+      if (bytes.length > 0 && bytes[0]! < DATAGRAMS_FROM) events.message(bytes);
+      else events.datagram(bytes);
+    };
+    socket.onclose = ({ code, reason }) => {
+      forbidden.stop();
+      if (!opened) {
+        const fault = forbidden.yes() ? 'policy' : 'refused';
+        reject(new OpenError(fault, 'the WebSocket did not open'));
+      }
+      if (!live || !opened) return;
+      live = false;
+      events.end({ code: code >= CODES_FROM ? code - CODES_FROM : undefined, reason });
+    };
+  });

@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Link, Transport } from './link/link';
+import { Session } from './session';
+import { PADDING } from './wire/wire';
+
+class FakeLink implements Link {
+  readonly sent: Uint8Array[] = [];
+
+  constructor(readonly transport: Transport) {}
+
+  send(): void {}
+
+  sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean {
+    this.sent.push(bytes);
+    return true;
+  }
+
+  close(): void {}
+
+  get paddings(): Uint8Array[] {
+    return this.sent.filter((bytes) => bytes[0] === PADDING);
+  }
+}
+
+/** A session that was welcomed just now. */
+function welcomed(transport: Transport): { session: Session; link: FakeLink } {
+  const none = () => {};
+  const session = new Session({
+    welcome: none,
+    roster: none,
+    frame: none,
+    refused: none,
+    end: none,
+  });
+  const link = new FakeLink(transport);
+  session.start(link, { type: 'Leave' });
+  // A welcome: version 1, id 1, uuid, token, not resumed, time 0, 30 Hz, limits, may share.
+  const limits = [0xfb, 0, 4, 30, 0xfb, 0xe8, 3, 100, 200, 100, 200, 1];
+  session.message(new Uint8Array([0, 1, 1, ...Array(32).fill(7), 0, 0, 30, ...limits]));
+  return { session, link };
+}
+
+describe('a session that hears nothing', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('sends what the server needs to answer a new address, until it hears again', () => {
+    const { session, link } = welcomed('webtransport');
+    vi.advanceTimersByTime(1400);
+    expect(link.paddings).toHaveLength(0);
+    vi.advanceTimersByTime(800);
+    expect(link.paddings.length).toBeGreaterThan(0);
+    // A third of a packet, and a little more.
+    expect(link.paddings.every((bytes) => bytes.length >= 400)).toBe(true);
+    session.datagram(new Uint8Array([0x7f]));
+    const before = link.paddings.length;
+    vi.advanceTimersByTime(1400);
+    expect(link.paddings).toHaveLength(before);
+    session.close();
+    vi.advanceTimersByTime(10_000);
+    expect(link.paddings).toHaveLength(before);
+  });
+
+  it('has no need of it over TCP', () => {
+    const { link } = welcomed('websocket');
+    vi.advanceTimersByTime(5000);
+    expect(link.paddings).toHaveLength(0);
+  });
+});

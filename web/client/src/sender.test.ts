@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { type Sample, Sender } from './sender';
+import { encodeOrientation, fromAngles } from './wire/orientation';
+
+interface Sent {
+  at: number;
+  seq: number;
+  lat: number;
+  time: number;
+}
+
+let sender: Sender;
+let sent: Sent[];
+let busy: boolean;
+
+const sample = (lat: number, more: Partial<Sample> = {}): Sample => ({
+  lat,
+  lng: 1,
+  accuracy: 9,
+  orientation: 0xffffffff,
+  at: performance.now(),
+  ...more,
+});
+
+function open(): void {
+  sender.open({
+    poseHz: 20,
+    serverTime: (at) => at + 1000,
+    sendDatagram: (bytes) => {
+      if (busy) return false;
+      const view = new DataView(bytes.buffer);
+      const [seq, time, lat] = [
+        view.getUint32(1, true),
+        view.getUint32(5, true),
+        view.getInt32(9, true),
+      ];
+      sent.push({ at: performance.now(), seq, lat, time });
+      return true;
+    },
+  });
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+  sender = new Sender();
+  sent = [];
+  busy = false;
+});
+
+afterEach(() => vi.useRealTimers());
+
+it('sends at once, then the newest at the pace, never a queue', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 100; i++) {
+    sender.offer(sample(i));
+    vi.advanceTimersByTime(5);
+  }
+  expect(sent.map((s) => s.at - start)).toEqual([
+    0, 25, 75, 125, 175, 225, 275, 325, 375, 425, 475,
+  ]);
+  expect(sent.map((s) => s.seq)).toEqual([...sent.keys()]);
+  expect(sent.slice(0, 4).map((s) => s.lat)).toEqual([0, 4, 14, 24]);
+  expect(sent.every((s) => s.at + 1000 - s.time <= 5)).toBe(true);
+});
+
+it('sends nothing while nothing changes, but repeats its last pose', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 1400; i++) {
+    sender.offer(sample(7, { at: start }));
+    vi.advanceTimersByTime(10);
+  }
+  expect(sent.map((s) => s.at - start)).toEqual([0, 1000, 2000, 3000, 8000, 13_000]);
+  expect(new Set(sent.map((s) => `${s.seq} ${s.time}`)).size).toBe(1);
+});
+
+it('says with a newer sample that an unchanged pose still holds', () => {
+  open();
+  const start = performance.now();
+  for (let i = 0; i < 3000; i++) {
+    sender.offer(sample(7));
+    vi.advanceTimersByTime(10);
+  }
+  const fresh = sent.filter((it, i) => it.seq !== sent[i - 1]?.seq);
+  expect(fresh.map((it) => it.at - start)).toEqual([0, 8000, 16_000, 24_000]);
+  expect(fresh.every((it) => it.at + 1000 - it.time <= 10)).toBe(true);
+  expect(fresh.map((it) => it.seq)).toEqual([0, 1, 2, 3]);
+});
+
+it('corrects a sample that was called newer than its position is', () => {
+  open();
+  vi.advanceTimersByTime(60_000);
+  const now = performance.now();
+  sender.offer(sample(7, { at: now }));
+  vi.advanceTimersByTime(100);
+  sender.offer(sample(7, { at: now - 20_000 }));
+  vi.advanceTimersByTime(100);
+  expect(sent.map((it) => it.time - now - 1000)).toEqual([0, -20_000]);
+});
+
+it('takes the flicker of a device that lies still for no news', () => {
+  open();
+  const turned = (degrees: number) => encodeOrientation(fromAngles(degrees, 0, 0));
+  sender.offer(sample(1, { orientation: turned(10) }));
+  vi.advanceTimersByTime(200);
+  sender.offer(sample(1, { orientation: turned(10.3) }));
+  vi.advanceTimersByTime(200);
+  expect(sent.length).toBe(1);
+  sender.offer(sample(1, { orientation: turned(12) }));
+  vi.advanceTimersByTime(200);
+  expect(sent.length).toBe(2);
+});
+
+it('keeps the newest while the lane is busy', () => {
+  open();
+  busy = true;
+  sender.offer(sample(1));
+  vi.advanceTimersByTime(300);
+  sender.offer(sample(2));
+  vi.advanceTimersByTime(300);
+  busy = false;
+  vi.advanceTimersByTime(20);
+  expect(sent.map((s) => [s.seq, s.lat])).toEqual([[0, 2]]);
+});
+
+it('starts again at 0 with the same pose on a new link', () => {
+  open();
+  sender.offer(sample(1));
+  vi.advanceTimersByTime(100);
+  sender.offer(sample(2));
+  vi.advanceTimersByTime(100);
+  sender.close();
+  vi.advanceTimersByTime(60_000);
+  open();
+  vi.advanceTimersByTime(100);
+  expect(sent.map((s) => [s.seq, s.lat])).toEqual([
+    [0, 1],
+    [1, 2],
+    [0, 2],
+  ]);
+});
+
+it('falls silent when sharing ends', () => {
+  open();
+  sender.offer(sample(1));
+  sender.clear();
+  vi.advanceTimersByTime(60_000);
+  expect(sent.length).toBe(1);
+});
+
+it('sends the same pose as a new one when what the server made of it does not hold any more', () => {
+  open();
+  sender.renew();
+  vi.advanceTimersByTime(100);
+  expect(sent).toEqual([]);
+  sender.offer(sample(5));
+  vi.advanceTimersByTime(500);
+  sender.renew();
+  vi.advanceTimersByTime(100);
+  expect(sent.map(({ seq, lat }) => [seq, lat])).toEqual([
+    [0, 5],
+    [1, 5],
+  ]);
+});

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Link } from './link/link';
+import { Session } from './session';
+import { encodeFrame } from './testing/encode-frame';
+import { PONG } from './wire/wire';
+
+/** A server beside this session: its clock shows `ahead` ms more, and a way takes 5 ms. */
+const WAY_MS = 5;
+let ahead: number;
+let session: Session;
+let pings: number[];
+
+const WELCOME = Uint8Array.from([
+  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
+  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
+]);
+
+const serverTime = (): number => (performance.now() + ahead) >>> 0;
+
+function answer(ping: Uint8Array): void {
+  pings.push(performance.now());
+  setTimeout(() => {
+    const pong = new DataView(new ArrayBuffer(9));
+    pong.setUint8(0, PONG);
+    pong.setUint32(1, new DataView(ping.buffer, ping.byteOffset).getUint32(1, true), true);
+    pong.setUint32(5, serverTime(), true);
+    setTimeout(() => session.datagram(new Uint8Array(pong.buffer)), WAY_MS);
+  }, WAY_MS);
+}
+
+function frame(): void {
+  const none = { level: 0, x0: 0, y0: 0, width: 1, base: 0, span: 0, chunks: [] };
+  session.datagram(encodeFrame({ ...none, time: serverTime() }));
+}
+
+const error = (): number => Math.abs(session.clock.at(performance.now())! - serverTime());
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  ahead = 100_000;
+  pings = [];
+  const nothing = (): void => {};
+  const events = { welcome: nothing, roster: nothing, refused: nothing, frame: nothing };
+  session = new Session({ ...events, end: nothing });
+  const link: Link = {
+    transport: 'websocket',
+    send: nothing,
+    sendDatagram: (ping) => {
+      answer(ping);
+      return true;
+    },
+    close: nothing,
+  };
+  session.start(link, { type: 'Leave' });
+  session.message(WELCOME);
+});
+
+afterEach(() => {
+  session.close();
+  vi.useRealTimers();
+});
+
+it.each([-6000, 4000, 3_600_000])(
+  'learns within a second that a clock stepped by %d ms',
+  async (step) => {
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(error()).toBeLessThan(3);
+    ahead += step;
+    await vi.advanceTimersByTimeAsync(1020);
+    expect(error()).toBeLessThan(3);
+  },
+);
+
+it('asks at once when a frame is off its time, but not for each of them', async () => {
+  await vi.advanceTimersByTimeAsync(20_500);
+  ahead -= 6000;
+  pings = [];
+  for (let sent = 0; sent < 8; sent++) {
+    frame();
+    await vi.advanceTimersByTimeAsync(2);
+  }
+  expect(pings.length).toBe(2);
+  expect(error()).toBeLessThan(3);
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(pings.length).toBeLessThan(11);
+});

@@ -1,0 +1,132 @@
+/** The other half of `frame.ts`, for tests: writes a frame as docs/PROTOCOL.md, section 7, says. */
+import { AGES, type ChunkKind, FRAME } from '../wire/frame';
+import { CELL, LAT_MAX, LNG_MAX } from '../wire/geo';
+import { NO_ORIENTATION } from '../wire/orientation';
+
+export class BitWriter {
+  private readonly bits: number[] = [];
+
+  write(value: number, n: number): this {
+    for (let i = 0; i < n; i++) this.bits.push(Math.floor(value / 2 ** i) % 2);
+    return this;
+  }
+
+  unary(q: number): this {
+    for (let i = 0; i < q; i++) this.bits.push(1);
+    return this.write(0, 1);
+  }
+
+  gamma(n: number): this {
+    const m = Math.floor(Math.log2(n));
+    return this.unary(m).write(n - 2 ** m, m);
+  }
+
+  rice(v: number, k: number): this {
+    return this.unary(Math.floor(v / 2 ** k)).write(v % 2 ** k, k);
+  }
+
+  done(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(Math.ceil(this.bits.length / 8));
+    this.bits.forEach((bit, i) => {
+      bytes[i >> 3]! |= bit << (i & 7);
+    });
+    return bytes;
+  }
+}
+
+export interface PersonIn {
+  id: number;
+  lat: number;
+  lng: number;
+  orientation?: number;
+  age?: number;
+  accuracy?: number;
+  hidden?: boolean;
+}
+
+export interface ChunkIn {
+  /** The cell's index in the cover. */
+  index: number;
+  kind: ChunkKind;
+  pageBits?: number;
+  page?: number;
+  counts?: number[];
+  people: PersonIn[];
+}
+
+export interface FrameIn {
+  time: number;
+  level: number;
+  x0: number;
+  y0: number;
+  width: number;
+  base: number;
+  span: number;
+  chunks: ChunkIn[];
+}
+
+export function columnOf(lng: number, level: number): number {
+  return Math.floor((lng + LNG_MAX) / CELL[level]!.size);
+}
+
+export function rowOf(lat: number, level: number): number {
+  return Math.floor((lat + LAT_MAX) / CELL[level]!.size);
+}
+
+export function encodeFrame(frame: FrameIn): Uint8Array<ArrayBuffer> {
+  const w = new BitWriter().write(FRAME, 8).write(frame.time, 32).write(frame.level, 5);
+  w.write(frame.x0, Math.max(0, 19 - frame.level)).write(frame.y0, Math.max(0, 18 - frame.level));
+  w.write(frame.width - 1, 5)
+    .gamma(frame.base + 1)
+    .write(frame.span, 5);
+  let index = 0;
+  for (const chunk of frame.chunks) {
+    w.write(1, 1).unary(chunk.index - index);
+    index = chunk.index;
+    writeChunk(w, frame, chunk);
+  }
+  return w.write(0, 1).done();
+}
+
+function writeChunk(w: BitWriter, frame: FrameIn, chunk: ChunkIn): void {
+  const p = chunk.pageBits ?? 0;
+  if (chunk.kind === 'delta') w.write(0, 1);
+  else w.write(1, 1).write(chunk.kind === 'crowd' ? 1 : 0, 1);
+  w.write(p > 0 ? 1 : 0, 1);
+  if (p > 0) w.write(p - 1, 4).write(chunk.page ?? 0, p);
+  if (chunk.kind === 'crowd') for (const count of chunk.counts!) w.gamma(count + 1);
+  const people = [...chunk.people].sort((a, b) => a.id - b.id);
+  w.gamma(people.length + 1);
+  if (people.length === 0) return;
+  const oriented = people.every((one) => has(one));
+  w.write(oriented ? 1 : 0, 1);
+  const k = Math.max(0, frame.span - p - Math.ceil(Math.log2(people.length + 1)));
+  let previous = -1;
+  for (const one of people) {
+    const v = Math.floor((one.id - frame.base) / 2 ** p);
+    w.rice(v - previous - 1, k);
+    previous = v;
+    writePerson(w, frame, one, oriented, chunk.kind !== 'delta');
+  }
+}
+
+function has(one: PersonIn): boolean {
+  return one.orientation !== undefined && one.orientation !== NO_ORIENTATION;
+}
+
+function writePerson(
+  w: BitWriter,
+  frame: FrameIn,
+  one: PersonIn,
+  oriented: boolean,
+  whole: boolean,
+): void {
+  const { size, bits, step } = CELL[frame.level]!;
+  w.write(Math.floor(((one.lng + LNG_MAX) % size) / step), bits);
+  w.write(Math.floor(((one.lat + LAT_MAX) % size) / step), bits);
+  if (!oriented) w.write(has(one) ? 1 : 0, 1);
+  if (has(one)) w.write(one.orientation!, 27);
+  const code = AGES.findIndex((age) => age >= (one.age ?? 0));
+  w.write(code < 0 ? 31 : code, 5);
+  if (whole) w.write(one.accuracy ?? 0, 6).write(one.hidden ? 1 : 0, 1);
+}

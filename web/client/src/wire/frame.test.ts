@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import {
+  BitWriter,
+  columnOf,
+  encodeFrame,
+  type FrameIn,
+  type PersonIn,
+  rowOf,
+} from '../testing/encode-frame';
+import { random } from '../testing/random';
+import { DecodeError } from './bits';
+import { AGES, decodeFrame } from './frame';
+import { CELL, LAT_MAX, LNG_MAX } from './geo';
+import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
+
+const LAT = 457_700_000;
+const LNG = 142_140_000;
+
+function frameAt(level: number, chunks: FrameIn['chunks'], more: Partial<FrameIn> = {}): FrameIn {
+  const [x0, y0] = [columnOf(LNG, level), rowOf(LAT, level)];
+  return { time: 123_456, level, x0, y0, width: 1, base: 0, span: 12, chunks, ...more };
+}
+
+describe('decodeFrame', () => {
+  it('reads every kind of chunk at every level', () => {
+    const next = random(7);
+    for (let level = 0; level < 20; level++) {
+      const { size, step } = CELL[level]!;
+      const [west, south] = [
+        columnOf(LNG, level) * size - LNG_MAX,
+        rowOf(LAT, level) * size - LAT_MAX,
+      ];
+      const people = Array.from(
+        { length: 40 },
+        (_, i): PersonIn => ({
+          id: 100 + i * 7 + Math.floor(next() * 7),
+          lat: Math.min(LAT_MAX, south + Math.floor(next() * size)),
+          lng: Math.min(LNG_MAX - 1, west + Math.floor(next() * size)),
+          orientation: i % 3 ? Math.floor(next() * ORIENTATION_CODES) : NO_ORIENTATION,
+          age: AGES[i % 32]!,
+          accuracy: i,
+          hidden: i % 4 === 0,
+        }),
+      );
+      const kinds = (['delta', 'key', 'crowd'] as const).map((kind, index) => ({
+        index: 0,
+        kind,
+        people: people.slice(index * 13, index * 13 + 13),
+        ...(kind === 'crowd' && { counts: [5, 0, 1, 1000] }),
+      }));
+      const frame = decodeFrame(encodeFrame(frameAt(level, kinds, { base: 100 })));
+      expect(frame.chunks.map((c) => c.kind)).toEqual(['delta', 'key', 'crowd']);
+      expect(frame.chunks[2]!.counts).toEqual([5, 0, 1, 1000]);
+      frame.chunks.forEach((chunk, c) => {
+        chunk.entries.forEach((entry, i) => {
+          const told = people[c * 13 + i]!;
+          expect(entry.id).toBe(told.id);
+          expect(Math.abs(entry.lat - told.lat)).toBeLessThanOrEqual(step / 2);
+          expect(Math.abs(entry.lng - told.lng)).toBeLessThanOrEqual(step / 2);
+          expect(entry.orientation).toBe(told.orientation);
+          expect(entry.age).toBe(told.age);
+          expect(entry.accuracy).toBe(c === 0 ? undefined : told.accuracy);
+          expect(entry.hidden).toBe(c === 0 ? undefined : told.hidden);
+        });
+      });
+    }
+  });
+
+  it('keeps pages apart by the low bits of the id', () => {
+    const people = [3, 7, 11, 4095].map((i) => ({
+      id: 50 + i,
+      lat: LAT,
+      lng: LNG,
+      orientation: 5,
+    }));
+    const chunk = { index: 0, kind: 'key' as const, pageBits: 2, page: 3, people };
+    const [decoded] = decodeFrame(encodeFrame(frameAt(2, [chunk], { base: 50 }))).chunks;
+    expect(decoded).toMatchObject({ pageBits: 2, page: 3 });
+    expect(decoded!.entries.map((e) => e.id)).toEqual([53, 57, 61, 4145]);
+  });
+
+  it('finds the cells of a cover, and wraps columns', () => {
+    const empty = (index: number) => ({ index, kind: 'key' as const, people: [] });
+    const { columns } = CELL[5]!;
+    const frame = frameAt(5, [empty(0), empty(1), empty(4), empty(63)], {
+      x0: columns - 1,
+      y0: 10,
+      width: 4,
+    });
+    expect(
+      decodeFrame(encodeFrame(frame)).chunks.map(({ cell }) => [cell.column, cell.row]),
+    ).toEqual([
+      [columns - 1, 10],
+      [0, 10],
+      [columns - 1, 11],
+      [2, 25],
+    ]);
+  });
+
+  it('keeps ids of 32 bits whole', () => {
+    const people = [{ id: 4_294_967_290, lat: LAT, lng: LNG }];
+    const frame = frameAt(0, [{ index: 0, kind: 'delta', people }], { base: 4_294_967_000 });
+    expect(decodeFrame(encodeFrame(frame)).chunks[0]!.entries[0]!.id).toBe(4_294_967_290);
+  });
+
+  it('refuses what is not a frame', () => {
+    const good = encodeFrame(
+      frameAt(3, [{ index: 0, kind: 'delta', people: [{ id: 1, lat: LAT, lng: LNG }] }]),
+    );
+    expect(() => decodeFrame(new Uint8Array(0))).toThrow(DecodeError);
+    expect(() => decodeFrame(good.subarray(0, good.length - 1))).toThrow(DecodeError);
+    expect(() => decodeFrame(Uint8Array.of(...good, 0))).toThrow('follow');
+    const outside = { index: 64, kind: 'key' as const, people: [] };
+    expect(() => decodeFrame(encodeFrame(frameAt(3, [outside])))).toThrow('outside the cover');
+    const polar = frameAt(17, [{ ...outside, index: 60 }], { y0: 1 });
+    expect(() => decodeFrame(encodeFrame(polar))).toThrow('outside the grid');
+    const above = { index: 0, kind: 'delta' as const, people: [{ id: 4096, lat: LAT, lng: LNG }] };
+    expect(() => decodeFrame(encodeFrame(frameAt(3, [above])))).toThrow('above the span');
+    const odd = {
+      ...above,
+      people: [{ id: 1, lat: LAT, lng: LNG, orientation: ORIENTATION_CODES }],
+    };
+    expect(() => decodeFrame(encodeFrame(frameAt(3, [odd])))).toThrow('orientation');
+    const level20 = new BitWriter().write(0x46, 8).write(0, 32).write(20, 5).write(0, 30).done();
+    expect(() => decodeFrame(level20)).toThrow('level 20');
+  });
+
+  it('never does anything but throw a DecodeError on noise', () => {
+    const next = random(3);
+    for (let i = 0; i < 3000; i++) {
+      const bytes = Uint8Array.from({ length: 60 }, () => Math.floor(next() * 256));
+      bytes[0] = 0x46;
+      try {
+        decodeFrame(bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(DecodeError);
+      }
+    }
+  });
+});

@@ -1,0 +1,5 @@
+export * from './frame';
+export * from './geo';
+export * from './orientation';
+export * from './text';
+export * from './wire';

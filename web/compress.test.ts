@@ -1,0 +1,20 @@
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { compressed } from './compress';
+
+describe('the compressed forms of a file', () => {
+  it('are two, smaller, and the same file again', async () => {
+    const file = Buffer.from('let us say this again and again; '.repeat(100));
+    const forms = new Map(await compressed(file));
+    expect([...forms.keys()]).toEqual(['.br', '.gz']);
+    expect(brotliDecompressSync(forms.get('.br')!)).toEqual(file);
+    expect(gunzipSync(forms.get('.gz')!)).toEqual(file);
+    for (const small of forms.values()) expect(small.length).toBeLessThan(file.length / 10);
+  });
+
+  it('are none of what is small or does not shrink', async () => {
+    expect(await compressed(Buffer.from('short '.repeat(100)))).toEqual([]);
+    const random = crypto.getRandomValues(new Uint8Array(4096));
+    expect(await compressed(Buffer.from(random))).toEqual([]);
+  });
+});

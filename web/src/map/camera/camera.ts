@@ -1,0 +1,369 @@
+/**
+ * Who and what the map shows: where the page opens, and whom it keeps in sight. It decides; the map
+ * does (`CameraPorts`). No clock and no browser: `update` is told the time.
+ */
+
+import type { Degrees } from '@gpys/client';
+import {
+  type Area,
+  type Box,
+  boundsOf,
+  boxAround,
+  isClear,
+  middleOf,
+  offsetOf,
+  type Shot,
+  shotOf,
+} from './fit';
+
+/** Faces can be told apart, and what is around them as well. */
+export const CLOSE_ZOOM = 17;
+const VENUE_ZOOM = 16;
+/** A page that hears nothing for this long shows the venue meanwhile. */
+const UNHEARD_MS = 3000;
+/** What the world's first frames have not told after this long comes later or not at all. */
+const SURVEY_MS = 1500;
+/** Whoever is not found by then is in a crowd, or somewhere that nobody is told of. */
+const HUNT_MS = 3000;
+/** For how long after a look at all people it is made better by what is told more finely. */
+const SETTLE_MS = 6000;
+/** Positions that are this sure need no better look. */
+const SURE_M = 5;
+/** Farther off than this, in pixels, the camera travels; below, it goes along with a step. */
+const STEP_PIXELS = 120;
+
+/** Where somebody is, within so many metres. */
+export interface Target {
+  at: Degrees;
+  metres: number;
+}
+
+/** What is known of where people are. */
+export interface Known {
+  boxes: Box[];
+  /** The least sure of the boxes: half its width, in metres. */
+  unsure: number;
+  /** How many people the boxes are of. */
+  count: number;
+  /** How many there must be, or undefined before the server has said so. */
+  expected: number | undefined;
+}
+
+export interface CameraPorts {
+  area(): Area;
+  zoom(): number;
+  /** Where on the map a place is, in pixels. */
+  pixel(at: Degrees): { x: number; y: number };
+  isMoving(): boolean;
+  go(shot: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void;
+  /** Asks the server for all the world, coarsely, or again for what is shown. */
+  survey(whole: boolean): void;
+  known(): Known;
+  self(): Target | undefined;
+  person(id: number): Target | undefined;
+  venue(): Degrees | undefined;
+  /** What `picked` or `mode` say has changed. */
+  changed(): void;
+  /** Who was looked for is not to be found: the one who was picked, or anybody. */
+  missing(id: number | undefined): void;
+}
+
+/** `found`: brought back when it leaves what is in sight. `follow`: kept in the middle. */
+export type Mode = 'free' | 'found' | 'follow';
+
+type Quest = { since: number; told?: number } & ({ of: 'all'; opening: boolean } | { of: number });
+
+export class CameraControl {
+  mode: Mode = 'free';
+  /** Who has been picked, also after a pan. */
+  picked: number | undefined;
+
+  private quest: Quest | undefined;
+  private settling: { until: number; unsure: number; opening: boolean } | undefined;
+  /** Nobody has touched the map and nobody has been shown: whoever comes first is. */
+  private hopeful = false;
+  /** How many there were to be when nobody was to be seen. */
+  private hopedFor = 0;
+  private venueShown = false;
+  /** The page shows what it showed before it was loaded again. */
+  private restored = false;
+  /** How close the one that is kept is to be seen, until somebody zooms. */
+  private wanted: number | undefined;
+  /** How sure the place was that the camera went to last. */
+  private aimed = Number.POSITIVE_INFINITY;
+  private lostSince: number | undefined;
+  private wasClear = false;
+  /** Whether where the camera is now is worth coming back to after a reload. */
+  worthKeeping = false;
+
+  constructor(private readonly ports: CameraPorts) {}
+
+  /** Where the page opens: where it was, or else where people are. */
+  open(kept: Shot | undefined, now: number): void {
+    if (kept) {
+      this.worthKeeping = true;
+      this.restored = true;
+      this.ports.go(kept, [0, 0], 'jump');
+      return;
+    }
+    this.hopeful = true;
+    this.seek({ of: 'all', opening: true, since: now });
+  }
+
+  /** Somebody has moved the map by hand. */
+  touched(isPan: boolean): void {
+    this.worthKeeping = true;
+    this.hopeful = false;
+    this.settling = undefined;
+    this.wanted = undefined;
+    if (this.quest?.of === 'all') this.endQuest();
+    if (isPan) this.free();
+  }
+
+  fitEverybody(now: number): void {
+    this.free();
+    this.hopeful = false;
+    this.seek({ of: 'all', opening: false, since: now });
+  }
+
+  goToVenue(): void {
+    const venue = this.ports.venue();
+    if (!venue) return;
+    this.goTo(venue, VENUE_ZOOM);
+  }
+
+  goTo(center: Degrees, zoom: number): void {
+    this.interrupt();
+    this.shoot({ center, zoom }, 'fly');
+    this.ports.changed();
+  }
+
+  /** Brings the own figure to the middle; once more, and it stays there. False: there is none. */
+  locate(): boolean {
+    if (!this.ports.self()) return false;
+    const again = this.picked === undefined && this.mode !== 'free';
+    this.keepSelf(again ? 'follow' : 'found');
+    return true;
+  }
+
+  /** Somebody asks for the own figure, whatever the page was opened with. */
+  expectSelf(): void {
+    this.restored = false;
+  }
+
+  /** The own figure has come onto the map; `inSight`: where somebody is looking already. */
+  appeared(inSight: boolean): void {
+    if (!inSight && !this.restored) this.keepSelf('found');
+    this.restored = false;
+  }
+
+  pick(id: number, now: number): void {
+    this.interrupt();
+    this.picked = id;
+    this.mode = 'follow';
+    this.aimed = Number.POSITIVE_INFINITY;
+    this.lostSince = undefined;
+    this.wanted = Math.max(CLOSE_ZOOM, this.ports.zoom());
+    if (!this.ports.person(id)) this.seek({ of: id, since: now });
+    this.ports.changed();
+    this.update(now);
+  }
+
+  unpick(): void {
+    if (this.picked === undefined) return;
+    this.picked = undefined;
+    if (typeof this.quest?.of === 'number') this.endQuest();
+    this.mode = 'free';
+    this.ports.changed();
+  }
+
+  /** Something else lies over the map now: the own figure does not stay under it. */
+  areaChanged(): void {
+    const self = this.ports.self();
+    if (!self || this.mode !== 'free' || !this.wasClear) return;
+    if (!isClear(this.ports.pixel(self.at), this.ports.area())) {
+      this.shoot({ center: self.at, zoom: this.ports.zoom() }, 'ease');
+    }
+  }
+
+  /** Call it whenever something may have changed: people, the map, the time. */
+  update(now: number): void {
+    this.hope(now);
+    this.look(now);
+    this.settle(now);
+    this.keep(now);
+    const self = this.ports.self();
+    this.wasClear = self !== undefined && isClear(this.ports.pixel(self.at), this.ports.area());
+  }
+
+  private keepSelf(mode: Mode): void {
+    const self = this.ports.self()!;
+    this.interrupt();
+    this.picked = undefined;
+    this.mode = mode;
+    this.wanted = undefined;
+    const closest = Math.max(CLOSE_ZOOM, this.ports.zoom());
+    this.shoot(this.around(self, closest), 'fly');
+    this.ports.changed();
+  }
+
+  private around({ at, metres }: Target, closest: number): Shot {
+    return { ...shotOf(boxAround(at, metres), this.ports.area(), closest), center: at };
+  }
+
+  private free(): void {
+    this.mode = 'free';
+    this.wanted = undefined;
+    if (typeof this.quest?.of === 'number') this.endQuest();
+    this.ports.changed();
+  }
+
+  private interrupt(): void {
+    this.hopeful = false;
+    this.settling = undefined;
+    if (this.quest) this.endQuest();
+    this.worthKeeping = true;
+    this.mode = 'free';
+  }
+
+  private shoot(shot: Shot, how: 'jump' | 'ease' | 'fly'): void {
+    this.ports.go(shot, offsetOf(this.ports.area()), how);
+  }
+
+  private seek(quest: Quest): void {
+    this.settling = undefined;
+    this.quest = quest;
+    this.ports.survey(true);
+  }
+
+  private endQuest(): void {
+    this.quest = undefined;
+    this.ports.survey(false);
+  }
+
+  /** The page is open, nobody was there, and now somebody is. */
+  private hope(now: number): void {
+    if (!this.hopeful || this.quest) return;
+    const { expected = 0 } = this.ports.known();
+    if (expected > this.hopedFor) this.seek({ of: 'all', opening: true, since: now });
+    this.hopedFor = expected;
+  }
+
+  private look(now: number): void {
+    const { quest } = this;
+    if (!quest) return;
+    if (quest.of === 'all') this.lookForAll(quest, now);
+    else this.lookFor(quest.of, quest.since, now);
+  }
+
+  private lookForAll(quest: Quest & { of: 'all' }, now: number): void {
+    const { boxes, unsure, count, expected } = this.ports.known();
+    if (expected === undefined) {
+      if (quest.opening && now - quest.since > UNHEARD_MS) this.showVenue();
+      return;
+    }
+    quest.told ??= now;
+    if (count < expected && now - quest.told < SURVEY_MS) return;
+    const { opening } = quest;
+    this.endQuest();
+    if (boxes.length === 0) {
+      this.hopedFor = expected;
+      if (opening) this.showVenue();
+      else this.ports.missing(undefined);
+      return;
+    }
+    const first = opening && !this.venueShown;
+    this.hopeful = false;
+    this.worthKeeping = true;
+    this.shootAll(boxes, first ? 'jump' : 'fly');
+    this.settling = { until: now + SETTLE_MS, unsure, opening: first };
+  }
+
+  private showVenue(): void {
+    const venue = this.ports.venue();
+    if (this.venueShown || !venue) return;
+    this.venueShown = true;
+    this.shoot({ center: venue, zoom: VENUE_ZOOM }, 'jump');
+  }
+
+  private shootAll(boxes: readonly Box[], how: 'jump' | 'ease' | 'fly'): void {
+    this.shoot(shotOf(boundsOf(boxes)!, this.ports.area(), CLOSE_ZOOM), how);
+  }
+
+  /** From afar, places are only known roughly; closer up they are told more finely. */
+  private settle(now: number): void {
+    const { settling } = this;
+    if (!settling) return;
+    const { boxes, unsure } = this.ports.known();
+    if (now > settling.until || settling.unsure <= SURE_M) this.settling = undefined;
+    else if (boxes.length > 0 && unsure < settling.unsure / 2) {
+      settling.unsure = unsure;
+      this.shootAll(boxes, settling.opening ? 'jump' : 'ease');
+    }
+  }
+
+  private lookFor(id: number, since: number, now: number): void {
+    if (this.ports.person(id)) {
+      this.endQuest();
+      return;
+    }
+    if (now - since < HUNT_MS) return;
+    const { boxes } = this.ports.known();
+    this.endQuest();
+    this.mode = 'free';
+    if (boxes.length > 0) this.shootAll(boxes, 'fly');
+    this.ports.missing(id);
+    this.ports.changed();
+  }
+
+  private keep(now: number): void {
+    if (this.mode === 'free' || this.quest) return;
+    const target = this.picked === undefined ? this.ports.self() : this.ports.person(this.picked);
+    if (!target) {
+      this.lose(now);
+      return;
+    }
+    this.lostSince = undefined;
+    if (this.approach(target) || this.ports.isMoving()) return;
+    const area = this.ports.area();
+    const pixel = this.ports.pixel(target.at);
+    const middle = middleOf(area);
+    const off = Math.hypot(pixel.x - middle.x, pixel.y - middle.y);
+    const shot = { center: target.at, zoom: this.ports.zoom() };
+    if (this.mode === 'found') {
+      if (!isClear(pixel, area) && off > 2) this.shoot(shot, 'ease');
+    } else if (off > STEP_PIXELS) this.shoot(shot, 'ease');
+    else if (off > 1.5) this.shoot(shot, 'jump');
+  }
+
+  /** Goes as close as the place is sure, again whenever it is told more finely. */
+  private approach(target: Target): boolean {
+    if (this.wanted === undefined) return false;
+    const shot = this.around(target, this.wanted);
+    if (target.metres < this.aimed / 2 || (!this.ports.isMoving() && this.isFar(target, shot))) {
+      this.aimed = target.metres;
+      this.shoot(shot, 'fly');
+      return true;
+    }
+    if (!this.ports.isMoving() && shot.zoom >= this.wanted - 0.01) this.wanted = undefined;
+    return false;
+  }
+
+  private isFar({ at }: Target, { zoom }: Shot): boolean {
+    return zoom > this.ports.zoom() + 0.1 || !isClear(this.ports.pixel(at), this.ports.area());
+  }
+
+  private lose(now: number): void {
+    if (this.picked === undefined) {
+      this.free();
+      return;
+    }
+    this.lostSince ??= now;
+    if (now - this.lostSince < HUNT_MS / 2) return;
+    this.lostSince = undefined;
+    // They are found again as roughly as at first, and so are approached as at first.
+    this.wanted = Math.max(CLOSE_ZOOM, this.ports.zoom());
+    this.aimed = Number.POSITIVE_INFINITY;
+    this.seek({ of: this.picked, since: now });
+  }
+}

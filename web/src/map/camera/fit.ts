@@ -1,0 +1,105 @@
+/** Where a camera must be to show what it should: boxes in, a centre and a zoom out. Pure. */
+import { type Degrees, wrapDegrees } from '@gpys/client';
+import { CIRCUMFERENCE, fromMercator, mercator } from '../geo';
+
+/** In degrees; `east` is never below `west` and may lie beyond 180. */
+export interface Box {
+  south: number;
+  west: number;
+  north: number;
+  east: number;
+}
+
+/** The map in pixels, and how much of each side something lies over. */
+export interface Area {
+  width: number;
+  height: number;
+  top: number;
+  right: number;
+  bottom: number;
+  left: number;
+}
+
+export interface Shot {
+  center: Degrees;
+  zoom: number;
+}
+
+const MIN_ZOOM = 0.5;
+/** Less than this is no room to show anybody in; then something may lie over them. */
+const LEAST_PIXELS = 80;
+/** From a place on the ground to the top of a head, to its sides, and to the end of its name. */
+export const HEADROOM = { top: 56, side: 36, bottom: 40 };
+
+/** What is surely around a place: a square of twice `metres`. */
+export function boxAround({ lat, lng }: Degrees, metres: number): Box {
+  const high = (metres / CIRCUMFERENCE) * 360;
+  const wide = Math.min(180, high / Math.max(0.01, Math.cos((lat * Math.PI) / 180)));
+  return {
+    south: Math.max(-90, lat - high),
+    north: Math.min(90, lat + high),
+    west: lng - wide,
+    east: lng + wide,
+  };
+}
+
+/** The smallest box around all, across the antimeridian if that is shorter. */
+export function boundsOf(boxes: readonly Box[]): Box | undefined {
+  if (boxes.length === 0) return undefined;
+  const spans = boxes
+    .map(({ west, east }): [west: number, width: number] => [wrapDegrees(west), east - west])
+    .sort(([a], [b]) => a - b);
+  // The widest gap is what stays outside.
+  let reach = spans[0]![0] + spans[0]![1];
+  let gap = { width: -1, end: spans[0]![0], start: 0 };
+  for (const [west, width] of spans.slice(1)) {
+    if (west - reach > gap.width) gap = { width: west - reach, end: west, start: reach };
+    reach = Math.max(reach, west + width);
+  }
+  const around = spans[0]![0] + 360 - reach;
+  if (around >= gap.width) gap = { width: around, end: spans[0]![0], start: reach };
+  return {
+    south: Math.min(...boxes.map((it) => it.south)),
+    north: Math.max(...boxes.map((it) => it.north)),
+    west: gap.end,
+    east: gap.end + Math.min(360, 360 - gap.width),
+  };
+}
+
+/** The middle of what nothing lies over, in pixels from the map's top left. */
+export function middleOf(area: Area): { x: number; y: number } {
+  return {
+    x: (area.left + area.width - area.right) / 2,
+    y: (area.top + area.height - area.bottom) / 2,
+  };
+}
+
+/** How far that is from the map's own middle: what MapLibre calls an offset. */
+export function offsetOf(area: Area): [x: number, y: number] {
+  const { x, y } = middleOf(area);
+  return [x - area.width / 2, y - area.height / 2];
+}
+
+/** Whether a figure that stands at this pixel is in sight from head to name. */
+export function isClear({ x, y }: { x: number; y: number }, area: Area): boolean {
+  return (
+    x >= area.left + HEADROOM.side &&
+    x <= area.width - area.right - HEADROOM.side &&
+    y >= area.top + HEADROOM.top &&
+    y <= area.height - area.bottom - HEADROOM.bottom
+  );
+}
+
+/** Shows a box where nothing lies over the map, no closer than `closest`. */
+export function shotOf(box: Box, area: Area, closest: number): Shot {
+  const [west, north] = mercator(box.north, box.west);
+  const [east, south] = mercator(box.south, box.east);
+  const wide = Math.max(LEAST_PIXELS, area.width - area.left - area.right - 2 * HEADROOM.side);
+  const tall = Math.max(
+    LEAST_PIXELS,
+    area.height - area.top - area.bottom - HEADROOM.top - HEADROOM.bottom,
+  );
+  const world = Math.min(wide / (east - west || 1e-12), tall / (south - north || 1e-12));
+  const zoom = Math.max(MIN_ZOOM, Math.min(closest, Math.log2(world / 512)));
+  return { center: fromMercator((west + east) / 2, (north + south) / 2), zoom };
+}

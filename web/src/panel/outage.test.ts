@@ -1,0 +1,54 @@
+import type { State } from '@gpys/client';
+import { Code } from '@gpys/client';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Outage } from './outage';
+
+const pressed: string[] = [];
+const link = { connect: () => pressed.push('connect'), hurry: () => pressed.push('hurry') };
+const waiting: State = { phase: 'waiting', until: 3500, reason: '', code: Code.Restarting };
+const live: State = { phase: 'live', transport: 'websocket', lost: undefined };
+let outage: Outage;
+
+beforeEach(() => {
+  vi.stubGlobal('navigator', { onLine: true });
+  pressed.length = 0;
+  outage = new Outage(link as never);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+it('says why there is no link, when the next try is, and nothing once there is one', () => {
+  outage.changed(waiting);
+  expect(outage.notice(waiting, 0, 1000)).toMatchObject({
+    text: 'The server is restarting.',
+    more: 'Next try in 3 s.',
+  });
+  outage.notice(waiting, 0, 1000)!.action!.run();
+  expect(pressed).toEqual(['hurry']);
+  expect(outage.notice({ phase: 'connecting' }, 0, 3500)?.more).toBe('Trying now.');
+  expect(outage.affects({ phase: 'connecting' })).toBe(true);
+  outage.changed(live);
+  expect(outage.notice(live, 0, 4000)).toBeUndefined();
+  expect(outage.notice(live, 6000, 9000)?.text).toContain('does not answer');
+});
+
+it('calls a link that is only exchanged no outage', () => {
+  outage.changed(live);
+  outage.changed({ phase: 'connecting' });
+  expect(outage.affects({ phase: 'connecting' })).toBe(false);
+  expect(outage.notice({ phase: 'connecting' }, 0, 0)).toBeUndefined();
+});
+
+it('knows a device that is offline from a server that is away', () => {
+  vi.stubGlobal('navigator', { onLine: false });
+  outage.changed(waiting);
+  expect(outage.notice(waiting, 0, 0)?.text).toBe('You are offline.');
+});
+
+it('offers what helps when the server has ended it', () => {
+  const ended = (code: Code): State => ({ phase: 'ended', reason: '', code });
+  expect(outage.notice(ended(Code.Replaced), 0, 0)?.action?.label).toBe('Continue here');
+  expect(outage.notice(ended(Code.BadVersion), 0, 0)?.action?.label).toBe('Reload');
+  expect(outage.notice(ended(Code.Expired), 0, 0)?.action).toBeUndefined();
+  outage.notice(ended(Code.Full), 0, 0)!.action!.run();
+  expect(pressed).toEqual(['connect']);
+});

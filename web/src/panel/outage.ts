@@ -1,0 +1,59 @@
+/** What has to be said of the link, where the foot of the page alone would be overlooked. */
+import type { Connection, State } from '@gpys/client';
+import { Code } from '@gpys/client';
+import type { Notice } from './dock';
+import { reasonOf, STALLED_MS } from './status';
+
+type Reconnecting = Pick<Connection, 'connect' | 'hurry'>;
+
+/** Why there is no link, from when it was lost until there is one again. */
+export class Outage {
+  private why: string | undefined;
+
+  constructor(private readonly link: Reconnecting) {}
+
+  changed(state: State): void {
+    if (state.phase === 'live') this.why = undefined;
+    if (state.phase === 'waiting') {
+      this.why = navigator.onLine ? reasonOf(state.code, state.reason) : 'You are offline.';
+    }
+  }
+
+  /** Whether what is known of others is out of date: not while a link is only exchanged. */
+  affects(state: State): boolean {
+    return state.phase === 'ended' || (state.phase !== 'live' && this.why !== undefined);
+  }
+
+  notice(state: State, silence: number, now: number): Notice | undefined {
+    switch (state.phase) {
+      case 'ended':
+        return this.ended(state);
+      case 'waiting': {
+        const more = `Next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s.`;
+        const action = { label: 'Try now', run: () => this.link.hurry() };
+        return { text: this.why ?? '', more, tone: 'bad', action };
+      }
+      case 'connecting':
+        return this.why ? { text: this.why, more: 'Trying now.', tone: 'bad' } : undefined;
+      case 'live':
+        return silence > STALLED_MS
+          ? { text: 'The server does not answer. What you see may be old.', tone: 'bad' }
+          : undefined;
+    }
+  }
+
+  private ended({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
+    const text = reasonOf(code, reason);
+    // The same invitation will not do again.
+    if (code === Code.Expired) return { text, tone: 'bad' };
+    const reload = code === Code.BadVersion;
+    const run = (): void => (reload ? location.reload() : this.link.connect());
+    const label = reload ? 'Reload' : code === Code.Replaced ? 'Continue here' : 'Try again';
+    return { text, tone: 'bad', action: { label, run } };
+  }
+}
+
+/** Another invitation is needed; the room is closed to this one, or to whoever has none. */
+export function isShutOut(state: State): boolean {
+  return state.phase === 'ended' && (state.code === Code.Forbidden || state.code === Code.Expired);
+}

@@ -1,0 +1,105 @@
+/** What is going on, in words for a person. Pure: state in, sentences out. */
+import type { State } from '@gpys/client';
+import { Code, clean, Field, isolated, MAX_REASON, type Refused } from '@gpys/client';
+
+export type Tone = 'good' | 'busy' | 'bad';
+
+export interface Facts {
+  state: State;
+  now: number;
+  rtt: number | undefined;
+  age: number | undefined;
+  /** For how long nothing at all has arrived, in ms. */
+  silence: number;
+}
+
+/** Without a byte for this long, with a ping every two seconds, what is drawn may be wrong. */
+export const STALLED_MS = 4500;
+
+const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
+
+export function statusLine(facts: Facts): { tone: Tone; text: string } {
+  const { state, now } = facts;
+  switch (state.phase) {
+    case 'connecting':
+      return { tone: 'busy', text: 'Connecting' };
+    case 'waiting': {
+      const seconds = Math.max(0, Math.ceil((state.until - now) / 1000));
+      return {
+        tone: 'bad',
+        text: `${reasonOf(state.code, state.reason)} Next try in ${seconds} s`,
+      };
+    }
+    case 'ended':
+      return { tone: 'bad', text: reasonOf(state.code, state.reason) };
+    case 'live':
+      return liveLine(state, facts);
+  }
+}
+
+function liveLine(
+  state: Extract<State, { phase: 'live' }>,
+  { rtt, age, silence }: Facts,
+): { tone: Tone; text: string } {
+  const name = NAMES[state.transport];
+  if (silence > STALLED_MS) {
+    return { tone: 'bad', text: `${name}: no answer for ${Math.round(silence / 1000)} s` };
+  }
+  const parts: string[] = [name];
+  if (rtt !== undefined) parts.push(`round trip ${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`);
+  if (age !== undefined) parts.push(`positions ${Math.round(age)} ms old`);
+  if (state.lost) parts.push(`WebTransport ${state.lost}`);
+  return { tone: 'good', text: parts.join(' · ') };
+}
+
+export function reasonOf(code: number | undefined, reason: string): string {
+  switch (code) {
+    case Code.Restarting:
+      return 'The server is restarting.';
+    case Code.Full:
+      return 'This room is full.';
+    case Code.TooFast:
+    case Code.TooSlow:
+      return 'The connection did not keep up.';
+    case Code.Replaced:
+      return 'You are connected from another tab or device.';
+    case Code.Forbidden:
+      return reason
+        ? `This room does not let you in (${reason.replace('access token', 'invitation')}).`
+        : 'This room asks for a link with an invitation.';
+    case Code.Expired:
+      return 'Your invitation has expired. Open a new link to come back.';
+    case Code.BadVersion:
+      return 'This page and the server speak different versions.';
+    case Code.BadRoom:
+      return 'The address names no room: use a-z, 0-9 and - after /r/.';
+    case Code.BadMessage:
+      return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
+    default:
+      return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';
+  }
+}
+
+/** What the server did not take, what comes of it, and what to do. */
+export function refusedWords({ field, reason }: Refused): string {
+  const why = clean(reason, MAX_REASON);
+  return `${refusedField(field)}${why ? ` (The server says: ${isolated(why)}.)` : ''}`;
+}
+
+function refusedField(field: number): string {
+  switch (field) {
+    case Field.Position:
+    case Field.Accuracy:
+      return 'The server could not use your position, so others see the last good one. If this stays, stop sharing and share again.';
+    case Field.Orientation:
+      return 'The server could not use what the motion sensor says, so others see you as you were. If this stays, reload the page.';
+    case Field.Viewport:
+      return 'The server could not use what this map shows. Move the map a little.';
+    case Field.Presence:
+      return 'The server could not use whether you share or watch. Stop sharing and share again.';
+    default:
+      return 'The server could not use something that this page sent. Reload the page for a newer one.';
+  }
+}
+
+export const WATCH_ONLY = 'Your invitation lets you watch, not share.';
