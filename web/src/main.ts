@@ -1,6 +1,7 @@
 import type { Config, Transport } from '@gpys/client';
-import { EarlyLink, fetchConfig, openWebSocket, openWebTransport } from '@gpys/client';
+import { EarlyLink, fetchConfig } from '@gpys/client';
 import { takeAccess } from './device/access';
+import { OPENERS } from './device/policy';
 import { tab } from './device/storage';
 import { mayResume, surroundings } from './device/twin';
 import { exposeDebug } from './panel/debug';
@@ -13,18 +14,18 @@ const loading = import('./app');
 const returning = mayResume(surroundings(tab));
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
 const opening = {
-  openers: { webtransport: openWebTransport, websocket: openWebSocket },
+  openers: OPENERS,
   force: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
   storage: tab,
-  here: location,
+  address: location,
 };
 // Without a config the map starts all the same, and says that it is not connected.
-const config = await fetchConfig().catch(() => undefined);
+const config = await fetchConfig(location).catch(() => undefined);
 const early = config && new EarlyLink(opening, config);
 let fresh = config;
 /** The first connection takes what has just been fetched; certificates may change until the next. */
 async function loadConfig(): Promise<Config> {
-  const now = fresh ?? (await fetchConfig());
+  const now = fresh ?? (await fetchConfig(location));
   fresh = undefined;
   return now;
 }

@@ -65,7 +65,7 @@ class FakeStorage implements Storage {
   removeItem = (key: string): void => void this.map.delete(key);
 }
 
-const HERE = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
+const ADDRESS = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
 const CONFIG: Config = {
   protocol: 1,
   webtransport: 'https://localhost:4433/wt',
@@ -101,7 +101,7 @@ function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
       force,
       early,
       storage,
-      here: HERE,
+      address: ADDRESS,
       mayResume,
       random: () => 0.5,
     },
@@ -246,7 +246,11 @@ describe('the race', () => {
 
 describe('an early link', () => {
   it('is greeted once there is a session, and dialled anew if the server gave it up', async () => {
-    const options = { openers: { webtransport: wt.open, websocket: ws.open }, storage, here: HERE };
+    const options = {
+      openers: { webtransport: wt.open, websocket: ws.open },
+      storage,
+      address: ADDRESS,
+    };
     const early = new EarlyLink({ ...options, force: undefined }, CONFIG);
     await pass(1000);
     expect(wt.last.sent).toEqual([]);

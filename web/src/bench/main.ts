@@ -45,7 +45,7 @@ async function measure(options: Options): Promise<BenchResult> {
   chart.clear(options.seconds);
   table.show(undefined);
   progress.value = 0;
-  const config = await fetchConfig();
+  const config = await fetchConfig(location);
   run = new Run(options, config, { changed, looked });
   const result = await run.done;
   finished(result);

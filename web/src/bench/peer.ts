@@ -7,8 +7,6 @@ import {
   fromAngles,
   messageOf,
   openOnly,
-  openWebSocket,
-  openWebTransport,
   Presence,
   RaceError,
   Sender,
@@ -20,11 +18,11 @@ import {
   whyNotWebSocket,
   whyNotWebTransport,
 } from '@gpys/client';
+import { OPENERS } from '../device/policy';
 import { spotOf, VIEWPORT } from './walk';
 
 /** As bytes go, it is somebody with a motion sensor. */
 const HELD = encodeOrientation(fromAngles(0, 0, 0));
-const OPENERS = { webtransport: openWebTransport, websocket: openWebSocket };
 
 export type PeerState = 'opening' | 'live' | 'failed' | 'ended' | 'closed';
 

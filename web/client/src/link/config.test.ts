@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { fetchConfig, socketAt } from './config';
 
-const here = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
+const address = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
 
 function answer(body: string, status = 200, headers: Record<string, string> = {}): void {
   vi.stubGlobal(
@@ -14,30 +14,30 @@ afterEach(() => vi.unstubAllGlobals());
 
 it('has its socket where the page came from, whatever the server thinks', async () => {
   answer(JSON.stringify({ protocol: 1, websocket: 'ws://127.0.0.1:8080/ws' }));
-  expect((await fetchConfig(here)).websocket).toBe('wss://map.example/ws');
+  expect((await fetchConfig(address)).websocket).toBe('wss://map.example/ws');
   expect(fetch).toHaveBeenCalledWith(
-    '/config.json?origin=https%3A%2F%2Fmap.example',
+    'https://map.example/config.json?origin=https%3A%2F%2Fmap.example',
     expect.anything(),
   );
-  expect(socketAt({ ...here, protocol: 'http:', host: '[::1]:80' })).toBe('ws://[::1]:80/ws');
+  expect(socketAt({ ...address, protocol: 'http:', host: '[::1]:80' })).toBe('ws://[::1]:80/ws');
 });
 
 it('says what the server, or something else, answers', async () => {
   const text = { 'content-type': 'text/plain; charset=utf-8' };
   answer('this server does not go by the name map.lan\n', 421, text);
-  await expect(fetchConfig(here)).rejects.toThrow(
+  await expect(fetchConfig(address)).rejects.toThrow(
     'the server answered 421: this server does not go by the name map.lan',
   );
   answer('<h1>Bad Gateway</h1>', 502, { 'content-type': 'text/html' });
-  await expect(fetchConfig(here)).rejects.toThrow(/^the server answered 502$/);
+  await expect(fetchConfig(address)).rejects.toThrow(/^the server answered 502$/);
   for (const other of ['<html>', '{}', 'null']) {
     answer(other);
-    await expect(fetchConfig(here)).rejects.toThrow('something else than GPyS');
+    await expect(fetchConfig(address)).rejects.toThrow('something else than GPyS');
   }
 });
 
 it('knows by how much the clocks differ', async () => {
   const date = new Date(Date.now() - 3 * 86_400_000).toUTCString();
   answer('{"protocol":1}', 200, { date });
-  expect((await fetchConfig(here)).skew! / 86_400_000).toBeCloseTo(3, 2);
+  expect((await fetchConfig(address)).skew! / 86_400_000).toBeCloseTo(3, 2);
 });

@@ -1,13 +1,13 @@
 /** What the server tells everybody who wants to connect (docs/PROTOCOL.md, section 10). */
 import type { Config } from './link';
-import type { Here } from './why';
+import type { Address } from './why';
 
 /** Most letters of a server's or proxy's words that are shown. */
 const WORDS = 200;
 
 /** Rejects with words for a person. */
-export async function fetchConfig(here: Here = location): Promise<Config> {
-  const asked = `/config.json?origin=${encodeURIComponent(here.origin)}`;
+export async function fetchConfig(address: Address): Promise<Config> {
+  const asked = `${address.protocol}//${address.host}/config.json?origin=${encodeURIComponent(address.origin)}`;
   const response = await fetch(asked, { cache: 'no-store' }).catch(() => undefined);
   if (!response) throw new Error('the server cannot be reached');
   if (!response.ok) throw new Error(await refusalOf(response));
@@ -15,13 +15,13 @@ export async function fetchConfig(here: Here = location): Promise<Config> {
   if (config?.protocol === undefined) {
     throw new Error('something else than GPyS answers for /config.json');
   }
-  return { ...config, websocket: socketAt(here), skew: skewOf(response, Date.now()) };
+  return { ...config, websocket: socketAt(address), skew: skewOf(response, Date.now()) };
 }
 
 /**
  * The page came from where its socket is, by a scheme and a host that no proxy can get wrong.
  */
-export function socketAt({ protocol, host }: Here): string {
+export function socketAt({ protocol, host }: Address): string {
   return `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/ws`;
 }
 

@@ -35,7 +35,7 @@ function dial(fails = false): { early: EarlyLink; link: Link; server: () => Link
   const options: OpenOptions = {
     openers: { webtransport: open, websocket: open },
     force: 'websocket',
-    here: { protocol: 'https:', host: 'localhost', origin: 'https://localhost' },
+    address: { protocol: 'https:', host: 'localhost', origin: 'https://localhost' },
     storage: {} as Storage,
   };
   return { early: new EarlyLink(options, CONFIG), link, server: () => server! };

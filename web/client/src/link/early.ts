@@ -3,7 +3,7 @@
 import type { Keep } from '../storage';
 import type { Config, Link, LinkEnd, LinkEvents, Transport } from './link';
 import { type Openers, openOnly, RaceError, race } from './race';
-import { type Here, whyNoLink, whyNotWebTransport } from './why';
+import { type Address, whyNoLink, whyNotWebTransport } from './why';
 
 /** After WebSocket won a race, the next connections do not wait for WebTransport again. */
 export const REMEMBER_MS = 5 * 60_000;
@@ -14,7 +14,7 @@ export interface OpenOptions {
   force: Transport | undefined;
   storage: Keep;
   /** The page's own address. */
-  here: Here;
+  address: Address;
 }
 
 export interface Opened {
@@ -25,7 +25,7 @@ export interface Opened {
 
 /** Rejects with words for a person. */
 export async function openLink(
-  { openers, force, storage, here }: OpenOptions,
+  { openers, force, storage, address }: OpenOptions,
   config: Config,
   events: LinkEvents,
 ): Promise<Opened> {
@@ -43,7 +43,7 @@ export async function openLink(
     return {
       link,
       lost: lost.then((fault) => {
-        const why = whyNotWebTransport(fault, config, here);
+        const why = whyNotWebTransport(fault, config, address);
         // One that was only slower may be the faster one next time.
         if (fault !== 'slow') {
           storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
@@ -54,7 +54,7 @@ export async function openLink(
     };
   } catch (error) {
     if (!(error instanceof RaceError)) throw error;
-    throw new Error(whyNoLink(error.faults, config, here));
+    throw new Error(whyNoLink(error.faults, config, address));
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { DATAGRAMS_FROM } from '../wire/wire';
 import type { Link, Opener } from './link';
-import { watchPolicy } from './policy';
 import { OpenError } from './why';
 
 /** Close codes of the protocol are sent as 4000 + code. */
@@ -15,7 +14,6 @@ const BUSY_BYTES = 5;
 
 export const openWebSocket: Opener = (config, events, signal) =>
   new Promise((resolve, reject) => {
-    const forbidden = watchPolicy(config.websocket);
     const socket = new WebSocket(config.websocket);
     socket.binaryType = 'arraybuffer';
     let live = true;
@@ -39,7 +37,6 @@ export const openWebSocket: Opener = (config, events, signal) =>
     };
     socket.onopen = () => {
       opened = true;
-      forbidden.stop();
       signal.removeEventListener('abort', close);
       resolve(link);
     };
@@ -50,11 +47,7 @@ export const openWebSocket: Opener = (config, events, signal) =>
       else events.datagram(bytes);
     };
     socket.onclose = ({ code, reason }) => {
-      forbidden.stop();
-      if (!opened) {
-        const fault = forbidden.yes() ? 'policy' : 'refused';
-        reject(new OpenError(fault, 'the WebSocket did not open'));
-      }
+      if (!opened) reject(new OpenError('refused', 'the WebSocket did not open'));
       if (!live || !opened) return;
       live = false;
       events.end({ code: code >= CODES_FROM ? code - CODES_FROM : undefined, reason });

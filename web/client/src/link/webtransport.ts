@@ -1,6 +1,5 @@
 /** A link over WebTransport: one stream for what must arrive, datagrams for what must be new. */
 import { type Config, type Link, type LinkEvents, messageOf, type Opener } from './link';
-import { watchPolicy } from './policy';
 import { OpenError } from './why';
 
 /**
@@ -31,18 +30,15 @@ export const openWebTransport: Opener = async (config, events, signal) => {
     const fault = globalThis.isSecureContext === false ? 'insecure' : 'unsupported';
     throw new OpenError(fault, 'this browser has no WebTransport here');
   }
-  const forbidden = watchPolicy(config.webtransport);
   const dialled = performance.now();
   const session = new WebTransport(config.webtransport, options(config));
   const abort = (): void => session.close();
   signal.addEventListener('abort', abort, { once: true });
   session.closed.catch(() => undefined);
-  await session.ready
-    .catch((error) => {
-      const fault = performance.now() - dialled < SILENCE_MS ? 'refused' : 'silent';
-      throw new OpenError(forbidden.yes() ? 'policy' : fault, messageOf(error));
-    })
-    .finally(forbidden.stop);
+  await session.ready.catch((error) => {
+    const fault = performance.now() - dialled < SILENCE_MS ? 'refused' : 'silent';
+    throw new OpenError(fault, messageOf(error));
+  });
   tune(session.datagrams as unknown as Datagrams);
   const stream = await session.createBidirectionalStream();
   signal.removeEventListener('abort', abort);

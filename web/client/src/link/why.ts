@@ -33,22 +33,22 @@ export function faultOf(error: unknown): Fault {
   return error instanceof OpenError ? error.fault : 'refused';
 }
 
-/** The page's own address. */
-export type Here = Pick<Location, 'protocol' | 'host' | 'origin'>;
+/** Where the server is, and the origin from which it is asked. A page's `location` is one. */
+export type Address = Pick<URL, 'protocol' | 'host' | 'origin'>;
 
 const DAY_MS = 86_400_000;
 
 /** Why the server takes no session of this page, if it does not. */
-export function whyNoSession({ seen }: Config, here: Here): string | undefined {
+export function whyNoSession({ seen }: Config, address: Address): string | undefined {
   if (!seen || seen.originAllowed) return undefined;
-  if (seen.host !== here.host) {
-    return `the proxy in front hands on the Host ${seen.host} in place of ${here.host}, so the server takes this page for another site's`;
+  if (seen.host !== address.host) {
+    return `the proxy in front hands on the Host ${seen.host} in place of ${address.host}, so the server takes this page for another site's`;
   }
-  return `the server takes no pages of ${here.origin}; it may be started with --public-url ${here.origin}`;
+  return `the server takes no pages of ${address.origin}; it may be started with --public-url ${address.origin}`;
 }
 
 /** Why it is not WebTransport, after "WebTransport". */
-export function whyNotWebTransport(fault: Fault, config: Config, here: Here): string {
+export function whyNotWebTransport(fault: Fault, config: Config, address: Address): string {
   const at = config.webtransport ? new URL(config.webtransport).host : 'the server';
   switch (fault) {
     case 'unsupported':
@@ -62,7 +62,7 @@ export function whyNotWebTransport(fault: Fault, config: Config, here: Here): st
     case 'silent':
       return `got no answer from ${at}: UDP is blocked on the way, or the port is not forwarded`;
     case 'refused': {
-      const refused = whyNoSession(config, here);
+      const refused = whyNoSession(config, address);
       if (refused) return `was refused: ${refused}`;
       const days = Math.round((config.skew ?? 0) / DAY_MS);
       if (days !== 0) {
@@ -93,13 +93,13 @@ export function whyNotWebSocket(fault: Fault): string {
 export function whyNoLink(
   faults: { webtransport?: Fault | undefined; websocket?: Fault | undefined },
   config: Config,
-  here: Here,
+  address: Address,
 ): string {
-  const refused = whyNoSession(config, here);
+  const refused = whyNoSession(config, address);
   if (refused) return refused;
   const { webtransport, websocket } = faults;
   const parts = [
-    webtransport && `WebTransport ${whyNotWebTransport(webtransport, config, here)}`,
+    webtransport && `WebTransport ${whyNotWebTransport(webtransport, config, address)}`,
     websocket && `WebSocket ${whyNotWebSocket(websocket)}`,
   ];
   return parts.filter(Boolean).join('. ');
