@@ -6,12 +6,12 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gpys::proto::bits::BitWriter;
-use gpys::proto::frame::{self, Entry, Frame, Ids, Kind, Page};
 use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
+use gpys::proto::wire::bits::BitWriter;
+use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
 use gpys::proto::wire::{
     ClientDatagram, ClientMessage, Online, PeerId, Person, Presence, PublicId, Roster, Sample,
     ServerMessage,

@@ -15,11 +15,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
-use gpys::proto::bits::BitWriter;
-use gpys::proto::frame::{self, Entry, Ids, Kind, Page};
 use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
+use gpys::proto::wire::bits::BitWriter;
+use gpys::proto::wire::frame::{self, Entry, Ids, Kind, Page};
 use gpys::proto::wire::{PeerId, PublicId, Sample, Token};
 use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, Settings, World};
 use rustix::time::{ClockId, clock_gettime};

@@ -13,9 +13,9 @@ mod sources;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::proto::wire::Limits;
-use crate::proto::world::Settings;
 use crate::server::certs::{LEAF, LEAF_KEY};
+use gpys_proto::wire::Limits;
+use gpys_proto::world::Settings;
 
 pub use self::acme::Acme;
 pub use self::archive::{Archive, Tiles};
@@ -23,9 +23,9 @@ pub use self::front::Front;
 pub(crate) use self::front::PublicUdp;
 pub use self::guard::Guard;
 pub use self::maps::Maps;
-use self::reader::{Reader, parse, parse_origin, parse_venue, within};
 pub use self::sources::{Flags, Source};
-use self::sources::{Given, gather};
+use crate::config::reader::{Reader, parse, parse_origin, parse_venue, within};
+use crate::config::sources::{Given, gather};
 
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "gpys.toml";

@@ -12,9 +12,10 @@
 //!   network does.
 //! - [`terminal`] is how text from outside comes onto a terminal.
 
+pub use gpys_proto as proto;
+
 pub mod client;
 pub mod config;
 pub mod path;
-pub mod proto;
 pub mod server;
 pub mod terminal;

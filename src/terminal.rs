@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::proto::text::{MAX_REASON, clean};
+use gpys_proto::text::{MAX_REASON, clean};
 
 /// A piece of text from outside as it may stand within a line: cleaned as every text of others,
 /// and cut where it is long.

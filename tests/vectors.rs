@@ -13,13 +13,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use gpys::proto::bits::{BitReader, BitWriter};
-use gpys::proto::frame::{self, Entry, Frame, Ids, Kind, Page};
 use gpys::proto::geo::{Cell, Cover, Position, columns};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::text;
 use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
+use gpys::proto::wire::bits::{BitReader, BitWriter};
+use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
 use gpys::proto::wire::{
     ClientDatagram, ClientMessage, PeerId, Roster, Sample, ServerMessage, Welcome, decode_pong,
     encode_ping, encode_pong,

@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
 use anyhow::{Context, Result, ensure};
-use gpys::proto::frame::Frame;
 use gpys::proto::geo::{Position, Viewport};
 use gpys::proto::pose::angle_between;
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
+use gpys::proto::wire::frame::Frame;
 use gpys::proto::wire::{PeerId, Presence, PublicId, Sample, Token};
 use gpys::proto::world::{Arrival, Newcomer, Settings, World};
 

@@ -1,8 +1,8 @@
 //! What the frames' bits say.
 
-use gpys::proto::bits::BitWriter;
-use gpys::proto::frame::{self, Frame, Kind};
 use gpys::proto::geo::cell_bits;
+use gpys::proto::wire::bits::BitWriter;
+use gpys::proto::wire::frame::{self, Frame, Kind};
 
 /// Bits of all counted frames, by what they say.
 #[derive(Default)]

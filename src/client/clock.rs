@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::proto::time::Stamp;
+use gpys_proto::time::Stamp;
 
 /// How many pongs the estimate looks back on.
 const WINDOW: usize = 8;

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::trust::{self, Trust};
-use crate::proto::wire::VERSION;
+use crate::client::trust::{self, Trust};
+use gpys_proto::wire::VERSION;
 
 /// Where a server tells how it can be reached.
 pub(super) const CONFIG: &str = "/config.json";

@@ -9,13 +9,13 @@ use tokio_rustls::TlsConnector;
 use wtransport::Endpoint;
 use wtransport::endpoint::endpoint_side;
 
-use super::config::{self, Config, Target};
-use super::link::{Incoming, Link};
-use super::session::{Session, Shared, lock};
-use super::trust::Trust;
-use super::{Client, ConnectError, Options, Transport, websocket, webtransport};
-use crate::proto::text;
-use crate::proto::wire::{ClientMessage, Closing, Hello, ServerMessage, VERSION, Welcome};
+use crate::client::config::{self, Config, Target};
+use crate::client::link::{Incoming, Link};
+use crate::client::session::{Session, Shared, lock};
+use crate::client::trust::Trust;
+use crate::client::{Client, ConnectError, Options, Transport, websocket, webtransport};
+use gpys_proto::text;
+use gpys_proto::wire::{ClientMessage, Closing, Hello, ServerMessage, VERSION, Welcome};
 
 /// How long a link and the welcome may take.
 const PATIENCE: Duration = Duration::from_secs(10);

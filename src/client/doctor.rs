@@ -24,11 +24,11 @@ use clap::ValueEnum;
 use http::Uri;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::record::Judge;
-use self::report::{Name, Outcome, Report, Step, Verdict};
-use self::session::Visit;
-use super::config::Target;
-use super::{ConfigError, Transport, Trust};
+use crate::client::config::Target;
+use crate::client::doctor::record::Judge;
+use crate::client::doctor::report::{Name, Outcome, Report, Step, Verdict};
+use crate::client::doctor::session::Visit;
+use crate::client::{ConfigError, Transport, Trust};
 use crate::terminal;
 
 /// Where a token is looked for that is in no file.
@@ -187,7 +187,7 @@ impl Patient<'_> {
     }
 
     /// What both transports need, up to the server's configuration.
-    async fn common(&mut self) -> Option<(super::Config, std::net::SocketAddr, Trust)> {
+    async fn common(&mut self) -> Option<(crate::client::Config, std::net::SocketAddr, Trust)> {
         if let Some(step) = front::path(&self.target) {
             self.note(step);
         }
@@ -239,7 +239,7 @@ fn parse_origin(text: &str) -> Result<String, String> {
 }
 
 fn parse_room(text: &str) -> Result<String, String> {
-    if crate::proto::wire::is_room_name(text) {
+    if gpys_proto::wire::is_room_name(text) {
         return Ok(text.to_owned());
     }
     Err("a room's name is 1 to 64 of a-z, 0-9 and -".to_owned())

@@ -15,10 +15,10 @@ use std::path::Path;
 
 pub use self::notes::Notes;
 
-use self::points::Point;
-use super::walk::Path as Way;
-use crate::proto::geo::Position;
+use crate::client::gpx::points::Point;
+use crate::client::walk::Path as Way;
 use crate::terminal;
+use gpys_proto::geo::Position;
 
 /// Pace where a file has no times, in metres per second.
 pub const WALKING_PACE: f64 = 1.4;

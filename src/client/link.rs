@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{websocket, webtransport};
-use crate::proto::text;
+use crate::client::{websocket, webtransport};
+use gpys_proto::text;
 
 /// What arrived.
 #[derive(Debug)]

@@ -49,12 +49,12 @@ pub use self::config::{Config, ConfigError};
 pub use self::connector::Connector;
 pub use self::trust::Trust;
 
-use self::session::{Shared, lock};
-use crate::proto::geo::{Position, Viewport};
-use crate::proto::pose::{Accuracy, Orientation, Pose};
-use crate::proto::time::{Stamp, Time};
-use crate::proto::view::{Figure, View};
-use crate::proto::wire::{PeerId, Presence, ServerMessage, Sharing, Token, Welcome};
+use crate::client::session::{Shared, lock};
+use gpys_proto::geo::{Position, Viewport};
+use gpys_proto::pose::{Accuracy, Orientation, Pose};
+use gpys_proto::time::{Stamp, Time};
+use gpys_proto::view::{Figure, View};
+use gpys_proto::wire::{PeerId, Presence, ServerMessage, Sharing, Token, Welcome};
 
 /// Which transport carries a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ pub struct Options {
     pub transport: Transport,
     /// The room, 1 to 64 of a-z, 0-9 and `-`.
     pub room: String,
-    /// The name to show to others; others see what [`text::name`](crate::proto::text::name) makes
+    /// The name to show to others; others see what [`text::name`](gpys_proto::text::name) makes
     /// of it, which may be nothing.
     pub name: String,
     /// The presence to begin with.

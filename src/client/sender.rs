@@ -1,8 +1,8 @@
 //! What a client sends of its poses, and when (docs/PROTOCOL.md, section 4). Pure: time is an
 //! argument.
 
-use crate::proto::pose::Pose;
-use crate::proto::wire::Sample;
+use gpys_proto::pose::Pose;
+use gpys_proto::wire::Sample;
 
 /// After a pose, it is repeated this often at a second's distance.
 const QUICK_REPEATS: u32 = 3;
@@ -83,9 +83,9 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::geo::Position;
-    use crate::proto::pose::Accuracy;
-    use crate::proto::time::Time;
+    use gpys_proto::geo::Position;
+    use gpys_proto::pose::Accuracy;
+    use gpys_proto::time::Time;
 
     fn pose(lat: i32, sampled: u64) -> Pose {
         Pose {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::clock::Clock;
-use super::link::{End, Incoming, Link};
-use super::sender::Sender;
-use super::{Ended, Event, Events};
-use crate::proto::geo::Viewport;
-use crate::proto::pose::Pose;
-use crate::proto::time::Stamp;
-use crate::proto::view::View;
-use crate::proto::wire::{
+use crate::client::clock::Clock;
+use crate::client::link::{End, Incoming, Link};
+use crate::client::sender::Sender;
+use crate::client::{Ended, Event, Events};
+use gpys_proto::geo::Viewport;
+use gpys_proto::pose::Pose;
+use gpys_proto::time::Stamp;
+use gpys_proto::view::View;
+use gpys_proto::wire::{
     ClientMessage, FRAME_TAG, PADDING, PONG_TAG, Presence, ServerMessage, Welcome, decode_pong,
     encode_ping,
 };

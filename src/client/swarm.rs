@@ -24,12 +24,12 @@ use tokio::time::Instant;
 
 pub use self::args::{Args, Mix};
 
-use self::people::{Crowd, Person, Plan};
-use self::report::{Report, Tallies};
-use super::gpx::{GpxError, Track};
-use super::{ConnectError, Connector, Trust};
-use crate::proto::geo::Position;
+use crate::client::gpx::{GpxError, Track};
+use crate::client::swarm::people::{Crowd, Person, Plan};
+use crate::client::swarm::report::{Report, Tallies};
+use crate::client::{ConnectError, Connector, Trust};
 use crate::terminal;
+use gpys_proto::geo::Position;
 
 /// Links opened a second. A crowd does not come through the door in one instant, and handshakes
 /// must not crowd out what is measured.

@@ -3,9 +3,9 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use super::Reading;
-use crate::proto::geo::{Position, Viewport};
-use crate::proto::pose::{Accuracy, Orientation};
+use crate::client::Reading;
+use gpys_proto::geo::{Position, Viewport};
+use gpys_proto::pose::{Accuracy, Orientation};
 
 /// Metres in a degree of latitude, and of longitude at the equator.
 const METRES_PER_DEGREE: f64 = 111_320.0;

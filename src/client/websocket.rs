@@ -9,9 +9,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::config::{Stream, Target};
-use super::link::{End, Incoming, OpenError};
-use crate::proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
+use crate::client::config::{Stream, Target};
+use crate::client::link::{End, Incoming, OpenError};
+use gpys_proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
 
 /// First close code of the protocol's own.
 const CLOSE_BASE: u16 = 4_000;

@@ -14,9 +14,9 @@ use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
-use super::config::{CertificateHash, Config, Target};
-use super::link::{End, Incoming, OpenError};
-use super::trust::{self, Trust};
+use crate::client::config::{CertificateHash, Config, Target};
+use crate::client::link::{End, Incoming, OpenError};
+use crate::client::trust::{self, Trust};
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
 const IDLE_MS: u32 = 15_000;

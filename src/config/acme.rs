@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::reader::{Reader, parse_url};
-use super::sources::Given;
+use crate::config::reader::{Reader, parse_url};
+use crate::config::sources::Given;
 
 /// Where Let's Encrypt gives out certificates that browsers believe.
 const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use super::foreign;
+use crate::config::foreign;
 
 /// Bytes of the header.
 const HEADER: usize = 127;

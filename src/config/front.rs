@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::reader::Reader;
-use super::sources::Given;
+use crate::config::reader::Reader;
+use crate::config::sources::Given;
 use crate::server::host::{Host, Origin};
 
 /// How the outside sees the server.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, parse, within};
-use super::sources::Given;
+use crate::config::reader::{Reader, parse, within};
+use crate::config::sources::Given;
 
 /// The limits of the door. Zero is none of them: a door that lets nobody in is no server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use url::{Host, Url};
 
-use super::archive::Archive;
-use super::reader::Reader;
-use super::sources::Given;
+use crate::config::archive::Archive;
+use crate::config::reader::Reader;
+use crate::config::sources::Given;
 
 /// Most hosts beside the style's own: all of them are in a header of every answer.
 const MOST_HOSTS: usize = 32;

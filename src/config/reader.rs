@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use http::Uri;
 
-use super::Venue;
-use super::sources::Source;
-use crate::proto::geo::Position;
-use crate::proto::text;
+use crate::config::Venue;
+use crate::config::sources::Source;
+use gpys_proto::geo::Position;
+use gpys_proto::text;
 
 /// Reads values and notes what is wrong with them.
 pub(super) struct Reader<'a> {

@@ -202,7 +202,7 @@ impl Source {
         match self {
             Self::Flag => format!("--{name}"),
             Self::Environment => variable(name),
-            Self::File => format!("{name} in {}", super::DEFAULT_FILE),
+            Self::File => format!("{name} in {}", crate::config::DEFAULT_FILE),
         }
     }
 }

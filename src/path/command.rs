@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::settings::{Bursts, Queue, Rate, Settings};
-use super::units;
+use crate::path::settings::{Bursts, Queue, Rate, Settings};
+use crate::path::units;
 
 #[cfg(target_os = "linux")]
 #[path = "run.rs"]

@@ -12,13 +12,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl::set_timerslack;
 use tun_rs::SyncDevice;
 
-use super::isolation::{PathError, start};
-use super::model::{Counters, Direction};
-use super::namespace::Namespace;
-use super::nat::Nat;
-use super::packet;
-use super::settings::Settings;
-use super::tun::MTU;
+use crate::path::isolation::{PathError, start};
+use crate::path::model::{Counters, Direction};
+use crate::path::namespace::Namespace;
+use crate::path::nat::Nat;
+use crate::path::packet;
+use crate::path::settings::Settings;
+use crate::path::tun::MTU;
 
 /// The addresses of the ends, near and far.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
@@ -62,7 +62,7 @@ impl Path {
     /// the other way. With the same seed, the n-th packet of a direction meets the same fate.
     ///
     /// # Errors
-    /// If the machine does not allow it; see [`super::isolate`], to be called before.
+    /// If the machine does not allow it; see [`crate::path::isolate`], to be called before.
     pub fn open(there: Settings, back: Settings, seed: u64) -> Result<Self, PathError> {
         let (near, near_device) = Namespace::open("near", ADDRESSES[0])?;
         let (far, far_device) = Namespace::open("far", ADDRESSES[1])?;

@@ -23,10 +23,10 @@ mod tun;
 mod units;
 
 #[cfg(target_os = "linux")]
-pub use emulated::Path;
+pub use self::emulated::Path;
 #[cfg(target_os = "linux")]
-pub use isolation::{PathError, isolate};
-pub use model::Counters;
+pub use self::isolation::{PathError, isolate};
+pub use self::model::Counters;
 #[cfg(target_os = "linux")]
-pub use namespace::Namespace;
-pub use settings::{Bursts, Queue, Rate, Settings};
+pub use self::namespace::Namespace;
+pub use self::settings::{Bursts, Queue, Rate, Settings};

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::packet;
-use super::settings::{Bursts, Rate, Settings};
+use crate::path::packet;
+use crate::path::settings::{Bursts, Rate, Settings};
 
 /// How long a draw of the jitter holds: a radio frame of LTE.
 pub const SLOT: Duration = Duration::from_millis(10);

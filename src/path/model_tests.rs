@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::path::model::*;
 use crate::path::settings::Queue;
 
 const MS: Duration = Duration::from_millis(1);

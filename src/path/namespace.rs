@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use tun_rs::SyncDevice;
 
-use super::isolation::{PathError, leave_network, start};
-use super::tun;
+use crate::path::isolation::{PathError, leave_network, start};
+use crate::path::tun;
 
 type Job = Box<dyn FnOnce() + Send>;
 

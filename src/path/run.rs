@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::{Args, FAILED};
+use crate::path::command::{Args, FAILED};
 use crate::path::{Counters, Namespace, Path, PathError, Settings, isolate};
 use crate::terminal;
 

@@ -13,7 +13,7 @@ pub struct Settings {
     pub delay: Duration,
     /// The mean, and so the standard deviation, of a further delay. It is exponentially
     /// distributed (never negative, with a long tail, as on a mobile network that grants and
-    /// repeats transmissions), and drawn anew for every [`super::model::SLOT`] of time rather than
+    /// repeats transmissions), and drawn anew for every [`crate::path::model::SLOT`] of time rather than
     /// for every packet, so that those who send much meet the same delays as those who send
     /// little. Packets wait for those before them: jitter alone puts none out of order.
     pub jitter: Duration,
@@ -21,7 +21,7 @@ pub struct Settings {
     pub loss: f64,
     /// Loss in bursts, beside `loss`.
     pub bursts: Option<Bursts>,
-    /// The share that is held back for [`super::model::HELD_BACK`], so that what comes within that
+    /// The share that is held back for [`crate::path::model::HELD_BACK`], so that what comes within that
     /// time goes ahead of it.
     pub reorder: f64,
     /// The share that arrives twice.

@@ -8,8 +8,8 @@
 //! (Mahabhaskariya, 7th century), sin x = 4p / (40,500 - p) with p = x (180 - x) in degrees, which
 //! is off by 0.0017 at the most, and by 2 % of itself next to the poles.
 
-use super::geo::{CIRCLE, MAX_LAT, MAX_LNG, Position};
-use super::pose::{Accuracy, MAX_ACCURACY, Pose};
+use crate::geo::{CIRCLE, MAX_LAT, MAX_LNG, Position};
+use crate::pose::{Accuracy, MAX_ACCURACY, Pose};
 
 /// Height of a row, in units of 1e-7 degree: 0.009 degree.
 const ROW: u32 = 90_000;
@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::time::Time;
+    use crate::time::Time;
 
     fn at(lat: i32, lng: i32) -> Position {
         Position::new(lat, lng).unwrap()

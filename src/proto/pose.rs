@@ -6,8 +6,8 @@
 use std::f64::consts::{FRAC_PI_4, PI};
 use std::num::{NonZeroU8, NonZeroU32};
 
-use super::geo::Position;
-use super::time::Time;
+use crate::geo::Position;
+use crate::time::Time;
 
 /// Steps of each of the three smaller components of an orientation. 4 times its cube is below
 /// 2^27, and with the arctangent's even spacing the largest error is below 0.5 degree.

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::frame::{Chunk, Entry, Frame, FrameError, Ids, Kind, age_ms};
-use super::geo::{Cell, Position};
-use super::pose::{Accuracy, Orientation};
-use super::time::Stamp;
-use super::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
+use crate::geo::{Cell, Position};
+use crate::pose::{Accuracy, Orientation};
+use crate::time::Stamp;
+use crate::wire::frame::{Chunk, Entry, Frame, FrameError, Ids, Kind, age_ms};
+use crate::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 
 /// Frames this much older than the newest are ignored, and whoever was not named for this long
 /// is out of view, in ms.

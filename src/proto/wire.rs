@@ -1,7 +1,7 @@
 //! The messages of docs/PROTOCOL.md: the reliable lane (section 3), and by its parts what the
 //! server says, poses, pings and codes.
 //!
-//! Frames have a module of their own, [`frame`](super::frame). This is the only module that
+//! Frames have a module of their own, [`frame`](crate::wire::frame). This is the only module that
 //! knows bincode.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
@@ -12,19 +12,21 @@ use bincode::config::{Configuration, Limit};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use codes::{CloseCode, DecodeError, Field};
-pub use datagram::{
+pub use self::codes::{CloseCode, DecodeError, Field};
+pub use self::datagram::{
     ClientDatagram, MAX_AGE_MS, PADDING, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG, Sample,
     decode_pong, encode_ping, encode_pong,
 };
 
-pub use server::{Closing, Limits, Refused, Roster, ServerMessage, Welcome};
+pub use self::server::{Closing, Limits, Refused, Roster, ServerMessage, Welcome};
 
-use super::geo::Viewport;
-use super::text;
+use crate::geo::Viewport;
+use crate::text;
 
+pub mod bits;
 mod codes;
 mod datagram;
+pub mod frame;
 mod server;
 
 /// The protocol's version.
@@ -314,7 +316,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::geo::GeoError;
+    use crate::geo::GeoError;
 
     fn hello() -> Hello {
         Hello {

@@ -8,33 +8,41 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::blur::approximate;
-use super::chunks::Chunks;
-use super::frame::Ids;
-use super::interest::Grid;
-use super::people::{self, Body, Mailbox, Slot, Slots};
-use super::pose::{Orientation, Pose};
-use super::roster::Bulletin;
-use super::schedule::{Scene, Scratch, Viewer};
-use super::ticker::Ticker;
-use super::time::Time;
-use super::wire::{
+use crate::blur::approximate;
+use crate::pose::{Orientation, Pose};
+use crate::time::Time;
+use crate::wire::frame::Ids;
+use crate::wire::{
     ClientMessage, Online, PeerId, Person, Presence, PublicId, Refused, Sample, ServerMessage,
     Token,
 };
+use crate::world::bulletin::Bulletin;
+use crate::world::chunks::Chunks;
+use crate::world::grid::Grid;
+use crate::world::people::{Body, Mailbox, Slot, Slots};
+use crate::world::ticker::Ticker;
+use crate::world::viewer::{Scene, Scratch, Viewer};
 
-pub use ages::{AGE_BOUNDS_MS, Ages};
-use deadlines::Deadlines;
-use seats::Seats;
-pub use terms::{
+pub use self::ages::{AGE_BOUNDS_MS, Ages};
+pub use self::interface::{
     Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, Settings, Violation,
 };
+use crate::world::deadlines::Deadlines;
+use crate::world::seats::Seats;
 
 mod ages;
+mod bulletin;
+mod chunks;
 mod deadlines;
+mod grid;
+mod interface;
+mod news;
+mod people;
 mod presence;
+mod rate;
 mod seats;
-mod terms;
+mod ticker;
+mod viewer;
 
 /// After this long without a sign of life, in ms, a peer counts as gone.
 pub const SILENCE_MS: u64 = 15_000;

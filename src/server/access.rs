@@ -17,10 +17,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::keys::{Algorithm, KeysError};
 pub(crate) use self::keys::{ED25519_PUBLIC, Key, Keys, MIN_SECRET};
-use super::ending::Ending;
-use super::metrics::Failure;
-use super::reload::Shown;
-use crate::proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
+use crate::server::ending::Ending;
+use crate::server::metrics::Failure;
+use crate::server::reload::Shown;
+use gpys_proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
 
 /// How far the clock of whoever makes tokens may be ahead. A token that is about to end needs no
 /// such patience: whoever came in with it would be sent away at once.

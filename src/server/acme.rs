@@ -23,10 +23,10 @@ use rustls::sign::CertifiedKey;
 use tokio::time::{sleep, timeout};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::gate::lock;
-use super::metrics::{Metrics, Reload, Reloaded};
-use super::tls::{Identity, IdentityError, PROOF, unix_now};
 use crate::config::Acme as Settings;
+use crate::server::gate::lock;
+use crate::server::metrics::{Metrics, Reload, Reloaded};
+use crate::server::tls::{Identity, IdentityError, PROOF, unix_now};
 
 /// Where an authority expects them.
 const PORT: u16 = 443;
@@ -297,7 +297,7 @@ fn parse(
     pem: &[u8],
     names: &[String],
 ) -> Result<(CertifiedKey, Validity), IdentityError> {
-    let (certified, _) = super::pem::certified((path, pem), (path, pem), unix_now())?;
+    let (certified, _) = crate::server::pem::certified((path, pem), (path, pem), unix_now())?;
     let wrong = || IdentityError::Empty(path.to_owned());
     let leaf = certified.cert.first().ok_or_else(wrong)?;
     let (_, facts) = X509Certificate::from_der(leaf).map_err(|_| wrong())?;

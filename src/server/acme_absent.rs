@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustls::server::ResolvesServerCert;
 
-use super::metrics::Metrics;
-use super::tls::IdentityError;
 use crate::config::Acme as Settings;
+use crate::server::metrics::Metrics;
+use crate::server::tls::IdentityError;
 
 /// A certificate from an authority: there is none.
 #[derive(Debug)]

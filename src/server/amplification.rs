@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex};
 use wtransport::quinn::udp::{EcnCodepoint, Transmit};
 use wtransport::quinn::{Connection, ConnectionStats};
 
-use super::gate::lock;
-use super::metrics::{Limit, Metrics};
+use crate::server::gate::lock;
+use crate::server::metrics::{Limit, Metrics};
 
 /// How much more than came from it an address may be sent (RFC 9000, section 8.1).
 const FACTOR: u64 = 3;

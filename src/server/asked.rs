@@ -15,11 +15,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use hyper::body::{Frame, SizeHint};
 
-use super::forwarded::{Contradiction, Said, is_forwarded};
-use super::gate::Permit;
-use super::host::{Host, Origin};
-use super::http::Site;
-use super::shared::Shared;
+use crate::server::forwarded::{Contradiction, Said, is_forwarded};
+use crate::server::gate::Permit;
+use crate::server::host::{Host, Origin};
+use crate::server::http::Site;
+use crate::server::shared::Shared;
 
 /// A browser sends it with every request to an address that it trusts, https above all, and lets
 /// no page write it.

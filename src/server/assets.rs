@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
 
-use super::answers::{Coding, Validators, Verdict, choose};
-use super::files::Files;
+use crate::server::answers::{Coding, Validators, Verdict, choose};
+use crate::server::files::Files;
 
 /// The page as it was built when this program was; empty if it was not built before.
 #[derive(RustEmbed)]

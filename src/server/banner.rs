@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use fast_qr::QRBuilder;
 
-use super::addresses::{in_url, network};
-use super::host::Origin;
+use crate::server::addresses::{in_url, network};
+use crate::server::host::Origin;
 
 /// What there is to say.
 #[derive(Clone, Copy, Debug)]

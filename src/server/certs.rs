@@ -14,9 +14,9 @@ use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::addresses::names;
-use super::pem::PemError;
-use super::tls::unix_now;
+use crate::server::addresses::names;
+use crate::server::pem::PemError;
+use crate::server::tls::unix_now;
 
 /// The certificate that devices trust.
 const CA: &str = "ca.pem";
@@ -113,7 +113,7 @@ fn authority(pem: &Path, key: &Path) -> Result<(String, KeyPair), CertsError> {
         (true, true) => {
             let (text, secret) = (read(pem)?, read(key)?);
             let files = ((pem, text.as_bytes()), (key, secret.as_bytes()));
-            let (certified, _) = super::pem::certified(files.0, files.1, unix_now())?;
+            let (certified, _) = crate::server::pem::certified(files.0, files.1, unix_now())?;
             let is_ours = certified.end_entity_cert().is_ok_and(|it| is_ours(it));
             if !is_ours {
                 return Err(CertsError::Foreign(pem.to_owned()));
@@ -207,8 +207,8 @@ Whoever has ca.key can pretend to be any site to these devices. Delete it if in 
 mod tests {
     use rustls::sign::CertifiedKey;
 
-    use super::super::reload::Files;
     use super::*;
+    use crate::server::reload::Files;
 
     fn args(dir: &Path, force: bool) -> Args {
         Args { dir: dir.to_owned(), names: vec!["gpys.example".to_owned()], force }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::proto::time::Time;
+use gpys_proto::time::Time;
 
 /// What the clock shows when it starts, in ms. Samples taken a little before the server knew of
 /// them then still have a time of their own.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::access::Grant;
-use super::ending::Ending;
-use super::link::{Link, LinkId};
-use super::mailbox::Mailbox;
-use crate::proto::wire::{ClientMessage, Hello, PeerId, Refused};
+use crate::server::access::Grant;
+use crate::server::ending::Ending;
+use crate::server::link::{Link, LinkId};
+use crate::server::mailbox::Mailbox;
+use gpys_proto::wire::{ClientMessage, Hello, PeerId, Refused};
 
 /// What a link's task asks of its room.
 #[derive(Debug)]

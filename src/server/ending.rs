@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::metrics::{Leave, Limit};
-use crate::proto::wire::{CloseCode, DecodeError, ServerMessage};
+use crate::server::metrics::{Leave, Limit};
+use gpys_proto::wire::{CloseCode, DecodeError, ServerMessage};
 
 /// Length of the length that precedes a message of the reliable lane, in bytes.
 pub(crate) const LENGTH_PREFIX: usize = 2;

@@ -15,9 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::answers::{PIECE, Part, Validators, Verdict, part};
-use super::assets::Answer;
-use super::metrics::{Limit, Metrics};
+use crate::server::answers::{PIECE, Part, Validators, Verdict, part};
+use crate::server::assets::Answer;
+use crate::server::metrics::{Limit, Metrics};
 
 /// Most answers from files at once. Each holds one piece: 64 MiB in all.
 const ANSWERS: usize = 1_024;

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::metrics::Limit;
-use super::rate::Bucket;
-use crate::proto::time::Time;
+use crate::server::metrics::Limit;
+use crate::server::rate::Bucket;
+use gpys_proto::time::Time;
 
 /// For how many seconds' worth of handshakes a network may come at once: a crowd that scans the
 /// same code is one network.

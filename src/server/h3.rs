@@ -22,7 +22,7 @@ use wtransport_proto::settings::Settings;
 use wtransport_proto::varint::VarInt as Integer;
 
 pub(crate) use self::request::Request;
-use self::streams::Streams;
+use crate::server::h3::streams::Streams;
 
 /// Most frames, reads and streams until there is a session with its stream. Browsers need about 12.
 const STEPS: u32 = 100;

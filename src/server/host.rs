@@ -11,8 +11,8 @@ use http::uri::Authority;
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::addresses;
-use super::reload::Shown;
+use crate::server::addresses;
+use crate::server::reload::Shown;
 
 /// Domains that no name server of the internet answers for (RFC 6761, RFC 6762, RFC 8375, and
 /// `internal`, which ICANN has reserved).

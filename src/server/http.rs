@@ -17,20 +17,20 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answers::{Flow, pace};
-use super::asked::{self, Asked, Forwarded, Refusal};
-use super::assets::{Answer, Assets, BENCH_PAGE, PAGE};
-use super::files::Files;
-use super::gate::lock;
-use super::host::{Host, Origin};
-use super::metrics::Failure;
-use super::origin::Addressed;
-use super::reach::{Addresses, Reach};
-use super::rotation::Hashes;
-use super::shared::Shared;
-use super::{policy, upgrade, websocket, words};
 use crate::config::{Maps, Venue};
-use crate::proto::wire::{VERSION, is_room_name};
+use crate::server::answers::{Flow, pace};
+use crate::server::asked::{self, Asked, Forwarded, Refusal};
+use crate::server::assets::{Answer, Assets, BENCH_PAGE, PAGE};
+use crate::server::files::Files;
+use crate::server::gate::lock;
+use crate::server::host::{Host, Origin};
+use crate::server::metrics::Failure;
+use crate::server::origin::Addressed;
+use crate::server::reach::{Addresses, Reach};
+use crate::server::rotation::Hashes;
+use crate::server::shared::Shared;
+use crate::server::{policy, upgrade, websocket, words};
+use gpys_proto::wire::{VERSION, is_room_name};
 
 /// What the routes know.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ring::hmac;
 use uuid::{Builder, Uuid};
 
-use crate::proto::wire::{PeerId, PublicId, Token};
+use gpys_proto::wire::{PeerId, PublicId, Token};
 
 /// Fewest bytes of the secret: as many as its hash has.
 const MIN_SECRET: usize = 32;

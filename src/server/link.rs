@@ -11,14 +11,14 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use wtransport::quinn::{self, ConnectionStats};
 
-use super::amplification::Proof;
-use super::clock::Clock;
-use super::ending::Ending;
-use super::gate::{Network, lock};
-use super::metrics::{Leave, Transport};
-use super::probe::Probe;
-use crate::proto::time::Time;
-use crate::proto::wire::PONG_LEN;
+use crate::server::amplification::Proof;
+use crate::server::clock::Clock;
+use crate::server::ending::Ending;
+use crate::server::gate::{Network, lock};
+use crate::server::metrics::{Leave, Transport};
+use crate::server::probe::Probe;
+use gpys_proto::time::Time;
+use gpys_proto::wire::PONG_LEN;
 
 /// Most messages of the reliable lane that wait for a client to read them.
 const RELIABLE_QUEUE: usize = 256;
@@ -318,7 +318,7 @@ impl Link {
         }
     }
 
-    /// Sends a message that [`frame_reliable`](super::ending::frame_reliable) framed. It is a pointer, because the lane has room
+    /// Sends a message that [`frame_reliable`](crate::server::ending::frame_reliable) framed. It is a pointer, because the lane has room
     /// for 32 of them even while it is empty.
     ///
     /// # Errors
@@ -379,8 +379,8 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::wire::{CloseCode, ServerMessage};
     use crate::server::ending::LENGTH_PREFIX;
+    use gpys_proto::wire::{CloseCode, ServerMessage};
 
     #[tokio::test]
     async fn a_socket_holds_one_frame_until_it_is_written() {

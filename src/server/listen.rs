@@ -26,13 +26,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::io::InspectReader;
 use tower::ServiceExt as _;
 
-use super::asked::Wire;
-use super::gate::Gate;
-use super::host::Host;
-use super::metrics::{Failure, Limit, Part};
-use super::pace::{Paced, Promoted, Terms};
-use super::panics::caught;
-use super::shared::Shared;
+use crate::server::asked::Wire;
+use crate::server::gate::Gate;
+use crate::server::host::Host;
+use crate::server::metrics::{Failure, Limit, Part};
+use crate::server::pace::{Paced, Promoted, Terms};
+use crate::server::panics::caught;
+use crate::server::shared::Shared;
 
 /// The port for TCP and UDP when none is given.
 pub(crate) const DEFAULT_PORT: u16 = 4433;

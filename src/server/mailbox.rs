@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::gate::lock;
-use super::link::LinkId;
-use crate::proto::wire::{PeerId, Sample};
+use crate::server::gate::lock;
+use crate::server::link::LinkId;
+use gpys_proto::wire::{PeerId, Sample};
 
 /// The mailboxes of a room that have something in them.
 #[derive(Debug, Default)]
@@ -72,9 +72,9 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::geo::Position;
-    use crate::proto::pose::{Accuracy, Pose};
-    use crate::proto::time::Time;
+    use gpys_proto::geo::Position;
+    use gpys_proto::pose::{Accuracy, Pose};
+    use gpys_proto::time::Time;
 
     fn sample(seq: u32) -> Sample {
         let position = Position::from_degrees(45.75, 14.36).unwrap();

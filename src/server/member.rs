@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ending::Ending;
-use super::link::{Link, PathCounts};
-use super::metrics::{How, Leave, Metrics};
-use crate::proto::time::Time;
+use crate::server::ending::Ending;
+use crate::server::link::{Link, PathCounts};
+use crate::server::metrics::{How, Leave, Metrics};
+use gpys_proto::time::Time;
 
 /// How long a client may take nothing of what it is sent, in ms.
 const STALL_MS: u64 = 10_000;

@@ -22,12 +22,12 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
-use self::kinds::Kind;
 pub(crate) use self::kinds::{
     Answer, Failure, How, Leave, Limit, Part, Refusal, Reload, Reloaded, Stray, Transport,
 };
-use crate::proto::wire::Field;
-use crate::proto::world::{AGE_BOUNDS_MS, Ages};
+use crate::server::metrics::kinds::Kind;
+use gpys_proto::wire::Field;
+use gpys_proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
 

@@ -1,4 +1,4 @@
-//! The IO shell of the server: sockets, tasks and time around the core in [`proto`](crate::proto).
+//! The IO shell of the server: sockets, tasks and time around the core in [`proto`](gpys_proto).
 //!
 //! Reading order: `listen`, `webtransport` (over `h3`) and `websocket` accept; `session` is what
 //! both do with what a client sends; `mailbox` and `link` are the ways in and out of a room, and
@@ -75,23 +75,23 @@ use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
 
 use crate::config::{Certificate, Config};
-use crate::proto::wire::CloseCode;
+use gpys_proto::wire::CloseCode;
 
-use self::access::{Access, Keys, KeysError};
-use self::acme::Acme;
-use self::amplification::Addresses;
-use self::assets::Assets;
-use self::banner::Banner;
-use self::gate::{Bounds, Gate};
-use self::http::Site;
-use self::identity::{Secret, SecretError};
-use self::listen::{ListenError, Tcp};
-use self::metrics::Metrics;
-use self::reach::Reach;
-use self::reload::{Files, Watched};
-use self::rotation::Rotation;
-use self::shared::{Own, Shared, bounds};
-use self::tls::{Identity, IdentityError};
+use crate::server::access::{Access, Keys, KeysError};
+use crate::server::acme::Acme;
+use crate::server::amplification::Addresses;
+use crate::server::assets::Assets;
+use crate::server::banner::Banner;
+use crate::server::gate::{Bounds, Gate};
+use crate::server::http::Site;
+use crate::server::identity::{Secret, SecretError};
+use crate::server::listen::{ListenError, Tcp};
+use crate::server::metrics::Metrics;
+use crate::server::reach::Reach;
+use crate::server::reload::{Files, Watched};
+use crate::server::rotation::Rotation;
+use crate::server::shared::{Own, Shared, bounds};
+use crate::server::tls::{Identity, IdentityError};
 
 /// Most connections of those who read the metrics.
 const SCRAPERS: u32 = 16;

@@ -12,8 +12,8 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::gate::lock;
-use super::host::{Host, Origin};
+use crate::server::gate::lock;
+use crate::server::host::{Host, Origin};
 
 /// Most origins of own pages that are remembered beside those that are known from the settings.
 const LEARNT: usize = 256;

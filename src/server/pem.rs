@@ -13,8 +13,8 @@ use rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::chain::Chain;
-use super::tls::provider;
+use crate::server::chain::Chain;
+use crate::server::tls::provider;
 use crate::terminal::{self, quoted};
 
 const BEGIN: &str = "-----BEGIN ";

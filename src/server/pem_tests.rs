@@ -7,7 +7,7 @@ use rustls::pki_types::pem::SectionKind;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use super::*;
+use crate::server::pem::*;
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::command::Command;
-use super::gate::{Gate, Network, lock};
-use crate::proto::wire::PeerId;
+use crate::server::command::Command;
+use crate::server::gate::{Gate, Network, lock};
+use gpys_proto::wire::PeerId;
 
 /// A place of somebody without a link.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 
-use super::asked::Asked;
-use super::http::Site;
 use crate::config::Tiles;
+use crate::server::asked::Asked;
+use crate::server::http::Site;
 
 /// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
 /// are this server's addresses for sessions. A map's style needs its own host and others `{map}`,

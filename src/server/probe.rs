@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::proto::time::Time;
+use gpys_proto::time::Time;
 
 /// Frames are led by a ping at most this often, in ms: twice for each report to the world.
 const EVERY_MS: u64 = 250;

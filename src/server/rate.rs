@@ -1,6 +1,6 @@
 //! How fast a client may send: token buckets as plain arithmetic.
 
-use crate::proto::time::Time;
+use gpys_proto::time::Time;
 
 /// A token in the bucket's unit, so that a millisecond's refill is a whole number.
 const TOKEN: u64 = 1_000;

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::host::{Host, Origin};
 use crate::config::{Front, PublicUdp};
+use crate::server::host::{Host, Origin};
 
 /// What the addresses follow from.
 #[derive(Debug)]

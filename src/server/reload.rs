@@ -12,9 +12,9 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::metrics::{Metrics, Reload, Reloaded};
-use super::pem::{self, Fault, PemError};
-use super::tls::unix_now;
+use crate::server::metrics::{Metrics, Reload, Reloaded};
+use crate::server::pem::{self, Fault, PemError};
+use crate::server::tls::unix_now;
 use crate::terminal;
 
 /// How often the files are looked at. They are small and few, and a certificate is replaced weeks

@@ -11,21 +11,21 @@ use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::access::Grant;
-use super::clock::{self, Clock};
-use super::command::{Command, Enter};
-use super::ending::{Ending, frame_reliable};
-use super::gate::Network;
-use super::identity::Hour;
-use super::link::{Link, LinkId, PathCounts};
-use super::mailbox::{Mailbox, Postbox};
-use super::member::Member;
-use super::metrics::{How, Leave, Limit, Metrics, Sent};
-use super::places::{Keep, Places};
-use super::rooms::{Mint, restarting};
-use crate::proto::time::Time;
-use crate::proto::wire::{CloseCode, Hello, PeerId};
-use crate::proto::world::{
+use crate::server::access::Grant;
+use crate::server::clock::{self, Clock};
+use crate::server::command::{Command, Enter};
+use crate::server::ending::{Ending, frame_reliable};
+use crate::server::gate::Network;
+use crate::server::identity::Hour;
+use crate::server::link::{Link, LinkId, PathCounts};
+use crate::server::mailbox::{Mailbox, Postbox};
+use crate::server::member::Member;
+use crate::server::metrics::{How, Leave, Limit, Metrics, Sent};
+use crate::server::places::{Keep, Places};
+use crate::server::rooms::{Mint, restarting};
+use gpys_proto::time::Time;
+use gpys_proto::wire::{CloseCode, Hello, PeerId};
+use gpys_proto::world::{
     Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, SILENCE_MS, Settings,
     Violation, World,
 };

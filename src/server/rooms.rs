@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::access::Grant;
-use super::command::{Command, Enter};
-use super::ending::Ending;
-use super::gate::lock;
-use super::identity::{Hour, Secret};
-use super::link::Link;
-use super::mailbox::Mailbox;
-use super::metrics::{Limit, Part};
-use super::panics::caught;
-use super::room::{Means, Room};
-use crate::proto::wire::{CloseCode, Hello, PeerId, PublicId, Token};
-use crate::proto::world::Settings;
+use crate::server::access::Grant;
+use crate::server::command::{Command, Enter};
+use crate::server::ending::Ending;
+use crate::server::gate::lock;
+use crate::server::identity::{Hour, Secret};
+use crate::server::link::Link;
+use crate::server::mailbox::Mailbox;
+use crate::server::metrics::{Limit, Part};
+use crate::server::panics::caught;
+use crate::server::room::{Means, Room};
+use gpys_proto::wire::{CloseCode, Hello, PeerId, PublicId, Token};
+use gpys_proto::world::Settings;
 
 /// How often a link tries to enter a room that ends under its hands. An empty room ends once;
 /// one that ends again and again fails at this very hello.
@@ -198,13 +198,13 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::proto::wire::Presence;
-    use crate::proto::wire::{ServerMessage, Welcome};
     use crate::server::clock::Clock;
     use crate::server::gate::{Bounds, Gate, Network};
     use crate::server::link::{LinkEnd, ended};
     use crate::server::metrics::Metrics;
     use crate::server::places::Places;
+    use gpys_proto::wire::Presence;
+    use gpys_proto::wire::{ServerMessage, Welcome};
 
     /// Most places of a network.
     const SHARE: u32 = 3;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use wtransport::quinn;
 
-use super::gate::lock;
-use super::tls::{DAY, HOUR, Hash, Identity, IdentityError, SKEW, unix_now};
+use crate::server::gate::lock;
+use crate::server::tls::{DAY, HOUR, Hash, Identity, IdentityError, SKEW, unix_now};
 
 /// How long a certificate of WebTransport is valid, in s; browsers allow 14 days.
 const VALID: i64 = 13 * DAY;

@@ -7,18 +7,18 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::access::{Grant, Refusal};
-use super::clock;
-use super::command::Command;
-use super::ending::Ending;
-use super::link::{Link, ended};
-use super::metrics::{Failure, Limit, Part};
-use super::panics::{Panicked, caught};
-use super::rate::{Bucket, Excess, Rate};
-use super::rooms::Entered;
-use super::shared::Shared;
-use crate::proto::time::Time;
-use crate::proto::wire::{
+use crate::server::access::{Grant, Refusal};
+use crate::server::clock;
+use crate::server::command::Command;
+use crate::server::ending::Ending;
+use crate::server::link::{Link, ended};
+use crate::server::metrics::{Failure, Limit, Part};
+use crate::server::panics::{Panicked, caught};
+use crate::server::rate::{Bucket, Excess, Rate};
+use crate::server::rooms::Entered;
+use crate::server::shared::Shared;
+use gpys_proto::time::Time;
+use gpys_proto::wire::{
     ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
 };
 
@@ -349,12 +349,12 @@ impl Session {
 mod tests {
     use super::*;
     use crate::config::{Config, Flags};
-    use crate::proto::wire::Presence;
     use crate::server::access::Access;
     use crate::server::identity::Secret;
     use crate::server::link::LinkEnd;
     use crate::server::metrics::Metrics;
     use crate::server::shared::Own;
+    use gpys_proto::wire::Presence;
 
     /// A client that says hello, and then makes the server fail.
     struct Cursed {

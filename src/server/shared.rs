@@ -8,20 +8,20 @@ use std::time::Duration;
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use super::access::Access;
-use super::clock::Clock;
-use super::forwarded::Proxies;
-use super::gate::{Bounds, Gate, Permit};
-use super::host::Names;
-use super::identity::Secret;
-use super::metrics::{Limit, Metrics};
-use super::origin::Origins;
-use super::places::Places;
-use super::reload::Shown;
-use super::room::Means;
-use super::rooms::{Mint, Rooms};
 use crate::config::{Config, Guard};
-use crate::proto::wire::Limits;
+use crate::server::access::Access;
+use crate::server::clock::Clock;
+use crate::server::forwarded::Proxies;
+use crate::server::gate::{Bounds, Gate, Permit};
+use crate::server::host::Names;
+use crate::server::identity::Secret;
+use crate::server::metrics::{Limit, Metrics};
+use crate::server::origin::Origins;
+use crate::server::places::Places;
+use crate::server::reload::Shown;
+use crate::server::room::Means;
+use crate::server::rooms::{Mint, Rooms};
+use gpys_proto::wire::Limits;
 
 /// Connections beside those of people: pages that load.
 const PAGES: u32 = 1_024;

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{Reloader, Server};
+use crate::server::{Reloader, Server};
 
 /// Hears that the program is to stop.
 #[derive(Debug)]

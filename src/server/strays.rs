@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, HashedConnectionIdGenerator, InvalidCid};
 
-use super::metrics::{Metrics, Stray};
+use crate::server::metrics::{Metrics, Stray};
 
 /// Set in the first byte of the packets that begin a connection (RFC 9000, section 17.2). The
 /// fixed bit beside it says nothing, as QUIC's extension of RFC 9287 lets clients clear it.

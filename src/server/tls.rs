@@ -20,8 +20,8 @@ use wtransport::quinn::crypto::rustls::NoInitialCipherSuite;
 use wtransport::tls::Certificate;
 use wtransport::tls::error::InvalidCertificate;
 
-use super::pem::PemError;
-use super::webtransport::quic_config;
+use crate::server::pem::PemError;
+use crate::server::webtransport::quic_config;
 
 /// The protocol in whose handshakes proofs are given to authorities (RFC 8737, section 6.2).
 pub(crate) const PROOF: &[u8] = b"acme-tls/1";

@@ -13,11 +13,11 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 
-use super::access::{ANY_ROOM, Claims, ED25519_PUBLIC, Keys, MIN_SECRET, mint};
-pub use super::access::{Algorithm, KeysError, Right};
-use super::clock::since_1970;
-use super::reload::Content as _;
-use crate::proto::wire::{MAX_ACCESS, is_room_name};
+use crate::server::access::{ANY_ROOM, Claims, ED25519_PUBLIC, Keys, MIN_SECRET, mint};
+pub use crate::server::access::{Algorithm, KeysError, Right};
+use crate::server::clock::since_1970;
+use crate::server::reload::Content as _;
+use gpys_proto::wire::{MAX_ACCESS, is_room_name};
 
 /// What precedes the 32 bytes of an Ed25519 private key in its PKCS #8 (RFC 8410, section 7).
 const ED25519_PRIVATE: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
@@ -165,7 +165,7 @@ fn private_key(path: &Path, keys: &Keys, args: &Args) -> Result<(String, Vec<u8>
     let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| wrong())?;
     let der = der.secret_pkcs8_der();
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| wrong())?;
-    let ours = |(kid, key): &(&String, &super::access::Key)| {
+    let ours = |(kid, key): &(&String, &crate::server::access::Key)| {
         key.0 == pair.public_key().as_ref() && args.kid.as_ref().is_none_or(|it| it == *kid)
     };
     let (kid, _) = keys

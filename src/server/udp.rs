@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use wtransport::quinn::udp::{RecvMeta, Transmit};
 use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
 
-use super::amplification::Addresses;
-use super::metrics::Metrics;
-use super::strays::kind;
+use crate::server::amplification::Addresses;
+use crate::server::metrics::Metrics;
+use crate::server::strays::kind;
 
 /// A socket that counts.
 #[derive(Debug)]
@@ -91,11 +91,11 @@ mod tests {
     use wtransport::quinn::{ClientConfig, Endpoint};
 
     use super::*;
-    use crate::proto::wire::PADDING;
     use crate::server::amplification::Proof;
     use crate::server::metrics::Limit;
     use crate::server::tls::{DAY, Identity, unix_now};
     use crate::server::webtransport;
+    use gpys_proto::wire::PADDING;
 
     const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::asked::Refusal;
+use crate::server::asked::Refusal;
 
 /// The version that RFC 6455 is.
 const VERSION: &str = "13";

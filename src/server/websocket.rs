@@ -20,14 +20,14 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
 
-use super::ending::{Ending, LENGTH_PREFIX};
-use super::gate::Permit;
-use super::link::{Link, LinkEnd, SocketPath, ended};
-use super::metrics::{Limit, Part};
-use super::panics::caught;
-use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
-use super::shared::Shared;
-use crate::proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
+use crate::server::ending::{Ending, LENGTH_PREFIX};
+use crate::server::gate::Permit;
+use crate::server::link::{Link, LinkEnd, SocketPath, ended};
+use crate::server::metrics::{Limit, Part};
+use crate::server::panics::caught;
+use crate::server::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use crate::server::shared::Shared;
+use gpys_proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// Longest message or fragment that is read, in bytes. It is a little above what the protocol
 /// allows, so that a client with a message too long is told so.

@@ -20,18 +20,18 @@ use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
-use super::amplification::{Addresses, PACKET, Proof};
-use super::ending::{Ending, LENGTH_PREFIX};
-use super::gate::Permit;
-use super::h3::{self, Fault, Http3, Lane};
-use super::link::{Link, LinkEnd, ended};
-use super::metrics::{Failure, Metrics, Part};
-use super::panics::caught;
-use super::session::{self, CLOSE_DEADLINE, Input, Over, Source};
-use super::shared::Shared;
-use super::strays::{self, Names};
-use super::udp::Counting;
-use crate::proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
+use crate::server::amplification::{Addresses, PACKET, Proof};
+use crate::server::ending::{Ending, LENGTH_PREFIX};
+use crate::server::gate::Permit;
+use crate::server::h3::{self, Fault, Http3, Lane};
+use crate::server::link::{Link, LinkEnd, ended};
+use crate::server::metrics::{Failure, Metrics, Part};
+use crate::server::panics::caught;
+use crate::server::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use crate::server::shared::Shared;
+use crate::server::strays::{self, Names};
+use crate::server::udp::Counting;
+use gpys_proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// The one path that has sessions.
 const PATH: &str = "/wt";

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 
-use super::assets::Answer;
-use crate::proto::wire::is_room_name;
+use crate::server::assets::Answer;
+use gpys_proto::wire::is_room_name;
 
 /// Most letters of a room's name.
 const LONGEST: usize = 64;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpys::proto::blur::blur;
-use gpys::proto::frame::Frame;
 use gpys::proto::geo::{Cell, Cover, Position, cell_step};
 use gpys::proto::pose::Pose;
 use gpys::proto::view::{Figure, View};
 use gpys::proto::wire::PeerId;
+use gpys::proto::wire::frame::Frame;
 
 use crate::model::Model;
 use crate::sim::{Device, Sim};

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use wtransport::tls::Certificate;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::record::Shown;
-use super::report::Finding;
+use crate::client::doctor::record::Shown;
+use crate::client::doctor::report::Finding;
 
 /// Longest validity of a certificate that browsers take by its hash, in s: 14 days (W3C
 /// WebTransport, "custom certificate requirements").
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_page_with_a_good_certificate_is_fine_until_it_is_late() {
-        use super::super::report::Verdict::{Ok as Fine, Warning};
+        use crate::client::doctor::report::Verdict::{Ok as Fine, Warning};
         let (verdict, words) = (shown((-30, 60), Ok(())), "for gpys.example, until 20");
         let finding = verdict.of_page("gpys.example", true);
         assert_eq!(finding.verdict, Fine);
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_unknown_authority_is_a_warning_page_at_home_and_a_wall_elsewhere() {
-        use super::super::report::Verdict::{Failure, Note, Warning};
+        use crate::client::doctor::report::Verdict::{Failure, Note, Warning};
         let unknown = shown((-1, 12), Err(CertificateError::UnknownIssuer.into()));
         assert_eq!(unknown.of_page("127.0.0.1", false).verdict, Note);
         assert_eq!(unknown.of_page("gpys.example", true).verdict, Failure);
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_hash_must_be_known_and_its_certificate_short_lived() {
-        use super::super::report::Verdict::{Failure, Ok as Fine};
+        use crate::client::doctor::report::Verdict::{Failure, Ok as Fine};
         let hash =
             |shown: &Shown| *Certificate::from_der(shown.leaf.clone()).unwrap().hash().as_ref();
         let unknown = || Err(CertificateError::UnknownIssuer.into());

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, header};
 
-use super::report::{Finding, Step, Topic, Watch};
 use crate::client::config::{Config, Seen, Target};
+use crate::client::doctor::report::{Finding, Step, Topic, Watch};
 
 /// Judges the path of the URL, if it is none of GPyS's.
 pub(super) fn path(target: &Target) -> Option<Step> {

@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::front;
-use super::record::{Judge, recording};
-use super::report::{Finding, Step, Topic, Watch};
 use crate::client::config::{self, Answer, CONFIG, Config, Stream, Target};
+use crate::client::doctor::front;
+use crate::client::doctor::record::{Judge, recording};
+use crate::client::doctor::report::{Finding, Step, Topic, Watch};
 use crate::client::trust::{Trust, is_private};
-use crate::proto::wire::VERSION;
+use gpys_proto::wire::VERSION;
 
 /// How long a step may take. Whoever waits longer for a page has closed it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -11,10 +11,10 @@ use wtransport::quinn::crypto::rustls::QuicClientConfig;
 use wtransport::quinn::{ClientConfig, Connection, ConnectionError, Endpoint, VarInt};
 use wtransport::tls::WEBTRANSPORT_ALPN;
 
-use super::net::PATIENCE;
-use super::record::{Judge, Record, recording};
-use super::report::{Finding, Name, Step, Topic, Verdict, Watch};
 use crate::client::config::{CertificateHash, Config, Target};
+use crate::client::doctor::net::PATIENCE;
+use crate::client::doctor::record::{Judge, Record, recording};
+use crate::client::doctor::report::{Finding, Name, Step, Topic, Verdict, Watch};
 
 /// After how long it is asked whether the port is closed.
 const SILENT: Duration = Duration::from_secs(1);

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tokio::time::{interval, timeout};
 
-use super::net::PATIENCE;
-use super::report::{Finding, Name, Outcome, Step, Topic, Verdict, Watch};
 use crate::client::config::Config;
 use crate::client::connector::{JoinError, greet, websocket_target};
+use crate::client::doctor::net::PATIENCE;
+use crate::client::doctor::report::{Finding, Name, Outcome, Step, Topic, Verdict, Watch};
 use crate::client::link::{Incoming, Link, OpenError};
 use crate::client::trust::Trust;
 use crate::client::{Transport, websocket, webtransport};
-use crate::proto::wire::{
+use gpys_proto::wire::{
     ClientMessage, CloseCode, Closing, Hello, PONG_TAG, Presence, VERSION, decode_pong, encode_ping,
 };
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::WALKING_PACE;
-use super::tidy::PAUSE;
+use crate::client::gpx::WALKING_PACE;
+use crate::client::gpx::tidy::PAUSE;
 use crate::client::walk::TOP_SPEED;
 
 /// What of a file was left out or changed, and why. Displayed, it is one line; empty if the file

@@ -4,10 +4,10 @@ use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
-use super::time::parse_time;
-use super::{GpxErrorKind, Notes};
-use crate::proto::geo::Position;
+use crate::client::gpx::time::parse_time;
+use crate::client::gpx::{GpxErrorKind, Notes};
 use crate::terminal::quoted;
+use gpys_proto::geo::Position;
 
 /// Degrees of longitude that are still taken for a place that was counted on past 180.
 const MOST_TURNS: f64 = 720.0;

@@ -4,7 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
-use super::*;
+use crate::client::gpx::*;
 use crate::client::walk::distance;
 
 /// 2.2 m a step.

@@ -1,11 +1,11 @@
 //! From a segment's points to ways that somebody can walk: points that are elsewhere, jumps, and
 //! standing still.
 
-use super::Notes;
-use super::points::Point;
-use super::time::{JUMP, is_jump, steps};
+use crate::client::gpx::Notes;
+use crate::client::gpx::points::Point;
+use crate::client::gpx::time::{JUMP, is_jump, steps};
 use crate::client::walk::{Path as Way, STANDING, distance};
-use crate::proto::geo::Position;
+use gpys_proto::geo::Position;
 
 /// Longest pause, in seconds: long enough to be seen as one, short enough that a swarm of half a
 /// minute, which is the usual one, sees people move.
@@ -123,7 +123,7 @@ fn way(part: &[Stop], notes: &mut Notes) -> Option<Way> {
     let moving: Vec<_> = part.iter().filter(|stop| stop.metres > stop.seconds * STANDING).collect();
     let (metres, seconds) =
         moving.iter().fold((0.0, 0.0), |sum, stop| (sum.0 + stop.metres, sum.1 + stop.seconds));
-    let pace = if seconds > 0.0 { metres / seconds } else { super::WALKING_PACE };
+    let pace = if seconds > 0.0 { metres / seconds } else { crate::client::gpx::WALKING_PACE };
     let mut brisk = without_stays(part, notes);
     for stop in &mut brisk {
         let hurried = PAUSE.max(stop.metres / pace);

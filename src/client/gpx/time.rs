@@ -2,8 +2,8 @@
 
 use time::{Date, Month, Time};
 
-use super::points::Point;
-use super::{Notes, WALKING_PACE};
+use crate::client::gpx::points::Point;
+use crate::client::gpx::{Notes, WALKING_PACE};
 use crate::client::walk::{STANDING, TOP_SPEED, distance};
 
 /// Two times further apart than this are of two clocks, in seconds: no pause within a track is

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::client::Transport;
-use crate::proto::geo::Position;
+use gpys_proto::geo::Position;
 
 /// Makes people walk on a server's map, and reports how well they see each other.
 #[derive(Clone, Debug, clap::Args)]
@@ -126,7 +126,7 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_room(text: &str) -> Result<String, String> {
-    if crate::proto::wire::is_room_name(text) {
+    if gpys_proto::wire::is_room_name(text) {
         return Ok(text.to_owned());
     }
     Err("a room's name is 1 to 64 of a-z, 0-9 and -".to_owned())

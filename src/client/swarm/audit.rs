@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::people::{Crowd, Person};
-use super::visits::Departure;
-use crate::proto::geo::Position;
-use crate::proto::wire::{PeerId, Presence, PublicId};
+use crate::client::swarm::people::{Crowd, Person};
+use crate::client::swarm::visits::Departure;
+use gpys_proto::geo::Position;
+use gpys_proto::wire::{PeerId, Presence, PublicId};
 
 /// Looks, and the time between them.
 const LOOKS: u32 = 6;

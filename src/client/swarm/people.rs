@@ -9,18 +9,18 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::Args;
-use super::report::Tallies;
-use super::visits::Visitors;
 use crate::client::gpx::Track;
 use crate::client::session::lock;
+use crate::client::swarm::Args;
+use crate::client::swarm::report::Tallies;
+use crate::client::swarm::visits::Visitors;
 use crate::client::walk::{self, Path, Walker};
 use crate::client::{
     Client, ConnectError, Connector, Ended, Event, Events, Options, Traffic, Transport,
 };
-use crate::proto::geo::{Position, Viewport};
-use crate::proto::time::Stamp;
-use crate::proto::wire::{PeerId, Token};
+use gpys_proto::geo::{Position, Viewport};
+use gpys_proto::time::Stamp;
+use gpys_proto::wire::{PeerId, Token};
 
 /// A viewport follows its person when that is this part of its width from its middle.
 const DRIFT: f64 = 0.125;

@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::audit::Audit;
-use super::people::Crowd;
-use super::visits::Churn;
 use crate::client::session::lock;
+use crate::client::swarm::audit::Audit;
+use crate::client::swarm::people::Crowd;
+use crate::client::swarm::visits::Churn;
 use crate::client::{Traffic, Transport};
 
 /// Ages above this, in ms, are counted as this.

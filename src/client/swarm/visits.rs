@@ -1,4 +1,4 @@
-//! Visitors: they come, switch, lose their network, come back, and go, as [`plan`](super::plan)
+//! Visitors: they come, switch, lose their network, come back, and go, as [`plan`](crate::client::swarm::plan)
 //! has drawn it.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::people::{Crowd, Person};
-use super::plan::{Act, Visit};
 use crate::client::session::lock;
+use crate::client::swarm::people::{Crowd, Person};
+use crate::client::swarm::plan::{Act, Visit};
 use crate::client::{Connector, Transport};
-use crate::proto::wire::{PeerId, Token, Welcome};
+use gpys_proto::wire::{PeerId, Token, Welcome};
 
 /// Whoever is not heard of for this long is not shown any more (docs/PROTOCOL.md, section 8), in
 /// seconds.

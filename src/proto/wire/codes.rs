@@ -1,8 +1,8 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
-use super::{MAX_ROOM, VERSION};
-use crate::proto::geo::GeoError;
-use crate::proto::pose::PoseError;
+use crate::geo::GeoError;
+use crate::pose::PoseError;
+use crate::wire::{MAX_ROOM, VERSION};
 
 /// Why bytes from the other side are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,7 @@ pub enum Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseCode {
-    /// Answer to [`Leave`](super::ClientMessage::Leave).
+    /// Answer to [`Leave`](crate::wire::ClientMessage::Leave).
     Bye = 0,
     /// Bytes that do not decode, or a message out of turn.
     BadMessage = 1,

@@ -1,9 +1,9 @@
 //! The datagram lane but for frames: poses (docs/PROTOCOL.md, section 4), pings and pongs (6).
 
-use super::DecodeError;
-use crate::proto::geo::Position;
-use crate::proto::pose::{Accuracy, Orientation, Pose};
-use crate::proto::time::{Stamp, Time};
+use crate::geo::Position;
+use crate::pose::{Accuracy, Orientation, Pose};
+use crate::time::{Stamp, Time};
+use crate::wire::DecodeError;
 
 /// First byte of a pose.
 pub const POSE_TAG: u8 = 0x50;
@@ -145,9 +145,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::geo::GeoError;
-    use crate::proto::pose::PoseError;
-    use crate::proto::wire::FRAME_TAG;
+    use crate::geo::GeoError;
+    use crate::pose::PoseError;
+    use crate::wire::FRAME_TAG;
 
     fn sample() -> Sample {
         let pose = Pose {

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::text;
+use crate::time::Stamp;
+use crate::wire::{
     Change, CloseCode, DecodeError, MAX_SERVER_MESSAGE, Online, PeerId, Person, PublicId, Token,
     decode, encode,
 };
-use crate::proto::text;
-use crate::proto::time::Stamp;
 
 /// What the server allows, told in a welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Limits {
 /// The first message of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// [`VERSION`](super::VERSION).
+    /// [`VERSION`](crate::wire::VERSION).
     pub version: u16,
     /// The client's own number.
     pub id: PeerId,
@@ -80,7 +80,7 @@ pub struct Closing {
 /// A value that the client sent is not taken; the link goes on without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Whose value, as a [`Field`](super::Field)'s number.
+    /// Whose value, as a [`Field`](crate::wire::Field)'s number.
     pub field: u8,
     /// What is wrong with it, in words.
     pub reason: String,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::proto::time::Time;
-use crate::proto::wire::PeerId;
+use crate::time::Time;
+use crate::wire::PeerId;
 
 /// What happens, in the order in which it does if the times are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,14 +1,14 @@
 //! Who is here: people come, hide, fall silent, come back and leave.
 
-use super::deadlines::Due;
-use super::{
+use crate::blur::approximate;
+use crate::time::Time;
+use crate::wire::{Change, Online, PeerId, Presence, Sharing, Token};
+use crate::world::deadlines::Due;
+use crate::world::people::{NONE, Slot};
+use crate::world::{
     Arrival, Away, Body, CLOSED_MS, JoinError, Mailbox, Newcomer, Parting, Peer, SILENCE_MS,
     VIEWPORT_BURST, World, people,
 };
-use crate::proto::blur::approximate;
-use crate::proto::people::{NONE, Slot};
-use crate::proto::time::Time;
-use crate::proto::wire::{Change, Online, PeerId, Presence, Sharing, Token};
 
 impl World {
     /// Lets somebody in; their welcome and roster follow by [`World::poll_event`].

@@ -3,15 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Audience, Event, VIEWPORT_BURST, VIEWPORTS_PER_SECOND, Violation, World};
-use super::{MAX_ROSTER, person, refresh_ticks};
-use crate::proto::geo::Viewport;
-use crate::proto::people::{NONE, Slot};
-use crate::proto::rate::Rate;
-use crate::proto::roster::Bulletin;
-use crate::proto::schedule::{Scene, Viewer};
-use crate::proto::time::Time;
-use crate::proto::wire::{Roster, ServerMessage, VERSION, Welcome};
+use crate::geo::Viewport;
+use crate::time::Time;
+use crate::wire::{Roster, ServerMessage, VERSION, Welcome};
+use crate::world::bulletin::Bulletin;
+use crate::world::people::{NONE, Slot};
+use crate::world::rate::Rate;
+use crate::world::viewer::{Scene, Viewer};
+use crate::world::{Audience, Event, VIEWPORT_BURST, VIEWPORTS_PER_SECOND, Violation, World};
+use crate::world::{MAX_ROSTER, person, refresh_ticks};
 
 /// The order in which viewers have their turns, split evenly among the slots of a tick.
 ///

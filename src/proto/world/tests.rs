@@ -1,12 +1,12 @@
 use uuid::Uuid;
 
-use super::*;
-use crate::proto::blur::{FINEST, blur};
-use crate::proto::frame::Frame;
-use crate::proto::geo::{Position, Viewport};
-use crate::proto::pose::Accuracy;
-use crate::proto::view::View;
-use crate::proto::wire::{ServerMessage, Sharing};
+use crate::blur::{FINEST, blur};
+use crate::geo::{Position, Viewport};
+use crate::pose::Accuracy;
+use crate::view::View;
+use crate::wire::frame::Frame;
+use crate::wire::{ServerMessage, Sharing};
+use crate::world::*;
 
 /// A room, and what its people see.
 struct Room {

@@ -12,9 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::proto::wire::is_room_name;
 use crate::server::metrics::Reloaded;
 use crate::server::reload::{Content, File};
+use gpys_proto::wire::is_room_name;
 
 /// Fewest bytes of a secret of HS256: as many as its hash has (RFC 7518, section 3.2).
 pub(crate) const MIN_SECRET: usize = 32;

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::*;
-use crate::proto::wire::is_room_name;
+use crate::server::access::*;
+use gpys_proto::wire::is_room_name;
 
 const SECRET: [u8; 32] = [7; 32];
 const OTHER: [u8; 32] = [8; 32];
@@ -208,10 +208,10 @@ fn a_public_key_is_no_secret() {
     );
     let access = keys(&format!("algorithm = \"EdDSA\"\n[keys]\none = '''\n{pem}'''\n"));
     let ours = Claims::new("stage".to_owned(), vec![Right::Share], NOW + 60);
-    let pkcs8 = super::super::token::pkcs8(&seed);
+    let pkcs8 = crate::server::token::pkcs8(&seed);
     let token = mint(Algorithm::EdDsa, "one", &pkcs8, &ours).unwrap();
     assert!(admit(&access, &token).is_ok());
-    let forged = mint(Algorithm::EdDsa, "one", &super::super::token::pkcs8(&[6; 32]), &ours);
+    let forged = mint(Algorithm::EdDsa, "one", &crate::server::token::pkcs8(&[6; 32]), &ours);
     assert_eq!(admit(&access, &forged.unwrap()), Err(Refusal::Signature));
     // What everybody may know must not sign: as PEM, as DER, as the bare key.
     for secret in [pem.as_bytes(), &public, pair.public_key().as_ref()] {

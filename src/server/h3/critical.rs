@@ -7,9 +7,9 @@ use wtransport_proto::error::ErrorCode;
 use wtransport_proto::frame::Frame;
 use wtransport_proto::settings::{SettingId, Settings};
 
-use super::Fault;
-use super::items::{Items, Rest, varint};
-use super::streams::{MAX_PAYLOAD, MAX_PUSH_ID, WEBTRANSPORT};
+use crate::server::h3::Fault;
+use crate::server::h3::items::{Items, Rest, varint};
+use crate::server::h3::streams::{MAX_PAYLOAD, MAX_PUSH_ID, WEBTRANSPORT};
 
 /// Types of frames (RFC 9114, section 7.2).
 const CANCEL_PUSH: u64 = 0x03;

@@ -4,7 +4,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method};
 use wtransport_proto::error::ErrorCode;
 
-use super::fields::{self, Field};
+use crate::server::h3::fields::{self, Field};
 
 /// What a server that speaks WebTransport is asked for.
 const PROTOCOL: &str = "webtransport";

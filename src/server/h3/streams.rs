@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 use wtransport::quinn::{ReadError, RecvStream, SendStream, VarInt};
 use wtransport_proto::error::ErrorCode;
 
-use super::critical::{Control, Qpack};
-use super::items::{self, Item, Items, Rest};
-use super::request::{Refusal, Request};
-use super::{Fault, Lane, quic_code};
+use crate::server::h3::critical::{Control, Qpack};
+use crate::server::h3::items::{self, Item, Items, Rest};
+use crate::server::h3::request::{Refusal, Request};
+use crate::server::h3::{Fault, Lane, quic_code};
 
 /// Types of streams of one direction (RFC 9114, section 6.2; RFC 9204, section 4.2).
 const CONTROL: u64 = 0x00;

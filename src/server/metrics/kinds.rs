@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::proto::wire::{CloseCode, Field};
+use gpys_proto::wire::{CloseCode, Field};
 
 /// A kind with a counter of its own.
 pub(crate) trait Kind: Copy {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gpys::proto::frame::Frame;
+use gpys::proto::wire::frame::Frame;
 use gpys::proto::view::View;
 use libfuzzer_sys::fuzz_target;
 

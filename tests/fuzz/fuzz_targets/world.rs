@@ -6,14 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::Arbitrary;
 use gpys::proto::blur::blur;
-use gpys::proto::frame::Frame;
+use gpys::proto::wire::frame::Frame;
 use gpys::proto::geo::{Position, Viewport, cell_step};
 use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
-use gpys::proto::wire::{
-    ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
-};
+use gpys::proto::wire::{ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token};
 use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;

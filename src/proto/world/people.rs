@@ -9,10 +9,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::frame::{self, Entry};
-use super::pose::Pose;
-use super::time::Time;
-use super::wire::PeerId;
+use crate::pose::Pose;
+use crate::time::Time;
+use crate::wire::PeerId;
+use crate::wire::frame::{self, Entry};
 
 /// No slot, no node.
 pub(crate) const NONE: u32 = u32::MAX;

@@ -1,8 +1,8 @@
 //! Who changed in a tick, cell by cell.
 
-use super::frame::Entry;
-use super::people;
-use super::wire::PeerId;
+use crate::wire::PeerId;
+use crate::wire::frame::Entry;
+use crate::world::people;
 
 /// The id of somebody who is not in the cell any more; nobody ever has it.
 const NOBODY: PeerId = PeerId(u32::MAX);
@@ -100,8 +100,8 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::geo::Position;
-    use crate::proto::pose::Accuracy;
+    use crate::geo::Position;
+    use crate::pose::Accuracy;
 
     fn entry(id: u32) -> Entry {
         let position = Position::new(id as i32, 0).unwrap();

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::proto::geo::Viewport;
-use crate::proto::time::Time;
-use crate::proto::wire::{
+use crate::geo::Viewport;
+use crate::time::Time;
+use crate::wire::{
     CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Sharing,
     Token,
 };
 
-use super::VIEWPORTS_PER_SECOND;
+use crate::world::VIEWPORTS_PER_SECOND;
 
 /// How a room runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

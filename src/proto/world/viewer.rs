@@ -4,14 +4,14 @@
 //! viewer was told everything; what a frame could not carry, or a link could not take, is simply
 //! not remembered as told, so a skip heals like a loss. Nothing is ever queued.
 
-use super::bits::BitWriter;
-use super::chunks::{Chunks, Piece, Watch, What};
-use super::frame;
-use super::geo::{Cover, Viewport};
-use super::interest::Grid;
-use super::people::Body;
-use super::rate::Rate;
-use super::time::Time;
+use crate::geo::{Cover, Viewport};
+use crate::time::Time;
+use crate::wire::bits::BitWriter;
+use crate::wire::frame;
+use crate::world::chunks::{Chunks, Piece, Watch, What};
+use crate::world::grid::Grid;
+use crate::world::people::Body;
+use crate::world::rate::Rate;
 
 /// A cell of at most this many people is never shown as a crowd.
 const NEVER_CROWD: u32 = 16;

@@ -1,10 +1,10 @@
 //! Frames (docs/PROTOCOL.md, section 7): the bytes, both ways.
 
-use super::bits::{BitReader, BitWriter};
-use super::geo::{Cell, Cover, Position, TOP_LEVEL, cell_bits, columns, rows};
-use super::pose::{Accuracy, ORIENTATION_BITS, Orientation};
-use super::time::{Stamp, Time};
-use super::wire::{FRAME_TAG, PeerId};
+use crate::geo::{Cell, Cover, Position, TOP_LEVEL, cell_bits, columns, rows};
+use crate::pose::{Accuracy, ORIENTATION_BITS, Orientation};
+use crate::time::{Stamp, Time};
+use crate::wire::bits::{BitReader, BitWriter};
+use crate::wire::{FRAME_TAG, PeerId};
 
 /// Bits of an age code.
 const AGE_BITS: u32 = 5;
@@ -388,8 +388,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::geo::{MAX_LAT, MAX_LNG, Viewport};
-    use crate::proto::pose::ORIENTATIONS;
+    use crate::geo::{MAX_LAT, MAX_LNG, Viewport};
+    use crate::pose::ORIENTATIONS;
 
     fn entry() -> impl Strategy<Value = Entry> {
         let place = (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG);

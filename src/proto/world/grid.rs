@@ -5,10 +5,10 @@
 //! once a tick, so the changed people of any cell are found without looking at the others. Nodes
 //! exist only where somebody is or somebody looks.
 
-use super::frame::Entry;
-use super::geo::{Cell, Position, TOP_LEVEL};
-use super::news::News;
-use super::people::{self, Body, NONE, Slot, mix};
+use crate::geo::{Cell, Position, TOP_LEVEL};
+use crate::wire::frame::Entry;
+use crate::world::news::News;
+use crate::world::people::{self, Body, NONE, Slot, mix};
 
 /// Most people in the sample of a crowd.
 pub(crate) const SAMPLE: usize = 16;
@@ -251,7 +251,7 @@ impl Grid {
             return children.map(|child| if child == NONE { 0 } else { self.node(child).count });
         }
         let mut counts = [0; 4];
-        let half = 1 << (super::geo::cell_bits(0) - 1);
+        let half = 1 << (crate::geo::cell_bits(0) - 1);
         let mut slot = children[0];
         while slot != NONE {
             let body = &bodies[slot as usize];

@@ -1,7 +1,7 @@
 //! How many bytes a viewer may be sent: a bucket of tokens and its adaptation to the path.
 
-use super::time::Time;
-use super::world::Feedback;
+use crate::time::Time;
+use crate::world::Feedback;
 
 /// The bucket holds this many ms of the rate...
 const BURST_MS: u64 = 100;

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::time::Time;
-use super::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessage};
+use crate::time::Time;
+use crate::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessage};
 
 /// People in one message: with the longest names it stays below 3 KiB. A WebSocket keeps a buffer
 /// as large as the longest message that it ever wrote.

@@ -1,12 +1,12 @@
 //! Encode once: the chunks of every cell that somebody looks at, made when the first viewer of a
 //! tick needs them and copied for all the others.
 
-use super::bits::BitWriter;
-use super::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
-use super::geo::{Cell, TOP_LEVEL};
-use super::interest::{Grid, Node};
-use super::people::{Body, NONE, Slot, mix};
-use super::time::Time;
+use crate::geo::{Cell, TOP_LEVEL};
+use crate::time::Time;
+use crate::wire::bits::BitWriter;
+use crate::wire::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
+use crate::world::grid::{Grid, Node};
+use crate::world::people::{Body, NONE, Slot, mix};
 
 /// People on a page before a cell gets twice as many pages: some 450 bytes, so that two pages fit
 /// one datagram.

@@ -4,7 +4,7 @@
 //! everything at one instant; who has more to get than fits one datagram gets a second turn half
 //! a tick later. After a quiet spell the first change makes a tick at once.
 
-use super::time::Time;
+use crate::time::Time;
 
 /// Most slots within a tick.
 pub(crate) const MAX_SLOTS: usize = 8;
