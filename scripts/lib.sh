@@ -1,4 +1,4 @@
-# What the scripts share. Source it from the repository's root.
+# Functions that the scripts share. Source this from the repository's root.
 
 step() { printf '\n== %s\n' "$*"; }
 fail() {
@@ -21,16 +21,16 @@ need_node() {
         fail "Node $version is too old: version 20 or newer is needed (https://nodejs.org)."
 }
 
-# Installs what the page is built with, unless what is installed is as new as the lock file.
+# Installs the page's build tools, unless the installed ones are as new as the lock file.
 web_install() {
     local installed=web/node_modules/.package-lock.json
     if [ ! -e "$installed" ] || [ web/package-lock.json -nt "$installed" ]; then
-        step "installing what the page is built with"
+        step "installing the page's build tools"
         (cd web && npm ci --no-audit --no-fund)
     fi
 }
 
-# Builds the page, unless it is newer than everything that it is made of.
+# Builds the page, unless it is newer than all of its sources.
 web_build() {
     web_install
     local page=web/dist/index.html
@@ -41,7 +41,7 @@ web_build() {
     fi
 }
 
-# Installs Debian's Pebble where that is possible; elsewhere what needs it is skipped.
+# Installs Debian's Pebble where possible; elsewhere the tests that need it are skipped.
 want_pebble() {
     if ! command -v pebble >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
         step "installing pebble"
@@ -53,8 +53,8 @@ want_pebble() {
     fi
 }
 
-# Installs Debian's nginx, Caddy and HAProxy where that is possible; elsewhere what needs one of
-# them is skipped.
+# Installs Debian's nginx, Caddy and HAProxy where possible; elsewhere the tests that need them are
+# skipped.
 want_proxies() {
     local all=(nginx caddy haproxy) missing=() proxy
     for proxy in "${all[@]}"; do
@@ -63,7 +63,7 @@ want_proxies() {
     if [ "${#missing[@]}" -gt 0 ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
         step "installing ${missing[*]}"
         apt-get update -qq
-        # Their services need not run, and have ports that may be somebody else's.
+        # Do not start their services: the tests do not need them, and their ports may be taken.
         DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
             apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     fi
@@ -72,7 +72,7 @@ want_proxies() {
     fi >/dev/null 2>&1
 }
 
-# Finds Chromium, or installs Debian's where that is possible.
+# Finds Chromium, or installs Debian's where possible.
 need_chromium() {
     CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
     if [ -z "$CHROMIUM" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
