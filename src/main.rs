@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use gpys::cli::netem as link;
 use gpys::client::{doctor, swarm};
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
-use gpys::path::command as link;
 use gpys::server::{Server, certs, panics, signals, token};
 use gpys::terminal;
 use tracing::{Level, Metadata};

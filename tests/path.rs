@@ -21,15 +21,16 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use gpys::path::{Path, Settings, isolate};
+    use gpys::path::{EmulatedPath, PathSettings, isolate};
     use libtest_mimic::{Arguments, Trial, run};
 
     let mut args = Arguments::from_args();
     // One looks at all threads of the process.
     args.test_threads = Some(1);
     // Before the harness starts a thread.
-    let opened =
-        isolate().and_then(|()| Path::open(Settings::default(), Settings::default(), 1)).map(drop);
+    let opened = isolate()
+        .and_then(|()| EmulatedPath::open(PathSettings::default(), PathSettings::default(), 1))
+        .map(drop);
     let is_required = std::env::var("GPYS_REQUIRE_PATH").is_ok_and(|value| value == "1");
     let is_skipped = opened.is_err() && !is_required;
     if let Err(error) = opened {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use gpys::client::Transport;
-use gpys::path::Settings;
+use gpys::path::PathSettings;
 use serde::Deserialize;
 
 use crate::attend::{Attendee, Entrance, Manners};
@@ -88,13 +88,13 @@ fn script(ground: &Ground, name: &str, args: &[&str]) -> Result<String> {
 }
 
 /// Measures by `/bench`, over this path: two rows.
-pub fn measure(ground: &Ground, name: &str, path: Settings, seconds: u64) -> Result<Vec<Row>> {
+pub fn measure(ground: &Ground, name: &str, path: PathSettings, seconds: u64) -> Result<Vec<Row>> {
     let server = Server::gpys(&ground.place, &ground.certificates, PORT, HZ, false)?;
     ground.place.set(path);
     let url = format!("https://{}/bench", server.address);
     let (seconds, hz) = (seconds.to_string(), HZ.to_string());
     let said = script(ground, "bench.mjs", &["--url", &url, "--seconds", &seconds, "--rate", &hz]);
-    ground.place.set(Settings::default());
+    ground.place.set(PathSettings::default());
     let Page { measured_seconds, transports } = serde_json::from_str(&said?)?;
     let links = [("WebTransport", transports.webtransport), ("WebSocket", transports.websocket)];
     let rows = links.into_iter().filter_map(|(system, link)| {
@@ -133,7 +133,7 @@ pub fn measure(ground: &Ground, name: &str, path: Settings, seconds: u64) -> Res
 }
 
 /// How soon the page hears of somebody when UDP is blocked.
-pub fn fall_back(ground: &Ground, path: Settings) -> Result<Option<Bar>> {
+pub fn fall_back(ground: &Ground, path: PathSettings) -> Result<Option<Bar>> {
     let server = Server::gpys(&ground.place, &ground.certificates, PORT, 30, false)?;
     let (url, tls) = (format!("https://{}", server.address), ground.certificates.connector());
     let walking = ground.beside.block_on(ground.beside.spawn(async move {
@@ -142,10 +142,10 @@ pub fn fall_back(ground: &Ground, path: Settings) -> Result<Option<Bar>> {
         let manners = Manners { hz: 10, sees: false };
         Attendee::join(&entrance, &board, "fallback", 0, manners).await
     }))??;
-    ground.place.set(Settings { udp_blocked: true, ..path });
+    ground.place.set(PathSettings { udp_blocked: true, ..path });
     let (page, times) = (format!("https://{}/r/fallback", server.address), TIMES.to_string());
     let said = script(ground, "fallback.mjs", &["--url", &page, "--times", &times]);
-    ground.place.set(Settings::default());
+    ground.place.set(PathSettings::default());
     ground.beside.block_on(async { walking.leave().await });
     let all: Vec<Fallback> = serde_json::from_str(&said?)?;
     if let Some(odd) = all.iter().find(|one| one.transport != "websocket") {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use gpys::path::Settings;
+use gpys::path::PathSettings;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::place::Place;
@@ -215,11 +215,11 @@ fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
 /// What only a browser can tell; returns how many parts failed.
 fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) -> u32 {
     let mut failed = 0;
-    let delayed = Settings { delay: Duration::from_millis(25), ..Settings::default() };
-    let paths = [(scenarios::CLEAN.to_owned(), Settings::default())].into_iter().chain(
+    let delayed = PathSettings { delay: Duration::from_millis(25), ..PathSettings::default() };
+    let paths = [(scenarios::CLEAN.to_owned(), PathSettings::default())].into_iter().chain(
         [0, 2, 5].map(|percent| {
             let loss = f64::from(percent) / 100.0;
-            (scenarios::lossy(percent), Settings { loss, ..delayed })
+            (scenarios::lossy(percent), PathSettings { loss, ..delayed })
         }),
     );
     let (paths, seconds): (Vec<_>, u64) =

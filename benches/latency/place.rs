@@ -4,13 +4,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command};
 
-use gpys::path::{Path, Settings};
+use gpys::path::{EmulatedPath, PathSettings};
 use tokio::runtime::Runtime;
 
 /// Two ends and what is between them.
 pub enum Place {
     /// An emulated path: clients at the near end, servers at the far end.
-    Path(Path),
+    Path(EmulatedPath),
     /// One computer.
     Loopback,
 }
@@ -18,7 +18,7 @@ pub enum Place {
 impl Place {
     /// A path that does nothing yet.
     pub fn path(seed: u64) -> Result<Self, gpys::path::PathError> {
-        Path::open(Settings::default(), Settings::default(), seed).map(Self::Path)
+        EmulatedPath::open(PathSettings::default(), PathSettings::default(), seed).map(Self::Path)
     }
 
     /// Where servers listen.
@@ -70,7 +70,7 @@ impl Place {
     }
 
     /// Changes what happens to packets, the same both ways. Nothing happens to them on loopback.
-    pub fn set(&self, settings: Settings) {
+    pub fn set(&self, settings: PathSettings) {
         if let Self::Path(path) = self {
             path.set(settings, settings);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gpys::client::Transport;
-use gpys::path::{Queue, Rate, Settings};
+use gpys::path::{Bandwidth, PathSettings, Queue};
 use tokio::runtime::Runtime;
 
 use crate::attend::Entrance;
@@ -61,7 +61,7 @@ impl Ground {
 
     /// The entrance of a system whose server runs. It is made over a path that does nothing.
     pub fn entrance(&self, system: System, server: &Server) -> Result<Entrance> {
-        self.place.set(Settings::default());
+        self.place.set(PathSettings::default());
         let address = server.address;
         match system {
             System::Gpys(transport) | System::Stock(transport) => {
@@ -159,7 +159,11 @@ impl Ground {
     }
 
     /// A path of half the rate that GPyS would take over WebTransport.
-    fn halve(&self, scenario: &Scenario, servers: &BTreeMap<u8, Arc<Server>>) -> Result<Settings> {
+    fn halve(
+        &self,
+        scenario: &Scenario,
+        servers: &BTreeMap<u8, Arc<Server>>,
+    ) -> Result<PathSettings> {
         let system = System::Gpys(Transport::WebTransport);
         let stage = self.stage(system, servers, "demand")?;
         let plan = Plan { time: DEMAND, script: Vec::new(), ..scenario.plan.clone() };
@@ -169,8 +173,8 @@ impl Ground {
         let bits_per_second = NonZeroU64::new(bits_per_second).context("nothing was sent")?;
         let in_time = (bits_per_second.get() as f64 / 8.0 * QUEUE_TIME) as u64;
         let queue = Queue::Bytes(in_time.max(QUEUE_BYTES));
-        let rate = Some(Rate { bits_per_second, queue });
-        Ok(Settings { rate, ..scenario.plan.path })
+        let rate = Some(Bandwidth { bits_per_second, queue });
+        Ok(PathSettings { rate, ..scenario.plan.path })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gpys::client::Transport;
-use gpys::path::{Bursts, Settings};
+use gpys::path::{Bursts, PathSettings};
 
 use crate::peers::Peer;
 use crate::trial::{Happening, Plan};
@@ -65,13 +65,13 @@ pub fn lossy(percent: u32) -> String {
     format!("50 ms round trip, {percent} % loss")
 }
 
-fn plan(hz: u32, seconds: u64, path: Settings) -> Plan {
+fn plan(hz: u32, seconds: u64, path: PathSettings) -> Plan {
     let time = Duration::from_secs(seconds);
     Plan { behind: PEOPLE, beside: 0, hz, time, path, script: Vec::new() }
 }
 
-fn delayed() -> Settings {
-    Settings { delay: DELAY, ..Settings::default() }
+fn delayed() -> PathSettings {
+    PathSettings { delay: DELAY, ..PathSettings::default() }
 }
 
 fn scenario(name: impl Into<String>, plan: Plan, rounds: u32) -> Scenario {
@@ -80,16 +80,16 @@ fn scenario(name: impl Into<String>, plan: Plan, rounds: u32) -> Scenario {
 
 /// The short run: whether it all works, in under a minute.
 pub fn quick() -> Vec<Scenario> {
-    let lossy_path = Settings { loss: 0.05, ..delayed() };
+    let lossy_path = PathSettings { loss: 0.05, ..delayed() };
     vec![
-        scenario(CLEAN, plan(60, 4, Settings::default()), 1),
+        scenario(CLEAN, plan(60, 4, PathSettings::default()), 1),
         scenario(lossy(5), plan(60, 4, lossy_path), 1),
     ]
 }
 
 /// What can be said without an emulated path.
 pub fn clean() -> Vec<Scenario> {
-    let none = Settings::default();
+    let none = PathSettings::default();
     vec![
         scenario(CLEAN, plan(60, 6, none), 3),
         scenario("clean network, 30 Hz", plan(30, 6, none), 1),
@@ -99,7 +99,7 @@ pub fn clean() -> Vec<Scenario> {
 
 /// With the compared servers.
 pub fn crowded(seconds: u64) -> Scenario {
-    let mut plan = plan(CROWD.1, seconds, Settings::default());
+    let mut plan = plan(CROWD.1, seconds, PathSettings::default());
     plan.behind = CROWD.0;
     let mut scenario = scenario(CROWDED, plan, 3);
     scenario.systems.extend(Peer::ALL.map(System::Peer));
@@ -110,15 +110,15 @@ pub fn crowded(seconds: u64) -> Scenario {
 pub fn bad() -> Vec<Scenario> {
     let mut all: Vec<Scenario> = [(0, 1), (1, 3), (2, 3), (5, 3), (10, 1)]
         .map(|(percent, rounds)| {
-            let path = Settings { loss: f64::from(percent) / 100.0, ..delayed() };
+            let path = PathSettings { loss: f64::from(percent) / 100.0, ..delayed() };
             scenario(lossy(percent), plan(60, 6, path), rounds)
         })
         .into();
     let bursts = Some(Bursts { share: 0.02, length: 8.0 });
-    let bursty = Settings { bursts, ..delayed() };
+    let bursty = PathSettings { bursts, ..delayed() };
     all.push(scenario("50 ms round trip, bursts of 8, 2 % in all", plan(60, 6, bursty), 1));
     let jitter = Duration::from_millis(10);
-    let mobile = Settings { jitter, loss: 0.005, ..delayed() };
+    let mobile = PathSettings { jitter, loss: 0.005, ..delayed() };
     all.push(scenario(
         "like 4G: 50 ms round trip, jitter 10 ms, 0.5 % loss",
         plan(60, 6, mobile),
@@ -146,7 +146,7 @@ fn blackout() -> Scenario {
     let mut plan = plan(30, 12, delayed());
     let seconds = Duration::from_secs;
     plan.script = vec![
-        (seconds(2), Happening::Path(Settings { blocked: true, ..delayed() })),
+        (seconds(2), Happening::Path(PathSettings { blocked: true, ..delayed() })),
         (seconds(7), Happening::Path(delayed())),
         (seconds(7), Happening::Heal),
     ];

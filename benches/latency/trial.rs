@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use gpys::path::Settings;
+use gpys::path::PathSettings;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
@@ -37,7 +37,7 @@ pub struct Plan {
     /// How long is measured.
     pub time: Duration,
     /// The path, both ways, while people join and then.
-    pub path: Settings,
+    pub path: PathSettings,
     /// What happens in the course of it, each a time after the measuring began.
     pub script: Vec<(Duration, Happening)>,
 }
@@ -46,7 +46,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug)]
 pub enum Happening {
     /// The path changes.
-    Path(Settings),
+    Path(PathSettings),
     /// The near end's address changes, for UDP.
     Rebind,
     /// Everybody goes on over the other transport.
@@ -186,7 +186,7 @@ async fn measure(
     }
     outcome.lost = people.iter().filter(|attendee| !attendee.is_connected()).count();
     // Over a path that is as it should be, leaving takes no time.
-    stage.place.set(Settings::default());
+    stage.place.set(PathSettings::default());
     stream::iter(people).for_each_concurrent(DOOR, Attendee::leave).await;
     Ok(outcome)
 }

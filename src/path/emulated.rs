@@ -12,13 +12,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl::set_timerslack;
 use tun_rs::SyncDevice;
 
-use crate::path::isolation::{PathError, start};
-use crate::path::model::{Counters, Direction};
-use crate::path::namespace::Namespace;
-use crate::path::nat::Nat;
-use crate::path::packet;
-use crate::path::settings::Settings;
-use crate::path::tun::MTU;
+use crate::isolation::{PathError, start};
+use crate::model::{Counters, Direction};
+use crate::namespace::Namespace;
+use crate::nat::Nat;
+use crate::packet;
+use crate::settings::PathSettings;
+use crate::tun::MTU;
 
 /// The addresses of the ends, near and far.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
@@ -31,16 +31,16 @@ const READ_AT_ONCE: usize = 32;
 /// would change which packet meets which fate. Dropping it ends its threads, and its devices and
 /// namespaces with them.
 #[derive(Debug)]
-pub struct Path {
+pub struct EmulatedPath {
     near: Namespace,
     far: Namespace,
-    shared: Arc<Shared>,
+    shared: Arc<Control>,
     carrier: Option<JoinHandle<()>>,
 }
 
 /// What the carrier shares with whoever holds the path.
 #[derive(Debug)]
-struct Shared {
+struct Control {
     state: Mutex<State>,
     /// Written to when the carrier is to stop.
     wake: EventFd,
@@ -57,13 +57,13 @@ struct State {
     stop: bool,
 }
 
-impl Path {
+impl EmulatedPath {
     /// Opens a path: `there` is what happens from the near end to the far end, `back` what happens
     /// the other way. With the same seed, the n-th packet of a direction meets the same fate.
     ///
     /// # Errors
-    /// If the machine does not allow it; see [`crate::path::isolate`], to be called before.
-    pub fn open(there: Settings, back: Settings, seed: u64) -> Result<Self, PathError> {
+    /// If the machine does not allow it; see [`crate::isolate`], to be called before.
+    pub fn open(there: PathSettings, back: PathSettings, seed: u64) -> Result<Self, PathError> {
         let (near, near_device) = Namespace::open("near", ADDRESSES[0])?;
         let (far, far_device) = Namespace::open("far", ADDRESSES[1])?;
         let mut seeds = fastrand::Rng::with_seed(seed);
@@ -75,7 +75,7 @@ impl Path {
         };
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = EventFd::from_flags(flags).map_err(io::Error::from)?;
-        let shared = Arc::new(Shared { state: Mutex::new(state), wake });
+        let shared = Arc::new(Control { state: Mutex::new(state), wake });
         let theirs = Arc::clone(&shared);
         let carrier = start("path", move || theirs.carry(&near_device, &far_device))?;
         Ok(Self { near, far, shared, carrier: Some(carrier) })
@@ -94,7 +94,7 @@ impl Path {
     }
 
     /// Changes what happens to the packets that come from now on.
-    pub fn set(&self, there: Settings, back: Settings) {
+    pub fn set(&self, there: PathSettings, back: PathSettings) {
         let mut state = self.shared.lock();
         state.there.set(there);
         state.back.set(back);
@@ -116,7 +116,7 @@ impl Path {
     }
 }
 
-impl Drop for Path {
+impl Drop for EmulatedPath {
     fn drop(&mut self) {
         self.shared.lock().stop = true;
         // A full counter wakes the carrier as well.
@@ -128,7 +128,7 @@ impl Drop for Path {
     }
 }
 
-impl Shared {
+impl Control {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::path::packet;
-use crate::path::settings::{Bursts, Rate, Settings};
+use crate::packet;
+use crate::settings::{Bandwidth, Bursts, PathSettings};
 
 /// How long a draw of the jitter holds: a radio frame of LTE.
 pub const SLOT: Duration = Duration::from_millis(10);
@@ -59,7 +59,7 @@ pub struct Counters {
 /// One direction of a path.
 #[derive(Clone, Debug)]
 pub struct Direction {
-    settings: Settings,
+    settings: PathSettings,
     seed: u64,
     rng: Rng,
     /// Whether the last packet met the bad state; `None` before the first.
@@ -90,7 +90,7 @@ struct Dice {
 impl Direction {
     /// A direction that carries nothing yet. The same seed and packets give the same fates.
     #[must_use]
-    pub fn new(settings: Settings, seed: u64) -> Self {
+    pub fn new(settings: PathSettings, seed: u64) -> Self {
         Self {
             settings,
             seed,
@@ -107,7 +107,7 @@ impl Direction {
     }
 
     /// Changes what happens to the packets that come from now on.
-    pub fn set(&mut self, settings: Settings) {
+    pub fn set(&mut self, settings: PathSettings) {
         self.settings = settings;
         self.remainder = 0;
     }
@@ -219,7 +219,7 @@ impl Direction {
     }
 
     /// How many bytes the bottleneck still has to send.
-    fn waiting(&self, rate: Rate, now: Duration) -> u64 {
+    fn waiting(&self, rate: Bandwidth, now: Duration) -> u64 {
         rate.bytes_in(self.free.saturating_sub(now))
     }
 
@@ -232,5 +232,4 @@ impl Direction {
 }
 
 #[cfg(test)]
-#[path = "model_tests.rs"]
 mod tests;

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use tun_rs::SyncDevice;
 
-use crate::path::isolation::{PathError, leave_network, start};
-use crate::path::tun;
+use crate::isolation::{PathError, leave_network, start};
+use crate::tun;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::path::packet::{Port, set_udp_port, udp_port};
+use crate::packet::{Port, set_udp_port, udp_port};
 
 /// The lowest port that is handed out. Ports below are seldom those of clients.
 const FIRST: u16 = 20_000;

@@ -8,12 +8,12 @@ use std::time::Duration;
 ///
 /// Shares are of packets, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Settings {
+pub struct PathSettings {
     /// How long every packet is under way.
     pub delay: Duration,
     /// The mean, and so the standard deviation, of a further delay. It is exponentially
     /// distributed (never negative, with a long tail, as on a mobile network that grants and
-    /// repeats transmissions), and drawn anew for every [`crate::path::model::SLOT`] of time rather than
+    /// repeats transmissions), and drawn anew for every [`crate::model::SLOT`] of time rather than
     /// for every packet, so that those who send much meet the same delays as those who send
     /// little. Packets wait for those before them: jitter alone puts none out of order.
     pub jitter: Duration,
@@ -21,14 +21,14 @@ pub struct Settings {
     pub loss: f64,
     /// Loss in bursts, beside `loss`.
     pub bursts: Option<Bursts>,
-    /// The share that is held back for [`crate::path::model::HELD_BACK`], so that what comes within that
+    /// The share that is held back for [`crate::model::HELD_BACK`], so that what comes within that
     /// time goes ahead of it.
     pub reorder: f64,
     /// The share that arrives twice.
     pub duplicate: f64,
     /// The bottleneck, if there is one. It comes before everything above: a packet that is lost
     /// has taken its time there.
-    pub rate: Option<Rate>,
+    pub rate: Option<Bandwidth>,
     /// Nothing enters. What is under way arrives.
     pub blocked: bool,
     /// No UDP enters.
@@ -69,7 +69,7 @@ impl Bursts {
 
 /// A bottleneck: packets leave one after another, each after the time that its bits take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct Bandwidth {
     /// Bits a second, of whole IP packets.
     pub bits_per_second: NonZeroU64,
     /// How much may wait; a packet for which there is no room is dropped.
@@ -86,7 +86,7 @@ pub enum Queue {
     Time(Duration),
 }
 
-impl Rate {
+impl Bandwidth {
     /// How many bytes may wait.
     #[must_use]
     pub fn queue_len(&self) -> u64 {
@@ -103,7 +103,7 @@ impl Rate {
     }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for PathSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "delay {}", humantime::format_duration(self.delay))?;
         if !self.jitter.is_zero() {

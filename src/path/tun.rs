@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, new_connection};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
-use crate::path::isolation::{PathError, check_tun};
+use crate::isolation::{PathError, check_tun};
 
 /// The largest packet, in bytes, as on Ethernet.
 pub(super) const MTU: u16 = 1_500;

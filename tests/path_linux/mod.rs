@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gpys::path::{Namespace, Path, Rate, Settings};
+use gpys::path::{Bandwidth, EmulatedPath, Namespace, PathSettings};
 
 /// Every test, by its name.
 pub const ALL: [(&str, fn()); 12] = [
@@ -30,8 +30,8 @@ pub const ALL: [(&str, fn()); 12] = [
 const PATIENCE: Duration = Duration::from_secs(10);
 const MS: Duration = Duration::from_millis(1);
 
-fn open(settings: Settings) -> Path {
-    Path::open(settings, settings, 7).unwrap()
+fn open(settings: PathSettings) -> EmulatedPath {
+    EmulatedPath::open(settings, settings, 7).unwrap()
 }
 
 /// A UDP socket at an end.
@@ -59,7 +59,7 @@ fn receive(socket: &UdpSocket) -> (String, SocketAddr) {
 }
 
 fn udp_takes_the_delay_each_way() {
-    let path = open(Settings { delay: MS * 25, ..Settings::default() });
+    let path = open(PathSettings { delay: MS * 25, ..PathSettings::default() });
     let (near, far) = (udp(path.near()), udp(path.far()));
     let sent = Instant::now();
     near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
@@ -77,7 +77,7 @@ fn udp_takes_the_delay_each_way() {
 }
 
 /// Sends bytes from the near end to the far one over TCP; returns what came.
-fn send_over_tcp(path: &Path, bytes: &[u8]) -> Vec<u8> {
+fn send_over_tcp(path: &EmulatedPath, bytes: &[u8]) -> Vec<u8> {
     let address = path.far().address();
     let listener = path.far().run(move || TcpListener::bind((address, 0))).unwrap();
     let to = listener.local_addr().unwrap();
@@ -93,7 +93,8 @@ fn send_over_tcp(path: &Path, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn tcp_survives_loss() {
-    let path = open(Settings { delay: MS, loss: 0.02, reorder: 0.01, ..Settings::default() });
+    let path =
+        open(PathSettings { delay: MS, loss: 0.02, reorder: 0.01, ..PathSettings::default() });
     let bytes: Vec<u8> = (0..500_000_u32).map(|i| (i % 251) as u8).collect();
     assert_eq!(send_over_tcp(&path, &bytes), bytes);
     let [there, back] = path.counters();
@@ -104,22 +105,22 @@ fn tcp_survives_loss() {
 }
 
 fn nothing_comes_through_where_all_is_lost() {
-    let path = open(Settings { delay: MS * 25, ..Settings::default() });
-    path.set(Settings { loss: 1.0, ..Settings::default() }, Settings::default());
+    let path = open(PathSettings { delay: MS * 25, ..PathSettings::default() });
+    path.set(PathSettings { loss: 1.0, ..PathSettings::default() }, PathSettings::default());
     let (near, far) = (udp(path.near()), udp(path.far()));
     for _ in 0..20 {
         near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
     }
     until("the loss of all", || path.counters()[0].lost == 20);
     // Nothing is under way any more, so what comes first is what is sent now.
-    path.set(Settings::default(), Settings::default());
+    path.set(PathSettings::default(), PathSettings::default());
     near.send_to(b"after", far.local_addr().unwrap()).unwrap();
     assert_eq!(receive(&far).0, "after");
     assert_eq!(path.counters()[0].delivered, 1);
 }
 
 fn tcp_passes_where_udp_is_blocked() {
-    let path = open(Settings { udp_blocked: true, ..Settings::default() });
+    let path = open(PathSettings { udp_blocked: true, ..PathSettings::default() });
     let (near, far) = (udp(path.near()), udp(path.far()));
     near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
     assert_eq!(send_over_tcp(&path, b"hello"), b"hello");
@@ -129,11 +130,11 @@ fn tcp_passes_where_udp_is_blocked() {
 }
 
 fn a_bottleneck_has_its_rate() {
-    let rate = Rate {
+    let rate = Bandwidth {
         bits_per_second: 1_000_000.try_into().unwrap(),
         queue: gpys::path::Queue::Bytes(20_000),
     };
-    let path = open(Settings { rate: Some(rate), ..Settings::default() });
+    let path = open(PathSettings { rate: Some(rate), ..PathSettings::default() });
     let (near, far) = (udp(path.near()), udp(path.far()));
     let sent = Instant::now();
     // 1,000 bytes each, with their headers: 8 ms; 20 of them fit.
@@ -153,7 +154,7 @@ fn a_bottleneck_has_its_rate() {
 }
 
 fn a_rebinding_changes_the_port() {
-    let path = open(Settings { delay: MS * 5, ..Settings::default() });
+    let path = open(PathSettings { delay: MS * 5, ..PathSettings::default() });
     let (near, far) = (udp(path.near()), udp(path.far()));
     let mut ports = BTreeSet::new();
     let mut last = near.local_addr().unwrap();
@@ -180,7 +181,7 @@ fn namespace() -> String {
 }
 
 fn threads_and_programs_are_where_they_start() {
-    let path = open(Settings::default());
+    let path = open(PathSettings::default());
     let (near, far) = (path.near().run(namespace), path.far().run(namespace));
     assert_eq!(BTreeSet::from([&near, &far, &namespace()]).len(), 3);
     // A runtime that is built there works there, wherever it is used.
@@ -229,7 +230,7 @@ fn nothing_is_left_behind() {
     // Whether paths are allowed here was tried by opening one, whose threads may still be listed.
     until("the end of the trial", || holdings().0.len() == 1);
     let before = holdings();
-    let path = open(Settings::default());
+    let path = open(PathSettings::default());
     assert_eq!(holdings().0.len(), before.0.len() + 2);
     assert_eq!(holdings().1, before.1 + 3);
     drop(path);

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use crate::path::settings::Queue;
+use gpys_path::Queue;
 
 /// A time such as `25ms`, at most an hour.
 pub(super) fn time(text: &str) -> Result<Duration, String> {

@@ -2,10 +2,9 @@
 //!
 //! Real IP packets go through it: what the kernel's TCP makes of a lost packet and what QUIC makes
 //! of it can be compared, for both lose the same ones. [`model`] decides about one direction of it
-//! and is free of sockets and clocks; `Path` moves packets between two TUN devices accordingly,
+//! and is free of sockets and clocks; `EmulatedPath` moves packets between two TUN devices accordingly,
 //! on Linux. `gpys link` runs any two programs at its ends.
 
-pub mod command;
 #[cfg(target_os = "linux")]
 mod emulated;
 #[cfg(target_os = "linux")]
@@ -20,13 +19,12 @@ mod packet;
 mod settings;
 #[cfg(target_os = "linux")]
 mod tun;
-mod units;
 
 #[cfg(target_os = "linux")]
-pub use self::emulated::Path;
+pub use self::emulated::EmulatedPath;
 #[cfg(target_os = "linux")]
 pub use self::isolation::{PathError, isolate};
 pub use self::model::Counters;
 #[cfg(target_os = "linux")]
 pub use self::namespace::Namespace;
-pub use self::settings::{Bursts, Queue, Rate, Settings};
+pub use self::settings::{Bandwidth, Bursts, PathSettings, Queue};

@@ -19,9 +19,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::path::command::{Args, FAILED};
-use crate::path::{Counters, Namespace, Path, PathError, Settings, isolate};
+use crate::cli::netem::{Args, FAILED};
 use crate::terminal;
+use gpys_path::{Counters, EmulatedPath, Namespace, PathError, PathSettings, isolate};
 
 /// How long a program may take to listen before the other one starts anyway.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ fn try_run(args: &Args) -> Result<ExitStatus, LinkError> {
     isolate()?;
     set_child_subreaper(true).map_err(io::Error::from)?;
     let settings = args.settings();
-    let path = Path::open(settings, settings, args.seed)?;
+    let path = EmulatedPath::open(settings, settings, args.seed)?;
     say(format_args!("each way: {settings}; seed {}", args.seed));
     say(format_args!("near end {}, far end {}", path.near().address(), path.far().address()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -89,7 +89,11 @@ fn try_run(args: &Args) -> Result<ExitStatus, LinkError> {
     Ok(status)
 }
 
-async fn run_both(args: &Args, path: &Path, settings: Settings) -> Result<ExitStatus, LinkError> {
+async fn run_both(
+    args: &Args,
+    path: &EmulatedPath,
+    settings: PathSettings,
+) -> Result<ExitStatus, LinkError> {
     let mut signals = Signals::listen()?;
     let mut far = None;
     if let Some(words) = &args.far {
@@ -114,8 +118,8 @@ async fn run_both(args: &Args, path: &Path, settings: Settings) -> Result<ExitSt
 
 async fn run_near(
     args: &Args,
-    path: &Path,
-    settings: Settings,
+    path: &EmulatedPath,
+    settings: PathSettings,
     signals: &mut Signals,
 ) -> Result<ExitStatus, LinkError> {
     let mut command = Command::new(&args.command[0]);
@@ -135,12 +139,12 @@ async fn run_near(
 /// Blocks the path for a while, if it is to be.
 async fn black_out(
     when: Option<(Duration, Duration)>,
-    path: &Path,
-    settings: Settings,
+    path: &EmulatedPath,
+    settings: PathSettings,
 ) -> Infallible {
     if let Some((start, length)) = when {
         sleep(start).await;
-        let blocked = Settings { blocked: true, ..settings };
+        let blocked = PathSettings { blocked: true, ..settings };
         path.set(blocked, blocked);
         say(format_args!("blackout for {}", humantime::format_duration(length)));
         sleep(length).await;

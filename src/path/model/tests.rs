@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 
 use proptest::prelude::*;
 
-use crate::path::model::*;
-use crate::path::settings::Queue;
+use crate::model::*;
+use crate::settings::Queue;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -68,13 +68,13 @@ fn gaps(arrivals: &Arrivals, count: u64) -> Vec<u64> {
     gaps
 }
 
-fn rate(bits_per_second: u64, queue: Queue) -> Option<Rate> {
-    Some(Rate { bits_per_second: NonZeroU64::new(bits_per_second).unwrap(), queue })
+fn rate(bits_per_second: u64, queue: Queue) -> Option<Bandwidth> {
+    Some(Bandwidth { bits_per_second: NonZeroU64::new(bits_per_second).unwrap(), queue })
 }
 
 #[test]
 fn a_direction_without_settings_only_carries() {
-    let mut direction = Direction::new(Settings::default(), 1);
+    let mut direction = Direction::new(PathSettings::default(), 1);
     let arrivals = send(&mut direction, 100, 1_500, MS);
     for (i, (at, bytes)) in arrivals.iter().enumerate() {
         assert_eq!((*at, bytes), (MS * i as u32, &packet(i as u64, 1_500)));
@@ -87,7 +87,7 @@ fn a_direction_without_settings_only_carries() {
 #[test]
 fn the_delay_is_exact() {
     let delay = Duration::from_nanos(25_123_457);
-    let mut direction = Direction::new(Settings { delay, ..Settings::default() }, 1);
+    let mut direction = Direction::new(PathSettings { delay, ..PathSettings::default() }, 1);
     let arrivals = send(&mut direction, 50, 100, MS);
     assert!(arrivals.iter().enumerate().all(|(i, &(at, _))| at == MS * i as u32 + delay));
     assert_eq!(arrivals.len(), 50);
@@ -96,7 +96,7 @@ fn the_delay_is_exact() {
 #[test]
 fn random_loss_has_its_share_and_no_memory() {
     for loss in [0.01, 0.1, 0.5] {
-        let mut direction = Direction::new(Settings { loss, ..Settings::default() }, 7);
+        let mut direction = Direction::new(PathSettings { loss, ..PathSettings::default() }, 7);
         let count = 200_000;
         let arrivals = send(&mut direction, count, 8, MS);
         let lost = direction.counters().lost as f64;
@@ -113,7 +113,7 @@ fn random_loss_has_its_share_and_no_memory() {
 fn bursts_have_their_share_and_length() {
     for (share, length) in [(0.02, 8.0), (0.1, 3.0), (0.3, 1.0), (0.5, 20.0), (0.75, 1.0)] {
         let bursts = Some(Bursts { share, length });
-        let mut direction = Direction::new(Settings { bursts, ..Settings::default() }, 3);
+        let mut direction = Direction::new(PathSettings { bursts, ..PathSettings::default() }, 3);
         let count = 1_000_000;
         let arrivals = send(&mut direction, count, 8, MS);
         let lost = direction.counters().lost_in_bursts as f64;
@@ -133,9 +133,9 @@ fn bursts_have_their_share_and_length() {
 fn everything_can_be_lost_or_blocked() {
     let all = Bursts { share: 1.0, length: 1.0 };
     for settings in [
-        Settings { loss: 1.0, ..Settings::default() },
-        Settings { bursts: Some(all), ..Settings::default() },
-        Settings { blocked: true, ..Settings::default() },
+        PathSettings { loss: 1.0, ..PathSettings::default() },
+        PathSettings { bursts: Some(all), ..PathSettings::default() },
+        PathSettings { blocked: true, ..PathSettings::default() },
     ] {
         let mut direction = Direction::new(settings, 1);
         assert!(send(&mut direction, 1_000, 8, MS).is_empty(), "{settings}");
@@ -144,10 +144,10 @@ fn everything_can_be_lost_or_blocked() {
 
 #[test]
 fn what_is_under_way_outlives_a_block() {
-    let settings = Settings { delay: MS * 10, ..Settings::default() };
+    let settings = PathSettings { delay: MS * 10, ..PathSettings::default() };
     let mut direction = Direction::new(settings, 1);
     direction.handle_packet(packet(1, 8), Duration::ZERO);
-    direction.set(Settings { blocked: true, ..settings });
+    direction.set(PathSettings { blocked: true, ..settings });
     direction.handle_packet(packet(2, 8), MS);
     direction.set(settings);
     direction.handle_packet(packet(3, 8), MS * 2);
@@ -160,7 +160,7 @@ fn what_is_under_way_outlives_a_block() {
 
 #[test]
 fn only_udp_is_blocked_where_udp_is() {
-    let settings = Settings { udp_blocked: true, ..Settings::default() };
+    let settings = PathSettings { udp_blocked: true, ..PathSettings::default() };
     let mut direction = Direction::new(settings, 1);
     for protocol in [1, 6, 17] {
         let mut packet = vec![0; 28];
@@ -177,8 +177,10 @@ fn only_udp_is_blocked_where_udp_is() {
 fn the_rate_is_exact_over_a_second() {
     // 7 Mbit/s and 1,111 bytes: no packet takes a whole number of nanoseconds.
     for (bits_per_second, len) in [(2_000_000, 1_500), (7_000_000, 1_111), (1_000_003, 40)] {
-        let settings =
-            Settings { rate: rate(bits_per_second, Queue::Bytes(u64::MAX)), ..Settings::default() };
+        let settings = PathSettings {
+            rate: rate(bits_per_second, Queue::Bytes(u64::MAX)),
+            ..PathSettings::default()
+        };
         let mut direction = Direction::new(settings, 1);
         let count = bits_per_second / 8 / len + 10;
         let arrivals = send(&mut direction, count, len as usize, Duration::ZERO);
@@ -195,7 +197,8 @@ fn the_rate_is_exact_over_a_second() {
 #[test]
 fn a_full_queue_drops_what_comes_and_delays_what_stays() {
     // 1,000 bytes take 4 ms; 100 ms of queue are 25,000 bytes.
-    let settings = Settings { rate: rate(2_000_000, Queue::Time(MS * 100)), ..Settings::default() };
+    let settings =
+        PathSettings { rate: rate(2_000_000, Queue::Time(MS * 100)), ..PathSettings::default() };
     let mut direction = Direction::new(settings, 1);
     // Twice as much as leaves.
     let arrivals = send(&mut direction, 1_000, 1_000, MS * 2);
@@ -207,13 +210,13 @@ fn a_full_queue_drops_what_comes_and_delays_what_stays() {
         assert!(*at <= MS * 2 * number(packet) as u32 + MS * 100);
     }
     // In bytes it is the same.
-    let same = Settings { rate: rate(2_000_000, Queue::Bytes(25_000)), ..settings };
+    let same = PathSettings { rate: rate(2_000_000, Queue::Bytes(25_000)), ..settings };
     assert_eq!(send(&mut Direction::new(same, 1), 1_000, 1_000, MS * 2), arrivals);
 }
 
 #[test]
 fn an_idle_bottleneck_takes_any_packet() {
-    let settings = Settings { rate: rate(8_000, Queue::Bytes(0)), ..Settings::default() };
+    let settings = PathSettings { rate: rate(8_000, Queue::Bytes(0)), ..PathSettings::default() };
     let mut direction = Direction::new(settings, 1);
     assert_eq!(send(&mut direction, 3, 1_500, Duration::from_millis(1_500)).len(), 3);
 }
@@ -221,7 +224,8 @@ fn an_idle_bottleneck_takes_any_packet() {
 #[test]
 fn jitter_has_its_mean_and_deviation_and_keeps_the_order() {
     let (delay, jitter) = (MS * 25, MS * 5);
-    let mut direction = Direction::new(Settings { delay, jitter, ..Settings::default() }, 9);
+    let mut direction =
+        Direction::new(PathSettings { delay, jitter, ..PathSettings::default() }, 9);
     // So far apart that no packet waits for the one before it.
     let gap = MS * 200;
     let count = 20_000;
@@ -234,7 +238,8 @@ fn jitter_has_its_mean_and_deviation_and_keeps_the_order() {
     let variance = extra.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / extra.len() as f64;
     assert!((mean - 5.0).abs() < 0.2 && (variance.sqrt() - 5.0).abs() < 0.3, "{mean} {variance}");
     // Close together, they wait for each other.
-    let mut direction = Direction::new(Settings { delay, jitter, ..Settings::default() }, 9);
+    let mut direction =
+        Direction::new(PathSettings { delay, jitter, ..PathSettings::default() }, 9);
     let arrivals = send(&mut direction, count, 8, MS / 10);
     assert!(arrivals.iter().map(|(_, packet)| number(packet)).eq(0..count));
     assert_eq!(direction.counters().reordered, 0);
@@ -242,7 +247,7 @@ fn jitter_has_its_mean_and_deviation_and_keeps_the_order() {
 
 #[test]
 fn jitter_does_not_depend_on_who_else_sends() {
-    let settings = Settings { jitter: MS * 5, ..Settings::default() };
+    let settings = PathSettings { jitter: MS * 5, ..PathSettings::default() };
     let sparse = send(&mut Direction::new(settings, 4), 100, 8, MS * 100);
     let dense = send(&mut Direction::new(settings, 4), 10_000, 8, MS);
     let late =
@@ -255,7 +260,7 @@ fn jitter_does_not_depend_on_who_else_sends() {
 #[test]
 fn reordering_and_duplication_have_their_shares() {
     let settings =
-        Settings { delay: MS * 25, reorder: 0.01, duplicate: 0.002, ..Settings::default() };
+        PathSettings { delay: MS * 25, reorder: 0.01, duplicate: 0.002, ..PathSettings::default() };
     let mut direction = Direction::new(settings, 5);
     let count = 100_000;
     let arrivals = send(&mut direction, count, 8, MS);
@@ -271,7 +276,7 @@ fn reordering_and_duplication_have_their_shares() {
 
 #[test]
 fn the_packets_lost_at_one_per_cent_are_lost_at_two_whatever_the_rest() {
-    let lost = |settings: Settings| {
+    let lost = |settings: PathSettings| {
         let arrivals = send(&mut Direction::new(settings, 6), 20_000, 8, MS * 10);
         let mut missing: std::collections::BTreeSet<_> = (0..20_000).collect();
         for (_, packet) in arrivals {
@@ -279,19 +284,19 @@ fn the_packets_lost_at_one_per_cent_are_lost_at_two_whatever_the_rest() {
         }
         missing
     };
-    let few = lost(Settings { loss: 0.01, ..Settings::default() });
-    let more = lost(Settings {
+    let few = lost(PathSettings { loss: 0.01, ..PathSettings::default() });
+    let more = lost(PathSettings {
         delay: MS * 25,
         jitter: MS * 3,
         loss: 0.02,
         reorder: 0.1,
         duplicate: 0.1,
-        ..Settings::default()
+        ..PathSettings::default()
     });
     assert!(few.len() > 100 && few.is_subset(&more) && few.len() < more.len());
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+fn settings() -> impl Strategy<Value = PathSettings> {
     let share = || prop_oneof![Just(0.0), 0.0..1.0_f64];
     let bursts = proptest::option::of(
         (0.0..1.0_f64, 1.0..50.0_f64).prop_map(|(share, length)| Bursts { share, length }),
@@ -306,7 +311,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let times = (0..100_000_u64, 0..20_000_u64);
     (times, share(), bursts, share(), share(), rate).prop_map(
-        |((delay, jitter), loss, bursts, reorder, duplicate, rate)| Settings {
+        |((delay, jitter), loss, bursts, reorder, duplicate, rate)| PathSettings {
             delay: Duration::from_micros(delay),
             jitter: Duration::from_micros(jitter),
             loss,
@@ -314,7 +319,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             reorder,
             duplicate,
             rate,
-            ..Settings::default()
+            ..PathSettings::default()
         },
     )
 }

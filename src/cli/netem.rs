@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use crate::path::settings::{Bursts, Queue, Rate, Settings};
-use crate::path::units;
+use gpys_path::{Bandwidth, Bursts, PathSettings, Queue};
 
 #[cfg(target_os = "linux")]
-#[path = "run.rs"]
-mod linux;
+mod run;
+mod units;
 #[cfg(target_os = "linux")]
-pub use linux::run;
+pub use self::run::run;
 
 /// How long packets wait in front of a bottleneck if nobody says how long.
 const QUEUE: &str = "100ms";
@@ -65,15 +64,15 @@ pub struct Args {
 impl Args {
     /// What happens to packets, each way.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> PathSettings {
+        PathSettings {
             delay: self.delay,
             jitter: self.jitter,
             loss: if self.burst.is_some() { 0.0 } else { self.loss },
             bursts: self.burst.map(|length| Bursts { share: self.loss, length }),
             reorder: self.reorder,
             duplicate: self.duplicate,
-            rate: self.rate.map(|bits_per_second| Rate { bits_per_second, queue: self.queue }),
+            rate: self.rate.map(|bits_per_second| Bandwidth { bits_per_second, queue: self.queue }),
             blocked: false,
             udp_blocked: self.block_udp,
         }
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn without_options_a_path_does_nothing() {
         let args = parse("-- true").unwrap();
-        assert_eq!((args.settings(), args.seed), (Settings::default(), 1));
+        assert_eq!((args.settings(), args.seed), (PathSettings::default(), 1));
         assert_eq!((args.command.len(), args.far, args.blackout), (1, None, None));
     }
 
