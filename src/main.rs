@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gpys::cli::netem as link;
+use gpys::cli::netem;
 use gpys::client::{doctor, swarm};
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::server::{Server, certs, panics, signals, token};
@@ -45,8 +45,8 @@ enum Command {
     #[command(after_help = DOCTORS)]
     Doctor(Box<doctor::Args>),
     /// Run a command behind a network path that delays, loses and reorders packets
-    #[command(after_help = LINKS)]
-    Link(Box<link::Args>),
+    #[command(after_help = NETEMS, alias = "link")]
+    Netem(Box<netem::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -112,16 +112,16 @@ Examples:
   gpys doctor https://gpys.example --room staff --access token.txt
   gpys doctor https://gpys.example --json   one JSON object on standard output";
 
-const LINKS: &str = "\
+const NETEMS: &str = "\
 The command is at 10.77.0.1, the far end at 10.77.0.2; there is no other network, and no DNS.
 It needs Linux, and root or user namespaces. It exits as the command does, or with 125.
 
 Examples:
-  gpys link --delay 25ms --loss 2% --far 'gpys --quiet' -- \\
+  gpys netem --delay 25ms --loss 2% --far 'gpys --quiet' -- \\
     gpys swarm https://10.77.0.2:4433 --people 20 --for 10s
-  gpys link --delay 25ms --far 'gpys --quiet' --block-udp -- \\
+  gpys netem --delay 25ms --far 'gpys --quiet' --block-udp -- \\
     gpys swarm https://10.77.0.2:4433 --transport ws --for 5s
-  gpys link --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
+  gpys netem --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
 
 fn main() -> ExitCode {
     let Cli { command, serve: bare } = Cli::parse();
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
         Command::Token(args) => token::run(&args).map_err(Into::into).and_then(|it| say(&it)),
         Command::Swarm(args) => return walk(*args),
         Command::Doctor(args) => return examine(*args),
-        Command::Link(args) => return link::run(&args).into(),
+        Command::Netem(args) => return netem::run(&args).into(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
     complain(&format_args!("{error:#}"));

@@ -1,4 +1,4 @@
-//! Real packets through a real path, and `gpys link`.
+//! Real packets through a real path, and `gpys netem`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! `gpys link`: programs at the ends of an emulated path.
+//! `gpys netem`: programs at the ends of an emulated path.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const QUEUE: &str = "100ms";
 /// The exit code if the path cannot be opened, as of timeout(1) and the like.
 pub const FAILED: u8 = 125;
 
-/// Options of `gpys link`.
+/// Options of `gpys netem`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// How long every packet is under way, each way: half of the round trip.
@@ -84,7 +84,7 @@ impl Args {
 #[must_use]
 pub fn run(_: &Args) -> u8 {
     use std::io::Write as _;
-    let words = "gpys link needs Linux: its path is made of network namespaces and TUN devices";
+    let words = "gpys netem needs Linux: its path is made of network namespaces and TUN devices";
     let _ = writeln!(std::io::stderr(), "{words}");
     FAILED
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn parse(line: &str) -> Result<Args, String> {
-        let words = ["link"].into_iter().chain(line.split_whitespace());
+        let words = ["netem"].into_iter().chain(line.split_whitespace());
         Cli::try_parse_from(words).map(|cli| cli.args).map_err(|error| error.to_string())
     }
 

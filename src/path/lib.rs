@@ -3,7 +3,7 @@
 //! Real IP packets go through it: what the kernel's TCP makes of a lost packet and what QUIC makes
 //! of it can be compared, for both lose the same ones. [`model`] decides about one direction of it
 //! and is free of sockets and clocks; `EmulatedPath` moves packets between two TUN devices accordingly,
-//! on Linux. `gpys link` runs any two programs at its ends.
+//! on Linux. `gpys netem` runs any two programs at its ends.
 
 #[cfg(target_os = "linux")]
 mod emulated;

@@ -240,7 +240,7 @@ fn nothing_is_left_behind() {
 
 fn gpys_link() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
-    command.arg("link");
+    command.arg("netem");
     command
 }
 

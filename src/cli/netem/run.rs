@@ -1,4 +1,4 @@
-//! Runs the programs of `gpys link`, and ends them.
+//! Runs the programs of `gpys netem`, and ends them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -37,9 +37,9 @@ const NOT_FOUND: u8 = 127;
 /// The exit code after Ctrl-C, as of the shell.
 const INTERRUPTED: u8 = 130;
 
-/// Why `gpys link` did not run its command.
+/// Why `gpys netem` did not run its command.
 #[derive(Debug, thiserror::Error)]
-enum LinkError {
+enum NetemError {
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("{0} cannot be started: {1}")]
@@ -50,7 +50,7 @@ enum LinkError {
     Interrupted,
 }
 
-impl LinkError {
+impl NetemError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Start(_, error) if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> u8 {
     }
 }
 
-fn try_run(args: &Args) -> Result<ExitStatus, LinkError> {
+fn try_run(args: &Args) -> Result<ExitStatus, NetemError> {
     isolate()?;
     set_child_subreaper(true).map_err(io::Error::from)?;
     let settings = args.settings();
@@ -93,7 +93,7 @@ async fn run_both(
     args: &Args,
     path: &EmulatedPath,
     settings: PathSettings,
-) -> Result<ExitStatus, LinkError> {
+) -> Result<ExitStatus, NetemError> {
     let mut signals = Signals::listen()?;
     let mut far = None;
     if let Some(words) = &args.far {
@@ -105,7 +105,7 @@ async fn run_both(
             () = program.listens(path.far()) => {}
             _ = signals.heard() => {
                 program.end().await;
-                return Err(LinkError::Interrupted);
+                return Err(NetemError::Interrupted);
             }
         }
     }
@@ -121,7 +121,7 @@ async fn run_near(
     path: &EmulatedPath,
     settings: PathSettings,
     signals: &mut Signals,
-) -> Result<ExitStatus, LinkError> {
+) -> Result<ExitStatus, NetemError> {
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
     let mut near = Program::start(path.near(), command, false)?;
@@ -154,7 +154,7 @@ async fn black_out(
     pending().await
 }
 
-/// What tells `gpys link` to stop.
+/// What tells `gpys netem` to stop.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -185,9 +185,9 @@ struct Program {
 }
 
 impl Program {
-    fn start(end: &Namespace, command: Command, is_group: bool) -> Result<Self, LinkError> {
+    fn start(end: &Namespace, command: Command, is_group: bool) -> Result<Self, NetemError> {
         let name = command.get_program().display().to_string();
-        let failed = |error| LinkError::Start(name.clone(), error);
+        let failed = |error| NetemError::Start(name.clone(), error);
         let mut child = end.spawn(command).map_err(failed)?;
         // The system's ids are positive numbers of 31 bits.
         let id = Pid::from_raw(child.id().cast_signed());
@@ -267,7 +267,7 @@ fn exit_code(status: ExitStatus) -> u8 {
 
 fn say(words: fmt::Arguments<'_>) {
     // Nobody reads it if it is closed.
-    let _ = terminal::say(&mut stderr(), &format_args!("gpys link: {words}"));
+    let _ = terminal::say(&mut stderr(), &format_args!("gpys netem: {words}"));
 }
 
 /// Counters as a sentence.
