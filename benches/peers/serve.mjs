@@ -1,4 +1,4 @@
-/** What the compared servers share: flags, TLS, the line that says where, and the end. */
+/** Shared by the compared servers: flags, TLS, the line with the address, and shutdown. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { basename } from 'node:path';
@@ -25,19 +25,19 @@ function flags() {
     refuse(error.message);
   }
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) refuse('--port is no port');
-  if (!values.cert || !values.key) refuse('--cert and --key are needed');
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) refuse('--port is not a port');
+  if (!values.cert || !values.key) refuse('--cert and --key are required');
   return { ...values, port };
 }
 
 /**
- * Serves HTTPS with what `attach` hangs on the server. Node's HTTPS servers set TCP_NODELAY on
- * their own; so do all three libraries on what they take over.
+ * Serves HTTPS with the handlers that `attach` adds to the server. Node's HTTPS servers set
+ * TCP_NODELAY by default; so do all three libraries on the sockets they take over.
  */
 export function serve(attach) {
   const { host, port, cert, key } = flags();
   const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) });
-  // Before any library, one of which would throw the error instead.
+  // Registered before any library, because one of them would throw the error instead.
   server.on('error', (error) => {
     console.error(error.message);
     process.exit(1);

@@ -1,4 +1,4 @@
-/** Socket.IO: everybody gets everybody's `pose` event. */
+/** Socket.IO: every client gets every `pose` event, its own included. */
 import { Server } from 'socket.io';
 import { serve } from './serve.mjs';
 

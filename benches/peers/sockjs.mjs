@@ -1,9 +1,9 @@
 /**
- * The shape of the first GPyS, of 2012, on sockjs-node: three handlers that pass JSON around.
+ * The first GPyS, of 2012, rebuilt on sockjs-node: three handlers that pass JSON around.
  *
- * Everybody is told of a change as `[lat, lng, uuid, sampleTime, [alpha, beta, gamma]]`, of
- * somebody's end as `[null, null, uuid, 0]`, and of how many people are there as `{online}`.
- * Whoever comes is told the location of everybody.
+ * Every client gets each change as `[lat, lng, uuid, sampleTime, [alpha, beta, gamma]]`, each
+ * leave as `[null, null, uuid, 0]`, and the number of people as `{online}`. A new client gets
+ * every location.
  */
 import sockjs from 'sockjs';
 import { serve } from './serve.mjs';
@@ -35,7 +35,7 @@ function open(connection) {
 }
 
 serve((server) => {
-  // Its own log goes to stdout, a line for each connection.
+  // By default it logs a line to stdout for each connection.
   const live = sockjs.createServer({ log: () => {} });
   live.on('connection', open);
   live.installHandlers(server, { prefix: '/live' });

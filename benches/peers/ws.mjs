@@ -1,4 +1,4 @@
-/** Plain `ws`: everybody gets the bytes of everybody, behind the sender's number (u32, LE). */
+/** Plain `ws`: every client gets every client's bytes after the sender's number (u32, LE). */
 import { WebSocket, WebSocketServer } from 'ws';
 import { serve } from './serve.mjs';
 

@@ -28,7 +28,7 @@ def check(condition, what):
 
 
 class Room:
-    """A fresh room, and everybody who joined it for one check."""
+    """A fresh room, and the clients that joined it for one check."""
 
     def __init__(self, settings):
         self.settings, self.clients = settings, []
@@ -40,14 +40,16 @@ class Room:
         return await client.join(self.name, **hello)
 
     async def two(self):
-        """Somebody who watches, and somebody who shares and is seen."""
+        """Returns a watcher, a sharer that the watcher sees, and the sharer's id."""
         watcher = await self.join(name="Ada", viewport=VIEW)
         sharer = await self.join(name="Béla", presence=wire.SHARING, viewport=VIEW)
         sharer.send_pose(LAT, LNG)
         id = sharer.welcome["id"]
-        check(await watcher.until(lambda: id in watcher.view.figures), "a pose is seen")
-        # A roster may come later than the first frame.
-        check(await watcher.until(lambda: id in watcher.view.people), "and who it is is told")
+        check(await watcher.until(lambda: id in watcher.view.figures), "the watcher sees a pose")
+        # The roster may arrive after the first frame.
+        check(
+            await watcher.until(lambda: id in watcher.view.people), "and the roster names its peer"
+        )
         return watcher, sharer, id
 
     async def close(self):
@@ -59,11 +61,14 @@ class Room:
 async def welcome_and_roster(room):
     a = await room.join(name="Ada", viewport=VIEW)
     b = await room.join(name="Béla", presence=wire.SHARING)
-    check(a.welcome["version"] == 1 and not a.welcome["resumed"], "the welcome is right")
-    check(a.welcome["uuid"] != b.welcome["uuid"], "everybody has a uuid of their own")
+    check(
+        a.welcome["version"] == 1 and not a.welcome["resumed"],
+        "the welcome has version 1 and is not resumed",
+    )
+    check(a.welcome["uuid"] != b.welcome["uuid"], "each peer has its own uuid")
     for me, other in (a, b), (b, a):
         id = other.welcome["id"]
-        check(await me.until(lambda: id in me.view.people), "the other is on the roster")
+        check(await me.until(lambda: id in me.view.people), "the other peer is on the roster")
         check(me.view.people[id]["uuid"] == other.welcome["uuid"], "with its uuid")
     check(a.view.people[b.welcome["id"]]["name"] == "Béla", "and its name")
     check(await a.until(lambda: a.view.online == (1, 1, 0)), "two are online")
@@ -84,14 +89,14 @@ async def move_and_tilt(room):
             figure = watcher.view.figures.get(id)
             return figure and figure.orientation is not None and metres(figure, lat, lng) < 0.3
 
-        check(await watcher.until(arrived, 2), f"move {step} is seen")
+        check(await watcher.until(arrived, 2), f"the watcher sees move {step}")
         figure = watcher.view.figures[id]
         worst_place = max(worst_place, metres(figure, lat, lng))
         turn = wire.angle_between(wire.quaternion(figure.orientation), q)
         worst_turn = max(worst_turn, turn)
         await asyncio.sleep(0.04)
-    check(worst_place <= 0.05, f"places are right to 5 cm, not {worst_place:.3f} m")
-    check(worst_turn <= 0.5, f"turns are right to half a degree, not {worst_turn:.3f}")
+    check(worst_place <= 0.05, f"positions are exact to 5 cm, not {worst_place:.3f} m")
+    check(worst_turn <= 0.5, f"orientation is exact to half a degree, not {worst_turn:.3f}")
     known = await watcher.until(
         lambda: watcher.view.figures[id].accuracy == wire.accuracy_code(4), 3
     )
@@ -101,7 +106,7 @@ async def move_and_tilt(room):
 
 async def no_sensor(room):
     watcher, sharer, id = await room.two()
-    check(watcher.view.figures[id].orientation is None, "no orientation is no orientation")
+    check(watcher.view.figures[id].orientation is None, "without a sensor there is no orientation")
     sharer.send_pose(LAT, LNG, orientation=wire.orientation_code((1, 0, 0, 0)))
     figures = watcher.view.figures
     check(await watcher.until(lambda: figures[id].orientation is not None), "a sensor appears")
@@ -112,7 +117,9 @@ async def order(room):
     sharer.seq = 50
     sharer.send_pose(LAT + 500, LNG)
     figures = watcher.view.figures
-    check(await watcher.until(lambda: figures[id].lat > LAT + 400), "the newer pose is seen")
+    check(
+        await watcher.until(lambda: figures[id].lat > LAT + 400), "the watcher sees the newer pose"
+    )
     sharer.seq = 49
     sharer.send_pose(LAT, LNG)
     await asyncio.sleep(1.5)
@@ -123,12 +130,14 @@ async def presence(room):
     watcher, sharer, id = await room.two()
     people, figures = watcher.view.people, watcher.view.figures
     sharer.session.send_message(wire.presence_message(wire.HIDDEN))
-    check(await watcher.until(lambda: people[id]["presence"] == wire.HIDDEN), "hidden is told")
-    check(await watcher.until(lambda: figures[id].hidden, 3), "and drawn")
+    check(
+        await watcher.until(lambda: people[id]["presence"] == wire.HIDDEN), "the roster says hidden"
+    )
+    check(await watcher.until(lambda: figures[id].hidden, 3), "and the frames say hidden")
     sharer.session.send_message(wire.presence_message(wire.SHARING))
-    check(await watcher.until(lambda: figures[id].hidden is False, 3), "and taken back")
+    check(await watcher.until(lambda: figures[id].hidden is False, 3), "and then no longer hidden")
     sharer.session.send_message(wire.presence_message(wire.WATCHING))
-    check(await watcher.until(lambda: id not in figures, 3), "who watches has no pin")
+    check(await watcher.until(lambda: id not in figures, 3), "a watcher has no pin")
     check(await watcher.until(lambda: watcher.view.online == (0, 2, 0)), "but is counted")
 
 
@@ -139,20 +148,20 @@ async def approximate(room):
     sharer.send_pose(LAT, LNG, accuracy=wire.accuracy_code(4))
     id, figures = sharer.welcome["id"], watcher.view.figures
     middle = wire.approximate(LAT, LNG)
-    check(middle == (457_515_000, 143_545_203), "the page's example is computed")
+    check(middle == (457_515_000, 143_545_203), "the cell matches the example in PROTOCOL.md")
 
     def shown(place):
         return id in figures and metres(figures[id], *place) < 0.5
 
-    check(await watcher.until(lambda: shown(middle)), "who is approximate is in the cell's middle")
-    check(metres(figures[id], LAT, LNG) > 100, "and not where they are")
-    check(await watcher.until(lambda: figures[id].accuracy == 35, 3), "986 m is the accuracy")
+    check(await watcher.until(lambda: shown(middle)), "an approximate peer is in its cell's middle")
+    check(metres(figures[id], LAT, LNG) > 100, "and not at its position")
+    check(await watcher.until(lambda: figures[id].accuracy == 35, 3), "the accuracy is 986 m")
     sharer.session.send_message(wire.sharing_message(False))
     await asyncio.sleep(0.2)
     sharer.send_pose(LAT, LNG)
     check(await watcher.until(lambda: shown((LAT, LNG))), "the next pose is exact again")
     sharer.session.send_message(wire.sharing_message(True))
-    check(await watcher.until(lambda: shown(middle)), "new terms hold at once, without a pose")
+    check(await watcher.until(lambda: shown(middle)), "new terms apply at once, without a pose")
 
 
 async def timed(room):
@@ -160,37 +169,48 @@ async def timed(room):
     people, figures = watcher.view.people, watcher.view.figures
     sharer.session.send_message(wire.sharing_message(False, 2))
     await asyncio.sleep(1)
-    check(id in figures and people[id]["presence"] == wire.SHARING, "it shares for 2 s")
-    check(await watcher.until(lambda: people[id]["presence"] == wire.WATCHING, 3), "then it ends")
+    check(
+        id in figures and people[id]["presence"] == wire.SHARING,
+        "the sharer is still sharing after 1 of 2 s",
+    )
+    check(
+        await watcher.until(lambda: people[id]["presence"] == wire.WATCHING, 3),
+        "sharing ends after 2 s",
+    )
     told = sharer.until(lambda: sharer.view.people[id]["presence"] == wire.WATCHING, 1)
-    check(await told, "the sharer is told")
+    check(await told, "the sharer's own roster says so")
     sharer.send_pose(LAT, LNG)
     check(await watcher.until(lambda: id not in figures, 3), "the pin is gone")
     await asyncio.sleep(1.2)
-    check(id not in figures, "a late pose does not bring it back")
+    check(id not in figures, "a late pose does not restore it")
 
 
 async def viewport(room):
     watcher, sharer, id = await room.two()
     far = wire.Viewport(0, 0, 10_000, 10_000, 170)
     watcher.session.send_message(wire.viewport_message(far))
-    check(await watcher.until(lambda: id not in watcher.view.figures, 8), "out of view")
+    check(
+        await watcher.until(lambda: id not in watcher.view.figures, 8), "the sharer is out of view"
+    )
     watcher.session.send_message(wire.viewport_message(VIEW))
-    check(await watcher.until(lambda: id in watcher.view.figures, 2), "back in view at once")
+    check(
+        await watcher.until(lambda: id in watcher.view.figures, 2),
+        "the sharer is back in view at once",
+    )
 
 
 async def leave(room):
     watcher, sharer, id = await room.two()
     sharer.session.send_message(wire.LEAVE)
-    check(await watcher.until(lambda: id in watcher.view.leaves, 1), "a leave is told")
-    check(id not in watcher.view.figures, "who left is not drawn")
-    check(await sharer.until(lambda: sharer.closing), "the answer is a closing")
-    check(sharer.closing["code"] == 0 and sharer.closing["retry_ms"] is None, "it is bye")
+    check(await watcher.until(lambda: id in watcher.view.leaves, 1), "the roster reports the leave")
+    check(id not in watcher.view.figures, "a peer that left is not drawn")
+    check(await sharer.until(lambda: sharer.closing), "the server answers with Closing")
+    check(sharer.closing["code"] == 0 and sharer.closing["retry_ms"] is None, "its code is Bye")
     check(await sharer.ended() == 0, "the connection's close code is 0")
     token = sharer.welcome["token"]
     again = await room.join(resume=token)
     check(not again.welcome["resumed"], "the token is void")
-    check(again.welcome["id"] != id, "an id is never given out again")
+    check(again.welcome["id"] != id, "an id is never reused")
 
 
 async def resume(room):
@@ -210,7 +230,8 @@ async def resume(room):
         "seq starts again",
     )
     check(
-        not watcher.view.leaves and len(watcher.view.joins) == joins, "nobody saw a leave or join"
+        not watcher.view.leaves and len(watcher.view.joins) == joins,
+        "the watcher saw no leave and no join",
     )
     return again
 
@@ -218,14 +239,17 @@ async def resume(room):
 async def replaced(room):
     watcher, sharer, id = await room.two()
     again = await room.join(presence=wire.SHARING, resume=sharer.welcome["token"])
-    check(again.welcome["resumed"] and again.welcome["id"] == id, "the new link is the peer's")
-    check(await sharer.until(lambda: sharer.closing), "the old link is told")
-    check(sharer.closing["code"] == 7 and await sharer.ended() == 7, "it is replaced")
-    check(not watcher.view.leaves, "nobody saw a leave")
+    check(
+        again.welcome["resumed"] and again.welcome["id"] == id,
+        "the new link belongs to the same peer",
+    )
+    check(await sharer.until(lambda: sharer.closing), "the old link gets a Closing")
+    check(sharer.closing["code"] == 7 and await sharer.ended() == 7, "its code is Replaced")
+    check(not watcher.view.leaves, "the watcher saw no leave")
 
 
 async def garbage(room):
-    """Bad bytes end their session with the code that the page names, and no other session."""
+    """Bad bytes end only their own session, with the code in PROTOCOL.md."""
     watcher, sharer, id = await room.two()
     now = sharer.now
     datagrams = [
@@ -233,9 +257,9 @@ async def garbage(room):
         ("a long pose", wire.pose(1, now(), LAT, LNG) + b"\0", 1),
     ]
     messages = [
-        ("no message", b"\x3f\xff", 1),
+        ("bytes of no message", b"\x3f\xff", 1),
         ("a second hello", wire.hello(room.name), 1),
-        ("a byte too many", wire.LEAVE + b"\0", 1),
+        ("a byte left over", wire.LEAVE + b"\0", 1),
         ("an unknown presence", wire.presence_message(4), 1),
         ("a budget of 8 bytes", b"\3\xfd" + b"\0" * 8, 1),
         ("a long message", wire.varint(0) + b"x" * 1100, 1),
@@ -251,7 +275,7 @@ async def garbage(room):
 
 
 async def refused(room):
-    """A value out of its range is refused by its field, and the link goes on."""
+    """A value out of range is refused by field, and the link goes on."""
     watcher, sharer, id = await room.two()
     now, upside_down = sharer.now, wire.Viewport(1, 0, 0, 0, 1)
     datagrams = [
@@ -266,45 +290,50 @@ async def refused(room):
     ]
     for lane, cases in ("datagram", datagrams), ("message", messages):
         for data, field in cases:
-            # One a second is told of, and five at once.
+            # The server reports one refusal a second, with a burst of five.
             await asyncio.sleep(1)
             told = len(sharer.refused)
             getattr(sharer.session, f"send_{lane}")(data)
             check(await sharer.until(lambda: len(sharer.refused) > told), f"{data!r} is refused")
-            check(sharer.refused[-1]["field"] == field and sharer.refused[-1]["reason"], "and named")
-    check(id in watcher.view.figures, "the pose before stays")
-    check(watcher.view.people[id]["presence"] == wire.SHARING, "and the presence")
+            check(
+                sharer.refused[-1]["field"] == field and sharer.refused[-1]["reason"],
+                "and its field named",
+            )
+    check(id in watcher.view.figures, "the earlier pose stays")
+    check(watcher.view.people[id]["presence"] == wire.SHARING, "and so does the presence")
     await still_there(watcher, sharer, id)
     odd = await room.join(name="odd", presence=wire.GONE, viewport=upside_down)
-    check(odd.messages[0]["kind"] == "welcome", "such a hello is welcomed")
+    check(odd.messages[0]["kind"] == "welcome", "the server welcomes such a hello")
     fields = [wire.VIEWPORT, wire.PRESENCE]
     told = await odd.until(lambda: sorted(it["field"] for it in odd.refused) == fields)
-    check(told, "and told what it lost")
+    check(told, "and refuses its bad fields")
     own = odd.view.people
-    check(await odd.until(lambda: odd.welcome["id"] in own), "who asks is on the own roster")
+    check(await odd.until(lambda: odd.welcome["id"] in own), "the client is on its own roster")
     check(own[odd.welcome["id"]]["presence"] == wire.WATCHING, "as watching")
-    # Nonsense at a full rate hears of it seldom.
+    # Bad values at the full pose rate get few refusals.
     for seq in range(200, 260):
         sharer.session.send_datagram(wire.pose(seq, now(), 900_000_001, 0))
         await asyncio.sleep(0.04)
-    check(len(sharer.refused) <= 6 + 9, f"{len(sharer.refused)} refusals are not many")
+    check(len(sharer.refused) <= 6 + 9, f"{len(sharer.refused)} refusals are too many")
     await still_there(watcher, sharer, id)
 
 
 async def longer_numbers(room):
-    """A number in more bytes than it needs is the same number."""
+    """A number may take more bytes than it needs."""
     data = wire.hello(room.name, name="long")
-    # The length of the room's name in three and in five bytes.
+    # Writes the length of the room's name in three and in five bytes.
     for form in b"\xfb" + struct.pack("<H", data[2]), b"\xfc" + struct.pack("<I", data[2]):
         client = Client(room.settings)
         room.clients.append(client)
         await client.open()
         client.session.send_message(data[:2] + form + data[3:])
-        check(await client.until(lambda: client.welcome), f"{form!r} is a length")
+        check(
+            await client.until(lambda: client.welcome), f"the server accepts {form!r} as a length"
+        )
 
 
 async def restarted(room):
-    """What a welcome as somebody new voids, and one as the same does not."""
+    """A welcome as a new peer voids the view; a resumed one does not."""
     path = os.path.join(os.path.dirname(__file__), "../vectors/frames.json")
     with open(path, encoding="utf-8") as file:
         frames = {vector["name"]: bytes.fromhex(vector["hex"]) for vector in json.load(file)}
@@ -314,17 +343,17 @@ async def restarted(room):
     welcome = {"kind": "welcome", "id": 77, "resumed": False}
     view.message(welcome)
     view.frame(late)
-    check(0 in view.figures, "somebody is there")
+    check(0 in view.figures, "the figure is there")
     view.message(welcome | {"resumed": True})
-    check(0 in view.figures, "and stays for who is resumed")
+    check(0 in view.figures, "and stays after a resume")
     view.message(welcome)
-    check(0 not in view.figures, "but not for who is new")
+    check(0 not in view.figures, "but not after a welcome as a new peer")
     view.frame(early)
-    check(view.newest == 70 and 0 in view.figures, "a clock that began anew counts")
+    check(view.newest == 70 and 0 in view.figures, "frames of the restarted clock count")
 
 
 async def wrong_closing(client, what, code):
-    """What is wrong with how a session ends, which is to be with this code."""
+    """Lists what is wrong with how a session ended; it should end with this code."""
     await client.until(lambda: client.closing, 3)
     told, ended = client.closing and client.closing["code"], await client.ended(3)
     if told == ended == code:
@@ -334,10 +363,12 @@ async def wrong_closing(client, what, code):
 
 async def still_there(watcher, sharer, id):
     for other in watcher, sharer:
-        check(not other.closing and not other.session.ended.done(), "others are not touched")
+        check(
+            not other.closing and not other.session.ended.done(), "the other sessions are untouched"
+        )
     sharer.send_pose(LAT + 700, LNG)
     moved = await watcher.until(lambda: watcher.view.figures[id].lat > LAT + 600)
-    check(moved, "others are still seen")
+    check(moved, "the watcher still sees the sharer")
 
 
 async def bad_hello(room):
@@ -359,16 +390,19 @@ async def bad_hello(room):
 
 
 async def names(room):
-    """Every text of the vectors comes to the others as the page says, and keeps nobody out."""
+    """Every text of the vectors reaches others as PROTOCOL.md says, and locks no client out."""
     watcher = await room.join(name="Ada")
     path = os.path.join(os.path.dirname(__file__), "../vectors/texts.json")
     with open(path, encoding="utf-8") as file:
         texts = json.load(file)
     for text in texts:
-        # Not every text of JSON is one of UTF-8.
+        # JSON allows texts that UTF-8 does not.
         client = await room.join(name=text["text"].encode("utf-8", "replace").decode())
         id, people = client.welcome["id"], watcher.view.people
-        check(await watcher.until(lambda: id in people), f"who is called {text['name']!r} is let in")
+        check(
+            await watcher.until(lambda: id in people),
+            f"a client named {text['name']!r} is admitted",
+        )
         told = people[id]["name"]
         check(told == text["cleaned"], f"{text['name']}: {told!a}")
         client.session.send_message(wire.LEAVE)
@@ -385,7 +419,9 @@ async def dropped_quietly(room):
     sharer.seq += 1
     sharer.session.send_datagram(old)
     figures = watcher.view.figures
-    check(await watcher.until(lambda: figures[id].lat > LAT + 200), "an old sample is taken")
+    check(
+        await watcher.until(lambda: figures[id].lat > LAT + 200), "the server takes an old sample"
+    )
     await still_there(watcher, sharer, id)
 
 
@@ -397,14 +433,16 @@ async def split_message(room):
     for byte in struct.pack("<H", len(data)) + data:
         client.session.send_raw(bytes([byte]))
         await asyncio.sleep(0.002)
-    check(await client.until(lambda: client.welcome), "a hello byte by byte is a hello")
+    check(
+        await client.until(lambda: client.welcome), "the server accepts a hello sent byte by byte"
+    )
 
 
 async def origin(room):
     client = Client(room.settings)
     room.clients.append(client)
     status = await client.open(origin="https://evil.example")
-    check(status == 403, f"a foreign origin is answered with 403, not {status}")
+    check(status == 403, f"a foreign origin gets 403, not {status}")
 
 
 CHECKS = [

@@ -1,4 +1,4 @@
-"""A client that joins by WebTransport over HTTP/3, on aioquic."""
+"""A client over WebTransport on HTTP/3, using aioquic."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ PATIENCE = 10
 
 
 def config(url):
-    """The server's /config.json. Its own certificate is not verified: a test runs at home."""
+    """Fetches /config.json without verifying the certificate: tests use a self-signed one."""
     context = ssl._create_unverified_context()
     with urllib.request.urlopen(url.rstrip("/") + "/config.json", context=context) as answer:
         return json.load(answer)
@@ -58,7 +58,7 @@ class Session(QuicConnectionProtocol):
                 self.on_datagram(happened.data)
 
     async def open(self, url, origin=None):
-        """Asks for the session, and opens its one stream if it is granted."""
+        """Requests the session, and opens its one stream if the server grants it."""
         parts = urlsplit(url)
         self.session = self._quic.get_next_available_stream_id()
         headers = [
@@ -105,7 +105,7 @@ class Client:
         self.offset, self.best, self.pongs, self.seq = 0.0, None, 0, 0
 
     async def open(self, origin=None):
-        """Opens the link; tells the HTTP status."""
+        """Opens the link and returns the HTTP status."""
         parts = urlsplit(self.config["webtransport"])
         quic = QuicConfiguration(
             is_client=True,
@@ -125,10 +125,10 @@ class Client:
         hashes = self.config.get("serverCertificateHashes", [])
         digests = [base64.b64decode(h["value"]) for h in hashes if h["algorithm"] == "sha-256"]
         if digests and self.session.certificate_digest() not in digests:
-            raise wire.Bad("the certificate is none of /config.json")
+            raise wire.Bad("the certificate is not in /config.json")
 
     async def join(self, room, **hello):
-        """Opens the link, says hello, waits for the welcome and learns the clock."""
+        """Opens the link, sends Hello, waits for the welcome and learns the clock."""
         assert await self.open() == 200
         self.session.send_message(wire.hello(room, **hello))
         await self.until(lambda: self.welcome or self.closing)
@@ -142,7 +142,7 @@ class Client:
         return time.monotonic() * 1000
 
     def now(self):
-        """The server's clock."""
+        """Returns the server's time."""
         return int(self._local() + self.offset) & 0xFFFFFFFF
 
     def send_pose(self, lat, lng, **rest):
@@ -189,7 +189,7 @@ class Client:
             self.best, self.offset = trip, stamp + trip / 2 - self._local()
 
     async def until(self, condition, patience=PATIENCE):
-        """Waits until the condition holds; tells whether it came to that."""
+        """Waits for the condition and returns whether it came to hold."""
         deadline = time.monotonic() + patience
         while not condition():
             left = deadline - time.monotonic()
@@ -203,12 +203,12 @@ class Client:
         return True
 
     async def ended(self, patience=PATIENCE):
-        """The connection's close code; None if it does not end."""
+        """Waits for the connection's close code; None if it does not end."""
         try:
             return await asyncio.wait_for(asyncio.shield(self.session.ended), patience)
         except TimeoutError:
             return None
 
     async def close(self):
-        """Ends the link without a word."""
+        """Drops the link without sending Leave."""
         await self._context.__aexit__(None, None, None)

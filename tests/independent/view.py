@@ -1,4 +1,4 @@
-"""What a receiver knows of the others (docs/PROTOCOL.md, sections 3 and 7)."""
+"""A receiver's view of the other peers (docs/PROTOCOL.md, sections 3 and 7)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import wire
 
 
 def after(a, b):
-    """Milliseconds from b to a on a clock that wraps."""
+    """Returns the milliseconds from b to a on a clock that wraps."""
     return (a - b + 0x80000000) % 0x100000000 - 0x80000000
 
 

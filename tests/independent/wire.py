@@ -1,4 +1,4 @@
-"""The bytes of docs/PROTOCOL.md, written from that page alone: nothing here knows src/."""
+"""The bytes of docs/PROTOCOL.md, written from that page alone, without src/."""
 
 import math
 import struct
@@ -9,7 +9,7 @@ POSITION, ACCURACY, ORIENTATION, VIEWPORT, PRESENCE = range(5)
 
 
 class Bad(Exception):
-    """Bytes that the page does not allow."""
+    """Bytes that PROTOCOL.md does not allow."""
 
 
 # Section 3: messages of the reliable lane.
@@ -82,7 +82,7 @@ def sharing_message(approximate, seconds=0):
 
 
 class Reader:
-    """Reads what section 3 calls bincode 2's standard configuration."""
+    """Reads bincode 2's standard configuration, as section 3 defines it."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -111,9 +111,9 @@ class Reader:
         elif first == 0xFC and widest == 0xFC:
             value = struct.unpack("<I", self.take(4))[0]
         else:
-            raise Bad("this is no varint of its type")
+            raise Bad("not a varint of its type")
         if value > most:
-            raise Bad("a varint is out of its range")
+            raise Bad("a varint is out of range")
         return value
 
     def u16(self):
@@ -134,7 +134,7 @@ class Reader:
 
 
 def server_message(data):
-    """A dict whose "kind" is welcome, roster, closing or refused."""
+    """Decodes into a dict whose "kind" is welcome, roster, closing or refused."""
     r = Reader(data)
     kind = r.u8()
     if kind == 0:
@@ -191,7 +191,7 @@ def server_message(data):
 
 
 def orientation_code(q):
-    """The code of the quaternion (w, x, y, z)."""
+    """Encodes the quaternion (w, x, y, z)."""
     i = max(range(4), key=lambda k: (abs(q[k]), -k))
     if q[i] < 0:
         q = [-c for c in q]
@@ -215,7 +215,7 @@ def quaternion(code):
 
 
 def from_angles(alpha, beta, gamma):
-    """The quaternion of a browser's deviceorientation angles, in degrees."""
+    """Returns the quaternion of a browser's deviceorientation angles, in degrees."""
 
     def times(p, q):
         (a, b, c, d), (e, f, g, h) = p, q
@@ -234,7 +234,7 @@ def from_angles(alpha, beta, gamma):
 
 
 def angle_between(p, q):
-    """Degrees of the turn between two unit quaternions."""
+    """Returns the angle between two unit quaternions, in degrees."""
     return math.degrees(2 * math.acos(min(1.0, abs(sum(a * b for a, b in zip(p, q))))))
 
 
@@ -248,7 +248,7 @@ def pose(seq, time, lat, lng, accuracy=0, orientation=None):
 
 
 def approximate(lat, lng):
-    """The middle of the cell of about 1 km that a place is in (section 4)."""
+    """Returns the middle of the cell of about 1 km around a place (section 4)."""
     row = min((lat + 900_000_000) // 90_000, 19_999)
     h = 2 * min(row, 19_999 - row) + 1
     p = h * (40_000 - h)
@@ -264,7 +264,7 @@ def ping(echo):
 
 def pong(data):
     if len(data) != 9 or data[0] != 0x52:
-        raise Bad("this is no pong")
+        raise Bad("not a pong")
     return struct.unpack("<II", data[1:])
 
 
@@ -296,7 +296,7 @@ class Bits:
         m = self.unary()
         n = (1 << m) + self.read(m) if m <= 32 else 0
         if not 1 <= n <= 1 << 32:
-            raise Bad("a gamma number is out of its range")
+            raise Bad("a gamma number is out of range")
         return n
 
     def rice(self, k):
@@ -350,17 +350,17 @@ class Frame:
 def frame(data):
     b = Bits(data)
     if b.read(8) != 0x46:
-        raise Bad("this is no frame")
+        raise Bad("not a frame")
     time, level = b.read(32), b.read(5)
     if level > 19:
-        raise Bad("a level is from 0 to 19")
+        raise Bad("the level is above 19")
     x0, y0 = b.read(max(0, 19 - level)), b.read(max(0, 18 - level))
     width, base, span = b.read(5) + 1, b.gamma() - 1, b.read(5)
     chunks, index = [], 0
     while b.read(1):
         index += b.unary()
         if index > 63:
-            raise Bad("a cover has 64 cells at most")
+            raise Bad("a cell index is above 63")
         cell = (level, (x0 + index % width) % columns(level), y0 + index // width)
         if cell[2] >= rows(level) or x0 >= columns(level):
             raise Bad("a cell is outside the grid")
@@ -400,7 +400,7 @@ def _entry(b, cell, id, kind, oriented):
     lng = min(east - 1_800_000_000, 1_799_999_999)
     orientation = b.read(27) if oriented or b.read(1) else None
     if orientation is not None and orientation >= 4 * 322**3:
-        raise Bad("an orientation is out of its range")
+        raise Bad("an orientation is out of range")
     entry = Entry(id, lat, lng, orientation, AGES[b.read(5)])
     if kind != "delta":
         entry.accuracy, entry.hidden = b.read(6), bool(b.read(1))
