@@ -1,3 +1,6 @@
 //! The program's subcommands.
 
+pub mod doctor;
+mod lock;
 pub mod netem;
+pub mod swarm;

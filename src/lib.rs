@@ -12,11 +12,11 @@
 //!   network does.
 //! - [`terminal`] is how text from outside comes onto a terminal.
 
+pub use gpys_client as client;
 pub use gpys_path as path;
 pub use gpys_proto as proto;
 
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod server;
 pub mod terminal;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use gpys::cli::netem;
-use gpys::client::{doctor, swarm};
+use gpys::cli::{doctor, swarm};
 use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
 use gpys::server::{Server, certs, panics, signals, token};
 use gpys::terminal;

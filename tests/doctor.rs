@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gpys::client::doctor::report::{Name, Report, Step, Topic, Verdict};
-use gpys::client::doctor::{Args, Which, examine};
+use gpys::cli::doctor::report::{Name, Report, Step, Topic, Verdict};
+use gpys::cli::doctor::{Args, Which, examine};
 use gpys::config::Flags;
 use gpys::proto::wire::{CloseCode, Closing, ServerMessage};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};

@@ -4,7 +4,7 @@ use std::f64::consts::{PI, TAU};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use gpys::client::gpx::{self, WALKING_PACE as PACE};
+use gpys::cli::swarm::gpx::{self, WALKING_PACE as PACE};
 use gpys::proto::geo::Position;
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;

@@ -9,13 +9,17 @@ use tokio_rustls::TlsConnector;
 use wtransport::Endpoint;
 use wtransport::endpoint::endpoint_side;
 
-use crate::client::config::{self, Config, Target};
-use crate::client::link::{Incoming, Link};
-use crate::client::session::{Session, Shared, lock};
-use crate::client::trust::Trust;
-use crate::client::{Client, ConnectError, Options, Transport, websocket, webtransport};
 use gpys_proto::text;
-use gpys_proto::wire::{ClientMessage, Closing, Hello, ServerMessage, VERSION, Welcome};
+use gpys_proto::wire::{Closing, Hello, ServerMessage, VERSION};
+
+use crate::client::Client;
+use crate::error::ConnectError;
+use crate::link::greeting::{JoinError, greet};
+use crate::link::{Link, websocket, webtransport};
+use crate::options::{Options, Transport};
+use crate::server_info::{self, Config, Target};
+use crate::session::{Session, Shared, lock};
+use crate::trust::Trust;
 
 /// How long a link and the welcome may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,7 +56,7 @@ impl Connector {
     /// # Errors
     /// If the server cannot be reached or its answer is not right.
     pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
-        let (config, known) = config::fetch(url, trust).await?;
+        let (config, known) = server_info::fetch(url, trust).await?;
         let (endpoints, websocket) = (Mutex::default(), OnceCell::new());
         Ok(Self { config, trust, known, endpoints, websocket })
     }
@@ -76,7 +80,12 @@ impl Connector {
         let joined = tokio::time::timeout(PATIENCE, async {
             let opened = self.open(options.transport, options.own_socket).await;
             let link = opened.map_err(failed)?;
-            join(link, options).await.map_err(|error| error.map_link(failed))
+            join(link, options).await.map_err(|error| match error {
+                JoinError::Link(reason) => failed(reason),
+                JoinError::Refused(Closing { code, retry_ms, reason }) => {
+                    ConnectError::Refused { code, reason, retry_ms }
+                }
+            })
         });
         joined.await.map_err(|_| failed(format!("no welcome within {PATIENCE:?}")))?
     }
@@ -97,7 +106,7 @@ impl Connector {
                 Ok(Link::WebTransport(Box::new(link)))
             }
             Transport::WebSocket => {
-                let prepare = || async { websocket_target(&self.config, self.trust) };
+                let prepare = || async { self.config.websocket_target(self.trust) };
                 let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
                 let (stream, _) = target.open_with(tls.as_ref()).await?;
                 let link = websocket::Link::open(stream, target, None)
@@ -129,39 +138,19 @@ impl Connector {
     }
 }
 
-impl std::fmt::Debug for Connector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
+impl Client {
+    /// Joins the server at `url` alone; who joins many times shares a [`Connector`].
+    ///
+    /// # Errors
+    /// If the server cannot be reached or refuses.
+    pub async fn connect(url: &str, trust: Trust, options: Options) -> Result<Self, ConnectError> {
+        Connector::new(url, trust).await?.connect(options).await
     }
 }
 
-/// Where WebSocket is, and with which TLS.
-pub(super) fn websocket_target(
-    config: &Config,
-    trust: Trust,
-) -> Result<(Target, Option<TlsConnector>), String> {
-    let target = Target::parse(&config.websocket)
-        .ok_or_else(|| format!("{} is no URL for WebSocket", config.websocket))?;
-    let tls = if target.tls { Some(target.tls(trust)?) } else { None };
-    Ok((target, tls))
-}
-
-/// Why joining failed on an open link.
-pub(super) enum JoinError {
-    /// The link broke, or what came is no answer.
-    Link(String),
-    /// The server closes instead.
-    Refused(Closing),
-}
-
-impl JoinError {
-    fn map_link(self, failed: impl FnOnce(String) -> ConnectError) -> ConnectError {
-        match self {
-            Self::Link(reason) => failed(reason),
-            Self::Refused(Closing { code, retry_ms, reason }) => {
-                ConnectError::Refused { code, reason, retry_ms }
-            }
-        }
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -178,29 +167,5 @@ async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
     lock(&shared.view).handle_message(&ServerMessage::Welcome(welcome.clone()));
     let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
     tokio::spawn(session.run());
-    Ok(Client { shared, welcome })
-}
-
-/// Says hello and waits for the welcome.
-pub(super) async fn greet(link: &mut Link, hello: Hello) -> Result<Welcome, JoinError> {
-    let hello = ClientMessage::Hello(hello).encode();
-    link.send_message(&hello).await.map_err(|end| JoinError::Link(end.reason))?;
-    let message = loop {
-        match link.recv().await {
-            Ok(Incoming::Message(bytes)) => break ServerMessage::decode(&bytes),
-            // The lanes race.
-            Ok(Incoming::Datagram(_)) => {}
-            Err(end) => return Err(JoinError::Link(end.reason)),
-        }
-    };
-    match message.map_err(|error| JoinError::Link(error.to_string()))? {
-        ServerMessage::Welcome(welcome) => Ok(welcome),
-        ServerMessage::Closing(closing) => {
-            let reason = closing.words();
-            Err(JoinError::Refused(Closing { reason, ..closing }))
-        }
-        ServerMessage::Roster(_) | ServerMessage::Refused(_) => {
-            Err(JoinError::Link("another message came before the welcome".to_owned()))
-        }
-    }
+    Ok(Client::new(shared, welcome))
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::client::clock::Clock;
-use crate::client::link::{End, Incoming, Link};
-use crate::client::sender::Sender;
-use crate::client::{Ended, Event, Events};
+use crate::clock::Clock;
+use crate::error::Ended;
+use crate::link::Link;
+use crate::link::end::{End, Incoming};
+use crate::options::{Event, Events};
+use crate::sender::Sender;
 use gpys_proto::geo::Viewport;
 use gpys_proto::pose::Pose;
 use gpys_proto::time::Stamp;
@@ -38,47 +40,47 @@ const OPEN_PINGS: usize = 8;
 
 /// What the client asks its session to send. Everything is latest wins, so it cannot grow.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pub(super) pose: Option<Pose>,
-    pub(super) presence: Option<Presence>,
-    pub(super) viewport: Option<Viewport>,
-    pub(super) leave: bool,
+pub(crate) struct Outbox {
+    pub(crate) pose: Option<Pose>,
+    pub(crate) presence: Option<Presence>,
+    pub(crate) viewport: Option<Viewport>,
+    pub(crate) leave: bool,
     /// The client was dropped.
-    pub(super) abandoned: bool,
+    pub(crate) abandoned: bool,
     /// The network is to be gone.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// What went over a link so far.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) poses: AtomicU64,
-    pub(super) repeats: AtomicU64,
-    pub(super) frames: AtomicU64,
-    pub(super) frame_bytes: AtomicU64,
-    pub(super) bad: AtomicU64,
-    pub(super) refused: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) poses: AtomicU64,
+    pub(crate) repeats: AtomicU64,
+    pub(crate) frames: AtomicU64,
+    pub(crate) frame_bytes: AtomicU64,
+    pub(crate) bad: AtomicU64,
+    pub(crate) refused: AtomicU64,
 }
 
 /// What a client and its session have in common.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) view: Mutex<View>,
+pub(crate) struct Shared {
+    pub(crate) view: Mutex<View>,
     clock: Mutex<Clock>,
     outbox: Mutex<Outbox>,
     wake: Notify,
-    pub(super) counters: Counters,
-    pub(super) ended: watch::Sender<Option<Ended>>,
+    pub(crate) counters: Counters,
+    pub(crate) ended: watch::Sender<Option<Ended>>,
     epoch: Instant,
 }
 
 /// A panic elsewhere does not make these values wrong: each is whole between two statements.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             view: Mutex::default(),
             clock: Mutex::default(),
@@ -91,26 +93,26 @@ impl Shared {
     }
 
     /// The local clock, in ms.
-    pub(super) fn local(&self) -> f64 {
+    pub(crate) fn local(&self) -> f64 {
         self.epoch.elapsed().as_secs_f64() * 1_000.0
     }
 
     /// The server's clock.
-    pub(super) fn now(&self) -> Stamp {
+    pub(crate) fn now(&self) -> Stamp {
         lock(&self.clock).server(self.local())
     }
 
-    pub(super) fn round_trip(&self) -> Option<f64> {
+    pub(crate) fn round_trip(&self) -> Option<f64> {
         lock(&self.clock).round_trip()
     }
 
     /// Notes an answer of the server, and tells whether a clock has stepped.
-    pub(super) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) -> bool {
+    pub(crate) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) -> bool {
         lock(&self.clock).note(sent, received, stamp)
     }
 
     /// Changes what is to be sent, and wakes the session.
-    pub(super) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
+    pub(crate) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
         change(&mut lock(&self.outbox));
         self.wake.notify_one();
     }
@@ -150,7 +152,7 @@ impl Pings {
 }
 
 /// The loop's state.
-pub(super) struct Session {
+pub(crate) struct Session {
     link: Link,
     shared: Arc<Shared>,
     events: Option<Events>,
@@ -164,7 +166,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
+    pub(crate) fn new(
         link: Link,
         shared: Arc<Shared>,
         events: Option<Events>,
@@ -179,7 +181,7 @@ impl Session {
     }
 
     /// Runs until the link ends.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let ended = self.serve().await;
         if self.is_cut {
             self.link.cut();

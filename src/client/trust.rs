@@ -41,7 +41,7 @@ impl Trust {
 }
 
 /// Whether no authority can vouch for `host`.
-pub(super) fn is_private(host: &str) -> bool {
+pub fn is_private(host: &str) -> bool {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     match literal.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
@@ -56,7 +56,7 @@ pub(super) fn is_private(host: &str) -> bool {
 ///
 /// # Errors
 /// If the platform has no roots to verify with, or none of them can be read.
-pub(super) fn tls(verify: bool, protocol: &[u8]) -> Result<ClientConfig, String> {
+pub fn tls(verify: bool, protocol: &[u8]) -> Result<ClientConfig, String> {
     if !verify {
         return tls_of(Arc::new(Anybody::new(())), protocol);
     }
@@ -70,7 +70,7 @@ pub(super) fn tls(verify: bool, protocol: &[u8]) -> Result<ClientConfig, String>
 ///
 /// # Errors
 /// If TLS has no version in common with its cryptography.
-pub(super) fn tls_of(
+pub fn tls_of(
     verifier: Arc<dyn ServerCertVerifier>,
     protocol: &[u8],
 ) -> Result<ClientConfig, String> {
@@ -88,7 +88,7 @@ pub(super) fn tls_of(
 ///
 /// # Errors
 /// If it has none, or none of them can be read.
-pub(super) fn roots() -> Result<RootCertStore, String> {
+pub fn roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Platforms carry old roots that no longer parse; one good root is enough to go on.
@@ -101,19 +101,21 @@ pub(super) fn roots() -> Result<RootCertStore, String> {
 }
 
 /// A certificate as a server shows it.
-pub(super) struct Certificate<'a> {
+pub struct Certificate<'a> {
     /// The server's own.
-    pub(super) leaf: &'a CertificateDer<'a>,
+    pub leaf: &'a CertificateDer<'a>,
     /// Those that came with it.
-    pub(super) others: &'a [CertificateDer<'a>],
+    pub others: &'a [CertificateDer<'a>],
     /// Whose it should be.
-    pub(super) name: &'a ServerName<'a>,
-    pub(super) ocsp: &'a [u8],
-    pub(super) now: UnixTime,
+    pub name: &'a ServerName<'a>,
+    /// The stapled OCSP response; empty if there is none.
+    pub ocsp: &'a [u8],
+    /// When it is verified.
+    pub now: UnixTime,
 }
 
 /// What is done with a certificate that is taken anyway.
-pub(super) trait Look: fmt::Debug + Send + Sync {
+pub trait Look: fmt::Debug + Send + Sync {
     /// Looks at it.
     fn look(&self, certificate: Certificate<'_>);
 }
@@ -125,15 +127,15 @@ impl Look for () {
 
 /// Takes any certificate, but insists that the server has its key.
 #[derive(Debug)]
-pub(super) struct Anybody<L> {
+pub struct Anybody<L> {
     algorithms: WebPkiSupportedAlgorithms,
     /// Who looks at it meanwhile.
-    pub(super) look: L,
+    pub look: L,
 }
 
 impl<L: Look> Anybody<L> {
     /// Somebody looks at each certificate.
-    pub(super) fn new(look: L) -> Self {
+    pub fn new(look: L) -> Self {
         Self { algorithms: ring::default_provider().signature_verification_algorithms, look }
     }
 }

@@ -1,0 +1,294 @@
+//! A real session on each transport: as a page opens it, into a room, with pings.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use tokio::time::{interval, timeout};
+
+use crate::cli::doctor::net::PATIENCE;
+use crate::cli::doctor::report::{Finding, Name, Outcome, Step, Topic, Verdict, Watch};
+use gpys_client::Transport;
+use gpys_client::link::Link;
+use gpys_client::link::end::{Incoming, OpenError};
+use gpys_client::link::greeting::{JoinError, greet};
+use gpys_client::link::{websocket, webtransport};
+use gpys_client::server_info::Config;
+use gpys_client::trust::Trust;
+use gpys_proto::wire::{
+    ClientMessage, CloseCode, Closing, Hello, PONG_TAG, Presence, VERSION, decode_pong, encode_ping,
+};
+
+/// How many pings are sent.
+const PINGS: u32 = 20;
+/// Between two of them. A server answers ten a second.
+const APART: Duration = Duration::from_millis(110);
+/// How long the last answers are waited for.
+const LAST: Duration = Duration::from_secs(1);
+/// The share of lost pings above which people notice: every second skipped position.
+const LOSSY: f64 = 0.1;
+
+/// A page that connects.
+#[derive(Clone, Debug)]
+pub(super) struct Visit<'a> {
+    pub(super) config: &'a Config,
+    pub(super) trust: Trust,
+    /// An address at which the server answers.
+    pub(super) known: SocketAddr,
+    pub(super) origin: &'a str,
+    pub(super) room: &'a str,
+    pub(super) access: Option<&'a str>,
+}
+
+impl Visit<'_> {
+    /// Goes in and out over one transport; each step is told as it is done.
+    pub(super) async fn go(&self, transport: Transport, mut told: impl FnMut(Step)) -> Outcome {
+        let name = Some(Name::from(transport));
+        let mut outcome = Outcome::default();
+        let watch = Watch::start(Topic::Session, name);
+        let opened = self.opened(transport).await;
+        let (finding, link) = match opened {
+            Ok((link, finding)) => (finding, Some(link)),
+            Err(finding) => (finding, None),
+        };
+        told(watch.stop(finding));
+        let Some(mut link) = link else { return outcome };
+
+        let watch = Watch::start(Topic::Join, name);
+        let joined = timeout(PATIENCE, greet(&mut link, self.hello())).await;
+        let finding = match joined {
+            Ok(Ok(welcome)) => {
+                outcome.works = true;
+                let hz = welcome.tick_hz;
+                Finding::ok(format!("in room {:?}, {hz} ticks a second", self.room))
+            }
+            Ok(Err(error)) => refused(error),
+            Err(_) => Finding::failure(
+                format!("no welcome within {PATIENCE:?}"),
+                "The server or the network is very busy; try again.",
+            ),
+        };
+        told(watch.stop(finding));
+        if outcome.works {
+            let watch = Watch::start(Topic::Pings, name);
+            told(watch.stop(ping(&mut link, &mut outcome).await));
+            leave(&mut link).await;
+        }
+        link.close().await;
+        outcome
+    }
+
+    fn hello(&self) -> Hello {
+        let access = self.access.map(str::to_owned);
+        Hello { presence: Presence::Watching, access, ..Hello::new(self.room) }
+    }
+
+    /// Opens a link as a page of the origin would.
+    async fn opened(&self, transport: Transport) -> Result<(Link, Finding), Finding> {
+        let error = match self.try_open(transport, Some(self.origin)).await {
+            Ok(link) => {
+                let finding = Finding::ok(format!("open to pages of {}", self.origin));
+                return Ok((link, finding));
+            }
+            Err(error) => error,
+        };
+        // WebTransport does not tell the status; what happens without an origin does.
+        let anonymous = match &error {
+            OpenError::Rejected(None) => self.try_open(transport, None).await.is_ok(),
+            OpenError::Rejected(Some(status)) => *status == StatusCode::FORBIDDEN,
+            OpenError::Failed(_) => false,
+        };
+        Err(match error {
+            OpenError::Rejected(_) if anonymous => Finding::failure(
+                format!("pages of {} are refused (403)", self.origin),
+                format!(
+                    "If they are the server's own, start it with --public-url {0}, and let a proxy \
+                     in front pass the Host header on; if they are another site's that should \
+                     connect, with --allow-origin {0}.",
+                    self.origin
+                ),
+            ),
+            OpenError::Rejected(Some(StatusCode::TOO_MANY_REQUESTS)) => Finding::failure(
+                "too many connections come from here (429)",
+                "See --max-per-address and --handshakes-per-address; behind a proxy, let it say \
+                 whom it speaks for, and name it with --trusted-proxy.",
+            ),
+            OpenError::Rejected(status) => {
+                let status = status.map(|it| format!(" ({it})")).unwrap_or_default();
+                match transport {
+                    Transport::WebTransport => Finding::failure(
+                        format!("the server has no session at this address{status}"),
+                        "Something else than GPyS has that UDP port.",
+                    ),
+                    Transport::WebSocket => Finding::failure(
+                        format!("the upgrade to WebSocket does not come through{status}"),
+                        "A proxy in front must forward /ws by HTTP/1.1, with Upgrade and \
+                         Connection.",
+                    ),
+                }
+            }
+            OpenError::Failed(why) => {
+                let advice = "Look at the server's log; a firewall may let only a part through.";
+                Finding::failure(why, advice)
+            }
+        })
+    }
+
+    async fn try_open(
+        &self,
+        transport: Transport,
+        origin: Option<&str>,
+    ) -> Result<Link, OpenError> {
+        let fail = |why: String| OpenError::Failed(why);
+        let open = async {
+            Ok(match transport {
+                Transport::WebTransport => {
+                    let endpoint = webtransport::endpoint(self.config, self.trust, self.known);
+                    let (endpoint, _socket) = endpoint.await.map_err(fail)?;
+                    let url = &self.config.webtransport;
+                    let link = webtransport::Link::open(&endpoint, url, origin, None).await?;
+                    Link::WebTransport(Box::new(link))
+                }
+                Transport::WebSocket => {
+                    let (target, tls) = self.config.websocket_target(self.trust).map_err(fail)?;
+                    let (stream, _) = target.open_with(tls.as_ref()).await.map_err(fail)?;
+                    let link = websocket::Link::open(stream, &target, origin).await?;
+                    Link::WebSocket(Box::new(link))
+                }
+            })
+        };
+        let late = |_| Err(OpenError::Failed(format!("no session within {PATIENCE:?}")));
+        timeout(PATIENCE, open).await.unwrap_or_else(late)
+    }
+}
+
+fn refused(error: JoinError) -> Finding {
+    let Closing { code, reason, .. } = match error {
+        JoinError::Refused(closing) => closing,
+        JoinError::Link(why) => {
+            let advice = "Look at the server's log; a proxy may end what it does not understand.";
+            return Finding::failure(format!("the link breaks: {why}"), advice);
+        }
+    };
+    let is = |it: CloseCode| code == it as u8;
+    let advice = if is(CloseCode::BadVersion) {
+        format!("This program speaks protocol {VERSION}: update whichever of the two is older.")
+    } else if is(CloseCode::Forbidden) || is(CloseCode::Expired) {
+        "Give a token for this room with --access, or choose another with --room.".to_owned()
+    } else if is(CloseCode::Full) {
+        "See --max-people, --max-rooms and --max-connections of the server.".to_owned()
+    } else if is(CloseCode::Restarting) {
+        "The server is about to stop; wait until it has started again.".to_owned()
+    } else {
+        "Look at the server's log.".to_owned()
+    };
+    Finding::failure(format!("the server refuses: {reason} (code {code})"), advice)
+}
+
+/// Pings, and says how long the answers took.
+async fn ping(link: &mut Link, outcome: &mut Outcome) -> Finding {
+    let mut sent: Vec<Instant> = Vec::new();
+    let mut trips: Vec<Option<Duration>> = vec![None; PINGS as usize];
+    let mut turns = interval(APART);
+    let exchange = async {
+        while trips.iter().any(Option::is_none) {
+            tokio::select! {
+                _ = turns.tick(), if sent.len() < trips.len() => {
+                    sent.push(Instant::now());
+                    // The count begins with 1.
+                    let number = u32::try_from(sent.len()).unwrap_or(PINGS);
+                    link.send_datagram(&encode_ping(number)).await.map_err(|end| end.reason)?;
+                }
+                incoming = link.recv() => {
+                    let incoming = incoming.map_err(|end| end.reason)?;
+                    let Incoming::Datagram(bytes) = incoming else { continue };
+                    if bytes.first() == Some(&PONG_TAG)
+                        && let Ok((echo, _)) = decode_pong(&bytes)
+                        && let Some(index) = (echo as usize).checked_sub(1)
+                        && let Some(at) = sent.get(index)
+                        && let Some(trip @ None) = trips.get_mut(index)
+                    {
+                        *trip = Some(at.elapsed());
+                    }
+                }
+            }
+        }
+        Ok(())
+    };
+    if let Ok(Err(broken)) = timeout(APART * PINGS + LAST, exchange).await {
+        outcome.works = false;
+        let advice = "What is in between ends connections; try again, and look at the log.";
+        let broken: String = broken;
+        return Finding::failure(format!("the link breaks: {broken}"), advice);
+    }
+    if let Link::WebTransport(link) = link {
+        outcome.max_datagram = link.max_datagram();
+    }
+    sum_up(&trips, outcome)
+}
+
+fn sum_up(trips: &[Option<Duration>], outcome: &mut Outcome) -> Finding {
+    let mut came: Vec<_> = trips.iter().flatten().map(Duration::as_secs_f64).collect();
+    came.sort_unstable_by(f64::total_cmp);
+    let lost = 1.0 - came.len() as f64 / trips.len() as f64;
+    outcome.lost = Some((lost * 1e3).round() / 1e3);
+    let (Some(&least), Some(&most)) = (came.first(), came.last()) else {
+        outcome.works = false;
+        let advice = "Let what is in between pass all UDP of the port, not only the first packets.";
+        return Finding::failure("no ping is answered", advice);
+    };
+    let ms = |seconds: f64| (seconds * 1e4).round() / 10.0;
+    let median = ms(came[came.len() / 2]);
+    outcome.round_trip_ms = Some(median);
+    let (came, all) = (came.len(), trips.len());
+    let range = format!("{median} ms ({} to {}), {came} of {all} answered", ms(least), ms(most));
+    let room = outcome.max_datagram.map(|most| format!(", datagrams up to {most} bytes"));
+    let says = range + &room.unwrap_or_default();
+    if lost <= LOSSY {
+        return Finding::ok(says);
+    }
+    let advice = "The way there loses much: people will jump. Try another network.";
+    Finding { verdict: Verdict::Warning, says, advice: Some(advice.to_owned()) }
+}
+
+/// Says goodbye, so that nobody waits for this watcher to come back.
+async fn leave(link: &mut Link) {
+    let bye = async {
+        link.send_message(&ClientMessage::Leave.encode()).await?;
+        while link.recv().await.is_ok() {}
+        Ok::<_, gpys_client::link::end::End>(())
+    };
+    // Whether or not the server answers, this watcher is gone.
+    drop(timeout(LAST, bye).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_are_summed_up() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let mut outcome = Outcome { max_datagram: Some(1_200), ..Outcome::default() };
+        let finding = sum_up(&[ms(10), ms(30), ms(20)], &mut outcome);
+        assert_eq!(finding.verdict, Verdict::Ok);
+        assert_eq!(finding.says, "20 ms (10 to 30), 3 of 3 answered, datagrams up to 1200 bytes");
+        assert_eq!((outcome.round_trip_ms, outcome.lost), (Some(20.0), Some(0.0)));
+        let finding = sum_up(&[ms(10), None, None, ms(20)], &mut outcome);
+        assert_eq!((finding.verdict, outcome.lost), (Verdict::Warning, Some(0.5)));
+        outcome.works = true;
+        assert_eq!(sum_up(&[None], &mut outcome).verdict, Verdict::Failure);
+        assert!(!outcome.works);
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let says = |code: CloseCode| {
+            let closing = Closing { code: code as u8, retry_ms: None, reason: "no".to_owned() };
+            refused(JoinError::Refused(closing)).advice.unwrap()
+        };
+        assert!(says(CloseCode::BadVersion).contains("update whichever"));
+        assert!(says(CloseCode::Forbidden).contains("--access"));
+        assert!(says(CloseCode::Full).contains("--max-people"));
+    }
+}

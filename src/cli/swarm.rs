@@ -1,0 +1,250 @@
+//! `gpys swarm`: people who walk, in one process, and what they see of each other.
+//!
+//! Everybody shares and watches at once. What is reported is what any receiver can measure; the
+//! module [`report`] says how, and `audit` what lost, doubled and ghosts are. Beside those who
+//! stay, others may come and go: `plan` draws what they do, and `visits` does it.
+
+mod args;
+mod audit;
+pub mod gpx;
+mod person;
+
+pub mod report;
+mod visit_plan;
+mod visits;
+pub mod walk;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+pub use self::args::{Args, Mix};
+
+use crate::cli::swarm::gpx::{GpxError, Track};
+use crate::cli::swarm::person::{Crowd, Person, Plan};
+use crate::cli::swarm::report::{Report, Tallies};
+use crate::terminal;
+use gpys_client::{ConnectError, Connector, Trust};
+use gpys_proto::geo::Position;
+
+/// Links opened a second. A crowd does not come through the door in one instant, and handshakes
+/// must not crowd out what is measured.
+const DOOR_HZ: f64 = 150.0;
+/// Links that are opening at once.
+const AT_THE_DOOR: usize = 32;
+/// Where people stroll when neither the server nor the command line names a place, in degrees.
+const NOWHERE: (f64, f64) = (45.75, 14.36);
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum SwarmError {
+    /// None of the tracks can be followed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Gpx(Vec<GpxError>),
+    /// The server is not there.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl SwarmError {
+    /// The code to exit with: 2 for a bad argument, otherwise 1.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Gpx(_) => 2,
+            Self::Connect(_) => 1,
+        }
+    }
+}
+
+/// Runs a swarm and prints its report. Ctrl-C ends it early, with a report all the same.
+///
+/// # Errors
+/// If a track cannot be read, or the server cannot be reached at all. People who could not
+/// connect or were lost are in the report ([`Report::is_clean`]).
+pub async fn run(args: Args) -> Result<Report, SwarmError> {
+    let tracks = read_tracks(&args.gpx)?;
+    let trust = if args.insecure { Trust::Insecure } else { Trust::Public };
+    let server = Arc::new(Connector::new(&args.url, trust).await?);
+    let plan = plan(&args, tracks, &server);
+    let crowd = Crowd::new(plan, &args);
+    let (stop, stopped) = watch::channel(false);
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut early = false;
+    let mut walking = JoinSet::new();
+    let bar = progress(&args, u64::from(args.people), "{pos}/{len} people connected");
+    tokio::select! {
+        () = gather(&server, &crowd, &stopped, &mut walking, &bar) => {}
+        _ = &mut interrupted => early = true,
+    }
+    bar.finish_and_clear();
+    let (started, before) = (Instant::now(), crowd.traffic());
+    crowd.tallies.measuring.store(true, Ordering::Relaxed);
+    let (over, is_over) = watch::channel(args.churn == 0);
+    let visiting = visits::run(Arc::clone(&server), Arc::clone(&crowd), stopped);
+    let visiting = tokio::spawn(visiting);
+    // With visitors it is looked all the time, otherwise at the end.
+    let looking = (args.churn > 0).then(|| {
+        let (crowd, is_over) = (Arc::clone(&crowd), is_over.clone());
+        tokio::spawn(async move { audit::watch(&crowd, &is_over).await })
+    });
+    if !early {
+        tokio::select! {
+            () = show_time(&args, &crowd.tallies) => {}
+            _ = &mut interrupted => {}
+        }
+    }
+    crowd.tallies.measuring.store(false, Ordering::Relaxed);
+    let (seconds, after) = (started.elapsed().as_secs_f64(), crowd.traffic());
+    over.send_replace(true);
+    let audit = match looking {
+        Some(looking) => looking.await.unwrap_or_default(),
+        None => audit::watch(&crowd, &is_over).await,
+    };
+    let disconnected = crowd.disconnected();
+    stop.send_replace(true);
+    // A visit that panicked is told by its panic.
+    let _ = visiting.await;
+    while walking.join_next().await.is_some() {}
+    crowd.leave().await;
+    let report = Report::new(&crowd, seconds, (&before, &after), &audit, disconnected);
+    let text = if args.json { report.json() } else { report.text() };
+    // Nobody reads the report when standard output is closed.
+    let _ = terminal::say(&mut std::io::stdout().lock(), &text);
+    Ok(report)
+}
+
+/// Reads the tracks that can be read, and says what was left out of each.
+fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, SwarmError> {
+    let say = |words: &dyn Display| drop(terminal::say(&mut std::io::stderr(), words));
+    let (mut tracks, mut failed) = (Vec::new(), Vec::new());
+    for file in files {
+        match Track::read(file) {
+            Ok(track) => {
+                if !track.notes.is_empty() {
+                    let name = terminal::file(file);
+                    say(&format_args!("{name}: {}", track.notes));
+                }
+                tracks.push(track);
+            }
+            Err(error) => failed.push(error),
+        }
+    }
+    if tracks.is_empty() && !failed.is_empty() {
+        return Err(SwarmError::Gpx(failed));
+    }
+    for error in failed {
+        say(&format_args!("left out: {error}"));
+    }
+    Ok(tracks)
+}
+
+fn plan(args: &Args, tracks: Vec<Track>, server: &Connector) -> Plan {
+    if !tracks.is_empty() {
+        return Plan::follow(tracks);
+    }
+    let venue = server.config().venue.as_ref().map(|venue| (venue.lat, venue.lng));
+    let (lat, lng) = venue.unwrap_or(NOWHERE);
+    let venue = Position::from_degrees(lat, lng).unwrap_or_default();
+    Plan::Stroll { centre: args.around.unwrap_or(venue) }
+}
+
+/// Lets everybody in, at the door's pace.
+async fn gather(
+    server: &Connector,
+    crowd: &Arc<Crowd>,
+    stopped: &watch::Receiver<bool>,
+    walking: &mut JoinSet<()>,
+    bar: &ProgressBar,
+) {
+    let door = Semaphore::new(AT_THE_DOOR);
+    let start = Instant::now();
+    let arrivals = (0..crowd.size).map(|index| {
+        let door = &door;
+        async move {
+            let turn = start + Duration::from_secs_f64(index as f64 / DOOR_HZ);
+            tokio::time::sleep_until(turn).await;
+            let _pass = door.acquire().await;
+            let transport = crowd.transport(index);
+            let person = Person::join(server, crowd, index, transport, None).await;
+            bar.inc(1);
+            (index, person)
+        }
+    });
+    let mut arrivals: futures_util::stream::FuturesUnordered<_> = arrivals.collect();
+    while let Some((index, person)) = futures_util::StreamExt::next(&mut arrivals).await {
+        match person {
+            Ok(person) => {
+                let person = Arc::new(person);
+                crowd.enter(Arc::clone(&person));
+                walking.spawn(person.walk(Arc::clone(crowd), stopped.clone()));
+            }
+            Err(error) => crowd.turn_away(index, &error),
+        }
+    }
+}
+
+/// Lets the time pass, visibly.
+async fn show_time(args: &Args, tallies: &Tallies) {
+    let seconds = args.time.as_secs_f64();
+    let bar = progress(args, args.time.as_secs(), "{pos}/{len} s  {msg}");
+    let start = Instant::now();
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    while start.elapsed() < args.time {
+        let left = args.time.saturating_sub(start.elapsed());
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+        bar.set_position(start.elapsed().as_secs_f64().min(seconds) as u64);
+        if !bar.is_hidden() {
+            bar.set_message(tallies.glance());
+        }
+    }
+    bar.finish_and_clear();
+}
+
+/// A bar on standard error; none where nobody looks.
+fn progress(args: &Args, length: u64, template: &str) -> ProgressBar {
+    if args.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {template}"));
+    let bar = ProgressBar::new(length);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_no_other_from_being_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let good = file("good.gpx", "<gpx><wpt lat='1' lon='1'/><wpt lat='2' lon='1'/></gpx>");
+        let bad = file("bad.gpx", "<html/>");
+        let missing = dir.path().join("missing.gpx");
+        let tracks = read_tracks(&[bad.clone(), good, missing.clone()]).unwrap();
+        assert_eq!(tracks.len(), 1);
+        let error = read_tracks(&[bad, missing]).unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains("bad.gpx: this is not GPX but a web page"), "{words}");
+        assert!(words.contains("; ") && words.contains("missing.gpx: cannot be read"), "{words}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

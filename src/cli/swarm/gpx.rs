@@ -1,0 +1,129 @@
+//! Recorded tracks (GPX 1.0 and 1.1).
+//!
+//! Only what a walker needs is read: the points of track segments and routes, and their times.
+//! Files from the field are rarely clean, so what can be read is read, and [`Notes`] say what was
+//! left out and why. `quick-xml` does the reading: the `gpx` crate stops at elements that it does
+//! not know, and its last release is years old.
+
+mod content;
+mod notes;
+mod points;
+mod tidy;
+mod time;
+
+use std::path::Path;
+
+pub use self::notes::Notes;
+
+use crate::cli::swarm::gpx::points::Point;
+use crate::cli::swarm::walk::Way;
+use crate::terminal;
+use gpys_proto::geo::Position;
+
+/// Pace where a file has no times, in metres per second.
+pub const WALKING_PACE: f64 = 1.4;
+
+/// What is wrong with a file. Displayed, it is one sentence that names the file.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {kind}")]
+pub struct GpxError {
+    /// The file's name as it was given.
+    pub file: String,
+    /// What is wrong with it.
+    pub kind: GpxErrorKind,
+}
+
+/// What can be wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum GpxErrorKind {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// There is nothing in it.
+    #[error("the file is empty")]
+    Blank,
+    /// It is some other format, which is known.
+    #[error("this is not GPX but {0}")]
+    Foreign(&'static str),
+    /// It is some other XML.
+    #[error("this is not GPX: its first element is <{0}> instead of <gpx>")]
+    NotGpx(String),
+    /// It is no XML at all.
+    #[error("this is not GPX: there is no element <gpx> in it")]
+    NotXml,
+    /// It is not well-formed XML, and no point was found.
+    #[error("broken XML in line {line}: {reason}")]
+    Xml {
+        /// Where the reader noticed.
+        line: usize,
+        /// What it says.
+        reason: String,
+    },
+    /// There is nowhere to go.
+    #[error("there is no track, route or waypoint with a place in it{}", .0.because())]
+    NoTrack(Box<Notes>),
+}
+
+/// A track: the ways of its segments, each to be walked by itself.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// The segments that lead somewhere; if none does, one on which somebody stands.
+    pub ways: Vec<Way>,
+    /// What was left out or changed.
+    pub notes: Notes,
+}
+
+impl Track {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not GPX, or has no place in it.
+    pub fn read(path: &Path) -> Result<Self, GpxError> {
+        let named = |kind| GpxError { file: terminal::file(path), kind };
+        let bytes = content::read(path).map_err(|error| named(error.into()))?;
+        Self::parse(&bytes).map_err(named)
+    }
+
+    /// Reads a file's bytes, compressed with gzip or not, in any encoding that XML may have.
+    ///
+    /// # Errors
+    /// If they are not GPX, or have no place in them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, GpxErrorKind> {
+        let (segments, mut notes) = segments(bytes)?;
+        let (mut ways, mut place) = (Vec::new(), None);
+        for points in segments {
+            let found = tidy::ways(points, &mut notes);
+            ways.extend(found.0);
+            place = place.or(found.1);
+        }
+        if ways.is_empty() {
+            // Whoever leads nowhere is somewhere all the same.
+            notes.standing = true;
+            let Some(place) = place else { return Err(GpxErrorKind::NoTrack(notes.into())) };
+            ways.push(Way::standing(place));
+        }
+        Ok(Self { ways, notes })
+    }
+}
+
+/// Where a file's segments lead, one list of places each, whatever their times.
+///
+/// # Errors
+/// If the file cannot be read or is not GPX.
+pub fn places(path: &Path) -> Result<Vec<Vec<Position>>, GpxError> {
+    let named = |kind| GpxError { file: terminal::file(path), kind };
+    let bytes = content::read(path).map_err(|error| named(error.into()))?;
+    let (segments, _) = segments(&bytes).map_err(named)?;
+    let places = |points: Vec<Point>| points.iter().map(|point| point.position).collect();
+    Ok(segments.into_iter().map(places).collect())
+}
+
+fn segments(bytes: &[u8]) -> Result<(Vec<Vec<Point>>, Notes), GpxErrorKind> {
+    let content = content::text(bytes)?;
+    let mut notes = Notes { cut: content.cut, ..Notes::default() };
+    let segments = points::segments(&content.text, &mut notes)?;
+    Ok((segments, notes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,349 @@
+//! What a swarm reports.
+//!
+//! **Age of information** is the server's clock, as the receiver estimates it, minus the time a
+//! sample was taken, at the arrival of each new sample of somebody who was in view before. It
+//! has the whole way in it: the sender's pacing, the link up, the wait for the server's tick, the
+//! link down, and the receiver's turn; and also how a frame rounds a sample's time, always
+//! towards older (by up to 3 ms for a fresh one, docs/PROTOCOL.md, section 7). It is measured
+//! from when everybody is connected to when the time is up. Sent and received count new samples
+//! in the same time.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::cli::lock::lock;
+use crate::cli::swarm::audit::Audit;
+use crate::cli::swarm::person::Crowd;
+use crate::cli::swarm::visits::Churn;
+use gpys_client::{Traffic, Transport};
+
+/// Ages above this, in ms, are counted as this.
+const LONGEST: u64 = 600_000;
+/// Both transports, in the order of the report.
+const TRANSPORTS: [Transport; 2] = [Transport::WebTransport, Transport::WebSocket];
+
+/// Ages, while they are measured.
+#[derive(Debug)]
+pub(super) struct Tallies {
+    pub(super) measuring: AtomicBool,
+    ages: [Mutex<Histogram<u64>>; 2],
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        let ages = std::array::from_fn(|_| Mutex::new(histogram()));
+        Self { measuring: AtomicBool::new(false), ages }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds are valid")
+}
+
+impl Tallies {
+    /// Counts a new sample that was so many ms old.
+    pub(super) fn record(&self, transport: Transport, age: i32) {
+        // A clock's estimate may be ahead of a sample by a fraction of the round trip.
+        let age = u64::try_from(age).unwrap_or(0);
+        lock(&self.ages[transport as usize]).saturating_record(age);
+    }
+
+    fn ages(&self, transport: Transport) -> Histogram<u64> {
+        lock(&self.ages[transport as usize]).clone()
+    }
+
+    /// A line for the progress bar.
+    pub(super) fn glance(&self) -> String {
+        let mut parts = Vec::new();
+        for transport in TRANSPORTS {
+            let ages = lock(&self.ages[transport as usize]);
+            if !ages.is_empty() {
+                let (p50, p99) = (ages.value_at_quantile(0.5), ages.value_at_quantile(0.99));
+                parts.push(format!("{} age p50 {p50} ms, p99 {p99} ms", short(transport)));
+            }
+        }
+        parts.join("  ")
+    }
+}
+
+const fn short(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebTransport => "wt",
+        Transport::WebSocket => "ws",
+    }
+}
+
+/// Age of information, in ms; nothing if nothing was received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ages {
+    /// Half of the samples were at most this old.
+    pub p50: Option<u64>,
+    /// 99 of 100 samples were at most this old.
+    pub p99: Option<u64>,
+    /// The oldest.
+    pub max: Option<u64>,
+}
+
+impl Ages {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let some = |value| (!histogram.is_empty()).then_some(value);
+        Self {
+            p50: some(histogram.value_at_quantile(0.5)),
+            p99: some(histogram.value_at_quantile(0.99)),
+            max: some(histogram.max()),
+        }
+    }
+}
+
+/// What some of the people did and saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// People who were to come.
+    pub people: u64,
+    /// People who were welcomed.
+    pub connected: u64,
+    /// New poses sent.
+    pub sent: u64,
+    /// New samples of others received.
+    pub received: u64,
+    /// How old these were.
+    pub age_ms: Ages,
+    /// People whom somebody did not see although they were in view.
+    pub lost: u64,
+    /// People whom somebody saw twice.
+    pub doubled: u64,
+    /// Frames received.
+    pub frames: u64,
+    /// Their bytes.
+    pub frame_bytes: u64,
+    /// Datagrams received that the protocol does not allow.
+    pub bad: u64,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Everybody.
+    #[serde(flatten)]
+    pub all: Part,
+    /// For how long was measured, in ms.
+    pub measured_ms: u64,
+    /// How often people dialled again because a link could not be opened.
+    pub redials: u64,
+    /// Why people could not connect or lost their link, and how many each.
+    pub disconnected: BTreeMap<String, u64>,
+    /// By transport: `wt`, `ws`.
+    pub transports: BTreeMap<&'static str, Part>,
+    /// Visitors, who are in none of the other counts but lost and doubled; if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub churn: Option<Churn>,
+}
+
+impl Report {
+    /// From what was counted before and after the measured time.
+    pub(super) fn new(
+        crowd: &Crowd,
+        seconds: f64,
+        (before, after): (&[Traffic], &[Traffic]),
+        audit: &Audit,
+        disconnected: BTreeMap<String, u64>,
+    ) -> Self {
+        let measured_ms = (seconds * 1_000.0).round() as u64;
+        let ghosts = audit.ghosts.len() as u64;
+        let churn = (crowd.args().churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
+        let redials = crowd.redials.load(Ordering::Relaxed);
+        let mut report = Self { measured_ms, redials, disconnected, churn, ..Self::default() };
+        let mut all_ages = histogram();
+        for transport in TRANSPORTS {
+            let of = |&index: &usize| index < crowd.size && crowd.transport(index) == transport;
+            let ages = crowd.tallies.ages(transport);
+            let mut part = Part {
+                people: (0..crowd.size).filter(of).count() as u64,
+                received: ages.len(),
+                age_ms: Ages::of(&ages),
+                lost: audit.lost.iter().filter(|&index| of(index)).count() as u64,
+                doubled: audit.doubled.iter().filter(|&index| of(index)).count() as u64,
+                ..Part::default()
+            };
+            for ((person, before), after) in crowd.people().iter().zip(before).zip(after) {
+                if person.transport == transport {
+                    part.count(before, after);
+                }
+            }
+            // Two histograms of the same bounds can always be added.
+            let _ = all_ages.add(&ages);
+            report.all.add(&part);
+            if part.people > 0 {
+                report.transports.insert(short(transport), part);
+            }
+        }
+        report.all.age_ms = Ages::of(&all_ages);
+        report.all.lost = audit.lost.len() as u64;
+        report.all.doubled = audit.doubled.len() as u64;
+        report
+    }
+
+    /// Whether everybody connected, stayed or went as they wanted, and saw everybody once.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let all = &self.all;
+        all.connected == all.people
+            && all.lost + all.doubled == 0
+            && self.churn.is_none_or(|churn| churn.mistaken + churn.ghosts == 0)
+            && self.disconnected.values().sum::<u64>() == 0
+    }
+
+    /// As one JSON object on one line.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As a text for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let all = &self.all;
+        let mut text = format!(
+            "{} of {} people connected; measured for {:.1} s\n\n{:4} {:>6} {:>9} {:>10} {:>9} {:>6} {:>6} {:>6}",
+            all.connected,
+            all.people,
+            self.measured_ms as f64 / 1_000.0,
+            "",
+            "people",
+            "sent",
+            "received",
+            "MB",
+            "p50",
+            "p99",
+            "max"
+        );
+        let parts = self.transports.iter().map(|(&name, part)| (name, part));
+        for (name, part) in parts.chain([("all", all)]) {
+            let age = |age: Option<u64>| age.map_or_else(|| "-".to_owned(), |age| age.to_string());
+            let Ages { p50, p99, max } = part.age_ms;
+            let _ = write!(
+                text,
+                "\n{name:4} {:>6} {:>9} {:>10} {:>9.2} {:>6} {:>6} {:>6}",
+                part.connected,
+                part.sent,
+                part.received,
+                part.frame_bytes as f64 / 1e6,
+                age(p50),
+                age(p99),
+                age(max)
+            );
+        }
+        text.push_str("\n\nAge of information in ms: sample taken to sample received.");
+        for (count, what) in [
+            (all.lost, "lost"),
+            (all.doubled, "doubled"),
+            (all.bad, "bad datagrams"),
+            (self.redials, "dialled again"),
+        ] {
+            let _ = write!(text, "\n{what}: {count}");
+        }
+        if let Some(churn) = self.churn {
+            text.push_str(&churn.text());
+        }
+        for (reason, count) in &self.disconnected {
+            let _ = write!(text, "\n{count} x {reason}");
+        }
+        text
+    }
+}
+
+impl Part {
+    /// Adds one person's traffic.
+    fn count(&mut self, before: &Traffic, after: &Traffic) {
+        self.connected += 1;
+        self.sent += after.poses - before.poses;
+        self.frames += after.frames - before.frames;
+        self.frame_bytes += after.frame_bytes - before.frame_bytes;
+        self.bad += after.bad - before.bad;
+    }
+
+    /// Adds the counts of another part; ages, lost and doubled do not add up like that.
+    fn add(&mut self, other: &Self) {
+        self.people += other.people;
+        self.connected += other.connected;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.frames += other.frames;
+        self.frame_bytes += other.frame_bytes;
+        self.bad += other.bad;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let ages = Ages { p50: Some(20), p99: Some(40), max: Some(55) };
+        let part = Part { people: 2, connected: 2, sent: 600, age_ms: ages, ..Part::default() };
+        let transports = [("wt", part.clone()), ("ws", Part::default())].into();
+        Report { all: part, measured_ms: 30_000, transports, ..Report::default() }
+    }
+
+    #[test]
+    fn json_is_one_object_of_the_promised_shape() {
+        let json = report().json();
+        assert!(!json.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        for part in [&value, &value["transports"]["wt"], &value["transports"]["ws"]] {
+            for key in ["people", "connected", "sent", "received", "lost", "doubled"] {
+                assert!(part[key].is_u64(), "{key} in {part}");
+            }
+            for key in ["p50", "p99", "max"] {
+                assert!(part["age_ms"].get(key).is_some(), "{key} in {part}");
+            }
+        }
+        assert_eq!(value["age_ms"]["p99"], 40);
+        assert!(value["transports"]["ws"]["age_ms"]["p50"].is_null());
+    }
+
+    #[test]
+    fn ages_are_exact_to_the_millisecond_where_it_matters() {
+        let tallies = Tallies::default();
+        for age in 1..=100 {
+            tallies.record(Transport::WebSocket, age);
+        }
+        tallies.record(Transport::WebTransport, -1);
+        let ages = Ages::of(&tallies.ages(Transport::WebSocket));
+        assert_eq!(ages, Ages { p50: Some(50), p99: Some(99), max: Some(100) });
+        assert_eq!(Ages::of(&tallies.ages(Transport::WebTransport)).max, Some(0));
+        assert_eq!(Ages::of(&histogram()), Ages::default());
+    }
+
+    #[test]
+    fn trouble_is_not_clean() {
+        assert!(report().is_clean());
+        let mut lost = report();
+        lost.all.lost = 1;
+        let mut away = report();
+        away.all.connected = 1;
+        let mut broken = report();
+        broken.disconnected.insert("lost: x".to_owned(), 1);
+        let churned = |churn| Report { churn: Some(churn), ..report() };
+        assert!(churned(Churn { joins: 9, late: 1, ..Churn::default() }).is_clean());
+        let ghost = churned(Churn { ghosts: 1, ..Churn::default() });
+        let mistaken = churned(Churn { mistaken: 1, ..Churn::default() });
+        for bad in [lost, away, broken, ghost, mistaken] {
+            assert!(!bad.is_clean());
+        }
+    }
+
+    #[test]
+    fn the_text_says_what_went_wrong() {
+        let mut report = report();
+        report.disconnected.insert("nothing arrived for 15 s".to_owned(), 3);
+        let text = report.text();
+        assert!(text.contains("2 of 2 people connected"), "{text}");
+        assert!(text.ends_with("3 x nothing arrived for 15 s"), "{text}");
+    }
+}

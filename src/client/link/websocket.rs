@@ -1,0 +1,120 @@
+//! The WebSocket side of a link: every binary message is a message of either lane.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderValue, header};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::link::end::{End, Incoming, OpenError};
+use crate::server_info::{Stream, Target};
+use gpys_proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
+
+/// First close code of the protocol's own.
+const CLOSE_BASE: u16 = 4_000;
+/// Read at a time, in bytes: clients are many, and frames are small.
+const READ_BUFFER: usize = 4_096;
+
+/// After this long, a server has given up a link on which nothing arrives.
+const GIVEN_UP: Duration = Duration::from_secs(20);
+
+/// A WebSocket.
+pub struct Link {
+    socket: WebSocketStream<Box<dyn Stream>>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("websocket::Link").finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Opens a WebSocket over a stream that is connected to `target` already, as a page of
+    /// `origin` would, or as a program that is no page.
+    ///
+    /// # Errors
+    /// If the server rejects the session, or cannot be reached.
+    pub async fn open(
+        stream: Box<dyn Stream>,
+        target: &Target,
+        origin: Option<&str>,
+    ) -> Result<Self, OpenError> {
+        let fail = |error: Error| match error {
+            Error::Http(response) => OpenError::Rejected(Some(response.status())),
+            error => OpenError::because(&error),
+        };
+        let mut request = target.uri.clone().into_client_request().map_err(fail)?;
+        if let Some(origin) = origin {
+            let origin = HeaderValue::from_str(origin).map_err(|error| fail(error.into()))?;
+            request.headers_mut().insert(header::ORIGIN, origin);
+        }
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_SERVER_MESSAGE))
+            .max_frame_size(Some(MAX_SERVER_MESSAGE));
+        let (socket, _) =
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+                .await
+                .map_err(fail)?;
+        Ok(Self { socket })
+    }
+
+    /// The next message of either lane. Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the link is over.
+    pub async fn recv(&mut self) -> Result<Incoming, End> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    return match bytes.first() {
+                        Some(&first) if first >= DATAGRAM_LANE => Ok(Incoming::Datagram(bytes)),
+                        _ => Ok(Incoming::Message(bytes)),
+                    };
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    // Sends the answer that closing by the book asks for.
+                    let _ = self.socket.flush().await;
+                    let Some(frame) = frame else {
+                        return Err(End::because(&"closed by the server"));
+                    };
+                    let code = u16::from(frame.code).checked_sub(CLOSE_BASE);
+                    let code = code.and_then(|code| u8::try_from(code).ok());
+                    return Err(End { code, ..End::because(&frame.reason) });
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(End::because(&error)),
+                None => return Err(End::because(&"the connection is closed")),
+            }
+        }
+    }
+
+    /// Sends a message of either lane.
+    ///
+    /// # Errors
+    /// When the link is over.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.socket
+            .send(Message::binary(bytes.to_vec()))
+            .await
+            .map_err(|error| End::because(&error))
+    }
+
+    /// Neither reads nor writes any more, and keeps the socket until the server has given it up.
+    pub fn cut(self) {
+        tokio::spawn(async move {
+            tokio::time::sleep(GIVEN_UP).await;
+            drop(self.socket);
+        });
+    }
+
+    /// Closes the link in good order.
+    pub async fn close(&mut self) {
+        let _ = self.socket.close(None).await;
+    }
+}

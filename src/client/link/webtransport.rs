@@ -1,0 +1,250 @@
+//! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
+//! and datagrams.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use socket2::SockRef;
+use wtransport::config::{DnsLookupFuture, DnsResolver};
+use wtransport::endpoint::{ConnectOptions, endpoint_side};
+use wtransport::error::{ConnectingError, ConnectionError};
+use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
+use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+
+use crate::link::end::{End, Incoming, OpenError};
+use crate::server_info::{CertificateHash, Config, Target};
+use crate::trust::{self, Trust};
+
+/// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
+const IDLE_MS: u32 = 15_000;
+/// Keeps the path open through NATs and finds dead links.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Received datagrams that wait for the client, in bytes. When a client falls behind, older frames
+/// are thrown away for newer ones: a few frames may wait, but not a second of them.
+const RECEIVE_BUFFER: usize = 16 * 1024;
+/// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
+/// newer ones, so it holds a few only.
+const SEND_BUFFER: usize = 256;
+/// How often a session is asked for whose server says what is no HTTP/3. The library forgets what
+/// it has read of a frame when something else comes before the rest, as on a path that loses
+/// packets, and takes the rest for another frame; a new connection begins anew.
+const TRIES: u32 = 3;
+/// Read from the stream at a time, in bytes.
+const CHUNK: usize = 2_048;
+
+/// Opens an endpoint that several WebTransport links to one server can share.
+///
+/// `known` is an address at which the server's host answers already. The other handle on the
+/// endpoint's socket is for [`Link::cut`].
+///
+/// # Errors
+/// If the host has no address, or no socket or TLS configuration can be made.
+pub async fn endpoint(
+    config: &Config,
+    trust: Trust,
+    known: SocketAddr,
+) -> Result<(Endpoint<endpoint_side::Client>, UdpSocket), String> {
+    let target = Target::parse(&config.webtransport)
+        .ok_or_else(|| format!("{} is no URL for WebTransport", config.webtransport))?;
+    let address = resolve(&target, known.ip()).await?;
+    // The socket keeps the system's own buffer: few links share it, and in a larger one frames
+    // would only grow old when the process falls behind.
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).map_err(|error| error.to_string())?;
+    let handle = socket.try_clone().map_err(|error| error.to_string())?;
+    let builder = ClientConfig::builder().with_bind_socket(socket);
+    let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
+    let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
+    let builder = if digests.is_empty() {
+        let verify = trust.verifies(&target.host);
+        builder.with_custom_tls(trust::tls(verify, WEBTRANSPORT_ALPN)?)
+    } else {
+        builder.with_server_certificate_hashes(digests)
+    };
+    let mut client = builder.dns_resolver(Fixed(address)).build();
+    client.quic_config_mut().transport_config(Arc::new(transport()));
+    let endpoint = Endpoint::client(client).map_err(|error| error.to_string())?;
+    Ok((endpoint, handle))
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
+        .datagram_send_buffer_size(SEND_BUFFER);
+    transport
+}
+
+/// The host's address: the one that answered already, if it is among them, because a server may
+/// listen on one family only.
+async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, String> {
+    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let found: Vec<_> = found.map_err(|error| error.to_string())?.collect();
+    let same = found.iter().find(|address| address.ip() == known);
+    let address = same.or_else(|| found.first());
+    address.copied().ok_or_else(|| format!("{} has no address", target.host))
+}
+
+/// Answers every question with the address that is known already.
+#[derive(Debug)]
+struct Fixed(SocketAddr);
+
+impl DnsResolver for Fixed {
+    fn resolve(&self, _host: &str) -> std::pin::Pin<Box<dyn DnsLookupFuture>> {
+        let address = self.0;
+        Box::pin(async move { Ok(Some(address)) })
+    }
+}
+
+/// A WebTransport session.
+#[derive(Debug)]
+pub struct Link {
+    connection: Connection,
+    sending: SendStream,
+    receiving: RecvStream,
+    /// Bytes of the stream that are not a whole message yet.
+    pending: BytesMut,
+    chunk: [u8; CHUNK],
+    /// The connection is closed, but the stream may have more to read.
+    ended: Option<End>,
+    /// A handle on the UDP socket, if the link has one of its own.
+    own: Option<UdpSocket>,
+}
+
+impl Link {
+    /// Opens a session and its stream, as a page of `origin` would, or as a program that is no
+    /// page.
+    ///
+    /// # Errors
+    /// If the server rejects the session, or cannot be reached.
+    pub async fn open(
+        endpoint: &Endpoint<endpoint_side::Client>,
+        url: &str,
+        origin: Option<&str>,
+        own: Option<UdpSocket>,
+    ) -> Result<Self, OpenError> {
+        let mut options = ConnectOptions::builder(url);
+        if let Some(origin) = origin {
+            options = options.add_header("origin", origin);
+        }
+        let options = options.build();
+        let mut tries = TRIES;
+        let connection = loop {
+            tries -= 1;
+            match endpoint.connect(options.clone()).await {
+                Ok(connection) => break connection,
+                // It had a status, which the library keeps to itself.
+                Err(ConnectingError::SessionRejected) => return Err(OpenError::Rejected(None)),
+                Err(ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)))
+                    if tries > 0 => {}
+                Err(error) => return Err(OpenError::because(&error)),
+            }
+        };
+        let opening = connection.open_bi().await.map_err(|error| OpenError::because(&error))?;
+        let (sending, receiving) = opening.await.map_err(|error| OpenError::because(&error))?;
+        let pending = BytesMut::new();
+        let chunk = [0; CHUNK];
+        Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
+    }
+
+    /// The next message of either lane. Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the link is over.
+    pub async fn recv(&mut self) -> Result<Incoming, End> {
+        loop {
+            if let Some(message) = self.message() {
+                return Ok(Incoming::Message(message));
+            }
+            if let Some(end) = &self.ended {
+                // The server's last words may be in the stream still.
+                match self.receiving.read(&mut self.chunk).await {
+                    Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
+                    Ok(None) | Err(_) => return Err(end.clone()),
+                }
+                continue;
+            }
+            tokio::select! {
+                datagram = self.connection.receive_datagram() => match datagram {
+                    Ok(datagram) => return Ok(Incoming::Datagram(datagram.payload())),
+                    Err(error) => self.ended = Some(end(&error)),
+                },
+                read = self.receiving.read(&mut self.chunk) => match read {
+                    Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
+                    Ok(None) | Err(_) => self.ended = Some(self.wait_closed().await),
+                },
+            }
+        }
+    }
+
+    /// The stream is over; the connection follows.
+    async fn wait_closed(&self) -> End {
+        match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
+            Ok(error) => end(&error),
+            Err(_) => End::because(&"the server ended the stream"),
+        }
+    }
+
+    fn message(&mut self) -> Option<Bytes> {
+        let prefix = self.pending.first_chunk::<2>()?;
+        let length = usize::from(u16::from_le_bytes(*prefix));
+        if self.pending.len() < 2 + length {
+            return None;
+        }
+        self.pending.advance(2);
+        Some(self.pending.split_to(length).freeze())
+    }
+
+    /// Sends a message of the reliable lane.
+    ///
+    /// # Errors
+    /// When the link is over.
+    pub async fn send_message(&mut self, message: &[u8]) -> Result<(), End> {
+        let length = u16::try_from(message.len()).map_err(|error| End::because(&error))?;
+        let framed = [&length.to_le_bytes(), message].concat();
+        self.sending.write_all(&framed).await.map_err(|error| End::because(&error))
+    }
+
+    /// Sends a datagram; one that finds no room pushes out an older one.
+    ///
+    /// # Errors
+    /// When the link is over.
+    pub fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
+        self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
+    }
+
+    /// Closes the socket's way out, so that the connection's farewell goes nowhere. A socket that
+    /// is not the link's own stays as it is.
+    pub fn cut(self) {
+        if let Some(socket) = &self.own {
+            // Linux does so for a UDP socket without a peer, too, although it says that it fails.
+            let _ = SockRef::from(socket).shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Most bytes of a datagram to the server.
+    pub fn max_datagram(&self) -> Option<usize> {
+        self.connection.max_datagram_size()
+    }
+
+    /// Closes the link in good order.
+    pub fn close(&self) {
+        self.connection.close(wtransport::VarInt::from_u32(0), b"");
+    }
+}
+
+fn end(error: &ConnectionError) -> End {
+    let code = match error {
+        ConnectionError::ApplicationClosed(close) => u8::try_from(close.code().into_inner()).ok(),
+        _ => None,
+    };
+    End { code, ..End::because(error) }
+}

@@ -1,0 +1,80 @@
+//! The native client before a server whose SETTINGS arrive in pieces, as on a path that loses packets.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gpys::client::link::webtransport::{Link, endpoint};
+use gpys::client::{Config, Trust};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde_json::json;
+use wtransport::quinn::crypto::rustls::QuicServerConfig;
+use wtransport::quinn::{self, Incoming};
+use wtransport::tls::WEBTRANSPORT_ALPN;
+
+/// The settings of a server, on its control stream.
+const SETTINGS: [u8; 13] = [0, 4, 10, 0x01, 0, 0x07, 0, 0x08, 1, 0x33, 1, 0x21, 0];
+/// After this much of them comes something else first; the rest looks like a DATA frame.
+const CUT: usize = 4;
+const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+fn server() -> quinn::Endpoint {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let chain = vec![params.self_signed(&key).unwrap().into()];
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.into())
+        .unwrap();
+    tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
+    let tls = QuicServerConfig::try_from(tls).unwrap();
+    let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    quinn::Endpoint::server(config, SocketAddr::from(HERE)).unwrap()
+}
+
+/// Says its settings, with something else in the middle of them or not, and accepts a session.
+async fn serve(incoming: Incoming, is_cut: bool) {
+    let quic = incoming.await.unwrap();
+    let mut control = quic.open_uni().await.unwrap();
+    let cut = if is_cut { CUT } else { SETTINGS.len() };
+    control.write_all(&SETTINGS[..cut]).await.unwrap();
+    if is_cut {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        quic.send_datagram(Bytes::from_static(&[0])).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(control.write_all(&SETTINGS[cut..]).await);
+    }
+    let Ok((mut answer, _request)) = quic.accept_bi().await else { return };
+    // HEADERS: the status is 200, of the static table.
+    answer.write_all(&[0x01, 0x03, 0x00, 0x00, 0xD9]).await.unwrap();
+    quic.closed().await;
+}
+
+#[tokio::test]
+async fn settings_that_come_in_pieces_cost_a_connection_and_no_more() {
+    let server = server();
+    let url = format!("https://localhost:{}/wt", server.local_addr().unwrap().port());
+    let address = server.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        let cut = server.accept().await.unwrap();
+        tokio::spawn(serve(cut, true));
+        let whole = server.accept().await.unwrap();
+        serve(whole, false).await;
+    });
+    let config = json!({ "protocol": 1, "webtransport": url, "websocket": "ws://localhost" });
+    let config: Config = serde_json::from_value(config).unwrap();
+    let (endpoint, _) = endpoint(&config, Trust::Public, address).await.unwrap();
+    let link = Link::open(&endpoint, &url, None, None).await;
+    assert!(link.is_ok(), "{link:?}");
+    drop(link);
+    // It was the second one.
+    serving.await.unwrap();
+}
