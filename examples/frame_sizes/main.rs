@@ -1,12 +1,12 @@
-//! What a person costs in a frame, measured: `cargo run --release --example frame_sizes -- GPX...`
+//! Measures what a person costs in a frame: `cargo run --release --example frame_sizes -- GPX...`
 //!
-//! People walk along the given tracks (or along made-up ones without any), tilting their devices
-//! as they go, in rooms of the same density and of several sizes. A phone at street zoom looks at
-//! about 100 of them. Its frames come from the real [`World`] and are decoded again; the bytes
-//! are every byte of every frame, divided by the samples that reached the viewer. The same
-//! samples, encoded otherwise, stand beside them.
+//! People walk along the given tracks (by default, a made-up one), tilting their devices as they
+//! go, in rooms of the same density and of several sizes. A phone at street zoom looks at about
+//! 100 of them. Its frames come from the real [`World`] and are decoded again; the cost is every
+//! byte of every frame, divided by the samples that reached the viewer. For comparison, the same
+//! samples are also encoded in other formats.
 //!
-//! [`track`] is who walks where, [`tally`] counts our bits, [`others`] encodes otherwise.
+//! [`track`] moves the people, [`tally`] counts our bits, [`others`] has the other formats.
 
 #![allow(clippy::print_stdout, reason = "the figures are what this example is for")]
 #![allow(clippy::indexing_slicing, reason = "an example may panic")]
@@ -32,24 +32,24 @@ use crate::others::{JSON, Others, identity};
 use crate::tally::Tally;
 use crate::track::{DEGREE, Track, Truth, Walker};
 
-/// People in the viewport of the viewer.
+/// Number of people in the viewer's viewport.
 const IN_VIEW: f64 = 100.0;
-/// A phone at street zoom, in metres.
+/// The viewport of a phone at street zoom, in metres.
 const VIEWPORT: (f64, f64) = (240.0, 430.0);
-/// Milliseconds between two samples of a person.
+/// Time between two samples of a person, in ms.
 const SAMPLE_MS: u64 = 100;
-/// How long the rooms run, in ms; the first second, in which the view fills, is not counted.
+/// How long the rooms run, in ms. The first second, while the view fills, is not counted.
 const RUN_MS: u64 = 11_000;
 const COUNT_FROM_MS: u64 = 1_000;
-/// The world's clock when a room begins.
+/// The world's time when a room begins.
 const START_MS: u64 = 100_000;
 
-/// A room, its walkers, and one phone that looks on.
+/// A room, its walkers, and one phone that watches.
 struct Room<'a> {
     world: World,
     walkers: Vec<Walker<'a>>,
     centre: (f64, f64),
-    /// The newest samples that the world took, oldest first, by walker.
+    /// The newest samples taken by the world, oldest first, by walker.
     truths: Vec<[Truth; 4]>,
     known: BTreeMap<PeerId, Time>,
     viewer: PeerId,
@@ -58,7 +58,7 @@ struct Room<'a> {
     others: Others,
 }
 
-/// Ids as a server that runs for a while gives them out.
+/// The first id, as on a server that has run for a while.
 const FIRST_ID: u32 = 40_000;
 
 impl<'a> Room<'a> {
@@ -112,7 +112,7 @@ impl<'a> Room<'a> {
             while world.poll_event().is_some() {}
         }
         let centre = (lat, lng);
-        // Nothing was sent yet: samples from the clock's beginning match no figure.
+        // Nothing has been sent yet: samples from the start of the clock match no figure.
         let none = |walker: &Walker<'_>| Truth { sampled: Time(0), ..walker.truth(now, centre) };
         let truths = walkers.iter().map(|walker| [none(walker); 4]).collect();
         Ok(Self {
@@ -130,7 +130,7 @@ impl<'a> Room<'a> {
 
     fn run(&mut self) -> Result<()> {
         let mut random = fastrand::Rng::with_seed(3);
-        // On their way to the server: who, and which of their samples.
+        // Samples in flight to the server: the walker, and which of its samples.
         let mut travelling: BTreeMap<u64, Vec<(usize, Truth)>> = BTreeMap::new();
         for ms in START_MS..START_MS + RUN_MS {
             let now = Time(ms);
@@ -174,12 +174,12 @@ impl<'a> Room<'a> {
             let mut samples = Vec::new();
             for (id, figure) in fresh {
                 let truths = &self.truths[(id.0 - FIRST_ID) as usize];
-                // An age is rounded up, by less than the time between two samples.
+                // Ages are rounded up, by less than the time between two samples.
                 let of = |truth: &&Truth| truth.sampled.stamp().after(figure.sampled) >= 0;
-                let truth = truths.iter().find(of).context("a figure shows a sample")?;
-                ensure!(truth.sampled.stamp().after(figure.sampled) < 64, "ages are right");
+                let truth = truths.iter().find(of).context("a figure matches no sample")?;
+                ensure!(truth.sampled.stamp().after(figure.sampled) < 64, "an age is wrong");
                 let (lat, lng) = figure.position.degrees();
-                let turned = figure.orientation.context("everybody tilts")?.quaternion();
+                let turned = figure.orientation.context("no orientation")?.quaternion();
                 let tally = &mut self.tally;
                 tally.worst_cm = tally.worst_cm.max(truth.away(lat, lng));
                 tally.worst_degree =
@@ -204,12 +204,12 @@ fn main() -> Result<()> {
         tracks.push(Track::read(file)?);
     }
     if tracks.is_empty() {
-        println!("no GPX files given: a made-up walk");
+        println!("no GPX files given: using a made-up walk");
         tracks.push(Track::made_up()?);
     }
     println!(
-        "{IN_VIEW} people in a viewport of {} x {} m at latitude {:.2}, a sample each {SAMPLE_MS} \
-         ms, 30 Hz, {} s",
+        "{IN_VIEW} people in a viewport of {} x {} m at latitude {:.2}, a sample every \
+         {SAMPLE_MS} ms, 30 Hz, {} s",
         VIEWPORT.0,
         VIEWPORT.1,
         tracks[0].lat,
@@ -230,7 +230,7 @@ fn main() -> Result<()> {
             row(peer.name, bytes, peer.worst_cm, peer.worst_degree);
         }
         let json = room.others.peers.iter().find(|peer| peer.name == JSON);
-        let json = json.context("the list was measured")?;
+        let json = json.context("the JSON list was not measured")?;
         let ratio = json.bytes as f64 / room.others.samples as f64 / ours;
         let mark = |met: bool| if met { "met" } else { "MISSED" };
         println!(

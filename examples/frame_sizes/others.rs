@@ -1,4 +1,4 @@
-//! The same samples, encoded otherwise.
+//! The same samples in other encodings.
 
 use anyhow::Result;
 use gpys::proto::geo::Position;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::track::{Truth, quaternion};
 
-/// One other way to encode the same samples.
+/// Another encoding of the same samples.
 pub struct Peer {
     pub name: &'static str,
     pub bytes: u64,
@@ -17,14 +17,14 @@ pub struct Peer {
     pub worst_degree: f64,
 }
 
-/// The samples of one frame, each encoding's way.
+/// The samples of one frame, as each encoding represents them.
 #[derive(Default)]
 pub struct Others {
     pub peers: Vec<Peer>,
     pub samples: u64,
 }
 
-/// A pose as one would write it down without a thought of bits.
+/// A pose as a typical program would define it, without counting bits.
 #[derive(Serialize, Deserialize)]
 struct Plain {
     uuid: [u8; 16],
@@ -35,7 +35,7 @@ struct Plain {
     gamma: f32,
 }
 
-/// A pose of the same integers that our frames are made of.
+/// A pose of the same integers as in our frames.
 #[derive(Serialize, Deserialize)]
 struct Quantised {
     id: u32,
@@ -49,7 +49,7 @@ fn rounded(value: f64, digits: i32) -> f64 {
     (value * 10_f64.powi(digits)).round() / 10_f64.powi(digits)
 }
 
-/// The original's list, `[lat, lng, uuid, alpha, beta, gamma]` for everybody.
+/// The original's list, `[lat, lng, uuid, alpha, beta, gamma]` for every person.
 type Row = (f64, f64, Uuid, f64, f64, f64);
 
 impl Others {
@@ -69,7 +69,7 @@ impl Others {
         }
     }
 
-    /// Encodes and decodes the samples that one frame brought.
+    /// Encodes and decodes the samples of one frame.
     pub fn measure(&mut self, samples: &[(PeerId, Truth)]) -> Result<()> {
         self.samples += samples.len() as u64;
         self.lists(samples)?;
@@ -135,7 +135,7 @@ impl Others {
     }
 }
 
-/// The list against which the bar is measured.
+/// The list that the bar is measured against.
 pub const JSON: &str = "JSON list, 1e-7 degree and angles in full";
 
 pub fn identity(id: PeerId) -> Uuid {

@@ -1,10 +1,10 @@
-//! What the frames' bits say.
+//! Counts the frames' bits by purpose.
 
 use gpys::proto::geo::cell_bits;
 use gpys::proto::wire::bits::BitWriter;
 use gpys::proto::wire::frame::{self, Frame, Kind};
 
-/// Bits of all counted frames, by what they say.
+/// Bits of all counted frames, by purpose.
 #[derive(Default)]
 pub struct Tally {
     pub frames: u64,
@@ -21,7 +21,7 @@ pub struct Tally {
     pub delta_entries: u64,
     pub key_bits: u64,
     pub key_entries: u64,
-    /// Samples that the viewer did not have before.
+    /// Samples that were new to the viewer.
     pub updates: u64,
     pub worst_cm: f64,
     pub worst_degree: f64,
@@ -37,7 +37,7 @@ impl Tally {
             let mut out = BitWriter::default();
             frame::write_chunk(&mut out, chunk.cell, chunk.kind, chunk.page, frame.ids, entries);
             let (n, all) = (entries.len() as u64, out.len() as u64);
-            // The cells' distances come to about a bit a chunk: they are counted as headers.
+            // The cell distances take about a bit a chunk; they count as headers.
             in_chunks += all;
             let position = 2 * u64::from(cell_bits(chunk.cell.level)) * n;
             let key = if chunk.kind == Kind::Delta { 0 } else { 7 * n };

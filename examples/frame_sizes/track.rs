@@ -1,4 +1,4 @@
-//! People on their walks: where their sensors say that they are, exactly.
+//! People on their walks, with exact sensor readings.
 
 use std::f64::consts::{PI, TAU};
 use std::path::Path;
@@ -11,10 +11,10 @@ use gpys::proto::time::Time;
 
 use crate::{RUN_MS, START_MS};
 
-/// Metres in a degree of latitude.
+/// Length of a degree of latitude, in metres.
 pub const DEGREE: f64 = 111_320.0;
 
-/// A track in metres, and the place that it is near.
+/// A track in metres, and its approximate place on the map.
 pub struct Track {
     pub points: Vec<(f64, f64)>,
     pub lat: f64,
@@ -22,24 +22,24 @@ pub struct Track {
 }
 
 impl Track {
-    /// From degrees.
+    /// Converts a track from degrees.
     pub fn new(degrees: &[(f64, f64)]) -> Result<Self> {
-        let &(lat, lng) = degrees.first().context("a track has a point")?;
+        let &(lat, lng) = degrees.first().context("the track has no points")?;
         let narrow = (lat * PI / 180.0).cos();
         let metres = |&(a, b): &(f64, f64)| ((b - lng) * DEGREE * narrow, (a - lat) * DEGREE);
         let points: Vec<_> = degrees.iter().map(metres).collect();
         let track = Self { points, lat, lng };
-        ensure!(track.length() > walk(), "a track is longer than the walk");
+        ensure!(track.length() > walk(), "the track is shorter than the walk");
         Ok(track)
     }
 
-    /// The points of a GPX file, whatever their segments.
+    /// Reads the points of a GPX file, ignoring segments.
     pub fn read(file: &str) -> Result<Self> {
         let points = gpx::places(Path::new(file))?.concat();
         Self::new(&points.into_iter().map(Position::degrees).collect::<Vec<_>>())
     }
 
-    /// A walk of gentle turns with a corner now and then; the same every time.
+    /// Makes a walk of gentle turns with occasional corners; always the same one.
     pub fn made_up() -> Result<Self> {
         let mut random = fastrand::Rng::with_seed(2012);
         let (mut heading, mut at) = (0.5_f64, (45.75_f64, 14.36_f64));
@@ -55,7 +55,7 @@ impl Track {
         Self::new(&points)
     }
 
-    /// Where one is after so many metres, fewer than its length, and the heading there.
+    /// Returns the position and heading after this many metres, fewer than the track's length.
     pub fn at(&self, metres: f64) -> ((f64, f64), f64) {
         let mut left = metres;
         let mut last = (self.points[0], 0.0);
@@ -78,29 +78,29 @@ impl Track {
     }
 }
 
-/// How far everybody walks, in metres.
+/// How far each person walks, in metres.
 pub fn walk() -> f64 {
     PACE * RUN_MS as f64 / 1000.0
 }
 
-/// Somebody on a walk: a stretch of a track, moved to where they live in the room.
+/// A person on a walk: a stretch of a track, moved to the person's place in the room.
 pub struct Walker<'a> {
     pub track: &'a Track,
     pub from: f64,
     pub start: (f64, f64),
     pub home: (f64, f64),
-    /// When in the sample interval their sensors speak, in ms.
+    /// When in the sample interval the sensors report, in ms.
     pub offset: u64,
     pub sway: [f64; 3],
 }
 
-/// What the sensors say, before any quantisation.
+/// A sensor reading, before any quantisation.
 #[derive(Clone, Copy, Debug)]
 pub struct Truth {
     pub sampled: Time,
     pub lat: f64,
     pub lng: f64,
-    /// Alpha, beta, gamma in degrees.
+    /// Alpha, beta and gamma, in degrees.
     pub angles: [f64; 3],
 }
 
@@ -136,19 +136,19 @@ impl Truth {
         })
     }
 
-    /// Centimetres between the true place and this one.
+    /// Distance from the true place to this one, in cm.
     pub fn away(&self, lat: f64, lng: f64) -> f64 {
         let narrow = (self.lat * PI / 180.0).cos();
         ((lat - self.lat) * DEGREE).hypot((lng - self.lng) * DEGREE * narrow) * 100.0
     }
 
-    /// The exact unit quaternion.
+    /// Returns the exact unit quaternion.
     pub fn quaternion(&self) -> [f64; 4] {
         quaternion(self.angles)
     }
 }
 
-/// The browser's angles, in degrees, as a unit quaternion.
+/// Converts the browser's angles, in degrees, to a unit quaternion.
 pub fn quaternion(angles: [f64; 3]) -> [f64; 4] {
     let [(sz, cz), (sx, cx), (sy, cy)] = angles.map(|degrees| (degrees * PI / 360.0).sin_cos());
     [
