@@ -1,42 +1,43 @@
 /** Holds the parts together: what happens to one is told to the others here. */
-
-import type { Config, EarlyLink, Frame, OpenOptions } from '@gpys/client';
 import {
+  Client,
   Code,
-  Connection,
-  cleanName,
+  type Config,
   type Degrees,
   decodeAccuracy,
-  type Greeting,
+  type EarlyLink,
+  type Frame,
+  type OpenOptions,
   type State,
   toDegrees,
-  View,
   type Welcome,
 } from '@gpys/client';
 import { Sharer } from './device/sharer';
-import { device, tab } from './device/storage';
+import { tab } from './device/storage';
 import { BLUR_M, blur } from './map/blur';
 import { middleOf } from './map/camera/fit';
 import { LiveMap } from './map/map';
 import { COARSE_M, type Place, type Scene } from './map/scene';
 import { Sight } from './map/sight';
 import { Ages } from './panel/age';
+import { Controls } from './panel/controls';
 import { type DebugState, debugState } from './panel/debug';
 import { dockOf, sharingNotice } from './panel/dock';
 import { isShutOut, Outage } from './panel/outage';
 import { Page } from './panel/page';
-import { PeopleList } from './panel/people';
+import { missingWords, PeopleList } from './panel/people';
 import { browserOf } from './panel/sharing-words';
 import { refusedWords, STALLED_MS, statusLine } from './panel/status';
 
-const NAME = 'gpys.name';
 const TICK_MS = 250;
 /** For how long a refused value is spoken of: the server tells of it once a second while it lasts. */
 const REFUSED_MS = 10_000;
 
 export interface AppOptions {
   room: string;
-  opening: OpenOptions;
+  /** Where the server is. */
+  address: string;
+  opening: Omit<OpenOptions, 'address'>;
   early: EarlyLink | undefined;
   config: Config | undefined;
   loadConfig(): Promise<Config>;
@@ -48,14 +49,12 @@ export interface AppOptions {
 
 export class App {
   private readonly page: Page;
-  private readonly view = new View();
+  private readonly client: Client;
   private readonly map: LiveMap;
   private readonly people: PeopleList;
   private readonly sight: Sight;
   private readonly sharer: Sharer;
   private readonly ages = new Ages();
-  private readonly connection: Connection;
-  private me: Welcome | undefined;
   /** What the server did not take, and until when that is said. */
   private refused: { text: string; until: number } | undefined;
   private access: string | null;
@@ -66,13 +65,15 @@ export class App {
   constructor(private readonly options: AppOptions) {
     this.access = options.access();
     this.page = new Page(options.room);
+    this.client = this.join();
+    const { view } = this.client;
     this.map = new LiveMap(
       this.page.map,
       this.page.labels,
-      this.view,
+      view,
       options.config?.map ?? { style: null, pmtiles: null },
       {
-        viewport: (viewport) => this.connection.send({ type: 'Viewport', ...viewport }),
+        viewport: (viewport) => this.client.setViewport(viewport),
         tap: (at, hit) => {
           if (this.sharer.self.placing) this.map.aim(at, middleOf(this.page.freeArea()));
           else this.sight.tap(hit, performance.now());
@@ -84,25 +85,29 @@ export class App {
       },
     );
     this.map.addTools(this.page.tools);
-    this.sight = new Sight(this.map, this.view, tab, options.room, {
+    this.sight = new Sight(this.map, view, tab, options.room, {
       area: () => this.page.freeArea(),
       changed: () => this.sightChanged(),
-      missing: (id) => this.page.say(this.missingWords(id)),
+      missing: (id) => this.page.say(missingWords(view, id)),
     });
     this.people = new PeopleList(
-      this.view,
+      view,
       this.map.scene,
       this.page.people,
       (id) => this.pick(id),
       () => this.list(),
     );
-    this.sharer = new Sharer(options.room, () => this.access, {
-      changed: () => this.selfChanged(),
-      send: (message) => this.connection.send(message),
-    });
-    this.connection = this.connect();
-    this.outage = new Outage(this.connection);
+    this.map.scene.serverTime = (now) => this.client.serverTime(now);
+    this.sharer = new Sharer(
+      options.room,
+      () => this.access,
+      this.client,
+      () => this.selfChanged(),
+    );
+    this.outage = new Outage(this.client);
     this.sharer.resume(options.resume);
+    const { page, map, sight, sharer, client } = this;
+    new Controls({ page, map, sight, sharer, client, changed: () => this.tick() });
     this.listen();
     this.sight.open(performance.now());
     setInterval(() => this.tick(), TICK_MS);
@@ -110,40 +115,46 @@ export class App {
       this.list();
       if (this.map.scene.aged(performance.now())) this.map.repaint();
     }, 1000);
-    this.connection.connect();
+    this.client.connect();
   }
 
   state(): DebugState {
     const now = performance.now();
-    const { connection, view, me, online } = this;
+    const { client, online } = this;
     const sharing = this.sharer.self.sharing;
     const age = this.ages.median(now);
-    return debugState({ connection, view, scene: this.map.scene, me, online, sharing, age }, now);
+    return debugState({ client, scene: this.map.scene, online, sharing, age }, now);
   }
 
-  private connect(): Connection {
-    return new Connection(
-      {
-        ...this.options.opening,
-        early: this.options.early,
-        config: () => this.loadConfig(),
-        greeting: () => this.greeting(),
-        mayResume: this.options.resume,
-      },
-      {
-        welcome: (welcome) => this.welcome(welcome),
-        roster: (roster) => {
-          this.redrawIfNew(() => this.view.roster(roster));
-          this.sight.roster();
-        },
-        frame: (frame) => this.frame(frame),
-        refused: (refused) => {
-          this.refused = { text: refusedWords(refused), until: performance.now() + REFUSED_MS };
-          this.tick();
-        },
-        state: (state) => this.connectionChanged(state),
-      },
-    );
+  private join(): Client {
+    const { opening, address, room, early, resume } = this.options;
+    const client = new Client(address, {
+      ...opening,
+      room,
+      early,
+      access: this.access,
+      mayResume: resume,
+      config: () => this.loadConfig(),
+    });
+    client.on('hello', () => {
+      client.setName(this.page.name.value);
+      client.setViewport(this.map.viewport());
+      this.sharer.refresh();
+    });
+    client.on('welcome', (welcome) => this.welcome(welcome));
+    client.on('change', () => this.redraw());
+    client.on('roster', () => this.sight.roster());
+    client.on('frame', ({ frame, ages }) => this.frame(frame, ages));
+    client.on('refused', (refused) => {
+      this.refused = { text: refusedWords(refused), until: performance.now() + REFUSED_MS };
+      this.tick();
+    });
+    client.on('withdrawn', () => this.sharer.withdrawn());
+    client.on('state', (state) => {
+      this.outage.changed(state);
+      this.tick();
+    });
+    return client;
   }
 
   private async loadConfig(): Promise<Config> {
@@ -155,56 +166,24 @@ export class App {
   }
 
   private get online(): number {
-    const { sharing, watching, hidden } = this.view.online;
+    const { sharing, watching, hidden } = this.client.view.online;
     return sharing + watching + hidden;
   }
 
-  private greeting(): Greeting {
-    this.sharer.watchTime();
-    return {
-      room: this.options.room,
-      name: cleanName(this.page.name.value),
-      presence: this.sharer.presence,
-      viewport: this.map.viewport(),
-      access: this.access,
-      sharing: this.sharer.wire(),
-    };
-  }
-
   private welcome(welcome: Welcome): void {
-    this.me = welcome;
     this.sight.welcome(welcome.id);
-    this.view.welcome(welcome.id, welcome.resumed);
-    const session = this.connection.session!;
-    // Also while the link is lost: the server's clock goes on.
-    this.map.scene.serverTime = (now) => session.clock.at(now);
-    this.sharer.welcome(welcome, session);
-    this.redraw();
+    this.client.setViewport(this.map.viewport());
+    this.sharer.welcome(welcome);
   }
 
-  private frame(frame: Frame): void {
+  private frame(frame: Frame, ages: readonly number[]): void {
     const now = performance.now();
-    const server = this.connection.session?.clock.at(now);
-    for (const age of this.redrawIfNew(() => this.view.frame(frame))) {
+    const { client } = this;
+    const server = client.state.phase === 'live' ? client.serverTime(now) : undefined;
+    for (const age of ages) {
       if (server !== undefined) this.ages.add(Math.max(0, ((server - frame.time) | 0) + age), now);
     }
     this.sight.camera.update(now);
-  }
-
-  private connectionChanged(state: State): void {
-    const live = state.phase === 'live';
-    this.outage.changed(state);
-    this.sharer.connected(live);
-    if (live) this.connection.send({ type: 'Viewport', ...this.map.viewport() });
-    this.tick();
-  }
-
-  /** A frame or a roster that tells nothing new costs no picture. */
-  private redrawIfNew<T>(apply: () => T): T {
-    const before = this.view.changes;
-    const result = apply();
-    if (this.view.changes !== before) this.redraw();
-    return result;
   }
 
   private redraw(): void {
@@ -247,120 +226,26 @@ export class App {
     else this.sight.camera.pick(id, performance.now());
   }
 
-  private missingWords(id: number | undefined): string {
-    if (id === undefined) return 'Nobody shares a position right now.';
-    const name = this.view.people.get(id)?.name || 'This person';
-    return this.view.clusters.size > 0
-      ? `${name} is somewhere in a crowd: zoom in to find them.`
-      : `${name} has no position on the map right now.`;
-  }
-
   private listen(): void {
-    const { page, connection, sharer } = this;
-    page.name.value = cleanName(device.getItem(NAME) ?? '');
-    page.name.addEventListener('change', () => {
-      page.name.value = cleanName(page.name.value);
-      device.setItem(NAME, page.name.value);
-      // A name travels in the greeting only; coming back with the token keeps everything else.
-      if (connection.state.phase === 'live') connection.connect();
-    });
-    page.offer(sharer.terms.wish);
-    for (const choice of [page.precision, page.duration]) {
-      choice.addEventListener('change', () => {
-        sharer.choose(page.wish);
-        this.tick();
-      });
-    }
-    page.fit.addEventListener('click', () => {
-      this.sight.camera.fitEverybody(performance.now());
-    });
-    page.locate.addEventListener('click', () => {
-      if (!this.sight.camera.locate()) page.say('Share your position to find yourself on the map.');
-    });
-    page.venue.addEventListener('click', () => this.sight.camera.goToVenue());
-    page.watchArea(() => {
-      this.sight.camera.areaChanged();
-      if (sharer.self.placing) page.cross(middleOf(page.freeArea()));
-    });
-    page.share.addEventListener('click', () => {
-      this.sight.camera.expectSelf();
-      sharer.share();
-    });
-    page.stop.addEventListener('click', () => sharer.stop());
-    page.byHand.addEventListener('click', () => this.aim());
-    page.placeHere.addEventListener('click', () => this.place());
-    page.placeCancel.addEventListener('click', () => sharer.self.cancelPlacing());
-    document.addEventListener('visibilitychange', () => {
-      sharer.watchTime();
-      sharer.announce();
-      sharer.keep();
-      if (document.visibilityState === 'visible') connection.hurry();
-    });
-    window.addEventListener('online', () => connection.hurry());
     // A link to the same room with another token does not load the page anew.
     window.addEventListener('hashchange', () => {
       const access = this.options.access();
       if (access === this.access) return;
       this.access = access;
-      sharer.mayShare = undefined;
-      connection.connect();
+      this.sharer.mayShare = undefined;
+      this.client.setAccess(access);
     });
-    window.addEventListener('pagehide', () => {
-      sharer.keep();
-      connection.close();
-    });
-    window.addEventListener('pageshow', ({ persisted }) => persisted && connection.connect());
-    window.addEventListener('keydown', (event) => this.keyDown(event), { capture: true });
-    page.ready();
-  }
-
-  private keyDown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || Page.typesInto(event.target)) return;
-    const { self } = this.sharer;
-    if (self.placing) {
-      const onMap = Page.onMap(event.target) || event.target === document.body;
-      if (event.key === 'Escape') {
-        self.cancelPlacing();
-        this.page.byHand.focus();
-      } else if (event.key === 'Enter' && onMap) this.place();
-      else return;
-      // The button that has the focus now would be pressed as well.
-      event.preventDefault();
-      return;
-    }
-    // On the map these keys are the map's.
-    if (Page.onMap(event.target) || !self.steered || !self.key(event.key, event.shiftKey)) return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  /** Lets somebody choose a place: the map moves under a cross, by finger, mouse or keys. */
-  private aim(): void {
-    this.sharer.self.beginPlacing();
-    // What was on its way must not move what is aimed at.
-    this.sight.camera.touched(true);
-    this.page.cross(middleOf(this.page.freeArea()));
-    this.map.focus();
-  }
-
-  private place(): void {
-    const { at, accuracy } = this.map.placeAt(this.page.crossed);
-    this.sharer.self.place(at, accuracy);
-    this.sharer.keep();
-    this.page.byHand.focus();
   }
 
   /** Everything that follows from time going by: words, countdowns, fading. */
   private tick(): void {
-    if (!this.connection) return;
+    if (!this.outage) return;
     const now = performance.now();
     this.sight.camera.update(now);
     this.sharer.watchTime();
-    this.sharer.followServer(this.me && this.view.presenceOf(this.me.id), now);
     this.sharer.self.tick(now, document.visibilityState === 'visible');
-    const { session } = this.connection;
-    const state = this.told(this.connection.state);
-    const silence = session && state.phase === 'live' ? session.silence(now) : 0;
+    const state = this.told(this.client.state);
+    const silence = this.client.silence(now);
     const lost = state.phase !== 'live' || silence > STALLED_MS;
     if (lost !== this.map.scene.lost) {
       this.map.scene.lost = lost;
@@ -370,7 +255,7 @@ export class App {
       state,
       now,
       silence,
-      rtt: session?.clock.rtt,
+      rtt: this.client.roundTrip,
       age: this.ages.median(now),
     });
     const surroundings = {
@@ -382,7 +267,7 @@ export class App {
     };
     this.page.status(tone, text);
     if (this.outage.affects(state)) this.page.online(undefined);
-    else if (this.me) this.page.online(this.online);
+    else if (this.client.welcome) this.page.online(this.online);
     this.page.notice(
       this.outage.notice(state, silence, now) ??
         (this.refused && now < this.refused.until ? { text: this.refused.text } : undefined) ??
@@ -407,7 +292,7 @@ export class App {
     if (!this.page.peopleShown || document.visibilityState === 'hidden') return;
     const now = performance.now();
     const from: Degrees | Place | undefined = this.sharer.self.fix;
-    const online = this.outage.affects(this.connection.state) ? undefined : this.view.online;
-    this.people.draw(this.me?.id, from, now, online);
+    const online = this.outage.affects(this.client.state) ? undefined : this.client.view.online;
+    this.people.draw(this.client.welcome?.id, from, now, online);
   }
 }

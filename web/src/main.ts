@@ -1,5 +1,4 @@
-import type { Config, Transport } from '@gpys/client';
-import { EarlyLink, fetchConfig } from '@gpys/client';
+import { type Config, EarlyLink, fetchConfig, type Transport } from '@gpys/client';
 import { takeAccess } from './device/access';
 import { OPENERS } from './device/policy';
 import { tab } from './device/storage';
@@ -15,13 +14,12 @@ const returning = mayResume(surroundings(tab));
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
 const opening = {
   openers: OPENERS,
-  force: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
+  transport: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
   storage: tab,
-  address: location,
 };
 // Without a config the map starts all the same, and says that it is not connected.
 const config = await fetchConfig(location).catch(() => undefined);
-const early = config && new EarlyLink(opening, config);
+const early = config && new EarlyLink({ ...opening, address: location }, config);
 let fresh = config;
 /** The first connection takes what has just been fetched; certificates may change until the next. */
 async function loadConfig(): Promise<Config> {
@@ -42,5 +40,14 @@ const { App } = await loading.catch((error) =>
   fail('The map could not be loaded. Reload the page to try again.', error),
 );
 const resume = await returning;
-const app = new App({ room, opening, early, config, loadConfig, access, resume });
+const app = new App({
+  room,
+  address: location.origin,
+  opening,
+  early,
+  config,
+  loadConfig,
+  access,
+  resume,
+});
 exposeDebug(() => app.state());

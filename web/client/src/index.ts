@@ -1,14 +1,31 @@
-export * from './clock';
-export * from './connect';
-export * from './link/config';
-export * from './link/early';
-export * from './link/link';
-export * from './link/race';
-export * from './link/websocket';
-export * from './link/webtransport';
-export * from './link/why';
-export * from './sender';
-export * from './session';
-export * from './storage';
-export * from './view';
+/** A client of GPyS for browsers and other runtimes: shares a live pose, and follows a room. */
+export { Client, type ClientEvents, type ClientOptions } from './client';
+export { ConnectError, connect } from './connect';
+export type { State } from './connection';
+export { fetchConfig } from './link/config';
+export { EarlyLink, type OpenOptions } from './link/early';
+export {
+  type Config,
+  type Link,
+  type LinkEnd,
+  type LinkEvents,
+  messageOf,
+  type Opener,
+  type Transport,
+} from './link/link';
+export { type Openers, openOnly, RaceError } from './link/race';
+export { openWebSocket } from './link/websocket';
+export { openWebTransport } from './link/webtransport';
+export {
+  type Address,
+  type Fault,
+  OpenError,
+  whyNoSession,
+  whyNotWebSocket,
+  whyNotWebTransport,
+} from './link/why';
+export { type Reading, type Sample, Sender, sampleOf } from './sender';
+export { Session } from './session';
+export type { Keep } from './storage';
+export { after, type Cluster, type Figure, View } from './view';
 export * from './wire';

@@ -1,7 +1,30 @@
 /** Sends the own pose: the newest sample, paced, never queued (docs/PROTOCOL.md, section 4). */
-import { angleBetween, decodeOrientation, NO_ORIENTATION } from './wire/orientation';
-import { encodePose } from './wire/wire';
 
+import { toUnits } from './wire/geo';
+import {
+  angleBetween,
+  decodeOrientation,
+  encodeOrientation,
+  NO_ORIENTATION,
+  type Quaternion,
+} from './wire/orientation';
+import { encodeAccuracy, encodePose } from './wire/wire';
+
+/** Where a device is and how it is held. */
+export interface Reading {
+  /** Latitude in degrees. */
+  lat: number;
+  /** Longitude in degrees. */
+  lng: number;
+  /** How far off the position may be, in metres. */
+  accuracy?: number | null | undefined;
+  /** How the device is held; absent without such a sensor. */
+  orientation?: Quaternion | null | undefined;
+  /** When it was taken, as `performance.now()` counts; now by default. */
+  at?: number;
+}
+
+/** A reading as the wire carries it. */
 export interface Sample {
   /** In units of 1e-7 degree. */
   lat: number;
@@ -12,6 +35,18 @@ export interface Sample {
   at: number;
 }
 
+/** The sample that a reading becomes. */
+export function sampleOf(reading: Reading): Sample {
+  const { accuracy, orientation, at = performance.now() } = reading;
+  return {
+    ...toUnits(reading),
+    accuracy: encodeAccuracy(accuracy),
+    orientation: orientation ? encodeOrientation(orientation) : NO_ORIENTATION,
+    at,
+  };
+}
+
+/** Where a {@link Sender} sends to. */
 export interface Outlet {
   /** False: the lane is busy. */
   sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean;

@@ -1,16 +1,20 @@
 /** One link of the benchmark, by one transport and no other: it sends its walk, and receives. */
-import type { Config, Frame, Link, LinkEvents, Transport } from '@gpys/client';
 import {
   after,
+  type Config,
   encodeOrientation,
   type Fault,
+  type Frame,
   fromAngles,
+  type Link,
+  type LinkEvents,
   messageOf,
   openOnly,
   Presence,
   RaceError,
   Sender,
   Session,
+  type Transport,
   VERSION,
   View,
   type Welcome,

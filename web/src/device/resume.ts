@@ -1,7 +1,5 @@
 /** What this tab keeps of its sharing, so that a reload goes on with it. */
-
-import type { Keep } from '@gpys/client';
-import { LAT_MAX, LNG_MAX, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
+import { type Keep, LAT_MAX, LNG_MAX, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
 import type { Snapshot } from './self';
 import { isWish, type Wish } from './terms';
 

@@ -1,15 +1,14 @@
 /** The own figure: what this device shares, from its sensors, a place set by hand, or the keys. */
-
-import type { Sample } from '@gpys/client';
 import {
   type Degrees,
   decodeOrientation,
-  encodeAccuracy,
   encodeOrientation,
   fromAngles,
   NO_ORIENTATION,
   type Quaternion,
-  toUnits,
+  type Reading,
+  type Sample,
+  sampleOf,
 } from '@gpys/client';
 import { askForMotion, type Held, watchOrientation } from './held';
 import { type Fix, type LocationProblem, LocationWatch } from './location';
@@ -201,19 +200,26 @@ export class Self {
     return fromAngles(this.keys.turn, this.keys.front, this.keys.side);
   }
 
-  /** What is sent, and what the own figure shows, or undefined while there is no position. */
-  sample(): Sample | undefined {
-    const { fix } = this;
+  /** What is sent, or undefined while there is no position. */
+  reading(): Reading | undefined {
+    const { fix, orientation } = this;
     if (!this.sharing || !fix) return undefined;
-    const q = this.orientation;
     // The time of an old position is not made newer by a device that is still turned.
     const fresh = this.age(performance.now()) < FRESH_MS;
+    const { lat, lng, accuracy } = fix;
     return {
-      ...toUnits(fix),
-      accuracy: encodeAccuracy(fix.accuracy),
-      orientation: q ? encodeOrientation(q) : NO_ORIENTATION,
+      lat,
+      lng,
+      accuracy,
+      orientation,
       at: fresh ? Math.max(fix.at, this.turnedAt) : fix.at,
     };
+  }
+
+  /** The same as others receive it, which the own figure shows. */
+  sample(): Sample | undefined {
+    const reading = this.reading();
+    return reading && sampleOf(reading);
   }
 
   snapshot(): Snapshot {

@@ -1,27 +1,13 @@
 /** What this page shares of its device: from what its owner wants to what the server is told. */
-
-import type { Session } from '@gpys/client';
-import { type ClientMessage, Presence, Sender, type Sharing, type Welcome } from '@gpys/client';
+import { type Client, Presence, type Welcome } from '@gpys/client';
 import { OLD_MS } from './old';
 import { findLive, keepLive } from './resume';
 import { Self } from './self';
 import { device, tab } from './storage';
 import { Terms, type Wish } from './terms';
 
-/** For how long the server may deny that this page shares before the page believes it: on a slow
- * path a change of its own may still be on its way. */
-const DENIED_MS = 5000;
-/** Who shares exactly again says where after this long, when the new terms have surely arrived. */
-const RENEW_MS = [500, 3000];
-
 const TIME_OVER = 'The time for which you wanted to share is over. Nobody sees you any more.';
-
-export interface SharerEvents {
-  /** What is shared has changed, or whether it is. */
-  changed(): void;
-  /** Sends a message if a link is live, and says whether one is. */
-  send(message: ClientMessage): boolean;
-}
+const WITHDRAWN = 'The server has ended your sharing. Nobody sees you any more.';
 
 export class Sharer {
   readonly terms = new Terms(device);
@@ -31,17 +17,13 @@ export class Sharer {
   /** What the server said of the access token, once it has. */
   mayShare: boolean | undefined;
 
-  private readonly sender = new Sender();
-  /** What the server has been told last. */
-  private announced: Presence | undefined;
-  /** Since when the server has said that this page watches, although it shares. */
-  private denied: number | undefined;
-
   /** `access`: the room's access token, whose rights are not known before a welcome. */
   constructor(
     private readonly room: string,
     private readonly access: () => string | null,
-    private readonly events: SharerEvents,
+    private readonly client: Client,
+    /** What is shared has changed, or whether it is. */
+    private readonly changed: () => void,
   ) {
     this.self = new Self({ changed: () => this.selfChanged() });
   }
@@ -91,39 +73,24 @@ export class Sharer {
     return may && this.self.sample() ? Presence.Sharing : Presence.Watching;
   }
 
-  /** The terms as the server is told. */
-  wire(): Sharing {
-    return this.terms.wire(Date.now());
-  }
-
-  welcome(welcome: Welcome, session: Session): void {
-    this.mayShare = welcome.may_share;
-    if (!this.mayShare && this.self.sharing) this.stop();
-    this.sender.open({
-      sendDatagram: (bytes) => session.sendDatagram(bytes),
-      serverTime: (at) => session.clock.at(at),
-      poseHz: welcome.limits.pose_hz,
-    });
-  }
-
-  /** The link is live, or is not. */
-  connected(live: boolean): void {
-    if (!live) {
-      this.sender.close();
-      return;
-    }
-    // What changed between the greeting and the welcome could not be told, and of two greetings
-    // in a race the older one may have won: say it again.
-    this.announced = undefined;
-    this.tellTerms();
+  /** What the client says next is as of now. */
+  refresh(): void {
+    this.watchTime();
+    this.announceTerms();
     this.announce();
+  }
+
+  welcome({ may_share }: Welcome): void {
+    this.mayShare = may_share;
+    if (!may_share && this.self.sharing) this.stop();
+    this.refresh();
   }
 
   share(): void {
     this.over = undefined;
     this.terms.begin(Date.now());
     // Before the presence, so that nothing is shown on other terms.
-    this.tellTerms();
+    this.announceTerms();
     this.self.share();
     this.keep();
   }
@@ -132,24 +99,19 @@ export class Sharer {
     this.over = over;
     this.terms.end();
     // In the background as well, where being hidden alone does not take the pose back.
-    this.tell(Presence.Watching);
+    this.client.setPresence(Presence.Watching);
     this.self.stop();
     this.keep();
   }
 
   choose(wish: Wish): void {
-    const { approximate } = this.terms.wish;
     this.terms.choose(wish, Date.now());
-    this.tellTerms();
+    this.announceTerms();
     this.keep();
-    if (approximate && !wish.approximate) {
-      for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
-    }
   }
 
   announce(): void {
-    const { presence } = this;
-    if (presence !== this.announced) this.tell(presence);
+    this.client.setPresence(this.presence);
   }
 
   /** Ends what was to be shared until now. */
@@ -158,29 +120,18 @@ export class Sharer {
     this.stop(TIME_OVER);
   }
 
-  /** Follows the server if it says that this page does not share: it keeps the time, too. */
-  followServer(said: Presence | undefined, now: number): void {
-    const denied = this.announced === Presence.Sharing && said === Presence.Watching;
-    this.denied = denied ? (this.denied ?? now) : undefined;
-    if (this.denied === undefined || now - this.denied < DENIED_MS) return;
-    this.stop('The server has ended your sharing. Nobody sees you any more.');
+  /** The client has withdrawn this page's pose. */
+  withdrawn(): void {
+    if (this.self.sharing) this.stop(WITHDRAWN);
   }
 
   private selfChanged(): void {
-    const sample = this.self.sample();
     this.announce();
-    if (sample) this.sender.offer(sample);
-    else this.sender.clear();
-    this.events.changed();
+    this.client.send(this.self.reading() ?? null);
+    this.changed();
   }
 
-  private tell(presence: Presence): void {
-    if (!this.events.send({ type: 'Presence', presence })) return;
-    this.announced = presence;
-    this.denied = undefined;
-  }
-
-  private tellTerms(): void {
-    this.events.send({ type: 'Sharing', ...this.wire() });
+  private announceTerms(): void {
+    this.client.setSharing(this.terms.wire(Date.now()));
   }
 }

@@ -1,5 +1,11 @@
-import type { Figure } from '@gpys/client';
-import { attitude, encodeOrientation, fromAngles, NO_ORIENTATION, UNIT } from '@gpys/client';
+import {
+  attitude,
+  encodeOrientation,
+  type Figure,
+  fromAngles,
+  NO_ORIENTATION,
+  UNIT,
+} from '@gpys/client';
 import { describe, expect, it } from 'vitest';
 import { fromMercator } from './geo';
 import { Glide } from './glide';

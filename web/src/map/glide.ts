@@ -3,8 +3,14 @@
  * in about the time that lay between the samples. It starts from what is drawn, so it never jumps.
  */
 
-import type { Figure } from '@gpys/client';
-import { decodeOrientation, NO_ORIENTATION, type Quaternion, slerp, UNIT } from '@gpys/client';
+import {
+  decodeOrientation,
+  type Figure,
+  NO_ORIENTATION,
+  type Quaternion,
+  slerp,
+  UNIT,
+} from '@gpys/client';
 import { mercator } from './geo';
 
 /** Beyond this share of the world's width (about 40 km) somebody is put there instead of flown. */

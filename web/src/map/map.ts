@@ -1,7 +1,15 @@
 /** The map: MapLibre with its base, the layer of people, and the words over it. */
 import 'maplibre-gl/dist/maplibre-gl.css';
-import type { Config, View, Viewport } from '@gpys/client';
-import { type Degrees, LAT_MAX, LNG_MAX, toUnits, wrapDegrees } from '@gpys/client';
+import {
+  type Config,
+  type Degrees,
+  LAT_MAX,
+  LNG_MAX,
+  toUnits,
+  type View,
+  type Viewport,
+  wrapDegrees,
+} from '@gpys/client';
 import {
   AttributionControl,
   Map as MapLibre,

@@ -1,14 +1,16 @@
 /** What is drawn this very moment: everybody in sight, glided, with colour and place on the screen. */
-
-import type { Cluster, Figure, Sample, View } from '@gpys/client';
 import {
   attitude,
+  type Cluster,
   cellHolds,
   cellRect,
   type Degrees,
   decodeAccuracy,
+  type Figure,
   type Quaternion,
+  type Sample,
   UNIT,
+  type View,
 } from '@gpys/client';
 import { agoWords, OLD_MS } from '../device/old';
 import { CIRCUMFERENCE, fromMercator, mercator } from './geo';

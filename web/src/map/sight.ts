@@ -1,7 +1,14 @@
 /** Ties the camera's decisions to the map, to what is known of people, and to the buttons. */
-
-import type { Figure, Keep, View } from '@gpys/client';
-import { cellHolds, cellRect, type Degrees, Presence, UNIT } from '@gpys/client';
+import {
+  cellHolds,
+  cellRect,
+  type Degrees,
+  type Figure,
+  type Keep,
+  Presence,
+  UNIT,
+  type View,
+} from '@gpys/client';
 import { CameraControl, type Known, type Target } from './camera/camera';
 import { type Area, type Box, boxAround } from './camera/fit';
 import { fromMercator } from './geo';

@@ -1,6 +1,5 @@
 /** `window.gpys`, read only: what the page shows, for tests and for the curious. */
-import type { Connection, Quarters, View } from '@gpys/client';
-import { decodeAccuracy, type Welcome } from '@gpys/client';
+import { type Client, decodeAccuracy, type Quarters, type View } from '@gpys/client';
 import type { Place, Scene } from '../map/scene';
 
 export interface DebugFigure extends Place {
@@ -38,18 +37,16 @@ export function exposeDebug(state: () => DebugState): void {
 }
 
 export interface DebugParts {
-  connection: Connection;
-  view: View;
+  client: Client;
   scene: Scene;
-  me: Welcome | undefined;
   online: number;
   sharing: boolean;
   age: number | undefined;
 }
 
 export function debugState(parts: DebugParts, now: number): DebugState {
-  const { view, scene, me, online, sharing } = parts;
-  const { state, session } = parts.connection;
+  const { client, scene, online, sharing } = parts;
+  const { state, view, welcome: me } = client;
   const own = scene.place(undefined, now);
   return {
     transport: state.phase === 'live' ? state.transport : null,
@@ -57,7 +54,7 @@ export function debugState(parts: DebugParts, now: number): DebugState {
     id: me?.id ?? null,
     uuid: me?.uuid ?? null,
     online,
-    rtt_ms: session?.clock.rtt ?? null,
+    rtt_ms: client.roundTrip ?? null,
     age_ms: parts.age ?? null,
     figures: [...view.figures.keys()].flatMap((id) => debugFigure(view, scene, id, now)),
     clusters: [...view.clusters.values()].map(({ cell, counts }) => ({ ...cell, counts })),

@@ -1,5 +1,4 @@
-import type { State } from '@gpys/client';
-import { Code } from '@gpys/client';
+import { Code, type State } from '@gpys/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Outage } from './outage';
 

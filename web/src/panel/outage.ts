@@ -1,10 +1,9 @@
 /** What has to be said of the link, where the foot of the page alone would be overlooked. */
-import type { Connection, State } from '@gpys/client';
-import { Code } from '@gpys/client';
+import { type Client, Code, type State } from '@gpys/client';
 import type { Notice } from './dock';
 import { reasonOf, STALLED_MS } from './status';
 
-type Reconnecting = Pick<Connection, 'connect' | 'hurry'>;
+type Reconnecting = Pick<Client, 'connect' | 'hurry'>;
 
 /** Why there is no link, from when it was lost until there is one again. */
 export class Outage {

@@ -1,7 +1,5 @@
 /** The map in words: counts, and a list of people that keyboards and screen readers reach. */
-
-import type { Figure, View } from '@gpys/client';
-import { type Degrees, type Online, Presence, UNIT } from '@gpys/client';
+import { type Degrees, type Figure, type Online, Presence, UNIT, type View } from '@gpys/client';
 import { way } from '../map/geo';
 import { coarseness, type Place, type Scene, stepMetres } from '../map/scene';
 import { setText } from './dom';
@@ -72,6 +70,15 @@ const FINE_M = 1.5;
 function unsureOf(figure: Figure): number | undefined {
   const metres = stepMetres(figure);
   return coarseness(figure) ?? (metres > FINE_M ? metres : undefined);
+}
+
+/** Why somebody who was picked, or everybody if nobody was, cannot be brought into sight. */
+export function missingWords({ people, clusters }: View, id: number | undefined): string {
+  if (id === undefined) return 'Nobody shares a position right now.';
+  const name = people.get(id)?.name || 'This person';
+  return clusters.size > 0
+    ? `${name} is somewhere in a crowd: zoom in to find them.`
+    : `${name} has no position on the map right now.`;
 }
 
 interface Parts {

@@ -1,6 +1,5 @@
 /** What is going on, in words for a person. Pure: state in, sentences out. */
-import type { State } from '@gpys/client';
-import { Code, clean, Field, isolated, MAX_REASON, type Refused } from '@gpys/client';
+import { Code, clean, Field, isolated, MAX_REASON, type Refused, type State } from '@gpys/client';
 
 export type Tone = 'good' | 'busy' | 'bad';
 

@@ -34,7 +34,7 @@ function dial(fails = false): { early: EarlyLink; link: Link; server: () => Link
   };
   const options: OpenOptions = {
     openers: { webtransport: open, websocket: open },
-    force: 'websocket',
+    transport: 'websocket',
     address: { protocol: 'https:', host: 'localhost', origin: 'https://localhost' },
     storage: {} as Storage,
   };

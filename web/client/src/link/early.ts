@@ -10,8 +10,8 @@ export const REMEMBER_MS = 5 * 60_000;
 
 export interface OpenOptions {
   openers: Openers;
-  /** `?transport=wt|ws`. */
-  force: Transport | undefined;
+  /** The only transport to use. */
+  transport: Transport | undefined;
   storage: Keep;
   /** The page's own address. */
   address: Address;
@@ -25,12 +25,12 @@ export interface Opened {
 
 /** Rejects with words for a person. */
 export async function openLink(
-  { openers, force, storage, address }: OpenOptions,
+  { openers, transport, storage, address }: OpenOptions,
   config: Config,
   events: LinkEvents,
 ): Promise<Opened> {
   try {
-    if (force) return { link: (await openOnly(force, openers, config, events)).link };
+    if (transport) return { link: (await openOnly(transport, openers, config, events)).link };
     const left = Number(storage.getItem(WEBSOCKET_UNTIL)) - Date.now();
     const why = storage.getItem(LOST);
     // Longer than it is ever remembered: the clock was set back.

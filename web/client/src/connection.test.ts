@@ -1,91 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { backoff, Connection, type State } from './connect';
+import { backoff, Connection, type State } from './connection';
 import { EarlyLink } from './link/early';
-import type { Config, Link, LinkEvents, Opener, Transport } from './link/link';
+import type { Transport } from './link/link';
 import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './link/race';
+import { Memory } from './storage';
+import { CONFIG, FakeTransport, WELCOME } from './testing/fake-transport';
 import { Presence } from './wire/wire';
 
-/** A transport that opens, or fails, after a while; it plays the server, too. */
-class FakeTransport {
-  opens: {
-    at: number;
-    aborted: boolean;
-    closed: boolean;
-    sent: Uint8Array[];
-    events: LinkEvents;
-  }[] = [];
-
-  constructor(
-    private readonly transport: Transport,
-    public after: number,
-    public fails = false,
-  ) {}
-
-  readonly open: Opener = (_config, events, signal) => {
-    const attempt = {
-      at: performance.now(),
-      aborted: false,
-      closed: false,
-      sent: [] as Uint8Array[],
-      events,
-    };
-    this.opens.push(attempt);
-    const link: Link = {
-      transport: this.transport,
-      send: (message) => attempt.sent.push(message),
-      sendDatagram: () => true,
-      close: () => {
-        attempt.closed = true;
-      },
-    };
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        attempt.aborted = true;
-        reject(new Error('aborted'));
-      });
-      setTimeout(() => (this.fails ? reject(new Error('refused')) : resolve(link)), this.after);
-    });
-  };
-
-  get last() {
-    return this.opens.at(-1)!;
-  }
-}
-
-class FakeStorage implements Storage {
-  private readonly map = new Map<string, string>();
-  [name: string]: unknown;
-  get length(): number {
-    return this.map.size;
-  }
-  clear = (): void => this.map.clear();
-  key = (): null => null;
-  getItem = (key: string): string | null => this.map.get(key) ?? null;
-  setItem = (key: string, value: string): void => void this.map.set(key, value);
-  removeItem = (key: string): void => void this.map.delete(key);
-}
-
 const ADDRESS = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
-const CONFIG: Config = {
-  protocol: 1,
-  webtransport: 'https://localhost:4433/wt',
-  websocket: 'wss://localhost:4433/ws',
-  venue: null,
-  map: { style: null, pmtiles: null },
-};
-
-const WELCOME = Uint8Array.from([
-  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
-  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
-]);
 
 let wt: FakeTransport;
 let ws: FakeTransport;
 let states: State[];
-let storage: FakeStorage;
+let storage: Memory;
 let connection: Connection;
 
-function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
+function build(transport?: Transport, mayResume = false, early?: EarlyLink): void {
   connection = new Connection(
     {
       openers: { webtransport: wt.open, websocket: ws.open },
@@ -96,9 +26,10 @@ function build(force?: Transport, mayResume = false, early?: EarlyLink): void {
         presence: Presence.Watching,
         viewport: null,
         access: null,
+        budget: 0,
         sharing: { approximate: false, seconds: 0 },
       }),
-      force,
+      transport,
       early,
       storage,
       address: ADDRESS,
@@ -130,7 +61,7 @@ beforeEach(() => {
   wt = new FakeTransport('webtransport', 100);
   ws = new FakeTransport('websocket', 20);
   states = [];
-  storage = new FakeStorage();
+  storage = new Memory();
   build();
 });
 
@@ -251,7 +182,7 @@ describe('an early link', () => {
       storage,
       address: ADDRESS,
     };
-    const early = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    const early = new EarlyLink({ ...options, transport: undefined }, CONFIG);
     await pass(1000);
     expect(wt.last.sent).toEqual([]);
     build(undefined, false, early);
@@ -262,7 +193,7 @@ describe('an early link', () => {
     wt.last.events.message(WELCOME);
     expect(live()).toMatchObject({ transport: 'webtransport' });
 
-    const late = new EarlyLink({ ...options, force: undefined }, CONFIG);
+    const late = new EarlyLink({ ...options, transport: undefined }, CONFIG);
     await pass(1000);
     wt.last.events.end({ code: 8, reason: '' });
     build(undefined, false, late);

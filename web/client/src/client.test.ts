@@ -1,0 +1,249 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Client, type ClientOptions } from './client';
+import { ConnectError, connect } from './connect';
+import { CONFIG, FakeTransport, WELCOME } from './testing/fake-transport';
+import { type ClientMessage, encodeMessage, POSE, Presence } from './wire/wire';
+
+const URL = 'https://localhost:4433';
+const VIEWPORT = { south: -10, west: -20, north: 30, east: 40, zoom: 120 };
+const EXACT = { approximate: false, seconds: 0 };
+const HELLO = {
+  type: 'Hello',
+  version: 1,
+  room: 'lobby',
+  name: '',
+  presence: Presence.Sharing,
+  resume: null,
+  budget: 0,
+  viewport: null,
+  access: null,
+  sharing: EXACT,
+} as const;
+/** The server says that peer 5 watches. */
+const DENIAL = Uint8Array.of(1, 100, 0, 0, 1, 5, 1, 0, 1, 0);
+const FAREWELL = Uint8Array.of(2, 0, 0, 0);
+
+let wt: FakeTransport;
+let client: Client;
+
+function options(more: ClientOptions = {}): ClientOptions {
+  const openers = { webtransport: wt.open, websocket: wt.open };
+  return { openers, transport: 'webtransport', config: async () => CONFIG, ...more };
+}
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+const bytes = (message: ClientMessage): number[] => [...encodeMessage(message)];
+const sent = (): number[][] => wt.last.sent.map((it) => [...it]);
+const poses = (): number => wt.last.datagrams.filter((it) => it[0] === POSE).length;
+
+async function join(more: ClientOptions = {}): Promise<void> {
+  client = new Client(URL, options(more));
+  client.connect();
+  await pass(100);
+  wt.last.events.message(WELCOME);
+}
+
+async function comeBack(): Promise<void> {
+  wt.last.events.end({ code: undefined, reason: '' });
+  await pass(1000);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  wt = new FakeTransport('webtransport', 100);
+});
+
+afterEach(() => {
+  client?.close();
+  vi.useRealTimers();
+});
+
+describe('a client', () => {
+  it('greets with what it was given, and says it all again once it is let in', async () => {
+    const sharing = { approximate: true, seconds: 60 };
+    await join({ room: 'stage', name: 'Ada', viewport: VIEWPORT, access: 'a.b.c', sharing });
+    const hello = { room: 'stage', name: 'Ada', viewport: VIEWPORT, access: 'a.b.c', sharing };
+    expect(sent()).toEqual([
+      bytes({ ...HELLO, ...hello }),
+      bytes({ type: 'Sharing', ...sharing }),
+      bytes({ type: 'Presence', presence: Presence.Sharing }),
+      bytes({ type: 'Viewport', ...VIEWPORT }),
+    ]);
+  });
+
+  it('takes what is set while it is about to greet', async () => {
+    client = new Client(URL, options());
+    client.on('hello', () => client.setPresence(Presence.Watching));
+    client.connect();
+    await pass(100);
+    expect(sent()).toEqual([bytes({ ...HELLO, presence: Presence.Watching })]);
+  });
+
+  it('keeps what was set, and the time that is left, for the next link', async () => {
+    await join();
+    client.setViewport(VIEWPORT);
+    client.setBudget(9000);
+    client.setSharing({ approximate: true, seconds: 60 });
+    await pass(5000);
+    wt.last.events.end({ code: undefined, reason: '' });
+    await pass(700);
+    const hello = {
+      resume: new Uint8Array(16).fill(0xbb),
+      viewport: VIEWPORT,
+      budget: 9000,
+      sharing: { approximate: true, seconds: 55 },
+    };
+    expect(sent()[0]).toEqual(bytes({ ...HELLO, ...hello }));
+  });
+
+  it('comes back watching if its time ended without a link', async () => {
+    await join({ sharing: { approximate: false, seconds: 1 } });
+    const withdrawn = vi.fn();
+    client.on('withdrawn', withdrawn);
+    client.send({ lat: 1, lng: 2 });
+    await pass(500);
+    await comeBack();
+    const resume = new Uint8Array(16).fill(0xbb);
+    expect(sent()[0]).toEqual(bytes({ ...HELLO, resume, presence: Presence.Watching }));
+    expect(withdrawn).toHaveBeenCalledOnce();
+    wt.last.events.message(WELCOME);
+    await pass(1000);
+    expect(poses()).toBe(0);
+  });
+
+  it('says the same presence once', async () => {
+    await join();
+    const before = sent().length;
+    client.setPresence(Presence.Sharing);
+    expect(sent().length).toBe(before);
+    client.setPresence(Presence.Hidden);
+    expect(sent().at(-1)).toEqual(bytes({ type: 'Presence', presence: Presence.Hidden }));
+  });
+
+  it('sends its pose again when it shares exactly again', async () => {
+    await join({ sharing: { approximate: true, seconds: 0 } });
+    client.send({ lat: 1, lng: 2 });
+    await pass(100);
+    expect(poses()).toBe(1);
+    client.setSharing(EXACT);
+    await pass(600);
+    expect(poses()).toBe(2);
+    client.send(null);
+    await pass(6000);
+    expect(poses()).toBe(2);
+  });
+
+  it('replaces its link for another name or another token', async () => {
+    await join();
+    client.setName('Ada');
+    await pass(100);
+    const resume = new Uint8Array(16).fill(0xbb);
+    expect(sent()).toEqual([bytes({ ...HELLO, resume, name: 'Ada' })]);
+    client.setAccess('d.e.f');
+    await pass(100);
+    expect(sent()).toEqual([bytes({ ...HELLO, resume, name: 'Ada', access: 'd.e.f' })]);
+    expect(wt.opens.length).toBe(3);
+  });
+
+  it('reports a change only when the view has changed', async () => {
+    await join();
+    const change = vi.fn();
+    const off = client.on('change', change);
+    wt.last.events.message(DENIAL);
+    expect(change).not.toHaveBeenCalled();
+    off();
+  });
+});
+
+describe('the server’s verdict', () => {
+  it('is followed once it has stood for 5 s', async () => {
+    await join();
+    const withdrawn = vi.fn();
+    client.on('withdrawn', withdrawn);
+    wt.last.events.message(DENIAL);
+    await pass(4900);
+    expect(withdrawn).not.toHaveBeenCalled();
+    await pass(200);
+    expect(withdrawn).toHaveBeenCalledOnce();
+    expect(sent().at(-1)).toEqual(bytes({ type: 'Presence', presence: Presence.Watching }));
+  });
+
+  it('is not followed if it was only late', async () => {
+    await join();
+    const withdrawn = vi.fn();
+    client.on('withdrawn', withdrawn);
+    wt.last.events.message(DENIAL);
+    await pass(1000);
+    wt.last.events.message(Uint8Array.of(1, 100, 0, 0, 1, 5, 0, 1, 0, 0));
+    await pass(5000);
+    expect(withdrawn).not.toHaveBeenCalled();
+  });
+});
+
+describe('connect', () => {
+  it('resolves once the server lets the client in', async () => {
+    const joining = connect(URL, options());
+    await pass(100);
+    wt.last.events.message(WELCOME);
+    client = await joining;
+    expect(client.state).toMatchObject({ phase: 'live' });
+    expect(client.welcome?.id).toBe(5);
+  });
+
+  it('rejects when no link opens, and does not go on trying', async () => {
+    wt.fails = true;
+    const joining = connect(URL, options());
+    const rejected = expect(joining).rejects.toThrow(ConnectError);
+    await pass(60_000);
+    await rejected;
+    expect(wt.opens.length).toBe(1);
+  });
+
+  it('rejects with the server’s code', async () => {
+    const joining = connect(URL, options());
+    const rejected = expect(joining).rejects.toMatchObject({ code: 11 });
+    await pass(100);
+    wt.last.events.message(Uint8Array.of(2, 11, 0, 0));
+    wt.last.events.end({ code: 11, reason: '' });
+    await rejected;
+  });
+
+  it('is given up when its signal is aborted', async () => {
+    const abort = new AbortController();
+    const joining = connect(URL, options({ signal: abort.signal }));
+    const rejected = expect(joining).rejects.toThrow('enough');
+    await pass(100);
+    abort.abort(new Error('enough'));
+    await rejected;
+    expect(wt.last.closed).toBe(true);
+    await expect(connect(URL, options({ signal: abort.signal }))).rejects.toThrow('enough');
+  });
+});
+
+describe('leaving', () => {
+  it('waits for the farewell, and is for good', async () => {
+    await join();
+    const left = vi.fn();
+    void client.leave().then(left);
+    expect(sent().at(-1)).toEqual(bytes({ type: 'Leave' }));
+    await pass(100);
+    expect(left).not.toHaveBeenCalled();
+    wt.last.events.message(FAREWELL);
+    wt.last.events.end({ code: 0, reason: '' });
+    await pass(0);
+    expect(left).toHaveBeenCalledOnce();
+    expect(client.state).toMatchObject({ phase: 'ended', code: 0 });
+    client.connect();
+    await pass(100);
+    expect(sent()[0]).toEqual(bytes(HELLO));
+  });
+
+  it('does not wait for ever', async () => {
+    await join();
+    const left = vi.fn();
+    void client.leave().then(left);
+    await pass(2000);
+    expect(left).toHaveBeenCalledOnce();
+    expect(wt.last.closed).toBe(true);
+  });
+});

@@ -1,0 +1,208 @@
+/** Stays connected: chooses a transport, comes back after a loss, and keeps the identity. */
+import { type EarlyLink, type OpenOptions, openLink } from './link/early';
+import { type Config, type LinkEnd, messageOf, type Transport } from './link/link';
+import { Session, type SessionEvents } from './session';
+import type { Keep } from './storage';
+import {
+  type ClientMessage,
+  type Closing,
+  Code,
+  type Roster,
+  VERSION,
+  type Welcome,
+} from './wire/wire';
+
+export const BACKOFF_MS = 500;
+export const BACKOFF_MAX_MS = 20_000;
+/** A link that lived this long was a good one: the next loss starts the backoff anew. */
+const GOOD_MS = 5000;
+
+export type State =
+  | { phase: 'connecting' }
+  | { phase: 'live'; transport: Transport; lost: string | undefined }
+  | { phase: 'waiting'; until: number; reason: string; code: number | undefined }
+  | { phase: 'ended'; reason: string; code: number | undefined };
+
+export type Greeting = Omit<
+  Extract<ClientMessage, { type: 'Hello' }>,
+  'type' | 'version' | 'resume'
+>;
+
+export interface ConnectOptions extends OpenOptions {
+  config(): Promise<Config>;
+  greeting(): Greeting;
+  /** A link that was begun before this, for the first connection. */
+  early?: EarlyLink | undefined;
+  /** Whether a token that was kept is this tab's; a duplicated tab has a copy of its twin's. */
+  mayResume: boolean;
+  random?: () => number;
+}
+
+export interface ConnectEvents extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused'> {
+  roster(roster: Roster): void;
+  state(state: State): void;
+}
+
+export function backoff(attempt: number, random: () => number): number {
+  const base = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** attempt);
+  return Math.min(BACKOFF_MAX_MS, Math.max(BACKOFF_MS, base * (0.75 + random() / 2)));
+}
+
+export class Connection {
+  state: State = { phase: 'connecting' };
+  session: Session | undefined;
+
+  private attempt = 0;
+  private turn = 0;
+  private welcomedAt: number | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private token: Uint8Array | null = null;
+  private early: EarlyLink | undefined;
+  /** Called when the link ends after a `Leave`. */
+  private left: (() => void) | undefined;
+  private readonly random: () => number;
+
+  constructor(
+    private readonly options: ConnectOptions,
+    private readonly events: ConnectEvents,
+  ) {
+    this.random = options.random ?? Math.random;
+    this.early = options.early;
+    if (options.mayResume) this.token = loadToken(options.storage);
+  }
+
+  /** Connects now, whatever was going on: at the start, after a wait, or for a new name. */
+  connect(): void {
+    this.stop();
+    this.set({ phase: 'connecting' });
+    void this.open(this.turn);
+  }
+
+  /** If a reconnect is due some time, it is due now: the network or the tab is back. */
+  hurry(): void {
+    if (this.state.phase === 'waiting') this.connect();
+  }
+
+  /** Ends the link without a `Leave`: the page is left, and if only to be loaded again, its token
+   * brings everything back. */
+  close(): void {
+    this.stop();
+  }
+
+  /** Leaves for good: sends a `Leave`, and waits up to `patience` ms for the link to end. */
+  async leave(patience: number): Promise<void> {
+    if (this.send({ type: 'Leave' })) {
+      await new Promise<void>((done) => {
+        this.left = done;
+        setTimeout(done, patience);
+      });
+    }
+    this.stop();
+    this.left = undefined;
+    this.token = null;
+    this.options.storage.removeItem(TOKEN);
+    this.set({ phase: 'ended', reason: 'left', code: Code.Bye });
+  }
+
+  /** Sends the message if the link is live, and says whether it is. */
+  send(message: ClientMessage): boolean {
+    if (this.state.phase !== 'live') return false;
+    this.session?.send(message);
+    return true;
+  }
+
+  private stop(): void {
+    this.turn++;
+    clearTimeout(this.timer);
+    this.session?.close();
+    this.session = undefined;
+  }
+
+  private set(state: State): void {
+    this.state = state;
+    this.events.state(state);
+  }
+
+  private async open(turn: number): Promise<void> {
+    const session = new Session({
+      welcome: (welcome) => this.welcome(welcome, lost),
+      roster: (roster) => this.events.roster(roster),
+      frame: (frame) => this.events.frame(frame),
+      refused: (refused) => this.events.refused(refused),
+      end: (end, closing) => this.ended(end, closing),
+    });
+    let lost: string | undefined;
+    try {
+      const config = await this.options.config();
+      if (turn !== this.turn) return;
+      const early = this.early;
+      this.early = undefined;
+      const winner =
+        (await early?.take(session)) ?? (await openLink(this.options, config, session));
+      // It may be known only when the link has been live for a while.
+      void winner.lost?.then((why) => {
+        lost = why;
+        if (session === this.session && this.state.phase === 'live') {
+          this.set({ ...this.state, lost });
+        }
+      });
+      if (turn !== this.turn) {
+        winner.link.close();
+        return;
+      }
+      this.session = session;
+      session.start(winner.link, {
+        type: 'Hello',
+        version: VERSION,
+        resume: this.token,
+        ...this.options.greeting(),
+      });
+    } catch (error) {
+      if (turn === this.turn) this.retry(messageOf(error), undefined, undefined);
+    }
+  }
+
+  private welcome(welcome: Welcome, lost: string | undefined): void {
+    this.token = welcome.token;
+    saveToken(this.options.storage, welcome.token);
+    this.welcomedAt = performance.now();
+    this.events.welcome(welcome);
+    this.set({ phase: 'live', transport: this.session!.transport!, lost });
+  }
+
+  private ended(end: LinkEnd, closing: Closing | undefined): void {
+    this.session = undefined;
+    if (this.left) {
+      this.left();
+      return;
+    }
+    const good = this.welcomedAt !== undefined && performance.now() - this.welcomedAt > GOOD_MS;
+    if (good) this.attempt = 0;
+    this.welcomedAt = undefined;
+    const code = closing?.code ?? end.code;
+    const reason = closing?.reason || end.reason;
+    if (closing && closing.retry_ms === null) this.set({ phase: 'ended', code, reason });
+    else this.retry(reason, code, closing?.retry_ms ?? undefined);
+  }
+
+  private retry(reason: string, code: number | undefined, after: number | undefined): void {
+    this.turn++;
+    const own = backoff(this.attempt++, this.random);
+    const wait = after === undefined ? own : after * (1 + this.random());
+    // Before the state, whose listeners may close the connection.
+    this.timer = setTimeout(() => this.connect(), wait);
+    this.set({ phase: 'waiting', until: performance.now() + wait, reason, code });
+  }
+}
+
+const TOKEN = 'gpys.token';
+
+function loadToken(storage: Keep): Uint8Array | null {
+  const bytes = storage.getItem(TOKEN)?.split(',').map(Number) ?? [];
+  const isToken = bytes.length === 16 && bytes.every((it) => it >= 0 && it < 256);
+  return isToken ? Uint8Array.from(bytes) : null;
+}
+
+function saveToken(storage: Keep, token: Uint8Array): void {
+  storage.setItem(TOKEN, token.join(','));
+}

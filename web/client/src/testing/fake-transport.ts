@@ -1,0 +1,64 @@
+import type { Config, Link, LinkEvents, Opener, Transport } from '../link/link';
+
+export const CONFIG: Config = {
+  protocol: 1,
+  webtransport: 'https://localhost:4433/wt',
+  websocket: 'wss://localhost:4433/ws',
+  venue: null,
+  map: { style: null, pmtiles: null },
+};
+
+/** Of peer 5, which may share. */
+export const WELCOME = Uint8Array.from([
+  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
+  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
+]);
+
+/** A transport that opens, or fails, after a while; it plays the server, too. */
+export class FakeTransport {
+  opens: {
+    at: number;
+    aborted: boolean;
+    closed: boolean;
+    sent: Uint8Array[];
+    datagrams: Uint8Array[];
+    events: LinkEvents;
+  }[] = [];
+
+  constructor(
+    private readonly transport: Transport,
+    public after: number,
+    public fails = false,
+  ) {}
+
+  readonly open: Opener = (_config, events, signal) => {
+    const attempt = {
+      at: performance.now(),
+      aborted: false,
+      closed: false,
+      sent: [] as Uint8Array[],
+      datagrams: [] as Uint8Array[],
+      events,
+    };
+    this.opens.push(attempt);
+    const link: Link = {
+      transport: this.transport,
+      send: (message) => attempt.sent.push(message),
+      sendDatagram: (bytes) => attempt.datagrams.push(bytes) > 0,
+      close: () => {
+        attempt.closed = true;
+      },
+    };
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        attempt.aborted = true;
+        reject(new Error('aborted'));
+      });
+      setTimeout(() => (this.fails ? reject(new Error('refused')) : resolve(link)), this.after);
+    });
+  };
+
+  get last() {
+    return this.opens.at(-1)!;
+  }
+}
