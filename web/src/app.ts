@@ -1,7 +1,7 @@
 /** Holds the parts together: what happens to one is told to the others here. */
 import {
   Client,
-  Code,
+  CloseCode,
   type Config,
   type Degrees,
   decodeAccuracy,
@@ -278,7 +278,7 @@ export class App {
 
   /** Without a token, what is wrong with it is that there is none. */
   private told(state: State): State {
-    const uninvited = state.phase === 'ended' && state.code === Code.Forbidden && !this.access;
+    const uninvited = state.phase === 'ended' && state.code === CloseCode.Forbidden && !this.access;
     return uninvited ? { ...state, reason: '' } : state;
   }
 

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Client, type ClientOptions } from './client';
 import { ConnectError, connect } from './connect';
 import { CONFIG, FakeTransport, WELCOME } from './testing/fake-transport';
-import { type ClientMessage, encodeMessage, POSE, Presence } from './wire/wire';
+import { POSE_TAG } from './wire/datagram';
+import { type ClientMessage, encodeMessage, Presence } from './wire/wire';
 
 const URL = 'https://localhost:4433';
 const VIEWPORT = { south: -10, west: -20, north: 30, east: 40, zoom: 120 };
@@ -34,7 +35,7 @@ function options(more: ClientOptions = {}): ClientOptions {
 const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 const bytes = (message: ClientMessage): number[] => [...encodeMessage(message)];
 const sent = (): number[][] => wt.last.sent.map((it) => [...it]);
-const poses = (): number => wt.last.datagrams.filter((it) => it[0] === POSE).length;
+const poses = (): number => wt.last.datagrams.filter((it) => it[0] === POSE_TAG).length;
 
 async function join(more: ClientOptions = {}): Promise<void> {
   client = new Client(URL, options(more));

@@ -12,14 +12,8 @@ import { type Reading, Sender, sampleOf } from './sender';
 import { Memory } from './storage';
 import { View } from './view';
 import type { Frame } from './wire/frame';
-import {
-  Presence,
-  type Refused,
-  type Roster,
-  type Sharing,
-  type Viewport,
-  type Welcome,
-} from './wire/wire';
+import type { Refused, Roster, Welcome } from './wire/server';
+import { Presence, type Sharing, type Viewport } from './wire/wire';
 
 /** How long a roster may deny in ms that this client shares before the client believes it: on a
  * slow path its own change may still be on its way. */
@@ -153,7 +147,7 @@ export class Client {
 
   /** The newest round trip of the link in ms, once one was measured. */
   get roundTrip(): number | undefined {
-    return this.connection.session?.clock.rtt;
+    return this.connection.session?.clock.roundTrip;
   }
 
   /** The server's time at the local time `now`, also while the link is lost. */
@@ -250,7 +244,7 @@ export class Client {
     const session = this.connection.session!;
     this.welcomed = welcome;
     this.clock = session.clock;
-    this.view.welcome(welcome.id, welcome.resumed);
+    this.view.handleMessage(welcome);
     this.sender.open({
       sendDatagram: (bytes) => session.sendDatagram(bytes),
       serverTime: (at) => session.clock.at(at),
@@ -261,13 +255,13 @@ export class Client {
   }
 
   private handleRoster(roster: Roster): void {
-    this.changing(() => this.view.roster(roster));
+    this.changing(() => this.view.handleMessage(roster));
     this.watchVerdict();
     this.events.emit('roster', roster);
   }
 
   private handleFrame(frame: Frame): void {
-    const ages = this.changing(() => this.view.frame(frame));
+    const ages = this.changing(() => this.view.handleFrame(frame));
     this.events.emit('frame', { frame, ages });
   }
 

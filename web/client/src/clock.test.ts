@@ -12,7 +12,7 @@ it('starts from the welcome and trusts the quickest pong', () => {
   expect(clock.at(2020)).toBe(6970);
   clock.pong(3000, 8500, 3900);
   expect(clock.at(2020)).toBe(6970);
-  expect(clock.rtt).toBe(900);
+  expect(clock.roundTrip).toBe(900);
 });
 
 it('forgets all but the last eight pongs', () => {

@@ -12,7 +12,7 @@ const WRAP = 2 ** 32;
 
 interface Sample {
   offset: number;
-  rtt: number;
+  roundTrip: number;
 }
 
 export class Clock {
@@ -30,13 +30,14 @@ export class Clock {
    * suspended does, or a laptop's that slept: then what was learnt before is void.
    */
   pong(sentAt: number, time: number, now: number): boolean {
-    const rtt = Math.max(0, now - sentAt);
-    const offset = time + rtt / 2 - now;
+    const roundTrip = Math.max(0, now - sentAt);
+    const offset = time + roundTrip / 2 - now;
     const best = this.best();
     const stepped =
-      !!best && Math.abs(wrapped(offset - best.offset)) > (rtt + best.rtt) / 2 + SLACK_MS;
+      !!best &&
+      Math.abs(wrapped(offset - best.offset)) > (roundTrip + best.roundTrip) / 2 + SLACK_MS;
     if (stepped) this.samples = [];
-    this.samples.push({ offset, rtt });
+    this.samples.push({ offset, roundTrip });
     if (this.samples.length > KEPT) this.samples.shift();
     return stepped;
   }
@@ -48,8 +49,8 @@ export class Clock {
   }
 
   /** The round trip of the newest pong in ms. */
-  get rtt(): number | undefined {
-    return this.samples.at(-1)?.rtt;
+  get roundTrip(): number | undefined {
+    return this.samples.at(-1)?.roundTrip;
   }
 
   /** The server's time at the local time `now`, or undefined while nothing is known of it. */
@@ -60,7 +61,8 @@ export class Clock {
 
   private best(): Sample | undefined {
     let best: Sample | undefined;
-    for (const sample of this.samples) if (!best || sample.rtt < best.rtt) best = sample;
+    for (const sample of this.samples)
+      if (!best || sample.roundTrip < best.roundTrip) best = sample;
     return best;
   }
 }

@@ -3,14 +3,9 @@ import { type EarlyLink, type OpenOptions, openLink } from './link/early';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link/link';
 import { Session, type SessionEvents } from './session';
 import type { Keep } from './storage';
-import {
-  type ClientMessage,
-  type Closing,
-  Code,
-  type Roster,
-  VERSION,
-  type Welcome,
-} from './wire/wire';
+import { CloseCode } from './wire/codes';
+import type { Closing, Roster, Welcome } from './wire/server';
+import { type ClientMessage, VERSION } from './wire/wire';
 
 export const BACKOFF_MS = 500;
 export const BACKOFF_MAX_MS = 20_000;
@@ -101,7 +96,7 @@ export class Connection {
     this.left = undefined;
     this.token = null;
     this.options.storage.removeItem(TOKEN);
-    this.set({ phase: 'ended', reason: 'left', code: Code.Bye });
+    this.set({ phase: 'ended', reason: 'left', code: CloseCode.Bye });
   }
 
   /** Sends the message if the link is live, and says whether it is. */

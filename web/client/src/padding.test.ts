@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Link, Transport } from './link/link';
 import { Session } from './session';
-import { PADDING } from './wire/wire';
+import { PADDING } from './wire/datagram';
 
 class FakeLink implements Link {
   readonly sent: Uint8Array[] = [];
@@ -18,7 +18,7 @@ class FakeLink implements Link {
   close(): void {}
 
   get paddings(): Uint8Array[] {
-    return this.sent.filter((bytes) => bytes[0] === PADDING);
+    return this.sent.filter((bytes) => bytes[0] === PADDING[0]);
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type Sample, Sender } from './sender';
-import { encodeOrientation, fromAngles } from './wire/orientation';
+import { encodeOrientation, fromEuler } from './wire/orientation';
 
 interface Sent {
   at: number;
@@ -101,7 +101,7 @@ it('corrects a sample that was called newer than its position is', () => {
 
 it('takes the flicker of a device that lies still for no news', () => {
   open();
-  const turned = (degrees: number) => encodeOrientation(fromAngles(degrees, 0, 0));
+  const turned = (degrees: number) => encodeOrientation(fromEuler(degrees, 0, 0));
   sender.offer(sample(1, { orientation: turned(10) }));
   vi.advanceTimersByTime(200);
   sender.offer(sample(1, { orientation: turned(10.3) }));

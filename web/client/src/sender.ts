@@ -1,5 +1,7 @@
 /** Sends the own pose: the newest sample, paced, never queued (docs/PROTOCOL.md, section 4). */
 
+import { encodeAccuracy } from './wire/accuracy';
+import { encodePose } from './wire/datagram';
 import { toUnits } from './wire/geo';
 import {
   angleBetween,
@@ -8,7 +10,6 @@ import {
   NO_ORIENTATION,
   type Quaternion,
 } from './wire/orientation';
-import { encodeAccuracy, encodePose } from './wire/wire';
 
 /** Where a device is and how it is held. */
 export interface Reading {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Link } from './link/link';
 import { Session } from './session';
 import { encodeFrame } from './testing/encode-frame';
-import { PONG } from './wire/wire';
+import { PONG_TAG } from './wire/datagram';
 
 /** A server beside this session: its clock shows `ahead` ms more, and a way takes 5 ms. */
 const WAY_MS = 5;
@@ -21,7 +21,7 @@ function answer(ping: Uint8Array): void {
   pings.push(performance.now());
   setTimeout(() => {
     const pong = new DataView(new ArrayBuffer(9));
-    pong.setUint8(0, PONG);
+    pong.setUint8(0, PONG_TAG);
     pong.setUint32(1, new DataView(ping.buffer, ping.byteOffset).getUint32(1, true), true);
     pong.setUint32(5, serverTime(), true);
     setTimeout(() => session.datagram(new Uint8Array(pong.buffer)), WAY_MS);

@@ -1,21 +1,16 @@
 /** One link from Hello to its end: greets, pings, keeps the clock, and hands on what arrives. */
 import { Clock } from './clock';
 import type { Link, LinkEnd, LinkEvents } from './link/link';
-import { decodeFrame, type Frame } from './wire/frame';
+import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram';
+import { decodeFrame, FRAME_TAG, type Frame } from './wire/frame';
 import {
-  type ClientMessage,
   type Closing,
   decodeMessage,
-  decodePong,
-  encodeMessage,
-  encodePadding,
-  encodePing,
-  FRAME,
-  PONG,
   type Refused,
   type Roster,
   type Welcome,
-} from './wire/wire';
+} from './wire/server';
+import { type ClientMessage, encodeMessage } from './wire/wire';
 
 const FIRST_PINGS = 4;
 const FIRST_PING_MS = 250;
@@ -109,8 +104,8 @@ export class Session implements LinkEvents {
     if (this.ended) return;
     this.listen();
     try {
-      if (bytes[0] === FRAME) this.frame(decodeFrame(bytes));
-      else if (bytes[0] === PONG) this.pong(bytes);
+      if (bytes[0] === FRAME_TAG) this.frame(decodeFrame(bytes));
+      else if (bytes[0] === PONG_TAG) this.pong(bytes);
     } catch (error) {
       // A frame that does not decode is a frame lost, and the next one heals it.
       console.warn('A datagram could not be read.', error);
@@ -142,7 +137,7 @@ export class Session implements LinkEvents {
 
   /** Sends as much as the server needs to answer an address that is new to it. */
   private pad(): void {
-    if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(encodePadding());
+    if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(PADDING);
   }
 
   /** Timers of a background tab are rare, so a frame that is off its time has the clock asked. */

@@ -9,13 +9,16 @@ import {
 } from './testing/encode-frame';
 import { STALE_MS, View } from './view';
 import { decodeFrame } from './wire/frame';
-import { Presence, type Roster } from './wire/wire';
+import type { Roster, Welcome } from './wire/server';
+import { Presence } from './wire/wire';
 
 const LEVEL = 3;
 const LAT = 457_700_000;
 const LNG = 142_140_000;
 const EAST = LNG + 100_000;
 const UUID = '00000000-0000-0000-0000-000000000000';
+
+const WELCOME = { type: 'Welcome', id: 1 } as Welcome;
 
 let view: View;
 
@@ -41,7 +44,11 @@ function apply(time: number, chunk: Partial<ChunkIn>, more: Partial<FrameIn> = {
     chunks: [whole],
     ...more,
   };
-  return view.frame(decodeFrame(encodeFrame(frame)));
+  return view.handleFrame(decodeFrame(encodeFrame(frame)));
+}
+
+function welcome(resumed: boolean): void {
+  view.handleMessage({ ...WELCOME, resumed });
 }
 
 /** Frames that show somebody, a second apart, from after `from` until `to`. */
@@ -52,7 +59,7 @@ function frames(from: number, to: number, id: number): void {
 
 function roster(time: number, more: Partial<Roster>): void {
   const online = { sharing: 0, watching: 0, hidden: 0 };
-  view.roster({ type: 'Roster', time, joined: [], left: [], presence: [], online, ...more });
+  view.handleMessage({ type: 'Roster', time, joined: [], left: [], presence: [], online, ...more });
 }
 
 const person = (id: number, presence: Presence, name = '') => ({ id, uuid: UUID, name, presence });
@@ -60,7 +67,7 @@ const seen = (): number[] => [...view.figures.keys()].sort((a, b) => a - b);
 
 beforeEach(() => {
   view = new View();
-  view.welcome(1, false);
+  welcome(false);
 });
 
 describe('people', () => {
@@ -261,10 +268,10 @@ describe('the roster', () => {
   it('is void after a welcome, and so is the map for a new peer', () => {
     roster(50, { joined: [person(2, Presence.Sharing)], left: [3] });
     apply(100, { people: [at(2)] });
-    view.welcome(1, true);
+    welcome(true);
     expect(view.people.size).toBe(0);
     expect(seen()).toEqual([2]);
-    view.welcome(1, false);
+    welcome(false);
     expect(seen()).toEqual([]);
     apply(50, { people: [at(3)] });
     expect(seen()).toEqual([3]);

@@ -3,8 +3,9 @@
  * Pure: it holds no clock; every time is one that a message carried (docs/PROTOCOL.md, section 7).
  */
 import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './wire/frame';
-import { CELL, type Cell, cellHolds, cellRect, cellsOverlap } from './wire/geo';
-import { type Online, type Person, Presence, type Roster } from './wire/wire';
+import { CELL, type Cell, cellContains, cellRect, cellsOverlap } from './wire/geo';
+import type { Roster, ServerMessage, Welcome } from './wire/server';
+import { type Online, type Person, Presence } from './wire/wire';
 
 /** Frames older than this are ignored, and whoever is not named for this long has left the view. */
 export const STALE_MS = 5000;
@@ -91,7 +92,7 @@ function stands(old: Figure, now: Figure, cell: Cell): boolean {
   return (
     now.step > old.step &&
     now.accuracy === old.accuracy &&
-    cellHolds(cell, old.lat, old.lng) &&
+    cellContains(cell, old.lat, old.lng) &&
     Math.abs(now.lat - old.lat) <= reach &&
     Math.abs(now.lng - old.lng) <= reach
   );
@@ -108,7 +109,7 @@ function looksDifferent(a: Figure, b: Figure): boolean {
 }
 
 function keyOf(cell: Cell): string {
-  return `${cell.level}/${cell.column}/${cell.row}`;
+  return `${cell.level}/${cell.x}/${cell.y}`;
 }
 
 /** Where the sample's people are on average, quarter by quarter. */
@@ -158,9 +159,15 @@ export class View {
   /** When somebody stopped sharing: what frames said up to then is void. */
   private readonly withdrawn = new Map<number, number>();
 
+  /** Takes a message of the reliable lane, of which a welcome and a roster say something. */
+  handleMessage(message: ServerMessage): void {
+    if (message.type === 'Welcome') this.handleWelcome(message);
+    else if (message.type === 'Roster') this.handleRoster(message);
+  }
+
   /** A welcome voids the roster; what was seen stays, faded by the page, if it is the same peer. */
-  welcome(me: number, resumed: boolean): void {
-    this.me = me;
+  private handleWelcome({ id, resumed }: Welcome): void {
+    this.me = id;
     this.heard = false;
     this.changes++;
     this.people.clear();
@@ -180,7 +187,7 @@ export class View {
     this.resumed = undefined;
   }
 
-  roster(roster: Roster): void {
+  private handleRoster(roster: Roster): void {
     this.online = roster.online;
     this.heard = true;
     for (const person of roster.joined) {
@@ -226,27 +233,27 @@ export class View {
    * Applies a frame and returns the ages, in ms at the frame's time, of the samples that were news.
    * Somebody who stands still is none, at first sight or later: that sample is old, not late.
    */
-  frame(frame: Frame): number[] {
+  handleFrame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
     const gap = this.newest !== undefined && after(frame.time, this.newest + GAP_MS);
     if (gap && this.begun) this.resumed = frame.time;
     this.begun = true;
     if (this.newest === undefined || after(frame.time, this.newest)) this.newest = frame.time;
     const ages: number[] = [];
-    for (const chunk of frame.chunks) this.chunk(chunk, frame, ages);
+    for (const chunk of frame.chunks) this.handleChunk(chunk, frame, ages);
     this.expire();
     return ages;
   }
 
-  private chunk(chunk: Chunk, { time, base }: Frame, ages: number[]): void {
+  private handleChunk(chunk: Chunk, { time, base }: Frame, ages: number[]): void {
     if (chunk.kind !== 'delta') {
       this.clearCell(chunk, time, base);
       if (chunk.counts) this.setCluster(chunk, chunk.counts, time);
     }
-    for (const entry of chunk.entries) this.entry(entry, chunk, time, ages);
+    for (const entry of chunk.entries) this.handleEntry(entry, chunk, time, ages);
   }
 
-  private entry(entry: Entry, { cell }: Chunk, time: number, ages: number[]): void {
+  private handleEntry(entry: Entry, { cell }: Chunk, time: number, ages: number[]): void {
     const { id } = entry;
     if (id === this.me || this.left.has(id)) return;
     const withdrawn = this.withdrawn.get(id);
@@ -310,7 +317,7 @@ export class View {
     const pages = 2 ** chunk.pageBits;
     const listed = new Set(chunk.entries.map((entry) => entry.id));
     for (const [id, figure] of this.figures) {
-      if (!after(time, figure.time) || !cellHolds(chunk.cell, figure.lat, figure.lng)) continue;
+      if (!after(time, figure.time) || !cellContains(chunk.cell, figure.lat, figure.lng)) continue;
       if (pages > 1 && (((id - base) % pages) + pages) % pages !== chunk.page) continue;
       if (listed.has(id)) continue;
       this.drop(id);

@@ -5,7 +5,7 @@ import {
   encodeOrientation,
   type Fault,
   type Frame,
-  fromAngles,
+  fromEuler,
   type Link,
   type LinkEvents,
   messageOf,
@@ -26,7 +26,7 @@ import { OPENERS } from '../device/policy';
 import { spotOf, VIEWPORT } from './walk';
 
 /** As bytes go, it is somebody with a motion sensor. */
-const HELD = encodeOrientation(fromAngles(0, 0, 0));
+const HELD = encodeOrientation(fromEuler(0, 0, 0));
 
 export type PeerState = 'opening' | 'live' | 'failed' | 'ended' | 'closed';
 
@@ -84,7 +84,7 @@ export class Peer {
   ) {
     this.session = new Session({
       welcome: (welcome) => this.welcomed(welcome),
-      roster: (roster) => this.view.roster(roster),
+      roster: (roster) => this.view.handleMessage(roster),
       frame: (frame) => this.frame(frame),
       refused: ({ reason }) => console.warn(`The server refused a value: ${reason}`),
       end: (end, closing) => {
@@ -94,8 +94,8 @@ export class Peer {
     });
   }
 
-  get rtt(): number | null {
-    return this.session.clock.rtt ?? null;
+  get roundTrip(): number | null {
+    return this.session.clock.roundTrip ?? null;
   }
 
   async open(config: Config, room: string): Promise<void> {
@@ -168,7 +168,7 @@ export class Peer {
       traffic.newest = frame.time;
       traffic.moments++;
     }
-    this.view.frame(frame);
+    this.view.handleFrame(frame);
     this.events.frame(this, performance.now());
   }
 

@@ -211,7 +211,7 @@ export class Run {
       state: peer.state,
       error: peer.error,
       join_ms: joinTimes(peer),
-      rtt_ms: peer.rtt === null ? null : round(peer.rtt),
+      rtt_ms: peer.roundTrip === null ? null : round(peer.roundTrip),
       ...ages(this.gauge(peer)),
       from_other: other ? ages(this.gauge(peer, other)) : null,
       ...tally.perSecond(this.secondsCounted()),

@@ -1,4 +1,4 @@
-import { CELL, LAT_MAX, LNG_MAX } from '@gpys/client';
+import { CELL, MAX_LAT, MAX_LNG } from '@gpys/client';
 import { expect, it } from 'vitest';
 import { NUMBERS, numberOf, spotOf, VIEWPORT } from './walk';
 
@@ -7,7 +7,7 @@ function rounded({ lat, lng }: { lat: number; lng: number }, level: number) {
   const { step, half } = CELL[level]!;
   const along = (at: number, least: number): number =>
     Math.floor((at - least) / step) * step + half + least;
-  return { lat: along(lat, -LAT_MAX), lng: along(lng, -LNG_MAX) };
+  return { lat: along(lat, -MAX_LAT), lng: along(lng, -MAX_LNG) };
 }
 
 it('every number survives the rounding of every level up to 8', () => {

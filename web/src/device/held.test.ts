@@ -1,4 +1,4 @@
-import { attitude, fromAngles } from '@gpys/client';
+import { attitude, fromEuler } from '@gpys/client';
 import { describe, expect, it, vi } from 'vitest';
 import { type Angles, type Held, Orientations, onScreen, screenAngle } from './held';
 
@@ -131,7 +131,7 @@ describe('a compass', () => {
     });
     const more = { beta: 30, gamma: 15, webkitCompassHeading: 250 };
     it.take(angles(123, more), false, 0);
-    const straight = attitude(fromAngles(0, 30, 15));
+    const straight = attitude(fromEuler(0, 30, 15));
     expect(leans[0]).toBeCloseTo(straight.leanLeftRight);
     expect(leans[1]).toBeCloseTo(straight.leanFrontBack);
   });
@@ -171,7 +171,7 @@ describe('a sensor', () => {
 
 describe('the screen', () => {
   const seen = (alpha: number, beta: number, gamma: number, angle: number) => {
-    const held = onScreen({ q: fromAngles(alpha, beta, gamma) }, angle);
+    const held = onScreen({ q: fromEuler(alpha, beta, gamma) }, angle);
     if (!('q' in held)) throw new Error('no orientation');
     const { heading, leanLeftRight, leanFrontBack } = attitude(held.q);
     return [heading, leanLeftRight, leanFrontBack].map((it) => (Math.round(it) % 360) + 0);

@@ -1,5 +1,5 @@
 /** How the device is held, from events that may know north, may lose it, or may make angles up. */
-import { aboutZ, attitude, fromAngles, multiply, type Quaternion, yawBetween } from '@gpys/client';
+import { aboutZ, attitude, fromEuler, multiply, type Quaternion, yawBetween } from '@gpys/client';
 
 /** An orientation, or what is missing for one: any sensor at all, or to know where north is. */
 export type Held = { q: Quaternion } | { lacks: 'sensor' | 'north' };
@@ -33,7 +33,7 @@ const within = (value: unknown, least: number, most: number): value is number =>
 
 function orientationOf({ alpha, beta, gamma }: Angles): Quaternion | undefined {
   const sound = within(alpha, -360, 360) && within(beta, -180, 180) && within(gamma, -180, 180);
-  return sound ? fromAngles(alpha, beta, gamma) : undefined;
+  return sound ? fromEuler(alpha, beta, gamma) : undefined;
 }
 
 function compassOf(event: Angles): number | undefined {

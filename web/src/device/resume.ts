@@ -1,7 +1,7 @@
 /** What this tab keeps of its sharing, so that a reload goes on with it. */
-import { type Keep, LAT_MAX, LNG_MAX, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
+import { type Keep, MAX_LAT, MAX_LNG, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
 import type { Snapshot } from './self';
-import { isWish, type Wish } from './terms';
+import { isWish, type Wish } from './sharing';
 
 const KEY = 'gpys.live';
 /** An older position of a device says little of where it is now, and it will soon tell by itself. */
@@ -65,8 +65,8 @@ function within(value: unknown, least: number, most: number): value is number {
 
 function readFix(fix: Partial<Snapshot['fix']> | null, wall: number, now: number): Snapshot['fix'] {
   const { lat, lng, accuracy, at } = fix ?? {};
-  if (!within(lat, -LAT_MAX * UNIT, LAT_MAX * UNIT)) return undefined;
-  if (!within(lng, -LNG_MAX * UNIT, LNG_MAX * UNIT) || !isNumber(at)) return undefined;
+  if (!within(lat, -MAX_LAT * UNIT, MAX_LAT * UNIT)) return undefined;
+  if (!within(lng, -MAX_LNG * UNIT, MAX_LNG * UNIT) || !isNumber(at)) return undefined;
   const metres = isNumber(accuracy) && accuracy > 0 ? accuracy : Number.NaN;
   return { lat, lng, accuracy: metres, at: now - Math.max(0, wall - at) };
 }

@@ -3,7 +3,7 @@ import {
   type Degrees,
   decodeOrientation,
   encodeOrientation,
-  fromAngles,
+  fromEuler,
   NO_ORIENTATION,
   type Quaternion,
   type Reading,
@@ -197,7 +197,7 @@ export class Self {
 
   get orientation(): Quaternion | undefined {
     if (this.sensed || !this.keys) return this.sensed;
-    return fromAngles(this.keys.turn, this.keys.front, this.keys.side);
+    return fromEuler(this.keys.turn, this.keys.front, this.keys.side);
   }
 
   /** What is sent, or undefined while there is no position. */

@@ -3,14 +3,14 @@ import { type Client, Presence, type Welcome } from '@gpys/client';
 import { OLD_MS } from './old';
 import { findLive, keepLive } from './resume';
 import { Self } from './self';
+import { SharingTerms, type Wish } from './sharing';
 import { device, tab } from './storage';
-import { Terms, type Wish } from './terms';
 
 const TIME_OVER = 'The time for which you wanted to share is over. Nobody sees you any more.';
 const WITHDRAWN = 'The server has ended your sharing. Nobody sees you any more.';
 
 export class Sharer {
-  readonly terms = new Terms(device);
+  readonly terms = new SharingTerms(device);
   readonly self: Self;
   /** Why sharing ended although nobody pressed the button. */
   over: string | undefined;

@@ -1,5 +1,5 @@
 /** Where others see somebody who shares approximately (docs/PROTOCOL.md, section 4). */
-import { type Degrees, LAT_MAX, LNG_MAX, toUnits, UNIT, WORLD } from '@gpys/client';
+import { CIRCLE, type Degrees, MAX_LAT, MAX_LNG, toUnits, UNIT } from '@gpys/client';
 
 /** Rows of cells are so high, in units of 1e-7 degree. */
 const ROW = 90_000;
@@ -10,11 +10,11 @@ export const BLUR_M = 871;
 /** The middle of the cell that a place is in. */
 export function blur(place: Degrees): Degrees {
   const { lat, lng } = toUnits(place);
-  const row = Math.min(Math.floor((lat + LAT_MAX) / ROW), ROWS - 1);
+  const row = Math.min(Math.floor((lat + MAX_LAT) / ROW), ROWS - 1);
   const h = 2 * Math.min(row, ROWS - 1 - row) + 1;
   const p = h * (2 * ROWS - h);
   const columns = Math.floor((160_000 * p) / (2_000_000_000 - p));
-  const column = Math.floor(((lng + LNG_MAX) * columns) / WORLD);
-  const middle = Math.floor(((2 * column + 1) * WORLD) / (2 * columns)) - LNG_MAX;
-  return { lat: (row * ROW + ROW / 2 - LAT_MAX) * UNIT, lng: middle * UNIT };
+  const column = Math.floor(((lng + MAX_LNG) * columns) / CIRCLE);
+  const middle = Math.floor(((2 * column + 1) * CIRCLE) / (2 * columns)) - MAX_LNG;
+  return { lat: (row * ROW + ROW / 2 - MAX_LAT) * UNIT, lng: middle * UNIT };
 }

@@ -2,7 +2,7 @@ import {
   attitude,
   encodeOrientation,
   type Figure,
-  fromAngles,
+  fromEuler,
   NO_ORIENTATION,
   UNIT,
 } from '@gpys/client';
@@ -66,7 +66,7 @@ describe('Glide', () => {
   });
 
   it('turns, and tells whether there is a sensor as it changes', () => {
-    const at = (gamma: number) => encodeOrientation(fromAngles(0, 0, gamma));
+    const at = (gamma: number) => encodeOrientation(fromEuler(0, 0, gamma));
     const glide = new Glide(figure(45, 14, 0, at(0)));
     glide.update(figure(45, 14, 200, at(40)), 200);
     const middle = attitude(glide.orientation(315)!).leanLeftRight;

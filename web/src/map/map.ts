@@ -3,8 +3,8 @@ import 'maplibre-gl/dist/maplibre-gl.css';
 import {
   type Config,
   type Degrees,
-  LAT_MAX,
-  LNG_MAX,
+  MAX_LAT,
+  MAX_LNG,
   toUnits,
   type View,
   type Viewport,
@@ -37,10 +37,10 @@ const FLIGHT_MS = 2500;
 const EASE_MS = 400;
 /** All there is, as coarsely as a map of the whole world shows it. */
 const WHOLE_WORLD: Viewport = {
-  south: -LAT_MAX,
-  west: -LNG_MAX,
-  north: LAT_MAX,
-  east: LNG_MAX,
+  south: -MAX_LAT,
+  west: -MAX_LNG,
+  north: MAX_LAT,
+  east: MAX_LNG,
   zoom: 14,
 };
 
@@ -165,10 +165,10 @@ export class LiveMap {
     const ne = toUnits({ lat: bounds.getNorth(), lng: bounds.getEast() });
     const whole = bounds.getEast() - bounds.getWest() >= 359.9;
     return {
-      south: Math.max(-LAT_MAX, sw.lat),
-      north: Math.min(LAT_MAX, ne.lat),
-      west: whole ? -LNG_MAX : sw.lng,
-      east: whole ? LNG_MAX : ne.lng,
+      south: Math.max(-MAX_LAT, sw.lat),
+      north: Math.min(MAX_LAT, ne.lat),
+      west: whole ? -MAX_LNG : sw.lng,
+      east: whole ? MAX_LNG : ne.lng,
       zoom,
     };
   }

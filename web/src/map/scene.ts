@@ -2,7 +2,7 @@
 import {
   attitude,
   type Cluster,
-  cellHolds,
+  cellContains,
   cellRect,
   type Degrees,
   decodeAccuracy,
@@ -236,7 +236,7 @@ export class Scene {
     const figure = this.view.figures.get(id);
     if (!figure) return false;
     for (const { cell } of this.view.clusters.values()) {
-      if (cellHolds(cell, figure.lat, figure.lng)) return true;
+      if (cellContains(cell, figure.lat, figure.lng)) return true;
     }
     return false;
   }

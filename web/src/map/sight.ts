@@ -1,6 +1,6 @@
 /** Ties the camera's decisions to the map, to what is known of people, and to the buttons. */
 import {
-  cellHolds,
+  cellContains,
   cellRect,
   type Degrees,
   type Figure,
@@ -104,7 +104,7 @@ export class Sight {
       unsure = Math.max(unsure, metres);
       boxes.push(boxAround(degreesOf(figure), Math.max(metres, coarseness(figure) ?? 0)));
       const isSample = [...clusters.values()].some(({ cell }) =>
-        cellHolds(cell, figure.lat, figure.lng),
+        cellContains(cell, figure.lat, figure.lng),
       );
       if (!isSample) count++;
     }

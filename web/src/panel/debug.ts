@@ -22,7 +22,7 @@ export interface DebugState {
   age_ms: number | null;
   /** Everybody that is drawn, glided, but this device's own figure. */
   figures: DebugFigure[];
-  clusters: { level: number; column: number; row: number; counts: Quarters }[];
+  clusters: { level: number; x: number; y: number; counts: Quarters }[];
   self: (Place & { sharing: boolean; kind: 'figure' | 'pin' }) | { sharing: boolean };
 }
 

@@ -2,12 +2,12 @@
 
 import { isCoarse } from '../device/self';
 import type { Sharer } from '../device/sharer';
-import { leftWords } from '../device/terms';
 import {
   BETTER_WORDS,
   type Browser,
   coarseHandWords,
   coarseWords,
+  leftWords,
   liveWords,
   locationWords,
   NO_NORTH,

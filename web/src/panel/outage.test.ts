@@ -1,10 +1,10 @@
-import { Code, type State } from '@gpys/client';
+import { CloseCode, type State } from '@gpys/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Outage } from './outage';
 
 const pressed: string[] = [];
 const link = { connect: () => pressed.push('connect'), hurry: () => pressed.push('hurry') };
-const waiting: State = { phase: 'waiting', until: 3500, reason: '', code: Code.Restarting };
+const waiting: State = { phase: 'waiting', until: 3500, reason: '', code: CloseCode.Restarting };
 const live: State = { phase: 'live', transport: 'websocket', lost: undefined };
 let outage: Outage;
 
@@ -44,10 +44,10 @@ it('knows a device that is offline from a server that is away', () => {
 });
 
 it('offers what helps when the server has ended it', () => {
-  const ended = (code: Code): State => ({ phase: 'ended', reason: '', code });
-  expect(outage.notice(ended(Code.Replaced), 0, 0)?.action?.label).toBe('Continue here');
-  expect(outage.notice(ended(Code.BadVersion), 0, 0)?.action?.label).toBe('Reload');
-  expect(outage.notice(ended(Code.Expired), 0, 0)?.action).toBeUndefined();
-  outage.notice(ended(Code.Full), 0, 0)!.action!.run();
+  const ended = (code: CloseCode): State => ({ phase: 'ended', reason: '', code });
+  expect(outage.notice(ended(CloseCode.Replaced), 0, 0)?.action?.label).toBe('Continue here');
+  expect(outage.notice(ended(CloseCode.BadVersion), 0, 0)?.action?.label).toBe('Reload');
+  expect(outage.notice(ended(CloseCode.Expired), 0, 0)?.action).toBeUndefined();
+  outage.notice(ended(CloseCode.Full), 0, 0)!.action!.run();
   expect(pressed).toEqual(['connect']);
 });

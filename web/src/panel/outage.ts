@@ -1,5 +1,5 @@
 /** What has to be said of the link, where the foot of the page alone would be overlooked. */
-import { type Client, Code, type State } from '@gpys/client';
+import { type Client, CloseCode, type State } from '@gpys/client';
 import type { Notice } from './dock';
 import { reasonOf, STALLED_MS } from './status';
 
@@ -44,15 +44,18 @@ export class Outage {
   private ended({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
     const text = reasonOf(code, reason);
     // The same invitation will not do again.
-    if (code === Code.Expired) return { text, tone: 'bad' };
-    const reload = code === Code.BadVersion;
+    if (code === CloseCode.Expired) return { text, tone: 'bad' };
+    const reload = code === CloseCode.BadVersion;
     const run = (): void => (reload ? location.reload() : this.link.connect());
-    const label = reload ? 'Reload' : code === Code.Replaced ? 'Continue here' : 'Try again';
+    const label = reload ? 'Reload' : code === CloseCode.Replaced ? 'Continue here' : 'Try again';
     return { text, tone: 'bad', action: { label, run } };
   }
 }
 
 /** Another invitation is needed; the room is closed to this one, or to whoever has none. */
 export function isShutOut(state: State): boolean {
-  return state.phase === 'ended' && (state.code === Code.Forbidden || state.code === Code.Expired);
+  return (
+    state.phase === 'ended' &&
+    (state.code === CloseCode.Forbidden || state.code === CloseCode.Expired)
+  );
 }

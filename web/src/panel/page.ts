@@ -1,11 +1,12 @@
 /** The page's elements, and the few states that they can be in. */
 
-import { DURATIONS, durationWords, type Wish } from '../device/terms';
+import { DURATIONS, type Wish } from '../device/sharing';
 import type { Mode } from '../map/camera/camera';
 import type { Area } from '../map/camera/fit';
 import { freeArea } from '../map/camera/layout';
 import type { Dock, Notice } from './dock';
 import { byId, setText } from './dom';
+import { durationWords } from './sharing-words';
 import type { Tone } from './status';
 
 const TOAST_MS = 6000;

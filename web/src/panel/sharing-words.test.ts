@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { LocationProblem } from '../device/location';
 import { agoWords } from '../device/old';
-import { browserOf, liveWords, locationWords, oldWords } from './sharing-words';
+import { browserOf, leftWords, liveWords, locationWords, oldWords } from './sharing-words';
 
 const AGENTS = {
   chrome: [
@@ -72,4 +72,14 @@ it('calls live only what is', () => {
   expect(liveWords({ ...facts, connected: false })).toBe('Not connected');
   expect(liveWords({ ...facts, fix: undefined })).toBe('Looking for your position');
   expect(liveWords({ ...facts, fix: undefined, waiting: true })).toBe('Not on the map yet');
+});
+
+it('puts the rest into words', () => {
+  expect([undefined, 59_999, 60_000, 60_001, 900_000].map(leftWords)).toEqual([
+    '',
+    'less than 1 min left',
+    '1 min left',
+    '2 min left',
+    '15 min left',
+  ]);
 });

@@ -95,3 +95,22 @@ export function liveWords(it: LiveFacts): string {
   if (it.byHand) return 'Live, placed by hand';
   return Number.isNaN(it.fix.accuracy) ? 'Live' : `Live, ±${distanceWords(it.fix.accuracy)}`;
 }
+
+const MINUTE_MS = 60_000;
+
+/** The time left of a share, in ms, in words; empty without an end. */
+export function leftWords(left: number | undefined): string {
+  if (left === undefined) return '';
+  if (left < MINUTE_MS) return 'less than 1 min left';
+  return `${Math.ceil(left / MINUTE_MS)} min left`;
+}
+
+/** A choice of duration in words. */
+export function durationWords(minutes: number): string {
+  if (minutes === 0) return 'Until I stop';
+  return minutes < 60
+    ? `For ${minutes} minutes`
+    : minutes === 60
+      ? 'For 1 hour'
+      : `For ${minutes / 60} hours`;
+}

@@ -1,5 +1,13 @@
 /** What is going on, in words for a person. Pure: state in, sentences out. */
-import { Code, clean, Field, isolated, MAX_REASON, type Refused, type State } from '@gpys/client';
+import {
+  CloseCode,
+  clean,
+  Field,
+  isolated,
+  MAX_REASON,
+  type Refused,
+  type State,
+} from '@gpys/client';
 
 export type Tone = 'good' | 'busy' | 'bad';
 
@@ -53,26 +61,26 @@ function liveLine(
 
 export function reasonOf(code: number | undefined, reason: string): string {
   switch (code) {
-    case Code.Restarting:
+    case CloseCode.Restarting:
       return 'The server is restarting.';
-    case Code.Full:
+    case CloseCode.Full:
       return 'This room is full.';
-    case Code.TooFast:
-    case Code.TooSlow:
+    case CloseCode.TooFast:
+    case CloseCode.TooSlow:
       return 'The connection did not keep up.';
-    case Code.Replaced:
+    case CloseCode.Replaced:
       return 'You are connected from another tab or device.';
-    case Code.Forbidden:
+    case CloseCode.Forbidden:
       return reason
         ? `This room does not let you in (${reason.replace('access token', 'invitation')}).`
         : 'This room asks for a link with an invitation.';
-    case Code.Expired:
+    case CloseCode.Expired:
       return 'Your invitation has expired. Open a new link to come back.';
-    case Code.BadVersion:
+    case CloseCode.BadVersion:
       return 'This page and the server speak different versions.';
-    case Code.BadRoom:
+    case CloseCode.BadRoom:
       return 'The address names no room: use a-z, 0-9 and - after /r/.';
-    case Code.BadMessage:
+    case CloseCode.BadMessage:
       return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
     default:
       return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';

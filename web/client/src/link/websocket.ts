@@ -1,6 +1,6 @@
 /** A link over WebSocket: one binary message each, and the first byte tells the lane. */
 
-import { DATAGRAMS_FROM } from '../wire/wire';
+import { DATAGRAM_LANE } from '../wire/wire';
 import type { Link, Opener } from './link';
 import { OpenError } from './why';
 
@@ -43,7 +43,7 @@ export const openWebSocket: Opener = (config, events, signal) =>
     socket.onmessage = ({ data }) => {
       if (!live || !(data instanceof ArrayBuffer)) return;
       const bytes = new Uint8Array(data);
-      if (bytes.length > 0 && bytes[0]! < DATAGRAMS_FROM) events.message(bytes);
+      if (bytes.length > 0 && bytes[0]! < DATAGRAM_LANE) events.message(bytes);
       else events.datagram(bytes);
     };
     socket.onclose = ({ code, reason }) => {

@@ -31,6 +31,6 @@ describe('a frame of 100 people', () => {
   const view = new View();
   bench('decode and apply', () => {
     const frame = decodeFrame(frames[i++ % 64]!);
-    view.frame({ ...frame, time: i * 33 });
+    view.handleFrame({ ...frame, time: i * 33 });
   });
 });

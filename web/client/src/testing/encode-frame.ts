@@ -1,6 +1,6 @@
 /** The other half of `frame.ts`, for tests: writes a frame as docs/PROTOCOL.md, section 7, says. */
-import { AGES, type ChunkKind, FRAME } from '../wire/frame';
-import { CELL, LAT_MAX, LNG_MAX } from '../wire/geo';
+import { AGES, type ChunkKind, FRAME_TAG } from '../wire/frame';
+import { CELL, MAX_LAT, MAX_LNG } from '../wire/geo';
 import { NO_ORIENTATION } from '../wire/orientation';
 
 export class BitWriter {
@@ -66,15 +66,15 @@ export interface FrameIn {
 }
 
 export function columnOf(lng: number, level: number): number {
-  return Math.floor((lng + LNG_MAX) / CELL[level]!.size);
+  return Math.floor((lng + MAX_LNG) / CELL[level]!.size);
 }
 
 export function rowOf(lat: number, level: number): number {
-  return Math.floor((lat + LAT_MAX) / CELL[level]!.size);
+  return Math.floor((lat + MAX_LAT) / CELL[level]!.size);
 }
 
 export function encodeFrame(frame: FrameIn): Uint8Array<ArrayBuffer> {
-  const w = new BitWriter().write(FRAME, 8).write(frame.time, 32).write(frame.level, 5);
+  const w = new BitWriter().write(FRAME_TAG, 8).write(frame.time, 32).write(frame.level, 5);
   w.write(frame.x0, Math.max(0, 19 - frame.level)).write(frame.y0, Math.max(0, 18 - frame.level));
   w.write(frame.width - 1, 5)
     .gamma(frame.base + 1)
@@ -122,8 +122,8 @@ function writePerson(
   whole: boolean,
 ): void {
   const { size, bits, step } = CELL[frame.level]!;
-  w.write(Math.floor(((one.lng + LNG_MAX) % size) / step), bits);
-  w.write(Math.floor(((one.lat + LAT_MAX) % size) / step), bits);
+  w.write(Math.floor(((one.lng + MAX_LNG) % size) / step), bits);
+  w.write(Math.floor(((one.lat + MAX_LAT) % size) / step), bits);
   if (!oriented) w.write(has(one) ? 1 : 0, 1);
   if (has(one)) w.write(one.orientation!, 27);
   const code = AGES.findIndex((age) => age >= (one.age ?? 0));

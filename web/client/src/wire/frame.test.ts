@@ -10,7 +10,7 @@ import {
 import { random } from '../testing/random';
 import { DecodeError } from './bits';
 import { AGES, decodeFrame } from './frame';
-import { CELL, LAT_MAX, LNG_MAX } from './geo';
+import { CELL, MAX_LAT, MAX_LNG } from './geo';
 import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
 
 const LAT = 457_700_000;
@@ -27,15 +27,15 @@ describe('decodeFrame', () => {
     for (let level = 0; level < 20; level++) {
       const { size, step } = CELL[level]!;
       const [west, south] = [
-        columnOf(LNG, level) * size - LNG_MAX,
-        rowOf(LAT, level) * size - LAT_MAX,
+        columnOf(LNG, level) * size - MAX_LNG,
+        rowOf(LAT, level) * size - MAX_LAT,
       ];
       const people = Array.from(
         { length: 40 },
         (_, i): PersonIn => ({
           id: 100 + i * 7 + Math.floor(next() * 7),
-          lat: Math.min(LAT_MAX, south + Math.floor(next() * size)),
-          lng: Math.min(LNG_MAX - 1, west + Math.floor(next() * size)),
+          lat: Math.min(MAX_LAT, south + Math.floor(next() * size)),
+          lng: Math.min(MAX_LNG - 1, west + Math.floor(next() * size)),
           orientation: i % 3 ? Math.floor(next() * ORIENTATION_CODES) : NO_ORIENTATION,
           age: AGES[i % 32]!,
           accuracy: i,
@@ -87,9 +87,7 @@ describe('decodeFrame', () => {
       y0: 10,
       width: 4,
     });
-    expect(
-      decodeFrame(encodeFrame(frame)).chunks.map(({ cell }) => [cell.column, cell.row]),
-    ).toEqual([
+    expect(decodeFrame(encodeFrame(frame)).chunks.map(({ cell }) => [cell.x, cell.y])).toEqual([
       [columns - 1, 10],
       [0, 10],
       [columns - 1, 11],

@@ -1,9 +1,9 @@
 /** Decodes a frame: part of the world at one moment (docs/PROTOCOL.md, section 7). */
 import { BitReader, DecodeError } from './bits';
-import { CELL, type Cell, LAT_MAX, LNG_MAX } from './geo';
+import { CELL, type Cell, MAX_LAT, MAX_LNG } from './geo';
 import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
 
-export const FRAME = 0x46;
+export const FRAME_TAG = 0x46;
 
 export type ChunkKind = 'delta' | 'key' | 'crowd';
 
@@ -56,7 +56,7 @@ export const AGES = [
 
 export function decodeFrame(bytes: Uint8Array): Frame {
   const r = new BitReader(bytes);
-  if (r.read(8) !== FRAME) throw new DecodeError('not a frame');
+  if (r.read(8) !== FRAME_TAG) throw new DecodeError('not a frame');
   const time = r.read(32);
   const level = r.read(5);
   if (level > 19) throw new DecodeError(`there is no level ${level}`);
@@ -100,10 +100,10 @@ function readChunk(r: BitReader, header: Header, index: number): Chunk {
 function cellAt(header: Header, index: number): Cell {
   if (index > 63) throw new DecodeError('a cell outside the cover');
   const { columns, rows } = CELL[header.level]!;
-  const column = (header.x0 + (index % header.width)) % columns;
-  const row = header.y0 + Math.floor(index / header.width);
-  if (row >= rows) throw new DecodeError('a cell outside the grid');
-  return { level: header.level, column, row };
+  const x = (header.x0 + (index % header.width)) % columns;
+  const y = header.y0 + Math.floor(index / header.width);
+  if (y >= rows) throw new DecodeError('a cell outside the grid');
+  return { level: header.level, x, y };
 }
 
 function readEntries(
@@ -116,8 +116,8 @@ function readEntries(
   n: number,
 ): Entry[] {
   const { size, bits, step, half } = CELL[cell.level]!;
-  const west = cell.column * size - LNG_MAX + half;
-  const south = cell.row * size - LAT_MAX + half;
+  const west = cell.x * size - MAX_LNG + half;
+  const south = cell.y * size - MAX_LAT + half;
   // 32 - clz32(n) is ceil(log2(n + 1)) for every n from 1 on.
   const k = Math.max(0, header.span - pageBits - (32 - Math.clz32(n)));
   const limit = 2 ** header.span;
@@ -132,8 +132,8 @@ function readEntries(
     if (offset >= limit || header.base + offset > 0xffffffff) {
       throw new DecodeError('an id above the span');
     }
-    const lng = Math.min(LNG_MAX - 1, west + r.read(bits) * step);
-    const lat = Math.min(LAT_MAX, south + r.read(bits) * step);
+    const lng = Math.min(MAX_LNG - 1, west + r.read(bits) * step);
+    const lat = Math.min(MAX_LAT, south + r.read(bits) * step);
     const orientation = oriented || r.bit() ? r.read(27) : NO_ORIENTATION;
     if (orientation >= ORIENTATION_CODES && orientation !== NO_ORIENTATION) {
       throw new DecodeError('an orientation that is none');

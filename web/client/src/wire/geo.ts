@@ -1,12 +1,12 @@
 /** Cells, map projection and distances. Positions are in units of 1e-7 degree unless named otherwise. */
 
 export const UNIT = 1e-7;
-export const LAT_MAX = 900_000_000;
-export const LNG_MAX = 1_800_000_000;
-export const WORLD = 2 * LNG_MAX;
-export const LEVELS = 20;
+export const MAX_LAT = 900_000_000;
+export const MAX_LNG = 1_800_000_000;
+export const CIRCLE = 3_600_000_000;
+export const TOP_LEVEL = 19;
 /** Cell geometry per level (docs/PROTOCOL.md, section 7), computed once. */
-export const CELL = Array.from({ length: LEVELS }, (_, level) => {
+export const CELL = Array.from({ length: TOP_LEVEL + 1 }, (_, level) => {
   const size = 7 * 2 ** (10 + level);
   const bits = Math.min(10 + level, 13);
   const step = size / 2 ** bits;
@@ -15,28 +15,29 @@ export const CELL = Array.from({ length: LEVELS }, (_, level) => {
     bits,
     step,
     half: Math.floor(step / 2),
-    columns: Math.ceil(WORLD / size),
-    rows: Math.ceil((2 * LAT_MAX + 1) / size),
+    columns: Math.ceil(CIRCLE / size),
+    rows: Math.ceil((2 * MAX_LAT + 1) / size),
   };
 });
 
 export interface Cell {
   level: number;
-  column: number;
-  row: number;
+  /** Column, eastward from longitude -180 degrees. */
+  x: number;
+  /** Row, northward from the south pole. */
+  y: number;
 }
 
 /** The south-west corner and the size of a cell. */
 export function cellRect(cell: Cell): { south: number; west: number; size: number } {
   const { size } = CELL[cell.level]!;
-  return { south: cell.row * size - LAT_MAX, west: cell.column * size - LNG_MAX, size };
+  return { south: cell.y * size - MAX_LAT, west: cell.x * size - MAX_LNG, size };
 }
 
-export function cellHolds(cell: Cell, lat: number, lng: number): boolean {
+export function cellContains(cell: Cell, lat: number, lng: number): boolean {
   const { size } = CELL[cell.level]!;
   return (
-    Math.floor((lng + LNG_MAX) / size) === cell.column &&
-    Math.floor((lat + LAT_MAX) / size) === cell.row
+    Math.floor((lng + MAX_LNG) / size) === cell.x && Math.floor((lat + MAX_LAT) / size) === cell.y
   );
 }
 
@@ -44,9 +45,7 @@ export function cellHolds(cell: Cell, lat: number, lng: number): boolean {
 export function cellsOverlap(a: Cell, b: Cell): boolean {
   const [fine, coarse] = a.level <= b.level ? [a, b] : [b, a];
   const shift = 2 ** (coarse.level - fine.level);
-  return (
-    Math.floor(fine.column / shift) === coarse.column && Math.floor(fine.row / shift) === coarse.row
-  );
+  return Math.floor(fine.x / shift) === coarse.x && Math.floor(fine.y / shift) === coarse.y;
 }
 
 export function wrapDegrees(lng: number): number {
@@ -62,7 +61,7 @@ export interface Degrees {
 export function toUnits(at: Degrees): { lat: number; lng: number } {
   const lat = Math.round(Math.max(-90, Math.min(90, at.lat)) / UNIT);
   const lng = Math.round(wrapDegrees(at.lng) / UNIT);
-  return { lat, lng: lng >= LNG_MAX ? lng - WORLD : lng };
+  return { lat, lng: lng >= MAX_LNG ? lng - CIRCLE : lng };
 }
 
 export function toDegrees({ lat, lng }: { lat: number; lng: number }): Degrees {

@@ -1,5 +1,11 @@
+/** The bytes of docs/PROTOCOL.md, both ways. */
+export * from './accuracy';
+export { DecodeError } from './bits';
+export * from './codes';
+export * from './datagram';
 export * from './frame';
 export * from './geo';
 export * from './orientation';
+export * from './server';
 export * from './text';
 export * from './wire';

@@ -5,7 +5,7 @@ import {
   attitude,
   decodeOrientation,
   encodeOrientation,
-  fromAngles,
+  fromEuler,
   ORIENTATION_CODES,
   type Quaternion,
   slerp,
@@ -34,7 +34,7 @@ describe('orientation codes', () => {
   });
 
   it('do not mind the sign', () => {
-    const q = fromAngles(130, 20, -35);
+    const q = fromEuler(130, 20, -35);
     const negated = q.map((c) => -c) as unknown as Quaternion;
     expect(encodeOrientation(negated)).toBe(encodeOrientation(q));
   });
@@ -54,22 +54,22 @@ describe('attitude', () => {
     [90, 30, 0, 270, 0, 30],
     [180, -25, 0, 180, 0, -25],
   ])('alpha %d, beta %d, gamma %d', (alpha, beta, gamma, heading, side, front) => {
-    const held = attitude(fromAngles(alpha, beta, gamma));
+    const held = attitude(fromEuler(alpha, beta, gamma));
     expect(held.heading).toBeCloseTo(heading, 6);
     expect(held.leanLeftRight).toBeCloseTo(side, 6);
     expect(held.leanFrontBack).toBeCloseTo(front, 6);
   });
 
   it('looks where the back points when the device is upright', () => {
-    expect(attitude(fromAngles(270, 90, 0)).heading).toBeCloseTo(90, 6);
+    expect(attitude(fromEuler(270, 90, 0)).heading).toBeCloseTo(90, 6);
   });
 });
 
 describe('slerp', () => {
   it('goes the shorter way round', () => {
-    const a = fromAngles(350, 0, 0);
-    const b = fromAngles(10, 0, 0);
-    expect(angleBetween(slerp(a, b, 0.5), fromAngles(0, 0, 0))).toBeCloseTo(0, 3);
+    const a = fromEuler(350, 0, 0);
+    const b = fromEuler(10, 0, 0);
+    expect(angleBetween(slerp(a, b, 0.5), fromEuler(0, 0, 0))).toBeCloseTo(0, 3);
     expect(angleBetween(slerp(a, b, 0), a)).toBeCloseTo(0, 3);
     expect(angleBetween(slerp(a, b, 1), b)).toBeCloseTo(0, 3);
   });

@@ -14,7 +14,7 @@ const TAN = Float64Array.from({ length: STEPS }, (_, n) =>
 );
 
 /** From the angles of a `deviceorientation` event, in degrees. */
-export function fromAngles(alpha: number, beta: number, gamma: number): Quaternion {
+export function fromEuler(alpha: number, beta: number, gamma: number): Quaternion {
   const [ca, sa] = [Math.cos((alpha * RAD) / 2), Math.sin((alpha * RAD) / 2)];
   const [cb, sb] = [Math.cos((beta * RAD) / 2), Math.sin((beta * RAD) / 2)];
   const [cg, sg] = [Math.cos((gamma * RAD) / 2), Math.sin((gamma * RAD) / 2)];

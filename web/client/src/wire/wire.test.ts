@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type ClientMessage,
-  decodeAccuracy,
-  decodeMessage,
-  decodePong,
-  encodeAccuracy,
-  encodeMessage,
-  encodePing,
-  encodePose,
-  Presence,
-} from './wire';
+import { decodeAccuracy, encodeAccuracy } from './accuracy';
+import { decodePong, encodePing, encodePose } from './datagram';
+import { decodeMessage } from './server';
+import { type ClientMessage, encodeMessage, Presence } from './wire';
 
 const bytes = (hex: string): Uint8Array =>
   Uint8Array.from(hex.replace(/\s/g, '').match(/../g) ?? [], (h) => Number.parseInt(h, 16));

@@ -30,7 +30,7 @@ function load(storage: Keep): Wish {
 }
 
 /** Times are of the wall clock in ms, which goes on while the device sleeps. */
-export class Terms {
+export class SharingTerms {
   wish: Wish;
   /** While it shares for a time: until when. */
   private ends: number | undefined;
@@ -89,19 +89,4 @@ export class Terms {
     const seconds = left === undefined ? 0 : Math.max(1, Math.ceil(left / 1000));
     return { approximate: this.wish.approximate, seconds };
   }
-}
-
-export function leftWords(left: number | undefined): string {
-  if (left === undefined) return '';
-  if (left < MINUTE_MS) return 'less than 1 min left';
-  return `${Math.ceil(left / MINUTE_MS)} min left`;
-}
-
-export function durationWords(minutes: number): string {
-  if (minutes === 0) return 'Until I stop';
-  return minutes < 60
-    ? `For ${minutes} minutes`
-    : minutes === 60
-      ? 'For 1 hour'
-      : `For ${minutes / 60} hours`;
 }

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { leftWords, Terms } from './terms';
+import { SharingTerms } from './sharing';
 
 const MINUTE = 60_000;
 const NOW = 1_700_000_000_000;
@@ -15,15 +15,15 @@ beforeEach(() => {
 });
 
 it('is exact and without end unless the owner wants it otherwise', () => {
-  const terms = new Terms(storage);
+  const terms = new SharingTerms(storage);
   terms.begin(NOW);
   expect(terms.wire(NOW + 1e12)).toEqual({ approximate: false, seconds: 0 });
   expect(terms.isOver(NOW + 1e12)).toBe(false);
 });
 
 it('remembers what was chosen, and nothing that cannot be', () => {
-  new Terms(storage).choose({ approximate: true, minutes: 15 }, NOW);
-  expect(new Terms(storage).wish).toEqual({ approximate: true, minutes: 15 });
+  new SharingTerms(storage).choose({ approximate: true, minutes: 15 }, NOW);
+  expect(new SharingTerms(storage).wish).toEqual({ approximate: true, minutes: 15 });
   for (const wrong of [
     '{',
     '[]',
@@ -32,12 +32,12 @@ it('remembers what was chosen, and nothing that cannot be', () => {
     '{"approximate":true,"minutes":7}',
   ]) {
     kept.set('gpys.sharing', wrong);
-    expect(new Terms(storage).wish, wrong).toEqual({ approximate: false, minutes: 0 });
+    expect(new SharingTerms(storage).wish, wrong).toEqual({ approximate: false, minutes: 0 });
   }
 });
 
 it('counts from the beginning, and tells the rest', () => {
-  const terms = new Terms(storage);
+  const terms = new SharingTerms(storage);
   terms.choose({ approximate: true, minutes: 15 }, NOW);
   expect(terms.wire(NOW)).toEqual({ approximate: true, seconds: 0 });
   terms.begin(NOW);
@@ -49,7 +49,7 @@ it('counts from the beginning, and tells the rest', () => {
 });
 
 it('counts anew for another duration, not for another precision', () => {
-  const terms = new Terms(storage);
+  const terms = new SharingTerms(storage);
   terms.choose({ approximate: true, minutes: 15 }, NOW);
   terms.begin(NOW);
   terms.choose({ approximate: false, minutes: 15 }, NOW + 5 * MINUTE);
@@ -61,18 +61,8 @@ it('counts anew for another duration, not for another precision', () => {
 });
 
 it('never lasts longer than was chosen, whatever the clock does', () => {
-  const terms = new Terms(storage);
+  const terms = new SharingTerms(storage);
   terms.choose({ approximate: false, minutes: 15 }, NOW);
   terms.begin(NOW);
   expect(terms.wire(NOW - 1000 * MINUTE).seconds).toBe(900);
-});
-
-it('puts the rest into words', () => {
-  expect([undefined, 59_999, 60_000, 60_001, 15 * MINUTE].map(leftWords)).toEqual([
-    '',
-    'less than 1 min left',
-    '1 min left',
-    '2 min left',
-    '15 min left',
-  ]);
 });

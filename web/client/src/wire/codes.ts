@@ -1,0 +1,43 @@
+/** Why links end and values are refused (docs/PROTOCOL.md, section 3). */
+
+/** Why a link ends. Number 4 is not used. */
+export enum CloseCode {
+  /** Answer to a `Leave`. */
+  Bye = 0,
+  /** Bytes that do not decode, or a message out of turn. */
+  BadMessage = 1,
+  /** A version that the server does not speak. */
+  BadVersion = 2,
+  /** Not a valid name of a room. */
+  BadRoom = 3,
+  /** Far more messages or datagrams than allowed. */
+  TooFast = 5,
+  /** The client did not read its reliable lane. */
+  TooSlow = 6,
+  /** The same peer came back on another link. */
+  Replaced = 7,
+  /** No hello in time. */
+  Timeout = 8,
+  /** The room or the server is full. */
+  Full = 9,
+  /** The server is stopping. */
+  Restarting = 10,
+  /** The room needs an access token, and this one is invalid or does not allow what was asked. */
+  Forbidden = 11,
+  /** The access token has expired; a new one lets the client back in. */
+  Expired = 12,
+}
+
+/** The field of a refused value. */
+export enum Field {
+  /** A pose's latitude or longitude. */
+  Position = 0,
+  /** A pose's accuracy. */
+  Accuracy = 1,
+  /** A pose's orientation. */
+  Orientation = 2,
+  /** A viewport. */
+  Viewport = 3,
+  /** A presence. */
+  Presence = 4,
+}

@@ -1,0 +1,154 @@
+/** What the server says on the reliable lane (docs/PROTOCOL.md, section 3). */
+import { Reader } from './bincode';
+import { DecodeError } from './bits';
+import { type Change, type Online, type Person, Presence } from './wire';
+
+/** What the server allows, as a welcome says. */
+export interface Limits {
+  /** Longest reliable message from a client, in bytes. */
+  max_message: number;
+  /** Poses per second that are read. */
+  pose_hz: number;
+  /** Longest frame, in bytes. */
+  max_frame: number;
+  /** Least bytes per second of frames that a client can ask for. */
+  min_budget: number;
+  /** Most bytes per second of frames that a client can ask for. */
+  max_budget: number;
+  /** Every cell is repeated within this time, in ms. */
+  refresh_ms: number;
+  /** How long a peer may be away and come back as itself, in ms. */
+  resume_ms: number;
+}
+
+/** The first message of the server. */
+export interface Welcome {
+  /** Tells the messages apart. */
+  type: 'Welcome';
+  /** The protocol's version. */
+  version: number;
+  /** The client's own number. */
+  id: number;
+  /** The client's public identity. */
+  uuid: string;
+  /** The secret to come back with. */
+  token: Uint8Array;
+  /** Whether the client came back as the peer it was. */
+  resumed: boolean;
+  /** The server's clock. */
+  time: number;
+  /** Ticks per second. */
+  tick_hz: number;
+  /** What the server allows. */
+  limits: Limits;
+  /** Whether the client may share; otherwise it can only watch. */
+  may_share: boolean;
+}
+
+/** Who is in the room: a change, or a part of the first list. */
+export interface Roster {
+  /** Tells the messages apart. */
+  type: 'Roster';
+  /** The server's clock. */
+  time: number;
+  /** People who are here, new or with newer facts. */
+  joined: Person[];
+  /** People who left, for good. */
+  left: number[];
+  /** People whose presence changed. */
+  presence: Change[];
+  /** How many people are here. */
+  online: Online;
+}
+
+/** Why and how the link ends; the last message of the server. */
+export interface Closing {
+  /** Tells the messages apart. */
+  type: 'Closing';
+  /** The reason, as a `CloseCode` or one from a later version. */
+  code: number;
+  /** Come back after this long plus a random part of as much again, in ms; `null`: do not. */
+  retry_ms: number | null;
+  /** The reason, in words. */
+  reason: string;
+}
+
+/** The server did not take a value from this client; the link goes on without it. */
+export interface Refused {
+  /** Tells the messages apart. */
+  type: 'Refused';
+  /** A `Field`, or one from a later version. */
+  field: number;
+  /** What is wrong with it, in words. */
+  reason: string;
+}
+
+/** A message of the reliable lane from the server, in the order of their numbers. */
+export type ServerMessage = Welcome | Roster | Closing | Refused;
+
+/**
+ * Decodes a message of the reliable lane.
+ *
+ * @throws {@link DecodeError} if the bytes are not a message.
+ */
+export function decodeMessage(bytes: Uint8Array): ServerMessage {
+  const r = new Reader(bytes);
+  // One byte: in a longer form it would be the first byte of a datagram.
+  const read = [readWelcome, readRoster, readClosing, readRefused][r.u8()];
+  if (!read) throw new DecodeError('not a known message');
+  const message = read(r);
+  r.finish();
+  return message;
+}
+
+function readWelcome(r: Reader): Welcome {
+  return {
+    type: 'Welcome',
+    version: r.u16(),
+    id: r.varint(),
+    uuid: r.uuid(),
+    token: r.raw(16),
+    resumed: r.bool(),
+    time: r.varint(),
+    tick_hz: r.u8(),
+    limits: {
+      max_message: r.u16(),
+      pose_hz: r.u8(),
+      max_frame: r.u16(),
+      min_budget: r.varint(),
+      max_budget: r.varint(),
+      refresh_ms: r.u16(),
+      resume_ms: r.varint(),
+    },
+    may_share: r.bool(),
+  };
+}
+
+function readRoster(r: Reader): Roster {
+  return {
+    type: 'Roster',
+    time: r.varint(),
+    joined: r.list(() => ({
+      id: r.varint(),
+      uuid: r.uuid(),
+      name: r.string(),
+      presence: r.variant(Presence.Gone),
+    })),
+    left: r.list(() => r.varint()),
+    presence: r.list(() => ({ id: r.varint(), presence: r.variant(Presence.Gone) })),
+    online: { sharing: r.varint(), watching: r.varint(), hidden: r.varint() },
+  };
+}
+
+function readClosing(r: Reader): Closing {
+  return {
+    type: 'Closing',
+    code: r.u8(),
+    retry_ms: r.option(() => r.varint()),
+    reason: r.string(),
+  };
+}
+
+function readRefused(r: Reader): Refused {
+  return { type: 'Refused', field: r.u8(), reason: r.string() };
+}
