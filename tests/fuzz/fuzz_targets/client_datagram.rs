@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use gpys::proto::time::Time;
-use gpys::proto::wire::{ClientDatagram, MAX_AGE_MS, encode_ping};
+use gpys_proto::time::Time;
+use gpys_proto::wire::{ClientDatagram, MAX_AGE_MS, encode_ping};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &[u8])| {

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use gpys::proto::text;
-use gpys::proto::wire::{ClientMessage, MAX_CLIENT_MESSAGE};
+use gpys_proto::text;
+use gpys_proto::wire::{ClientMessage, MAX_CLIENT_MESSAGE};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

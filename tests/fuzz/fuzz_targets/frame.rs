@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use gpys::proto::wire::frame::Frame;
-use gpys::proto::view::View;
+use gpys_proto::view::View;
+use gpys_proto::wire::frame::Frame;
 use libfuzzer_sys::fuzz_target;
 
 /// The tag is given, or the fuzzer would spend its days on finding it.

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use gpys::proto::view::View;
-use gpys::proto::wire::ServerMessage;
+use gpys_proto::view::View;
+use gpys_proto::wire::ServerMessage;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -5,17 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::Arbitrary;
-use gpys::proto::blur::blur;
-use gpys::proto::wire::frame::Frame;
-use gpys::proto::geo::{Position, Viewport, cell_step};
-use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
-use gpys::proto::time::Time;
-use gpys::proto::view::View;
-use gpys::proto::wire::{ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token};
-use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
+use gpys_proto::blur::blur;
+use gpys_proto::geo::{Position, Viewport, cell_step};
+use gpys_proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
+use gpys_proto::time::Time;
+use gpys_proto::view::View;
+use gpys_proto::wire::frame::Frame;
+use gpys_proto::wire::{
+    ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
+};
+use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
+/// An operation of a shell; a wait lets time pass, and whatever is due happens.
 #[derive(Arbitrary, Debug)]
 enum Op {
     Join { presence: u8, budget: u32, looks: Option<Looks> },
@@ -23,14 +26,12 @@ enum Op {
     Detach { who: u8, silent_ms: u16, closed: bool },
     Resume { who: u8, forged: bool, presence: u8, terms: Terms },
     Pose { who: u8, place: Place, orientation: u32, age: u16 },
-    /// A repeat of an old number.
-    StalePose { who: u8 },
+    RepeatedPose { who: u8 },
     Look { who: u8, looks: Looks },
     SetPresence { who: u8, presence: u8 },
     SetSharing { who: u8, terms: Terms },
     Budget { who: u8, budget: u32 },
     Feedback { who: u8, lost: u8, refused: u8, rtt_ms: u16 },
-    /// Time passes, and whatever is due happens.
     Wait { ms: u16, max_len: u16, skip: u8 },
 }
 
@@ -175,7 +176,7 @@ impl Shell {
                 known.seq += 1;
                 self.world.handle_pose(id, Sample { seq, pose }, now);
             }
-            Op::StalePose { who } => {
+            Op::RepeatedPose { who } => {
                 let Some(id) = self.pick(who) else { return };
                 let position = Position::new(1, 1).unwrap();
                 let (orientation, accuracy) = (None, Accuracy::UNKNOWN);
