@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gpys::cli::netem;
-use gpys::cli::{doctor, swarm};
-use gpys::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
-use gpys::server::{Server, certs, panics, signals, token};
-use gpys::terminal;
+
+use gpys::cli::{banner, certs, doctor, netem, signals, swarm, token};
+
+use gpys::server::config::{Config, ConfigError, DEFAULT_FILE, Flags, LogFormat};
+
+use gpys::server::{Server, panics, terminal};
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
@@ -165,9 +166,9 @@ fn serve(args: &Serve) -> anyhow::Result<()> {
 async fn run(config: Config) -> anyhow::Result<()> {
     let quiet = config.quiet;
     let mut signals = signals::Stop::listen().context("signals cannot be received")?;
-    let server = Server::bind(config)?;
+    let server = Server::bind(config, gpys::page())?;
     if !quiet {
-        say(&server.banner()?)?;
+        say(&banner::banner(&server)?)?;
     }
     Ok(signals.run(server).await?)
 }

@@ -9,8 +9,8 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use forge::{Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
-use gpys::config::Flags;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
+use gpys::server::config::Flags;
 use serde_json::json;
 use support::{BOTH, Client, Running, Transport};
 

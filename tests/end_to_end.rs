@@ -6,8 +6,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use gpys::config::Flags;
 use gpys::proto::wire::{ClientMessage, CloseCode, Field, Online, PeerId, Presence, encode_ping};
+use gpys::server::config::Flags;
 use rustls::pki_types::CertificateDer;
 use support::{BOTH, Client, Running, Transport, hello};
 use tokio_tungstenite::tungstenite::Error as WsError;

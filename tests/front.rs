@@ -5,7 +5,7 @@
 
 mod support;
 
-use gpys::config::Flags;
+use gpys::server::config::Flags;
 use serde_json::Value;
 use support::{Running, Transport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

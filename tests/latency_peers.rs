@@ -20,13 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use gpys::cli::certs;
 use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::Accuracy;
 use gpys::proto::time::Time;
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::bits::BitWriter;
 use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
-use gpys::server::certs;
 use peers::Peer;
 use proptest::prelude::*;
 use relay::{Relay, RelayError};

@@ -7,9 +7,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use gpys::config::Flags;
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, encode_ping};
+use gpys::server::config::Flags;
 use support::{BOTH, Client, Running, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

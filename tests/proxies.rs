@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gpys::config::Flags;
+use gpys::server::config::Flags;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
 use support::{Client, PATIENCE, Running, Socket, Transport, hello};

@@ -27,9 +27,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::doctor::record::Judge;
 use crate::cli::doctor::report::{Name, Outcome, Report, Step, Verdict};
 use crate::cli::doctor::session::Visit;
-use crate::terminal;
 use gpys_client::server_info::Target;
 use gpys_client::{ConfigError, Transport, Trust};
+use gpys_server::terminal;
 
 /// Where a token is looked for that is in no file.
 const ACCESS: &str = "GPYS_ACCESS";

@@ -30,9 +30,9 @@ pub use self::args::{Args, Mix};
 use crate::cli::swarm::gpx::{GpxError, Track};
 use crate::cli::swarm::person::{Crowd, Person, Plan};
 use crate::cli::swarm::report::{Report, Tallies};
-use crate::terminal;
 use gpys_client::{ConnectError, Connector, Trust};
 use gpys_proto::geo::Position;
+use gpys_server::terminal;
 
 /// Links opened a second. A crowd does not come through the door in one instant, and handshakes
 /// must not crowd out what is measured.

@@ -5,7 +5,7 @@ pub mod greeting;
 pub mod websocket;
 pub mod webtransport;
 
-use self::end::{End, Incoming};
+use crate::link::end::{End, Incoming};
 
 /// One link.
 #[derive(Debug)]

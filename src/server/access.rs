@@ -15,18 +15,17 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::keys::{Algorithm, KeysError};
-pub(crate) use self::keys::{ED25519_PUBLIC, Key, Keys, MIN_SECRET};
-use crate::server::ending::Ending;
-use crate::server::metrics::Failure;
-use crate::server::reload::Shown;
+pub use self::keys::{Algorithm, ED25519_PUBLIC, Key, Keys, KeysError, MIN_SECRET, pkcs8};
+use crate::files::Shown;
+use crate::link::ending::Ending;
+use crate::metrics::Failure;
 use gpys_proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
 
 /// How far the clock of whoever makes tokens may be ahead. A token that is about to end needs no
 /// such patience: whoever came in with it would be sent away at once.
 const LEEWAY: Duration = Duration::from_secs(30);
 /// The room of a token for every room.
-pub(crate) const ANY_ROOM: &str = "*";
+pub const ANY_ROOM: &str = "*";
 
 /// What a token lets its bearer do. Each right includes those before it.
 #[derive(
@@ -44,17 +43,17 @@ pub enum Right {
 
 /// What a token claims. Others than these are ignored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Claims {
+pub struct Claims {
     /// When it ends, in s since 1970.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) exp: u64,
+    pub exp: u64,
     /// When it begins, in s since 1970.
     #[serde(default, deserialize_with = "seconds", skip_serializing)]
     nbf: u64,
     /// A room's name, or [`ANY_ROOM`].
-    pub(crate) room: String,
+    pub room: String,
     /// The rights; the highest counts.
-    pub(crate) rights: Vec<Right>,
+    pub rights: Vec<Right>,
 }
 
 /// A time, which may have a fraction (RFC 7519, section 2).
@@ -64,7 +63,8 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> 
 
 impl Claims {
     /// Claims that count from the beginning of time.
-    pub(crate) const fn new(room: String, rights: Vec<Right>, exp: u64) -> Self {
+    #[must_use]
+    pub const fn new(room: String, rights: Vec<Right>, exp: u64) -> Self {
         Self { exp, nbf: 0, room, rights }
     }
 }
@@ -73,7 +73,7 @@ impl Claims {
 ///
 /// # Errors
 /// If the key is not one of the algorithm.
-pub(crate) fn mint(
+pub fn mint(
     algorithm: Algorithm,
     kid: &str,
     key: &[u8],

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// The addresses that others on the network can use, IPv4 first.
-pub(crate) fn network() -> Vec<IpAddr> {
+pub fn network() -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
         .unwrap_or_default()
         .into_iter()
@@ -26,7 +26,7 @@ fn is_reachable(address: &IpAddr) -> bool {
 }
 
 /// Every name and address that a certificate for this computer should have.
-pub(crate) fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if let Some(host) = hostname::get().ok().and_then(|name| name.into_string().ok()) {
         let host = host.to_ascii_lowercase();
@@ -43,7 +43,7 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// An address as a URL has it.
-pub(crate) fn in_url(address: IpAddr) -> String {
+pub fn in_url(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),

@@ -11,8 +11,13 @@ use gpys_proto::time::Time;
 const EPOCH_MS: u64 = 1_000;
 
 /// The time since 1970, as the machine's clock has it.
-pub(crate) fn since_1970() -> Duration {
+pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in whole seconds.
+pub fn unix_now() -> i64 {
+    i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds since the server started.

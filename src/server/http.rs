@@ -1,5 +1,18 @@
 //! The page, its settings, the server's health, and the way in for WebSockets.
 
+mod answers;
+pub(crate) mod asked;
+pub(crate) mod assets;
+pub(crate) mod files;
+mod policy;
+pub(crate) mod reach;
+mod site;
+mod upgrade;
+mod words;
+
+pub use self::assets::Page;
+pub(crate) use self::site::Site;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,39 +30,16 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::config::{Maps, Venue};
-use crate::server::answers::{Flow, pace};
-use crate::server::asked::{self, Asked, Forwarded, Refusal};
-use crate::server::assets::{Answer, Assets, BENCH_PAGE, PAGE};
-use crate::server::files::Files;
-use crate::server::gate::lock;
-use crate::server::host::{Host, Origin};
-use crate::server::metrics::Failure;
-use crate::server::origin::Addressed;
-use crate::server::reach::{Addresses, Reach};
-use crate::server::rotation::Hashes;
-use crate::server::shared::Shared;
-use crate::server::{policy, upgrade, websocket, words};
+use crate::host::{Host, Origin};
+use crate::http::answers::{Answer, Flow, pace};
+use crate::http::asked::{Asked, Forwarded, Refusal};
+use crate::http::assets::{BENCH_PAGE, PAGE};
+use crate::http::reach::Addresses;
+use crate::limits::origin::Addressed;
+use crate::lock::lock;
+use crate::metrics::Failure;
+use crate::websocket;
 use gpys_proto::wire::{VERSION, is_room_name};
-
-/// What the routes know.
-#[derive(Debug)]
-pub(crate) struct Site {
-    /// What sessions share.
-    pub(crate) shared: Arc<Shared>,
-    /// The page.
-    pub(crate) assets: Assets,
-    /// Where clients reach the server.
-    pub(crate) reach: Reach,
-    /// The hashes that pages expect; none if the certificate is a public CA's.
-    pub(crate) hashes: Option<Hashes>,
-    /// The purple pin.
-    pub(crate) venue: Option<Venue>,
-    /// The map below the people.
-    pub(crate) map: Maps,
-    /// Answers from files.
-    pub(crate) files: Files,
-}
 
 /// The routes.
 pub(crate) fn router(site: Site) -> Router {
@@ -141,7 +131,7 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
 async fn config(
     State(site): State<Arc<Site>>,
     Extension(asked): Extension<Asked>,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Result<Query<Asking>, QueryRejection>,
 ) -> Response {
     let Some(host) = &asked.host else {
         return Refusal::bad("the request has no Host header").into_response();
@@ -153,7 +143,7 @@ async fn config(
 
 /// What a page says of itself when it asks how to connect.
 #[derive(Deserialize)]
-struct Page {
+struct Asking {
     origin: Option<String>,
 }
 

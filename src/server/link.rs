@@ -3,6 +3,9 @@
 //! Nothing here waits. Whatever has no room is refused at once, because a frame that waits is a
 //! frame that lies.
 
+pub(crate) mod ending;
+mod probe;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -11,12 +14,13 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use wtransport::quinn::{self, ConnectionStats};
 
-use crate::server::amplification::Proof;
-use crate::server::clock::Clock;
-use crate::server::ending::Ending;
-use crate::server::gate::{Network, lock};
-use crate::server::metrics::{Leave, Transport};
-use crate::server::probe::Probe;
+use crate::clock::Clock;
+use crate::limits::amplification::Proof;
+use crate::limits::gate::Network;
+use crate::link::ending::Ending;
+use crate::link::probe::Probe;
+use crate::lock::lock;
+use crate::metrics::{Leave, Transport};
 use gpys_proto::time::Time;
 use gpys_proto::wire::PONG_LEN;
 
@@ -318,7 +322,7 @@ impl Link {
         }
     }
 
-    /// Sends a message that [`frame_reliable`](crate::server::ending::frame_reliable) framed. It is a pointer, because the lane has room
+    /// Sends a message that [`frame_reliable`](crate::link::ending::frame_reliable) framed. It is a pointer, because the lane has room
     /// for 32 of them even while it is empty.
     ///
     /// # Errors
@@ -379,7 +383,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::ending::LENGTH_PREFIX;
+    use crate::link::ending::LENGTH_PREFIX;
     use gpys_proto::wire::{CloseCode, ServerMessage};
 
     #[tokio::test]

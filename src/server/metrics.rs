@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::kinds::{
     Answer, Failure, How, Leave, Limit, Part, Refusal, Reload, Reloaded, Stray, Transport,
 };
-use crate::server::metrics::kinds::Kind;
+use crate::metrics::kinds::Kind;
 use gpys_proto::wire::Field;
 use gpys_proto::world::{AGE_BOUNDS_MS, Ages};
 

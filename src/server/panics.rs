@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 
-use crate::server::metrics::{Metrics, Part};
+use crate::metrics::{Metrics, Part};
 
 #[cfg(panic = "abort")]
 compile_error!("a panic must not end the whole server: build with panic = \"unwind\"");

@@ -3,6 +3,13 @@
 //! The world decides everything; the task hands it what arrived and what time it is, and carries
 //! out what it says. It never waits for a client: whatever a link has no room for is refused.
 
+pub(crate) mod command;
+pub(crate) mod directory;
+pub(crate) mod identity;
+pub(crate) mod mailbox;
+mod member;
+pub(crate) mod places;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +18,19 @@ use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::server::access::Grant;
-use crate::server::clock::{self, Clock};
-use crate::server::command::{Command, Enter};
-use crate::server::ending::{Ending, frame_reliable};
-use crate::server::gate::Network;
-use crate::server::identity::Hour;
-use crate::server::link::{Link, LinkId, PathCounts};
-use crate::server::mailbox::{Mailbox, Postbox};
-use crate::server::member::Member;
-use crate::server::metrics::{How, Leave, Limit, Metrics, Sent};
-use crate::server::places::{Keep, Places};
-use crate::server::rooms::{Mint, restarting};
+use crate::access::Grant;
+use crate::clock::{self, Clock};
+use crate::limits::gate::Network;
+use crate::link::ending::restarting;
+use crate::link::ending::{Ending, frame_reliable};
+use crate::link::{Link, LinkId, PathCounts};
+use crate::metrics::{How, Leave, Limit, Metrics, Sent};
+use crate::room::command::{Command, Enter};
+use crate::room::identity::Hour;
+use crate::room::identity::Mint;
+use crate::room::mailbox::{Mailbox, Postbox};
+use crate::room::member::Member;
+use crate::room::places::{Keep, Places};
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
 use gpys_proto::world::{

@@ -7,16 +7,16 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::server::access::{Grant, Refusal};
-use crate::server::clock;
-use crate::server::command::Command;
-use crate::server::ending::Ending;
-use crate::server::link::{Link, ended};
-use crate::server::metrics::{Failure, Limit, Part};
-use crate::server::panics::{Panicked, caught};
-use crate::server::rate::{Bucket, Excess, Rate};
-use crate::server::rooms::Entered;
-use crate::server::shared::Shared;
+use crate::access::{Grant, Refusal};
+use crate::clock;
+use crate::context::Shared;
+use crate::limits::bucket::{Bucket, Excess, Rate};
+use crate::link::ending::Ending;
+use crate::link::{Link, ended};
+use crate::metrics::{Failure, Limit, Part};
+use crate::panics::{Panicked, caught};
+use crate::room::command::Command;
+use crate::room::directory::Entered;
 use gpys_proto::time::Time;
 use gpys_proto::wire::{
     ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
@@ -348,12 +348,12 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Access;
     use crate::config::{Config, Flags};
-    use crate::server::access::Access;
-    use crate::server::identity::Secret;
-    use crate::server::link::LinkEnd;
-    use crate::server::metrics::Metrics;
-    use crate::server::shared::Own;
+    use crate::context::Own;
+    use crate::link::LinkEnd;
+    use crate::metrics::Metrics;
+    use crate::room::identity::Secret;
     use gpys_proto::wire::Presence;
 
     /// A client that says hello, and then makes the server fail.

@@ -4,24 +4,32 @@
 //! browser warns about. WebTransport knows no such warning: unless the certificate is a public
 //! CA's, pages name the hash of the one that they expect (`rotation`).
 
-use std::path::PathBuf;
+#[cfg_attr(not(feature = "acme"), path = "tls/acme_absent.rs")]
+pub(crate) mod acme;
+pub(crate) mod certificates;
+mod chain;
+pub mod pem;
+pub(crate) mod provider;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use rustls::crypto::CryptoProvider;
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ServerConfig, version};
 use time::OffsetDateTime;
-use wtransport::quinn;
 use wtransport::quinn::crypto::rustls::NoInitialCipherSuite;
 use wtransport::tls::Certificate;
 use wtransport::tls::error::InvalidCertificate;
 
-use crate::server::pem::PemError;
-use crate::server::webtransport::quic_config;
+use crate::clock::unix_now;
+use crate::files::{Content, File, Shown};
+use crate::metrics::Reloaded;
+use crate::terminal;
+use crate::tls::pem::{Fault, PemError};
+use crate::tls::provider::provider;
 
 /// The protocol in whose handshakes proofs are given to authorities (RFC 8737, section 6.2).
 pub(crate) const PROOF: &[u8] = b"acme-tls/1";
@@ -32,15 +40,9 @@ pub(crate) const SKEW: i64 = DAY;
 /// How long the certificate of HTTPS is valid that is made for one run, in s.
 const RUN_VALID: i64 = 397 * DAY;
 
-/// The clock, in s since 1970.
-pub(crate) fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// Why the server cannot show who it is.
 #[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
+pub enum CertificateError {
     /// A file with a certificate or a key cannot be used.
     #[error(transparent)]
     File(#[from] PemError),
@@ -73,23 +75,23 @@ pub enum IdentityError {
 
 /// A certificate chain and its key.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct ServerCertificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 
-impl Clone for Identity {
+impl Clone for ServerCertificate {
     fn clone(&self) -> Self {
         Self { chain: self.chain.clone(), key: self.key.clone_key() }
     }
 }
 
-impl Identity {
+impl ServerCertificate {
     /// The chain with its key, as TLS shows it.
     ///
     /// # Errors
     /// If the key is not the certificate's.
-    pub(crate) fn certified(self) -> Result<CertifiedKey, IdentityError> {
+    pub(crate) fn certified(self) -> Result<CertifiedKey, CertificateError> {
         Ok(CertifiedKey::from_der(self.chain, self.key, &provider())?)
     }
 
@@ -101,7 +103,7 @@ impl Identity {
     pub(crate) fn mint(
         names: Vec<String>,
         (from, until): (i64, i64),
-    ) -> Result<Self, IdentityError> {
+    ) -> Result<Self, CertificateError> {
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "GPyS");
@@ -117,7 +119,7 @@ impl Identity {
     ///
     /// # Errors
     /// If a name cannot be in a certificate.
-    pub(crate) fn for_this_run(names: Vec<String>) -> Result<Self, IdentityError> {
+    pub(crate) fn for_this_run(names: Vec<String>) -> Result<Self, CertificateError> {
         let now = unix_now();
         Self::mint(names, (now - SKEW, now - SKEW + RUN_VALID))
     }
@@ -126,24 +128,16 @@ impl Identity {
     ///
     /// # Errors
     /// If it is none.
-    pub(crate) fn hash(&self) -> Result<Hash, IdentityError> {
+    pub(crate) fn hash(&self) -> Result<Hash, CertificateError> {
         let certificate = self.chain.first().map(|first| first.to_vec()).unwrap_or_default();
         Ok(*Certificate::from_der(certificate)?.hash().as_ref())
-    }
-
-    /// What QUIC runs with.
-    ///
-    /// # Errors
-    /// If the key is not the certificate's.
-    pub(crate) fn quic(self, max_frame: usize) -> Result<quinn::ServerConfig, IdentityError> {
-        quic(self.single()?, max_frame)
     }
 
     /// This certificate, whoever asks.
     ///
     /// # Errors
     /// If the key is not the certificate's.
-    pub(crate) fn single(self) -> Result<Arc<dyn ResolvesServerCert>, IdentityError> {
+    pub(crate) fn single(self) -> Result<Arc<dyn ResolvesServerCert>, CertificateError> {
         Ok(Arc::new(SingleCertAndKey::from(self.certified()?)))
     }
 }
@@ -155,7 +149,7 @@ impl Identity {
 pub(crate) fn https(
     certificate: Arc<dyn ResolvesServerCert>,
     proves: bool,
-) -> Result<ServerConfig, IdentityError> {
+) -> Result<ServerConfig, CertificateError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -167,26 +161,28 @@ pub(crate) fn https(
     Ok(config)
 }
 
-/// What QUIC runs with.
-///
-/// # Errors
-/// If TLS has no version in common with its cryptography.
-pub(crate) fn quic(
-    certificate: Arc<dyn ResolvesServerCert>,
-    max_frame: usize,
-) -> Result<quinn::ServerConfig, IdentityError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&version::TLS13])?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"h3".to_vec()];
-    Ok(quic_config(config, max_frame)?)
-}
-
-/// The one provider of cryptography, named so that no other can become the process's default.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 /// The SHA-256 of a certificate.
 pub(crate) type Hash = [u8; 32];
+
+impl Content<2> for CertifiedKey {
+    type Error = PemError;
+    const KIND: Reloaded = Reloaded::Certificate;
+
+    fn parse([chain, key]: [File<'_>; 2]) -> Result<Self, PemError> {
+        let (certified, notes) = pem::certified(chain, key, unix_now())?;
+        for note in notes {
+            tracing::warn!("{note}");
+        }
+        Ok(certified)
+    }
+
+    fn unreadable(path: &Path, error: std::io::Error) -> PemError {
+        PemError { file: terminal::file(path), fault: Fault::Read(error) }
+    }
+}
+
+impl ResolvesServerCert for Shown<CertifiedKey> {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.get())
+    }
+}

@@ -20,13 +20,13 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
 
-use crate::server::ending::{Ending, LENGTH_PREFIX};
-use crate::server::gate::Permit;
-use crate::server::link::{Link, LinkEnd, SocketPath, ended};
-use crate::server::metrics::{Limit, Part};
-use crate::server::panics::caught;
-use crate::server::session::{self, CLOSE_DEADLINE, Input, Over, Source};
-use crate::server::shared::Shared;
+use crate::context::Shared;
+use crate::limits::gate::Permit;
+use crate::link::ending::{Ending, LENGTH_PREFIX};
+use crate::link::{Link, LinkEnd, SocketPath, ended};
+use crate::metrics::{Limit, Part};
+use crate::panics::caught;
+use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use gpys_proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// Longest message or fragment that is read, in bytes. It is a little above what the protocol

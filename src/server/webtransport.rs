@@ -3,105 +3,41 @@
 //! The limits here are the first defence: a client that has not said anything yet costs a few
 //! kilobytes and is gone after a deadline.
 
+mod h3;
+pub(crate) mod quic;
+pub(crate) mod rotation;
+mod strays;
+mod udp;
+
 use std::io::ErrorKind;
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout, timeout_at};
-use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
 use wtransport::quinn::{
-    self, ConnectionError, IdleTimeout, RecvStream, Runtime as _, SendStream, TransportErrorCode,
-    VarInt,
+    self, ConnectionError, RecvStream, SendStream, TransportErrorCode, VarInt,
 };
 use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
-use crate::server::amplification::{Addresses, PACKET, Proof};
-use crate::server::ending::{Ending, LENGTH_PREFIX};
-use crate::server::gate::Permit;
-use crate::server::h3::{self, Fault, Http3, Lane};
-use crate::server::link::{Link, LinkEnd, ended};
-use crate::server::metrics::{Failure, Metrics, Part};
-use crate::server::panics::caught;
-use crate::server::session::{self, CLOSE_DEADLINE, Input, Over, Source};
-use crate::server::shared::Shared;
-use crate::server::strays::{self, Names};
-use crate::server::udp::Counting;
+use crate::context::Shared;
+use crate::limits::amplification::{Addresses, Proof};
+use crate::limits::gate::Permit;
+use crate::link::ending::{Ending, LENGTH_PREFIX};
+use crate::link::{Link, LinkEnd, ended};
+use crate::metrics::{Failure, Part};
+use crate::panics::caught;
+use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
+use crate::webtransport::h3::{Fault, Http3, Lane};
 use gpys_proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
 /// The one path that has sessions.
 const PATH: &str = "/wt";
-/// Memory of a datagram that waits to be sent, beside its bytes.
-const DATAGRAM_OVERHEAD: usize = 64;
 /// How long a client that was told why has to close the connection itself.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// What QUIC may cost: streams for the session, the lane and HTTP/3's own; windows for messages
-/// of a kilobyte; buffers for a few poses in and `max_frame` twice out.
-fn transport(max_frame: usize) -> quinn::TransportConfig {
-    let mut config = quinn::TransportConfig::default();
-    config
-        .max_concurrent_bidi_streams(VarInt::from_u32(4))
-        .max_concurrent_uni_streams(VarInt::from_u32(8))
-        .stream_receive_window(VarInt::from_u32(16 * 1024))
-        .receive_window(VarInt::from_u32(64 * 1024))
-        .send_window(256 * 1024)
-        .datagram_receive_buffer_size(Some(16 * 1024))
-        .datagram_send_buffer_size(2 * (max_frame + DATAGRAM_OVERHEAD))
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(15_000))))
-        .keep_alive_interval(Some(Duration::from_secs(5)))
-        .initial_mtu(PACKET)
-        // Frames fit the smallest packet, so probes for larger ones would only cost.
-        .mtu_discovery_config(None)
-        // One frame per client and tick leaves nothing to segment, and this buffer would stay.
-        .enable_segmentation_offload(false);
-    config
-}
-
-/// What the endpoint runs with: limits, and the certificate in `tls`.
-///
-/// # Errors
-/// If `tls` has no cipher that QUIC begins with.
-pub(crate) fn quic_config(
-    tls: rustls::ServerConfig,
-    max_frame: usize,
-) -> Result<quinn::ServerConfig, NoInitialCipherSuite> {
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
-    config
-        .transport_config(Arc::new(transport(max_frame)))
-        .max_incoming(4_096)
-        .incoming_buffer_size(64 * 1024)
-        .incoming_buffer_size_total(16 * 1024 * 1024);
-    Ok(config)
-}
-
-/// An endpoint on this socket, which counts what comes in for nobody, and the accounts of those
-/// whom it may send little.
-///
-/// # Errors
-/// If the socket cannot be used.
-pub(crate) fn endpoint(
-    socket: UdpSocket,
-    config: quinn::ServerConfig,
-    metrics: &Arc<Metrics>,
-) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)> {
-    let runtime = Arc::new(quinn::TokioRuntime);
-    let socket = runtime.wrap_udp_socket(socket)?;
-    let addresses = Addresses::new(Arc::clone(metrics));
-    let counting =
-        Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };
-    let mut own = quinn::EndpointConfig::default();
-    let metrics = Arc::clone(metrics);
-    own.supported_versions(vec![strays::VERSION])
-        .cid_generator(move || Box::new(Names::new(Arc::clone(&metrics))));
-    let endpoint =
-        quinn::Endpoint::new_with_abstract_socket(own, Some(config), Arc::new(counting), runtime)?;
-    Ok((endpoint, addresses))
-}
 
 /// Accepts sessions until the endpoint is closed.
 pub(crate) async fn accept(

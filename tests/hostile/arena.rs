@@ -11,8 +11,8 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use gpys::config::{Config, Flags};
 use gpys::server::Server;
+use gpys::server::config::{Config, Flags};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -243,7 +243,7 @@ impl Arena {
         let config = Config::load(&flags, |_| None, None).unwrap();
         let (stop, stopped) = oneshot::channel();
         let guard = server.enter();
-        let bound = Server::bind(config).unwrap();
+        let bound = Server::bind(config, gpys::page()).unwrap();
         let target = Target {
             https: bound.https_address().unwrap(),
             http: bound.http_address().unwrap().unwrap(),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gpys::config::Flags;
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
+use gpys::server::config::Flags;
 use tokio::net::TcpStream;
 
 use crate::arena::{Attack, counted, counted_among, failure, gone, leave, limit};

@@ -33,7 +33,7 @@ mod tools;
 use std::process::ExitCode;
 
 use arena::{Attack, Siege};
-use gpys::config::Flags;
+use gpys::server::config::Flags;
 use libtest_mimic::{Arguments, Trial, run};
 
 /// Attacks against a server with default settings.

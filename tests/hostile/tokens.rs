@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use gpys::config::Flags;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
+use gpys::server::config::Flags;
 use serde_json::json;
 
 use crate::arena::{Attack, Target, counted, failure, leave};

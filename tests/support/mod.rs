@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use gpys::config::{Config, Flags};
+use gpys::cli::certs;
 use gpys::proto::geo::Position;
 use gpys::proto::pose::{Accuracy, Pose};
 use gpys::proto::time::Time;
@@ -17,7 +17,8 @@ use gpys::proto::wire::{
     ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Sample, ServerMessage,
     Token, Welcome, encode_ping,
 };
-use gpys::server::{Reloader, Server, StartError, certs};
+use gpys::server::config::{Config, Flags};
+use gpys::server::{Reloader, Server, StartError};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -88,7 +89,7 @@ impl Running {
     fn bind(flags: Flags) -> Result<Server, StartError> {
         let free = || Some("127.0.0.1:0".to_owned());
         let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
-        Server::bind(Config::load(&flags, |_| None, None).unwrap())
+        Server::bind(Config::load(&flags, |_| None, None).unwrap(), gpys::page())
     }
 
     /// The certificate of the authority that vouches for the server's.

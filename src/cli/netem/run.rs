@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::cli::netem::{Args, FAILED};
-use crate::terminal;
 use gpys_path::{Counters, EmulatedPath, Namespace, PathError, PathSettings, isolate};
+use gpys_server::terminal;
 
 /// How long a program may take to listen before the other one starts anyway.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);

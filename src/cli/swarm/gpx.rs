@@ -17,8 +17,8 @@ pub use self::notes::Notes;
 
 use crate::cli::swarm::gpx::points::Point;
 use crate::cli::swarm::walk::Way;
-use crate::terminal;
 use gpys_proto::geo::Position;
+use gpys_server::terminal;
 
 /// Pace where a file has no times, in metres per second.
 pub const WALKING_PACE: f64 = 1.4;

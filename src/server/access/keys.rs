@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,14 +13,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::server::metrics::Reloaded;
-use crate::server::reload::{Content, File};
+use crate::files::{Content, File};
+use crate::metrics::Reloaded;
 use gpys_proto::wire::is_room_name;
 
 /// Fewest bytes of a secret of HS256: as many as its hash has (RFC 7518, section 3.2).
-pub(crate) const MIN_SECRET: usize = 32;
+pub const MIN_SECRET: usize = 32;
 /// What precedes the 32 bytes of an Ed25519 public key in its DER (RFC 8410, section 4).
-pub(crate) const ED25519_PUBLIC: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
+pub const ED25519_PUBLIC: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
+
+/// What precedes the 32 bytes of an Ed25519 private key in its PKCS #8 (RFC 8410, section 7).
+const ED25519_PRIVATE: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
 /// Why a file of access keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +59,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// As tokens and files name it.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
             Self::EdDsa => "EdDSA",
@@ -90,8 +94,14 @@ impl Algorithm {
     }
 }
 
+/// An Ed25519 private key as PKCS #8, in the form that OpenSSL reads as well.
+#[must_use]
+pub fn pkcs8(seed: &[u8; 32]) -> Vec<u8> {
+    [ED25519_PRIVATE.as_slice(), seed].concat()
+}
+
 /// A secret of HS256, or a public key.
-pub(crate) struct Key(pub(crate) Vec<u8>);
+pub struct Key(pub Vec<u8>);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,16 +111,25 @@ impl fmt::Debug for Key {
 
 /// What the file says.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub struct Keys {
     /// How tokens are signed.
-    pub(crate) algorithm: Algorithm,
+    pub algorithm: Algorithm,
     /// Names of rooms that need no token; a `*` at the end stands for anything.
     open_rooms: Vec<String>,
     /// The keys by their `kid`.
-    pub(crate) keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, Key>,
 }
 
 impl Keys {
+    /// Reads a file of keys.
+    ///
+    /// # Errors
+    /// If it cannot be read or holds something else.
+    pub fn read(path: &Path) -> Result<Self, KeysError> {
+        let bytes = fs::read(path).map_err(|error| Self::unreadable(path, error))?;
+        Self::parse([(path, &bytes)])
+    }
+
     /// Whether a room needs no token.
     pub(super) fn is_open(&self, room: &str) -> bool {
         self.open_rooms.iter().any(|open| match open.strip_suffix('*') {
@@ -123,7 +142,7 @@ impl Keys {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub(super) fn from_toml(text: &str) -> Result<Self, String> {
         let mut table: toml::Table = text.parse().map_err(|error| not_toml(text, &error))?;
         let algorithm = match table.remove("algorithm").as_ref().and_then(toml::Value::as_str) {
             Some("HS256") => Algorithm::Hs256,
@@ -179,7 +198,7 @@ impl Content<1> for Keys {
 
     fn parse([(path, bytes)]: [File<'_>; 1]) -> Result<Self, KeysError> {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not text".to_owned());
-        let keys = text.and_then(Self::read);
+        let keys = text.and_then(Self::from_toml);
         keys.map_err(|wrong| KeysError::Wrong { path: path.to_owned(), wrong })
     }
 
@@ -200,7 +219,7 @@ mod tests {
             "algorithm = \"HS256\"\nopen-rooms = [\"lobby\", \"open-*\"]\n\
             [keys]\none = \"{SECRET}\"\n\"2026-11\" = \"{SECRET}=\"\n"
         );
-        let keys = Keys::read(&text).unwrap();
+        let keys = Keys::from_toml(&text).unwrap();
         assert_eq!(keys.keys.keys().collect::<Vec<_>>(), ["2026-11", "one"]);
         assert!(keys.keys.values().all(|key| key.0.len() == 32 && key.0[31] == 31));
         for (room, open) in [("lobby", true), ("lobby2", false), ("open-1", true), ("open", false)]
@@ -208,7 +227,8 @@ mod tests {
             assert_eq!(keys.is_open(room), open, "{room}");
         }
         assert!(!format!("{keys:?}").contains("31"), "secrets are not printed");
-        let none = Keys::read(&format!("algorithm = \"HS256\"\nkeys.a = \"{SECRET}\"")).unwrap();
+        let none =
+            Keys::from_toml(&format!("algorithm = \"HS256\"\nkeys.a = \"{SECRET}\"")).unwrap();
         assert!(!none.is_open("lobby"));
     }
 
@@ -237,7 +257,7 @@ mod tests {
             ),
             (format!("algorithm = \"HS256\"\n[keys]\na = {SECRET}"), "not TOML (line 3)"),
         ] {
-            let said = Keys::read(&text).map(|_| ()).unwrap_err();
+            let said = Keys::from_toml(&text).map(|_| ()).unwrap_err();
             assert!(said.contains(wrong), "{text}\n{said}");
             assert!(!said.contains("AAECAw"), "{said}");
         }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::server::access::*;
+use crate::access::*;
 use gpys_proto::wire::is_room_name;
 
 const SECRET: [u8; 32] = [7; 32];
@@ -20,7 +20,7 @@ fn hs256() -> Access {
 }
 
 fn keys(text: &str) -> Access {
-    Access::new(Some(Arc::new(Shown::new(Keys::read(text).unwrap()))))
+    Access::new(Some(Arc::new(Shown::new(Keys::from_toml(text).unwrap()))))
 }
 
 fn hello(presence: Presence, access: Option<String>) -> Hello {
@@ -208,10 +208,10 @@ fn a_public_key_is_no_secret() {
     );
     let access = keys(&format!("algorithm = \"EdDSA\"\n[keys]\none = '''\n{pem}'''\n"));
     let ours = Claims::new("stage".to_owned(), vec![Right::Share], NOW + 60);
-    let pkcs8 = crate::server::token::pkcs8(&seed);
-    let token = mint(Algorithm::EdDsa, "one", &pkcs8, &ours).unwrap();
+    let key = pkcs8(&seed);
+    let token = mint(Algorithm::EdDsa, "one", &key, &ours).unwrap();
     assert!(admit(&access, &token).is_ok());
-    let forged = mint(Algorithm::EdDsa, "one", &crate::server::token::pkcs8(&[6; 32]), &ours);
+    let forged = mint(Algorithm::EdDsa, "one", &pkcs8(&[6; 32]), &ours);
     assert_eq!(admit(&access, &forged.unwrap()), Err(Refusal::Signature));
     // What everybody may know must not sign: as PEM, as DER, as the bare key.
     for secret in [pem.as_bytes(), &public, pair.public_key().as_ref()] {

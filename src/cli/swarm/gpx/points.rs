@@ -6,8 +6,8 @@ use quick_xml::events::{BytesStart, Event};
 
 use crate::cli::swarm::gpx::time::parse_time;
 use crate::cli::swarm::gpx::{GpxErrorKind, Notes};
-use crate::terminal::quoted;
 use gpys_proto::geo::Position;
+use gpys_server::terminal::quoted;
 
 /// Degrees of longitude that are still taken for a place that was counted on past 180.
 const MOST_TURNS: f64 = 720.0;

@@ -1,0 +1,339 @@
+//! `gpys token`: makes access tokens, and the keys that sign them (docs/TOKENS.md).
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use time::OffsetDateTime;
+
+use gpys_proto::wire::{MAX_ACCESS, is_room_name};
+use gpys_server::access::{ANY_ROOM, Claims, ED25519_PUBLIC, Keys, MIN_SECRET, mint, pkcs8};
+pub use gpys_server::access::{Algorithm, KeysError, Right};
+use gpys_server::clock::since_1970;
+
+/// Options of `gpys token`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The file of keys, as the server has it.
+    #[arg(long, value_name = "FILE", required_unless_present = "new_keys")]
+    pub keys: Option<PathBuf>,
+    /// The room that the token is for, or * for every room.
+    #[arg(long, value_name = "NAME", required_unless_present = "new_keys", value_parser = parse_room)]
+    pub room: Option<String>,
+    /// What it lets one do; each of these includes those before it.
+    #[arg(long, value_enum, default_value_t = Right::Share)]
+    pub rights: Right,
+    /// How long it counts, such as 30m, 2h or 7days.
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub time: Duration,
+    /// The key that signs it; needed if the file has several.
+    #[arg(long, value_name = "KID")]
+    pub kid: Option<String>,
+    /// With EdDSA: the file of the private key that signs it.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: Option<PathBuf>,
+    /// The server's address; prints a link with the token in it as well.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Make a file with a new key instead, which its owner alone can read; nothing is overwritten.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "room", "kid", "url"])]
+    pub new_keys: Option<PathBuf>,
+    /// How the new key signs.
+    #[arg(long, value_enum, default_value_t = Algorithm::Hs256, requires = "new_keys")]
+    pub algorithm: Algorithm,
+}
+
+fn parse_room(text: &str) -> Result<String, String> {
+    if text == ANY_ROOM || is_room_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a room's name is 1 to 64 of a-z, 0-9 and -; * is every room".to_owned())
+}
+
+/// Why there is no token, or no new key.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file of keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// It has no such key.
+    #[error("{} has no key {}; it has {}", .0.display(), .1, .2)]
+    NoKey(PathBuf, String, String),
+    /// It has several keys.
+    #[error("{} has several keys: say with --kid which one signs ({})", .0.display(), .1)]
+    WhichKey(PathBuf, String),
+    /// EdDSA without a private key.
+    #[error(
+        "with EdDSA the file of keys holds public keys only: name the file of the private key with --private-key"
+    )]
+    NoPrivateKey,
+    /// The file of the private key holds something else.
+    #[error("{} is not an Ed25519 private key in PEM (PKCS #8)", .0.display())]
+    PrivateKey(PathBuf),
+    /// Its public key is not in the file of keys.
+    #[error("{} is not the private key of any key in {}", .0.display(), .1.display())]
+    Stranger(PathBuf, PathBuf),
+    /// The library does not take the key.
+    #[error("the token cannot be signed: {0}")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+    /// Nobody could use it.
+    #[error(
+        "the token has {0} bytes, and {MAX_ACCESS} are allowed: take a shorter name for the key"
+    )]
+    TooLong(usize),
+    /// A file is there already.
+    #[error("{} is there already, and stays as it is; name another file", .0.display())]
+    Exists(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{} cannot be read or written: {}", .0.display(), .1)]
+    File(PathBuf, io::Error),
+    /// The system has no randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+/// Makes what was asked for, and returns what to print.
+///
+/// # Errors
+/// If a file cannot be used, or is there already.
+pub fn run(args: &Args) -> Result<String, TokenError> {
+    match (&args.new_keys, &args.keys) {
+        (Some(path), _) => new_keys(path, args),
+        (None, Some(path)) => token(path, args, since_1970()),
+        // The parser of the command line asks for one of the two.
+        (None, None) => Ok(String::new()),
+    }
+}
+
+/// A token, at this time since 1970; a link behind it if the server's address is known.
+fn token(path: &Path, args: &Args, now: Duration) -> Result<String, TokenError> {
+    let keys = Keys::read(path)?;
+    let (kid, key) = match keys.algorithm {
+        Algorithm::Hs256 => secret(path, &keys, args.kid.as_deref())?,
+        Algorithm::EdDsa => private_key(path, &keys, args)?,
+    };
+    let room = args.room.clone().unwrap_or_default();
+    let exp = now.saturating_add(args.time).as_secs();
+    let token = mint(keys.algorithm, &kid, &key, &Claims::new(room, vec![args.rights], exp))?;
+    if token.len() > MAX_ACCESS {
+        return Err(TokenError::TooLong(token.len()));
+    }
+    let path = match args.room.as_deref() {
+        Some(ANY_ROOM | "lobby") | None => String::new(),
+        Some(room) => format!("r/{room}"),
+    };
+    let link = |url: &String| format!("{}/{path}#access={token}\n", url.trim_end_matches('/'));
+    let link = args.url.as_ref().map(link).unwrap_or_default();
+    Ok(format!("{token}\n{link}"))
+}
+
+fn names(keys: &Keys) -> String {
+    keys.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The secret that signs.
+fn secret(path: &Path, keys: &Keys, kid: Option<&str>) -> Result<(String, Vec<u8>), TokenError> {
+    let mut all = keys.keys.iter();
+    let (kid, key) = match (kid, all.next(), all.next()) {
+        (None, Some(only), None) => only,
+        (None, ..) => return Err(TokenError::WhichKey(path.to_owned(), names(keys))),
+        (Some(kid), ..) => keys
+            .keys
+            .get_key_value(kid)
+            .ok_or_else(|| TokenError::NoKey(path.to_owned(), kid.to_owned(), names(keys)))?,
+    };
+    Ok((kid.clone(), key.0.clone()))
+}
+
+/// The private key that signs, under the name that its public key has in the file.
+fn private_key(path: &Path, keys: &Keys, args: &Args) -> Result<(String, Vec<u8>), TokenError> {
+    let file = args.private_key.as_ref().ok_or(TokenError::NoPrivateKey)?;
+    let pem = fs::read(file).map_err(|error| TokenError::File(file.clone(), error))?;
+    let wrong = || TokenError::PrivateKey(file.clone());
+    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| wrong())?;
+    let der = der.secret_pkcs8_der();
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| wrong())?;
+    let ours = |(kid, key): &(&String, &gpys_server::access::Key)| {
+        key.0 == pair.public_key().as_ref() && args.kid.as_ref().is_none_or(|it| it == *kid)
+    };
+    let (kid, _) = keys
+        .keys
+        .iter()
+        .find(ours)
+        .ok_or_else(|| TokenError::Stranger(file.clone(), path.to_owned()))?;
+    Ok((kid.clone(), der.to_vec()))
+}
+
+/// Makes a file with a new key, named after the day.
+fn new_keys(path: &Path, args: &Args) -> Result<String, TokenError> {
+    let mut random = [0; MIN_SECRET];
+    SystemRandom::new().fill(&mut random).map_err(|_| TokenError::Random)?;
+    let kid = OffsetDateTime::now_utc().date();
+    let key = match args.algorithm {
+        Algorithm::Hs256 => format!("\"{}\"", URL_SAFE_NO_PAD.encode(random)),
+        Algorithm::EdDsa => {
+            let file = args.private_key.as_ref().ok_or(TokenError::NoPrivateKey)?;
+            if path.exists() {
+                return Err(TokenError::Exists(path.to_owned()));
+            }
+            let der = pkcs8(&random);
+            let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
+            let pair = pair.map_err(|_| TokenError::PrivateKey(file.clone()))?;
+            create(file, &pem("PRIVATE KEY", &der))?;
+            let public = [&ED25519_PUBLIC, pair.public_key().as_ref()].concat();
+            format!("'''\n{}'''", pem("PUBLIC KEY", &public))
+        }
+    };
+    let text = format!(
+        "# Keys of access tokens; docs/TOKENS.md says more.\n\
+        algorithm = \"{}\"\n\
+        # Rooms that need no token, like [\"lobby\", \"open-*\"].\n\
+        open-rooms = []\n\n\
+        [keys]\n\"{kid}\" = {key}\n",
+        args.algorithm.name()
+    );
+    create(path, &text)?;
+    Ok(words(path, args))
+}
+
+fn words(path: &Path, args: &Args) -> String {
+    let keys = path.display();
+    let (signer, secret) = match (args.algorithm, &args.private_key) {
+        (Algorithm::EdDsa, Some(file)) => {
+            (format!(" --private-key {}", file.display()), file.display().to_string())
+        }
+        _ => (String::new(), keys.to_string()),
+    };
+    format!(
+        "\
+Whoever can read {secret} can make tokens.
+
+  gpys --access-keys {keys}
+  gpys token --keys {keys}{signer} --room stage --for 2h
+"
+    )
+}
+
+/// PEM of at most 48 bytes, which fit one line.
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// Writes a new file that its owner alone can read.
+fn create(path: &Path, text: &str) -> Result<(), TokenError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let fail = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => TokenError::Exists(path.to_owned()),
+        _ => TokenError::File(path.to_owned(), error),
+    };
+    options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(dir: &Path, line: &str) -> Result<Args, clap::Error> {
+        let words = line.split_whitespace().map(|word| match word.strip_prefix('@') {
+            Some(file) => dir.join(file).display().to_string(),
+            None => word.to_owned(),
+        });
+        Cli::try_parse_from(["token".to_owned()].into_iter().chain(words)).map(|cli| cli.args)
+    }
+
+    fn token(dir: &Path, line: &str) -> Result<String, TokenError> {
+        run(&parse(dir, line).unwrap())
+    }
+
+    fn claims(token: &str) -> serde_json::Value {
+        let part = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_new_file_signs_tokens_for_the_time_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for (new, with) in [
+            ("--new-keys @hs", "--keys @hs"),
+            (
+                "--new-keys @ed --algorithm EdDSA --private-key @pem",
+                "--keys @ed --private-key @pem",
+            ),
+        ] {
+            token(dir, new).unwrap();
+            let again = token(dir, new).unwrap_err();
+            assert!(matches!(again, TokenError::Exists(_)), "{again}");
+            let line = format!("{with} --room stage --rights view --for 2h --url https://x:1/");
+            let said = token(dir, &line).unwrap();
+            let (made, link) = said.trim_end().split_once('\n').unwrap();
+            assert_eq!(link, format!("https://x:1/r/stage#access={made}"));
+            let claims = claims(made);
+            assert_eq!((&claims["room"], &claims["rights"][0]), (&"stage".into(), &"view".into()));
+            let left = claims["exp"].as_u64().unwrap() - since_1970().as_secs();
+            assert!((7_190..=7_200).contains(&left), "{left}");
+            assert_eq!(claims.as_object().unwrap().len(), 3, "{claims}");
+        }
+        let wrong = token(dir, "--keys @ed --room stage").unwrap_err();
+        assert!(matches!(wrong, TokenError::NoPrivateKey));
+        token(dir, "--new-keys @ed2 --algorithm EdDSA --private-key @pem2").unwrap();
+        let wrong = token(dir, "--keys @ed --private-key @pem2 --room stage").unwrap_err();
+        assert!(matches!(wrong, TokenError::Stranger(..)));
+        let wrong = token(dir, "--keys @ed --private-key @hs --room stage").unwrap_err();
+        assert!(matches!(wrong, TokenError::PrivateKey(_)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn nobody_else_can_read_new_keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let new = "--new-keys @ed --algorithm EdDSA --private-key @pem";
+        token(dir.path(), new).unwrap();
+        for file in ["ed", "pem"] {
+            let mode = fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+    }
+
+    #[test]
+    fn of_several_keys_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = URL_SAFE_NO_PAD.encode([1; 32]);
+        let long = "k".repeat(800);
+        let text = format!("algorithm = \"HS256\"\nkeys.a = \"{key}\"\nkeys.{long} = \"{key}\"\n");
+        fs::write(dir.path().join("keys"), text).unwrap();
+        let wrong = |line: &str| token(dir.path(), line).unwrap_err();
+        assert!(matches!(wrong("--keys @keys --room a"), TokenError::WhichKey(..)));
+        assert!(matches!(wrong("--keys @keys --room a --kid b"), TokenError::NoKey(..)));
+        let too_long = wrong(&format!("--keys @keys --room a --kid {long}"));
+        assert!(matches!(too_long, TokenError::TooLong(_)));
+        assert!(matches!(wrong("--keys @none --room a"), TokenError::Keys(_)));
+        let any = token(dir.path(), "--keys @keys --room * --kid a --url http://x").unwrap();
+        assert!(any.contains("http://x/#access="), "{any}");
+        for line in ["", "--keys @keys", "--keys @keys --room A", "--new-keys @x --keys @y"] {
+            assert!(parse(dir.path(), line).is_err(), "{line}");
+        }
+    }
+}

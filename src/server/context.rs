@@ -1,0 +1,149 @@
+//! What every session of the server shares, and how connections are admitted to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::config::{Config, Guard};
+use crate::files::Shown;
+use crate::limits::forwarded::Proxies;
+use crate::limits::gate::{Bounds, Gate, Permit};
+use crate::limits::names::Names;
+use crate::limits::origin::Origins;
+use crate::metrics::{Limit, Metrics};
+use crate::room::Means;
+use crate::room::directory::Rooms;
+use crate::room::identity::Mint;
+use crate::room::identity::Secret;
+use crate::room::places::Places;
+use gpys_proto::wire::Limits;
+
+/// Connections beside those of people: pages that load.
+const PAGES: u32 = 1_024;
+
+/// What every session of the server shares.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) rooms: Arc<Rooms>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access: Access,
+    pub(super) origins: Origins,
+    /// What this server is called on plain HTTP.
+    pub(super) names: Names,
+    /// Whose word about clients is believed.
+    pub(super) proxies: Proxies,
+    pub(super) limits: Limits,
+    /// How long a client has for each step until it has said hello.
+    pub(super) deadline: Duration,
+    /// Whether the server is about to stop.
+    pub(super) draining: AtomicBool,
+    /// How many sessions there are.
+    pub(super) sessions: watch::Sender<usize>,
+}
+
+/// Counts a session for as long as it is kept.
+pub(super) struct Counted(watch::Sender<usize>);
+
+/// Where a server's own pages are.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// Whether TLS, and the port, of each listener.
+    pub(super) listeners: Vec<(bool, u16)>,
+    /// The names for which an authority is asked for a certificate.
+    pub(super) domains: Vec<String>,
+    /// What HTTPS shows, if it is from files.
+    pub(super) certificate: Option<Arc<Shown<CertifiedKey>>>,
+}
+
+impl Shared {
+    /// What a server begins with.
+    pub(super) fn new(
+        config: &Config,
+        own: Own,
+        access: Access,
+        secret: Secret,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let clock = Clock::start();
+        let gate = Gate::new(bounds(config));
+        let means = Means {
+            clock,
+            mint: Arc::new(Mint::new(secret)),
+            places: Places::new(Arc::clone(&gate)),
+            metrics: Arc::clone(&metrics),
+        };
+        let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
+        let public = config.front.public_url.clone();
+        let Own { listeners, domains, certificate } = own;
+        Arc::new(Self {
+            clock,
+            rooms: Rooms::new(config.room, config.guard.rooms, means),
+            gate,
+            metrics,
+            access,
+            names: Names::new(public.as_ref(), &allowed, &domains, certificate),
+            proxies: Proxies(config.front.trusted_proxies.clone()),
+            origins: Origins { listeners, public, allowed, required, ..Origins::default() },
+            limits: config.room.limits,
+            deadline: config.guard.deadline,
+            draining: AtomicBool::new(false),
+            sessions: watch::Sender::new(0),
+        })
+    }
+
+    /// Admits a connection, or counts which limit refuses it.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Permit> {
+        self.admitted(self.gate.admit(address, self.clock.now()))
+    }
+
+    /// The same at another gate than that of sessions and pages, or for a proxy that speaks for
+    /// many.
+    pub(super) fn admit_by(
+        &self,
+        gate: &Arc<Gate>,
+        address: IpAddr,
+        is_proxy: bool,
+    ) -> Option<Permit> {
+        let now = self.clock.now();
+        self.admitted(if is_proxy { gate.admit_proxy(now) } else { gate.admit(address, now) })
+    }
+
+    /// Admits whom a proxy speaks for, as a connection of its own.
+    pub(super) fn admit_behind(&self, proxy: &Arc<Permit>, client: IpAddr) -> Option<Permit> {
+        self.admitted(self.gate.admit_behind(proxy, client, self.clock.now()))
+    }
+
+    fn admitted(&self, admitted: Result<Permit, Limit>) -> Option<Permit> {
+        let refused = |limit| {
+            self.metrics.hit(limit);
+            tracing::debug!(?limit, "a connection was refused");
+        };
+        admitted.map_err(refused).ok()
+    }
+
+    pub(super) fn count_session(&self) -> Counted {
+        self.sessions.send_modify(|sessions| *sessions += 1);
+        Counted(self.sessions.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|sessions| *sessions -= 1);
+    }
+}
+
+/// What the configuration lets in.
+pub(super) fn bounds(config: &Config) -> Bounds {
+    let Guard { connections, per_network, handshakes, half_open, local, .. } = config.guard;
+    let connections = connections.unwrap_or_else(|| config.room.max_people.saturating_add(PAGES));
+    Bounds { connections, per_network, handshakes, half_open, local }
+}

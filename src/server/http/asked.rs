@@ -1,0 +1,228 @@
+//! What every request is asked first: whether it is one at all, whether it is for this server, and
+//! whom it comes from when a proxy brings it.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use hyper::body::{Frame, SizeHint};
+
+use crate::context::Shared;
+use crate::host::{Host, Origin};
+use crate::http::site::Site;
+use crate::limits::forwarded::{Contradiction, Said, is_forwarded};
+use crate::limits::gate::Permit;
+use crate::tcp::Wire;
+
+/// A browser sends it with every request to an address that it trusts, https above all, and lets
+/// no page write it.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What orchestrators ask, by whatever name they have.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// What is known of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The host that the client addressed; probes may have none.
+    pub(crate) host: Option<Host>,
+    /// Whether the client's link is encrypted; `None` where a proxy may have ended TLS before.
+    pub(crate) secure: Option<bool>,
+    /// What became of what a proxy says.
+    pub(crate) forwarded: Forwarded,
+    /// The client's right to be there.
+    pub(crate) permit: Arc<Permit>,
+}
+
+/// What became of what a proxy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// No proxy says anything.
+    None,
+    /// It is believed.
+    Believed,
+    /// The proxy is not one that is trusted.
+    Ignored,
+}
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// What to do about it.
+    pub(crate) words: Cow<'static, str>,
+    /// A header that belongs to it.
+    pub(crate) field: Option<(HeaderName, &'static str)>,
+}
+
+impl Refusal {
+    pub(crate) const fn bad(words: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, words: Cow::Borrowed(words), field: None }
+    }
+
+    fn misdirected(host: &Host) -> Self {
+        let words = format!(
+            "this server does not go by the name {host}. If it should, start it with \
+             --public-url https://{host}, or http:// where people open it without TLS \
+             (docs/PROXIES.md)"
+        );
+        Self { status: StatusCode::MISDIRECTED_REQUEST, words: words.into(), field: None }
+    }
+
+    const fn too_many() -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            words: Cow::Borrowed("too many connections from there"),
+            field: Some((header::RETRY_AFTER, "1")),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, words, field } = self;
+        let caching = [(header::CACHE_CONTROL, "no-store")];
+        let mut response = (status, caching, format!("{words}\n")).into_response();
+        if let Some((name, value)) = field {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Lets requests pass that are for this server, with what is known of them as [`Asked`], in
+/// answers as well.
+pub(crate) async fn asked(
+    State(site): State<Arc<Site>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let asked = match ask(&site.shared, &request) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let permit = Arc::clone(&asked.permit);
+    request.extensions_mut().insert(asked.clone());
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(asked);
+    response.map(|body| Body::new(Held { body, _permit: permit }))
+}
+
+/// The body of an answer: a client of a proxy counts for as long as that takes.
+struct Held {
+    body: Body,
+    _permit: Arc<Permit>,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Lets requests pass that name this server; nothing else is looked at.
+pub(crate) async fn named(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match addressed(&request) {
+        Err(wrong) => Refusal::bad(wrong).into_response(),
+        Ok(Some(host)) if !shared.names.own(&host) => Refusal::misdirected(&host).into_response(),
+        Ok(_) => next.run(request).await,
+    }
+}
+
+fn ask(shared: &Shared, request: &Request) -> Result<Asked, Refusal> {
+    let headers = request.headers();
+    let Some(wire) = request.extensions().get::<Wire>() else {
+        return Err(Refusal::bad("the connection is not known"));
+    };
+    let named = addressed(request).map_err(Refusal::bad)?;
+    let is_probe = PROBES.contains(&request.uri().path());
+    if named.is_none() && !is_probe {
+        return Err(Refusal::bad("the request has no Host header"));
+    }
+    if headers.get_all(header::ORIGIN).iter().count() > 1 {
+        return Err(Refusal::bad("the request has two Origin headers"));
+    }
+    let said = match wire.is_proxy.then(|| shared.proxies.read(wire.peer, headers)).transpose() {
+        Ok(said) => said,
+        Err(Contradiction) => {
+            return Err(Refusal::bad(
+                "Forwarded and X-Forwarded-For name different clients: let the proxy write one \
+                 of them and remove the other",
+            ));
+        }
+    };
+    let forwarded = match (is_forwarded(headers), &said) {
+        (false, _) => Forwarded::None,
+        (true, Some(_)) => Forwarded::Believed,
+        (true, None) => Forwarded::Ignored,
+    };
+    let permit = match &said {
+        // Whom the proxy does not name counts as the proxy.
+        Some(Said { client, .. }) => {
+            let admitted = shared.admit_behind(&wire.permit, *client);
+            Arc::new(admitted.ok_or_else(Refusal::too_many)?)
+        }
+        None => Arc::clone(&wire.permit),
+    };
+    let (host, secure) = said.map_or((None, None), |said| (said.host, said.secure));
+    let secure = if wire.secure { Some(true) } else { secure };
+    for host in [&named, &host].into_iter().flatten() {
+        if !wire.secure && !is_probe && !is_welcome(shared, headers, host) {
+            return Err(Refusal::misdirected(host));
+        }
+    }
+    Ok(Asked { host: host.or(named), secure, forwarded, permit })
+}
+
+/// The host that a request names.
+fn addressed(request: &Request) -> Result<Option<Host>, &'static str> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            let host = host.to_str().ok().and_then(Host::parse);
+            Some(host.ok_or("the Host header names no host")?)
+        }
+        (Some(_), Some(_)) => return Err("the request has two Host headers"),
+        (None, _) if request.version() == Version::HTTP_10 => None,
+        (None, _) => return Err("the request has no Host header"),
+    };
+    let target = request.uri().authority().map(|target| Host::parse(target.as_str()));
+    match target {
+        Some(target) if target != host => Err("the request's target is another host than Host"),
+        _ => Ok(host),
+    }
+}
+
+/// Whether a request over plain HTTP may name this host: one that nobody can have pointed here, or
+/// one that a browser has reached by https, so that a proxy with its certificate is in front.
+fn is_welcome(shared: &Shared, headers: &HeaderMap, host: &Host) -> bool {
+    shared.names.welcome(host) || headers.contains_key(FETCH_SITE) || {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        let origin = origin.and_then(Origin::parse);
+        origin.is_some_and(|origin| origin.secure && origin.name == host.name)
+    }
+}

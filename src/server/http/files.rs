@@ -1,0 +1,313 @@
+//! Files of this computer as answers: the parts that are asked for, piece by piece.
+
+use std::fs::{File, Metadata};
+use std::io::{Error, ErrorKind, Read as _, Result, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::http::answers::Answer;
+use crate::http::answers::{PIECE, Part, Validators, Verdict, part};
+use crate::metrics::{Limit, Metrics};
+
+/// Most answers from files at once. Each holds one piece: 64 MiB in all.
+const ANSWERS: usize = 1_024;
+/// Most reads at once, on as many threads beside those of the runtime.
+const READS: usize = 8;
+/// How long a request waits for its turn while there are as many answers as there may be.
+const TURN: Duration = Duration::from_secs(10);
+
+/// Answers from files, as many at once as there may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    answers: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    turn: Duration,
+    metrics: Arc<Metrics>,
+}
+
+/// A file that is open.
+struct Opened {
+    file: File,
+    length: u64,
+    validators: Validators,
+}
+
+impl Files {
+    /// Nobody reads yet.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        let (answers, reads) = (Semaphore::new(ANSWERS), Semaphore::new(READS));
+        Self { answers: Arc::new(answers), reads: Arc::new(reads), turn: TURN, metrics }
+    }
+
+    /// Answers a GET or HEAD with the file, or the part of it that is asked for.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub(crate) async fn answer(
+        &self,
+        path: PathBuf,
+        content_type: &'static str,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Answer> {
+        let Ok(Ok(permit)) = timeout(self.turn, Arc::clone(&self.answers).acquire_owned()).await
+        else {
+            self.metrics.hit(Limit::FileAnswers);
+            let later = [(header::RETRY_AFTER, "10")];
+            let words = "too many are reading files; try again in a moment\n";
+            return Ok((StatusCode::SERVICE_UNAVAILABLE, later, words).into_response());
+        };
+        let Opened { file, length, validators } = self.blocking(move || open(&path)).await?;
+        let mut answer = match validators.judge(headers) {
+            Verdict::NotModified => (StatusCode::NOT_MODIFIED, ()).into_response(),
+            Verdict::Failed => {
+                (StatusCode::PRECONDITION_FAILED, "it has changed\n").into_response()
+            }
+            Verdict::Send => {
+                // Ranges are for GET alone (RFC 9110, section 14.2).
+                let ranged = method == Method::GET && validators.fits_part(headers);
+                let part = if ranged { part(headers, length) } else { Part::Whole };
+                self.send(file, part, length, method, permit)
+            }
+        };
+        let sends = matches!(answer.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        let headers = answer.headers_mut();
+        if sends {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        validators.add_to(headers);
+        Ok(answer)
+    }
+
+    fn send(
+        &self,
+        file: File,
+        part: Part,
+        length: u64,
+        method: &Method,
+        permit: OwnedSemaphorePermit,
+    ) -> Answer {
+        let (status, first, last) = match part {
+            Part::Beyond => {
+                let range = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+                let words = format!("there are {length} bytes\n");
+                return (StatusCode::RANGE_NOT_SATISFIABLE, range, words).into_response();
+            }
+            Part::Whole => (StatusCode::OK, 0, length.checked_sub(1)),
+            Part::Bytes(first, last) => (StatusCode::PARTIAL_CONTENT, first, Some(last)),
+        };
+        let count = last.map_or(0, |last| last - first + 1);
+        let body = if method == Method::HEAD {
+            Body::empty()
+        } else {
+            Body::from_stream(self.pieces(file, first, count, permit))
+        };
+        let mut answer = Answer::new(body);
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, count.into());
+        if let (Part::Bytes(..), Some(last)) = (part, last)
+            && let Ok(range) = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"))
+        {
+            headers.insert(header::CONTENT_RANGE, range);
+        }
+        answer
+    }
+
+    /// Reads `count` bytes from `first` on, a piece whenever the connection has taken the last
+    /// one. A file that has become too short ends the connection: what came of it is not whole.
+    fn pieces(
+        &self,
+        file: File,
+        first: u64,
+        count: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Stream<Item = Result<Bytes>> + use<> {
+        let files = self.clone();
+        stream::try_unfold((file, first, count, permit), move |(file, at, left, permit)| {
+            let files = files.clone();
+            async move {
+                let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+                if length == 0 {
+                    return Ok(None);
+                }
+                let (file, piece) = files.blocking(move || read(file, at, length)).await?;
+                let length = length as u64;
+                Ok(Some((piece, (file, at + length, left - length, permit))))
+            }
+        })
+    }
+
+    /// Does this on a thread that may wait for a disk, as soon as one is free.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.reads).acquire_owned().await.map_err(Error::other)?;
+        let working = spawn_blocking(move || {
+            // Kept until it is done: whoever waited may have gone.
+            let _turn = turn;
+            work()
+        });
+        working.await.map_err(Error::other)?
+    }
+}
+
+fn open(path: &PathBuf) -> Result<Opened> {
+    // Looked at first: to open a pipe is to wait for somebody who writes.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Error::new(ErrorKind::NotFound, "it is no file"));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let modified = metadata.modified().ok();
+    let etag = HeaderValue::try_from(tag(&metadata, modified)).map_err(Error::other)?;
+    Ok(Opened { file, length: metadata.len(), validators: Validators { etag, modified } })
+}
+
+/// A tag that changes whenever the file is replaced or written to.
+fn tag(metadata: &Metadata, modified: Option<SystemTime>) -> String {
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let number = 0;
+    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("\"{:x}-{:x}-{number:x}\"", since.as_nanos(), metadata.len())
+}
+
+fn read(mut file: File, at: u64, length: usize) -> Result<(File, Bytes)> {
+    let mut piece = vec![0; length];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut piece)?;
+    Ok((file, piece.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    struct Bench {
+        files: Files,
+        map: tempfile::NamedTempFile,
+    }
+
+    impl Bench {
+        fn with(bytes: &[u8]) -> Self {
+            let mut map = tempfile::NamedTempFile::new().unwrap();
+            map.write_all(bytes).unwrap();
+            Self { files: Files::new(Metrics::new()), map }
+        }
+
+        async fn ask(&self, method: Method, fields: &[(header::HeaderName, &str)]) -> Answer {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            let headers: HeaderMap = fields.collect();
+            let path = self.map.path().to_owned();
+            self.files.answer(path, "text/plain", &method, &headers).await.unwrap()
+        }
+
+        async fn get(&self, range: &str) -> (StatusCode, String, Bytes) {
+            let answer = self.ask(Method::GET, &[(header::RANGE, range)]).await;
+            let range = answer.headers().get(header::CONTENT_RANGE);
+            let range = range.map_or("", |range| range.to_str().unwrap()).to_owned();
+            (answer.status(), range, answer.into_body().collect().await.unwrap().to_bytes())
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_of_a_file_are_sent_as_they_are_asked_for() {
+        let bytes: Vec<u8> = (0..3 * PIECE + 5).map(|number| (number % 251) as u8).collect();
+        let (bench, length) = (Bench::with(&bytes), bytes.len());
+        for (asked, first, last) in [
+            ("bytes=0-9", 0, 9),
+            ("bytes=-5", length - 5, length - 1),
+            ("bytes=7-", 7, length - 1),
+            ("bytes=65535-200000000", 65_535, length - 1),
+        ] {
+            let (status, range, part) = bench.get(asked).await;
+            assert_eq!(status, StatusCode::PARTIAL_CONTENT, "{asked}");
+            assert_eq!(range, format!("bytes {first}-{last}/{length}"), "{asked}");
+            assert_eq!(part, &bytes[first..=last], "{asked}");
+        }
+        for whole in ["bytes=0-1,3-4", "lines=1-2"] {
+            assert_eq!(
+                bench.get(whole).await,
+                (StatusCode::OK, String::new(), bytes.clone().into())
+            );
+        }
+        let (status, range, _) = bench.get(&format!("bytes={length}-")).await;
+        assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+        assert_eq!(range, format!("bytes */{length}"));
+    }
+
+    #[tokio::test]
+    async fn a_head_tells_what_there_is() {
+        let bench = Bench::with(b"a map");
+        let answer = bench.ask(Method::HEAD, &[(header::RANGE, "bytes=0-1")]).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()[header::CONTENT_LENGTH], "5");
+        assert_eq!(answer.headers()[header::ACCEPT_RANGES], "bytes");
+        assert!(answer.headers().contains_key(header::LAST_MODIFIED));
+        assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_replaced_is_another_version() {
+        let bench = Bench::with(b"one map");
+        let first = bench.ask(Method::GET, &[]).await.headers()[header::ETAG].clone();
+        let known = first.to_str().unwrap();
+        let same = bench.ask(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
+        assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(same.headers()[header::ETAG], first);
+        let replacement = bench.map.path().with_extension("new");
+        std::fs::write(&replacement, b"two map").unwrap();
+        std::fs::rename(&replacement, bench.map.path()).unwrap();
+        let other = bench.ask(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
+        assert_eq!(other.status(), StatusCode::OK);
+        assert_ne!(other.headers()[header::ETAG], first);
+        let (range, condition) = ((header::RANGE, "bytes=0-2"), (header::IF_RANGE, known));
+        let answer = bench.ask(Method::GET, &[range, condition]).await;
+        assert_eq!(answer.status(), StatusCode::OK, "the rest of another version is of no use");
+        let failed = bench.ask(Method::GET, &[(header::IF_MATCH, known)]).await;
+        assert_eq!(failed.status(), StatusCode::PRECONDITION_FAILED);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_becomes_too_short_is_not_passed_off_as_whole() {
+        let bench = Bench::with(&vec![7; 3 * PIECE]);
+        let mut body = bench.ask(Method::GET, &[]).await.into_body();
+        body.frame().await.unwrap().unwrap();
+        bench.map.as_file().set_len(PIECE as u64 + 10).unwrap();
+        assert!(body.frame().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn answers_at_once_are_bounded() {
+        let mut bench = Bench::with(b"a map");
+        bench.files.turn = Duration::from_millis(10);
+        let mut held = Vec::new();
+        for _ in 0..ANSWERS {
+            held.push(bench.ask(Method::GET, &[]).await);
+        }
+        let refused = bench.ask(Method::GET, &[]).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(bench.files.metrics.hits(Limit::FileAnswers), 1);
+        held.pop();
+        assert_eq!(bench.ask(Method::GET, &[]).await.status(), StatusCode::OK);
+    }
+}

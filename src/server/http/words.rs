@@ -1,0 +1,105 @@
+//! Pages of a few words: for addresses that lead nowhere.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, StatusCode, header};
+use ring::digest::{SHA256, digest};
+
+use crate::http::answers::Answer;
+use gpys_proto::wire::is_room_name;
+
+/// Most letters of a room's name.
+const LONGEST: usize = 64;
+
+/// They stand alone, so that they look right where no file can be loaded.
+const STYLE: &str = ":root{color-scheme:light dark;font:1.1rem/1.5 system-ui,sans-serif}\
+    body{max-width:34rem;margin:0 auto;padding:12vh 1.25rem 2rem}\
+    h1{font-size:1.6rem;line-height:1.2}\
+    input,button{font:inherit;min-height:3rem;padding:0 .8rem;border-radius:.5rem;\
+    border:1px solid GrayText}\
+    form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:end}\
+    label{display:grid;flex:1 1 12rem}\
+    button{background:#ffcc1f;color:#1c1400;border-color:#7a5600;cursor:pointer}\
+    small{opacity:.8}";
+
+/// Nothing but that style, and the form.
+static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    );
+    policy.try_into().ok()
+});
+
+const FORM: &str = "<form action=\"/r\"><label>Name of a room <input name=\"room\" required \
+    maxlength=\"64\" autocapitalize=\"none\" autocomplete=\"off\" spellcheck=\"false\" \
+    placeholder=\"my-room\"></label><button>Go to the room</button></form>\
+    <p>Or meet everybody in the <a href=\"/\">lobby</a>.</p>";
+
+/// Said for an address that is nothing.
+pub(super) fn not_found() -> Answer {
+    let words = "<p>The address may be cut off or mistyped. Rooms are at \
+        <code>/r/</code> and their name.</p>";
+    let operators = "<p><small>Do you run this server behind a proxy? Give GPyS a host name of \
+        its own: it is not offered below a path.</small></p>";
+    page("There is no page here", &format!("{words}{FORM}{operators}"))
+}
+
+/// Said for a room whose name is not one.
+pub(super) fn no_such_room(name: &str) -> Answer {
+    let meant = suggested(name);
+    let meant = meant.map(|name| format!(" Did you mean <a href=\"/r/{name}\">{name}</a>?"));
+    let words = format!(
+        "<p>A room's name is 1 to 64 of a-z, 0-9 and -.{}</p>{FORM}",
+        meant.unwrap_or_default()
+    );
+    page("No such room", &words)
+}
+
+/// The room's name that is nearest to what somebody wrote.
+pub(super) fn suggested(text: &str) -> Option<String> {
+    let text = text.to_lowercase();
+    let parts = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    let mut name = parts.join("-");
+    name.truncate(LONGEST);
+    Some(name.trim_end_matches('-').to_owned()).filter(|name| is_room_name(name))
+}
+
+/// `body` is HTML, and nothing in it is what somebody else wrote.
+fn page(title: &str, body: &str) -> Answer {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title} - GPyS</title>\
+         <style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
+    );
+    let mut answer = Answer::new(html.into());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    let headers = answer.headers_mut();
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(policy) = POLICY.clone() {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_leads_to_a_room() {
+        assert_eq!(suggested("My Room!").as_deref(), Some("my-room"));
+        assert_eq!(suggested("  --Party__2 ").as_deref(), Some("party-2"));
+        assert_eq!(suggested("\"><script>").as_deref(), Some("script"));
+        assert_eq!(suggested(&"ab ".repeat(40)).map(|name| name.len()), Some(64));
+        assert_eq!(suggested("\u{6771}\u{4eac}"), None);
+        assert_eq!(suggested("-/-"), None);
+    }
+}

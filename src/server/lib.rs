@@ -1,0 +1,40 @@
+//! The IO shell of GPyS: sockets, tasks and time around the core in `gpys-proto`.
+//!
+//! ```text
+//! server                     binds, runs, drains
+//! http                       the page, /config.json, the map's file
+//! webtransport  websocket    accept, read and write, a transport each
+//! session       tcp          what both do with a client's bytes; listening and accepting
+//! context                    what all sessions share
+//! room                       the task that owns a world, and the way to it
+//! access        tls          who may enter; what the server shows of itself
+//! link          limits       one client's way out, latest wins; who gets how much
+//! config  files  metrics  panics  clock  lock  addresses  host  terminal
+//! ```
+//!
+//! Imports run downwards only; `scripts/check` holds the code to it.
+
+pub mod access;
+pub mod addresses;
+pub mod clock;
+pub mod config;
+mod context;
+mod files;
+pub mod host;
+mod http;
+mod limits;
+mod link;
+mod lock;
+mod metrics;
+pub mod panics;
+mod room;
+mod server;
+mod session;
+mod tcp;
+pub mod terminal;
+pub mod tls;
+mod websocket;
+mod webtransport;
+
+pub use self::http::Page;
+pub use self::server::{Reloader, Server, StartError};

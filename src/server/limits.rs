@@ -1,0 +1,8 @@
+//! Who is let in, how fast, and how much each may send or be sent.
+
+pub(crate) mod amplification;
+pub(crate) mod bucket;
+pub(crate) mod forwarded;
+pub(crate) mod gate;
+pub(crate) mod names;
+pub(crate) mod origin;

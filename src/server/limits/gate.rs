@@ -1,0 +1,384 @@
+//! How many connections there may be: in all, from one network, and how fast new ones may come.
+//!
+//! Both transports and the page's own requests pass the same gate, before anything is spent on
+//! them, so that nobody gets twice as much by using two.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::limits::bucket::Bucket;
+use crate::lock::lock;
+use crate::metrics::Limit;
+use gpys_proto::time::Time;
+
+/// For how many seconds' worth of handshakes a network may come at once: a crowd that scans the
+/// same code is one network.
+const BURST_S: u64 = 5;
+/// Networks that are remembered before those are forgotten that nobody is connected from.
+const REMEMBERED: usize = 4_096;
+
+/// Who counts as one: an IPv4 address, or the /64 that one IPv6 subscriber has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Network {
+    V4(Ipv4Addr),
+    V6([u16; 4]),
+}
+
+impl Network {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(prefix(address)),
+        }
+    }
+}
+
+const fn prefix(address: Ipv6Addr) -> [u16; 4] {
+    let [a, b, c, d, ..] = address.segments();
+    [a, b, c, d]
+}
+
+/// What the gate lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Most connections.
+    pub(crate) connections: u32,
+    /// Most connections from one network.
+    pub(crate) per_network: u32,
+    /// Handshakes a second from one network; five times as many at once.
+    pub(crate) handshakes: u32,
+    /// Most connections whose handshake is not done.
+    pub(crate) half_open: u32,
+    /// Whether this computer counts as a network. A proxy or a load test here speaks for many.
+    pub(crate) local: bool,
+}
+
+#[derive(Debug)]
+struct Presence {
+    connections: u32,
+    handshakes: Bucket,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: u32,
+    half_open: u32,
+    networks: HashMap<Network, Presence>,
+    /// How many networks there are when the idle ones are looked for.
+    sweep_at: usize,
+}
+
+impl Counts {
+    /// Forgets the networks that have nobody connected and their whole burst left, and, if that
+    /// leaves too many, all that have nobody connected: whoever has that many addresses is not
+    /// held by a rate per address.
+    fn sweep(&mut self, now: Time) {
+        if self.networks.len() < self.sweep_at.max(REMEMBERED) {
+            return;
+        }
+        self.networks.retain(|_, it| it.connections > 0 || !it.handshakes.is_full(now));
+        if self.networks.len() >= 16 * REMEMBERED {
+            self.networks.retain(|_, it| it.connections > 0);
+        }
+        self.sweep_at = 2 * self.networks.len();
+    }
+}
+
+/// Counts connections and admits them up to its bounds.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    bounds: Bounds,
+    counts: Mutex<Counts>,
+}
+
+impl Gate {
+    /// A gate with these bounds.
+    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, counts: Mutex::default() })
+    }
+
+    /// Whether so many handshakes are going on that a client must first prove its address.
+    pub(crate) fn is_pressed(&self) -> bool {
+        lock(&self.counts).half_open >= self.bounds.half_open.div_ceil(64)
+    }
+
+    /// How many connections a network has, and how many it may have.
+    pub(crate) fn share(&self, network: Network) -> (usize, usize) {
+        let counts = lock(&self.counts);
+        let connections = counts.networks.get(&network).map_or(0, |it| it.connections);
+        (connections as usize, self.bounds.per_network as usize)
+    }
+
+    /// Admits a connection, until its permit is dropped. Its handshake is not done yet.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Time) -> Result<Permit, Limit> {
+        let counted = self.bounds.local || !address.to_canonical().is_loopback();
+        let network = counted.then(|| Network::of(address));
+        self.admit_from(network, now)
+    }
+
+    /// Admits a connection of a proxy that speaks for many; each of these has a permit of its own.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit_proxy(self: &Arc<Self>, now: Time) -> Result<Permit, Limit> {
+        self.admit_from(None, now)
+    }
+
+    /// Admits a client whose request came over a proxy's connection. Until its permit is dropped
+    /// it counts as a connection of its network, and as a handshake unless the request before
+    /// was its own.
+    ///
+    /// # Errors
+    /// Which limit it would exceed.
+    pub(crate) fn admit_behind(
+        self: &Arc<Self>,
+        proxy: &Arc<Permit>,
+        address: IpAddr,
+        now: Time,
+    ) -> Result<Permit, Limit> {
+        let counted = self.bounds.local || !address.to_canonical().is_loopback();
+        let network = counted.then(|| Network::of(address));
+        let is_new = lock(&proxy.speaks_for).replace(network) != Some(network);
+        if let Some(network) = network {
+            self.count(&mut lock(&self.counts), network, is_new, now)?;
+        }
+        Ok(Permit {
+            gate: Arc::clone(self),
+            network,
+            half_open: AtomicBool::new(false),
+            speaks_for: Mutex::default(),
+            proxy: Some(Arc::clone(proxy)),
+            came: Arc::clone(&proxy.came),
+        })
+    }
+
+    fn admit_from(self: &Arc<Self>, network: Option<Network>, now: Time) -> Result<Permit, Limit> {
+        let mut counts = lock(&self.counts);
+        if counts.total >= self.bounds.connections {
+            return Err(Limit::Connections);
+        }
+        if counts.half_open >= self.bounds.half_open {
+            return Err(Limit::HalfOpen);
+        }
+        if let Some(network) = network {
+            self.count(&mut counts, network, true, now)?;
+        }
+        counts.total += 1;
+        counts.half_open += 1;
+        Ok(Permit {
+            gate: Arc::clone(self),
+            network,
+            half_open: AtomicBool::new(true),
+            speaks_for: Mutex::default(),
+            proxy: None,
+            came: Arc::default(),
+        })
+    }
+
+    /// Counts a connection of a network, and its handshake if it is a new one.
+    fn count(
+        &self,
+        counts: &mut Counts,
+        network: Network,
+        is_new: bool,
+        now: Time,
+    ) -> Result<(), Limit> {
+        counts.sweep(now);
+        let rate = u64::from(self.bounds.handshakes);
+        let handshakes = Bucket::new(rate, BURST_S * rate, now);
+        let fresh = Presence { connections: 0, handshakes };
+        let presence = counts.networks.entry(network).or_insert(fresh);
+        if presence.connections >= self.bounds.per_network {
+            return Err(Limit::PerNetwork);
+        }
+        if is_new && !presence.handshakes.take(now) {
+            return Err(Limit::Handshakes);
+        }
+        presence.connections += 1;
+        Ok(())
+    }
+}
+
+/// The right to be connected.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    network: Option<Network>,
+    half_open: AtomicBool,
+    /// Whose request came last over this connection, if it is a proxy's.
+    speaks_for: Mutex<Option<Option<Network>>>,
+    /// The connection that carries this one, which counts for itself.
+    proxy: Option<Arc<Self>>,
+    came: Arc<AtomicU64>,
+}
+
+impl Permit {
+    /// The network for which the connection counts, if for any.
+    pub(crate) const fn network(&self) -> Option<Network> {
+        self.network
+    }
+
+    /// How many bytes came over the connection, if it is TCP.
+    pub(crate) const fn came(&self) -> &Arc<AtomicU64> {
+        &self.came
+    }
+
+    /// The handshake is done.
+    pub(crate) fn settle(&self) {
+        if self.half_open.swap(false, Ordering::Relaxed) {
+            lock(&self.gate.counts).half_open -= 1;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.settle();
+        let mut counts = lock(&self.gate.counts);
+        if self.proxy.is_none() {
+            counts.total -= 1;
+        }
+        if let Some(network) = self.network
+            && let Some(presence) = counts.networks.get_mut(&network)
+        {
+            presence.connections -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Bounds = Bounds {
+        connections: u32::MAX,
+        per_network: u32::MAX,
+        handshakes: 1_000_000,
+        half_open: u32::MAX,
+        local: false,
+    };
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_network_cannot_take_every_place() {
+        let gate = Gate::new(Bounds { connections: 4, per_network: 2, ..OPEN });
+        let admit = |address| gate.admit(ip(address), Time(0));
+        let first = admit("2001:db8::1").unwrap();
+        let _second = admit("2001:db8::ffff:2").unwrap();
+        assert_eq!(admit("2001:db8::3").unwrap_err(), Limit::PerNetwork, "the same /64");
+        let _other = admit("2001:db8:0:1::3").unwrap();
+        let _mapped = admit("::ffff:192.0.2.1").unwrap();
+        assert_eq!(admit("192.0.2.9").unwrap_err(), Limit::Connections);
+        drop(first);
+        assert!(admit("192.0.2.1").is_ok());
+    }
+
+    #[test]
+    fn handshakes_of_a_network_have_a_rate() {
+        let gate = Gate::new(Bounds { handshakes: 2, ..OPEN });
+        let admitted =
+            |address, now| (0..100).filter(|_| gate.admit(ip(address), Time(now)).is_ok()).count();
+        assert_eq!(admitted("192.0.2.1", 0), 10);
+        assert_eq!(admitted("192.0.2.1", 999), 1, "half a second a handshake");
+        assert_eq!(admitted("192.0.2.2", 999), 10, "another network");
+        assert_eq!(gate.admit(ip("192.0.2.1"), Time(999)).unwrap_err(), Limit::Handshakes);
+        assert_eq!(admitted("192.0.2.1", 60_000), 10);
+    }
+
+    #[test]
+    fn handshakes_pile_up_to_a_limit() {
+        let gate = Gate::new(Bounds { half_open: 128, ..OPEN });
+        let admit = || gate.admit(ip("192.0.2.1"), Time(0));
+        let first = admit().unwrap();
+        assert!(!gate.is_pressed());
+        let mut permits = vec![admit().unwrap()];
+        assert!(gate.is_pressed());
+        permits.extend((2..128).map(|_| admit().unwrap()));
+        assert_eq!(admit().unwrap_err(), Limit::HalfOpen);
+        first.settle();
+        first.settle();
+        let last = admit().unwrap();
+        assert_eq!(admit().unwrap_err(), Limit::HalfOpen, "settled once, whatever is said twice");
+        drop(first);
+        drop(last);
+        assert!(admit().is_ok());
+    }
+
+    #[test]
+    fn permits_give_back_what_they_took() {
+        let gate = Gate::new(OPEN);
+        let admit = |_| gate.admit(ip("192.0.2.1"), Time(0)).unwrap();
+        let permits: Vec<_> = (0..50).map(admit).collect();
+        permits[7].settle();
+        drop(permits);
+        let counts = lock(&gate.counts);
+        assert_eq!((counts.total, counts.half_open), (0, 0));
+        assert!(counts.networks.values().all(|presence| presence.connections == 0));
+    }
+
+    #[test]
+    fn clients_of_a_proxy_count_each_for_themselves() {
+        let gate = Gate::new(Bounds { per_network: 2, handshakes: 2, connections: 2, ..OPEN });
+        let proxy = Arc::new(gate.admit_proxy(Time(0)).unwrap());
+        let behind = |address| gate.admit_behind(&proxy, ip(address), Time(0));
+        let held: Vec<_> = (0..2).map(|_| behind("192.0.2.1").unwrap()).collect();
+        assert_eq!(behind("192.0.2.1").unwrap_err(), Limit::PerNetwork);
+        let _other = behind("192.0.2.2").unwrap();
+        let direct = gate.admit(ip("192.0.2.1"), Time(0));
+        assert_eq!(direct.unwrap_err(), Limit::PerNetwork, "whichever way it comes");
+        drop(held);
+        for _ in 0..100 {
+            drop(behind("192.0.2.3").unwrap());
+        }
+        let (mut alone, mut turns) = (0, 0);
+        while behind("192.0.2.4").is_ok() && behind("192.0.2.5").is_ok() {
+            turns += 1;
+        }
+        assert_eq!(turns, 10, "whoever takes turns has a handshake a request");
+        while alone < 100 && behind("192.0.2.6").is_ok() {
+            alone += 1;
+        }
+        assert_eq!(alone, 100, "requests of one after another are one connection");
+        drop(proxy);
+        assert_eq!(lock(&gate.counts).total, 1, "whom it carries holds its place");
+    }
+
+    #[test]
+    fn networks_that_went_are_forgotten() {
+        let gate = Gate::new(OPEN);
+        let stays = gate.admit(ip("2001:db8::1"), Time(0)).unwrap();
+        for network in 0..20 * REMEMBERED as u128 {
+            let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
+            drop(gate.admit(address.into(), Time(0)).unwrap());
+        }
+        assert!(lock(&gate.counts).networks.len() < 16 * REMEMBERED, "whatever the time");
+        drop(gate.admit(ip("192.0.2.1"), Time(60_000)).unwrap());
+        let most = 20 * REMEMBERED as u128;
+        for network in most..most + 16 * REMEMBERED as u128 {
+            let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
+            let now = Time(60_000 + network as u64);
+            drop(gate.admit(address.into(), now).unwrap());
+        }
+        assert!(lock(&gate.counts).networks.len() < 4 * REMEMBERED, "once they are idle");
+        drop(stays);
+    }
+
+    #[test]
+    fn this_computer_is_not_one_network_unless_it_is_to_be() {
+        for (local, most) in [(false, 10), (true, 1)] {
+            let gate = Gate::new(Bounds { per_network: 1, local, ..OPEN });
+            let address = ip("::ffff:127.0.0.1");
+            let permits: Vec<_> =
+                (0..10).filter_map(|_| gate.admit(address, Time(0)).ok()).collect();
+            assert_eq!(permits.len(), most);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The rooms of the server: a name leads to the task that owns the room's world.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::access::Grant;
+use crate::link::Link;
+use crate::link::ending::{Ending, restarting};
+use crate::lock::lock;
+use crate::metrics::{Limit, Part};
+use crate::panics::caught;
+use crate::room::command::{Command, Enter};
+use crate::room::mailbox::Mailbox;
+use crate::room::{Means, Room};
+use gpys_proto::wire::{CloseCode, Hello, PeerId};
+use gpys_proto::world::Settings;
+
+/// How often a link tries to enter a room that ends under its hands. An empty room ends once;
+/// one that ends again and again fails at this very hello.
+const TRIES: usize = 4;
+/// Most commands that wait for a room; whoever sends more waits itself.
+const COMMANDS: usize = 1_024;
+
+/// What a peer's link has of its room.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    /// Who the peer is.
+    pub(crate) peer: PeerId,
+    /// Where its poses go.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Where everything else goes.
+    pub(crate) room: mpsc::Sender<Command>,
+}
+
+#[derive(Debug, Default)]
+struct Directory {
+    rooms: HashMap<String, mpsc::Sender<Command>>,
+    draining: bool,
+}
+
+/// The rooms of the server.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    settings: Settings,
+    /// Most rooms at once. Each costs a task, and whoever leaves one can open another.
+    max_rooms: usize,
+    means: Means,
+    directory: Mutex<Directory>,
+}
+
+impl Rooms {
+    /// No rooms yet.
+    pub(crate) fn new(settings: Settings, max_rooms: u32, means: Means) -> Arc<Self> {
+        let (max_rooms, directory) = (max_rooms as usize, Mutex::default());
+        Arc::new(Self { settings, max_rooms, means, directory })
+    }
+
+    /// Lets a link into the room that its hello names; the room is made if it is not there.
+    ///
+    /// # Errors
+    /// How the link ends if it cannot come in.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        hello: &Hello,
+        grant: Grant,
+        link: &Link,
+    ) -> Result<Entered, Ending> {
+        // A room that has just become empty drops what it has not answered; the next try makes
+        // a new one. Two rooms of this name never hold people at the same time.
+        for _ in 0..TRIES {
+            let room = self.room(&hello.room)?;
+            let (reply, answer) = oneshot::channel();
+            let enter = Enter { hello: hello.clone(), grant, link: link.clone(), reply };
+            if room.send(Command::Enter(Box::new(enter))).await.is_err() {
+                continue;
+            }
+            if let Ok(admission) = answer.await {
+                let (peer, mailbox) = admission?;
+                return Ok(Entered { peer, mailbox, room });
+            }
+        }
+        Err(Ending::failed())
+    }
+
+    /// The room of this name, made if it is not there.
+    fn room(self: &Arc<Self>, name: &str) -> Result<mpsc::Sender<Command>, Ending> {
+        let mut directory = lock(&self.directory);
+        if directory.draining {
+            return Err(restarting());
+        }
+        if let Some(room) = directory.rooms.get(name).filter(|room| !room.is_closed()) {
+            return Ok(room.clone());
+        }
+        if directory.rooms.len() >= self.max_rooms {
+            let reason = "the server has too many rooms";
+            return Err(Ending::at(Limit::Rooms, CloseCode::Full, reason));
+        }
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        directory.rooms.insert(name.to_owned(), commands.clone());
+        let own = commands.downgrade();
+        let room = Room::new(self.settings, self.means.clone(), own.clone(), inbox);
+        let (rooms, name) = (Arc::clone(self), name.to_owned());
+        tokio::spawn(async move {
+            // Not by its name, which may be all that keeps strangers out of it.
+            tracing::info!("a room opens");
+            let metrics = &rooms.means.metrics;
+            metrics.room_opened();
+            let failed = caught(metrics, Part::Room, room.run()).await.is_err();
+            metrics.room_closed();
+            rooms.forget(&name, &own);
+            if failed {
+                tracing::error!("a room has failed; its people are to come back");
+            } else {
+                tracing::info!("a room is empty and closes");
+            }
+        });
+        Ok(commands)
+    }
+
+    /// Forgets a room that has ended, unless another has taken its name.
+    fn forget(&self, name: &str, ended: &mpsc::WeakSender<Command>) {
+        let mut directory = lock(&self.directory);
+        let same = directory
+            .rooms
+            .get(name)
+            .is_some_and(|room| ended.upgrade().is_some_and(|ended| room.same_channel(&ended)));
+        if same {
+            directory.rooms.remove(name);
+        }
+    }
+
+    /// Ends every link of every room and lets nobody in any more.
+    pub(crate) async fn drain(&self) {
+        let rooms: Vec<_> = {
+            let mut directory = lock(&self.directory);
+            directory.draining = true;
+            directory.rooms.values().cloned().collect()
+        };
+        for room in rooms {
+            // A room that has just ended has nobody to tell.
+            drop(room.send(Command::Drain).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::limits::gate::{Bounds, Gate, Network};
+    use crate::link::{LinkEnd, ended};
+    use crate::metrics::Metrics;
+    use crate::room::identity::{Mint, Secret};
+    use crate::room::places::Places;
+    use gpys_proto::wire::Presence;
+    use gpys_proto::wire::{ServerMessage, Welcome};
+
+    /// Most places of a network.
+    const SHARE: u32 = 3;
+
+    fn hello(room: &str) -> Hello {
+        Hello { presence: Presence::Watching, ..Hello::new(room) }
+    }
+
+    fn rooms(max_rooms: u32) -> Arc<Rooms> {
+        let bounds = Bounds {
+            connections: u32::MAX,
+            per_network: SHARE,
+            handshakes: u32::MAX,
+            half_open: u32::MAX,
+            local: true,
+        };
+        let means = Means {
+            clock: Clock::start(),
+            mint: Arc::new(Mint::new(Secret::drawn())),
+            places: Places::new(Gate::new(bounds)),
+            metrics: Metrics::new(),
+        };
+        Rooms::new(Settings { max_people: 6, ..Settings::default() }, max_rooms, means)
+    }
+
+    async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {
+        enter_from(rooms, None, &hello(room)).await
+    }
+
+    async fn enter_from(
+        rooms: &Arc<Rooms>,
+        network: Option<Network>,
+        hello: &Hello,
+    ) -> Result<(Link, LinkEnd, Entered), Ending> {
+        let (link, end, _path) = Link::web_socket(rooms.means.clock);
+        link.count_for(network);
+        let entered = rooms.enter(hello, Grant::OPEN, &link).await?;
+        Ok((link, end, entered))
+    }
+
+    /// The next welcome on a link's lane.
+    async fn welcome(end: &mut LinkEnd) -> Welcome {
+        loop {
+            let framed = end.reliable.recv().await.unwrap();
+            if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&framed[2..]) {
+                return welcome;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_has_no_more_places_than_its_share_whether_its_links_live_or_not() {
+        let rooms = rooms(2);
+        let [crowd, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
+        let vanish = async |room: &str| {
+            let (link, mut end, entered) =
+                enter_from(&rooms, Some(crowd), &hello(room)).await.unwrap();
+            let detach = Command::Detach(entered.peer, link.id());
+            entered.room.send(detach).await.unwrap();
+            welcome(&mut end).await
+        };
+        let (_host, _end, _entered) = enter(&rooms, "room").await.unwrap();
+        let mut tokens = Vec::new();
+        for round in 0..20 {
+            tokens.push(vanish(["room", "elsewhere"][round % 2]).await.token);
+        }
+        // The room never filled up, so others come in.
+        for _ in 0..2 {
+            let theirs = enter_from(&rooms, Some(other), &hello("room")).await;
+            assert!(theirs.is_ok(), "the room is full of those who vanished");
+        }
+        let given_up = rooms.means.metrics.hits(Limit::Places);
+        assert!(given_up >= 20 - u64::from(SHARE) - 1, "{given_up}");
+        // Whoever vanished last comes back; the oldest place is gone.
+        for (token, room, resumed) in [(tokens[18], "room", true), (tokens[0], "room", false)] {
+            let back = Hello { resume: Some(token), ..hello(room) };
+            let (_link, mut end, _entered) = enter_from(&rooms, Some(crowd), &back).await.unwrap();
+            assert_eq!(welcome(&mut end).await.resumed, resumed);
+        }
+    }
+
+    #[tokio::test]
+    async fn in_a_full_room_a_network_s_newcomer_takes_its_oldest_place() {
+        let rooms = rooms(1);
+        let [few, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
+        let mut inside = Vec::new();
+        for _ in 0..5 {
+            inside.push(enter(&rooms, "room").await.unwrap());
+        }
+        let (link, _end, entered) = enter_from(&rooms, Some(few), &hello("room")).await.unwrap();
+        let detach = Command::Detach(entered.peer, link.id());
+        entered.room.send(detach).await.unwrap();
+        let refused = enter_from(&rooms, Some(other), &hello("room")).await.unwrap_err();
+        assert_eq!(refused.limit, Some(Limit::People));
+        assert!(enter_from(&rooms, Some(few), &hello("room")).await.is_ok());
+        let refused = enter_from(&rooms, Some(few), &hello("room")).await.unwrap_err();
+        assert_eq!(refused.limit, Some(Limit::People), "it has no other place to give");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_room_and_no_other() {
+        let rooms = rooms(10);
+        let (_link, mut end, failing) = enter(&rooms, "failing").await.unwrap();
+        let (bystander, mut bystander_end, healthy) = enter(&rooms, "healthy").await.unwrap();
+        failing.room.send(Command::Panic).await.unwrap();
+        let ending = ended(&mut end.ending).await.unwrap();
+        assert_eq!(ending.code, CloseCode::Restarting, "they come back by themselves");
+
+        assert_eq!(bystander.why(), None);
+        let leave = Command::Leave(healthy.peer, bystander.id());
+        healthy.room.send(leave).await.unwrap();
+        assert_eq!(ended(&mut bystander_end.ending).await.unwrap().code, CloseCode::Bye);
+        let (back, _end, again) = enter(&rooms, "failing").await.unwrap();
+        assert_eq!(back.why(), None);
+        assert_ne!(again.peer, failing.peer);
+
+        let text = rooms.means.metrics.text().unwrap();
+        for line in [
+            "gpys_panics_total{part=\"room\"} 1",
+            "gpys_panics_total{part=\"session\"} 0",
+            "gpys_peers{transport=\"websocket\"} 1",
+            "gpys_leaves_total{reason=\"restarting\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rooms_are_limited() {
+        let rooms = rooms(1);
+        let _first = enter(&rooms, "first").await.unwrap();
+        let refused = enter(&rooms, "second").await.unwrap_err();
+        assert_eq!((refused.code, refused.limit), (CloseCode::Full, Some(Limit::Rooms)));
+        assert!(enter(&rooms, "first").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_read_is_cut_off() {
+        let rooms = rooms(1);
+        // Nothing is taken from this link's lane.
+        let (deaf, mut end, _entered) = enter(&rooms, "room").await.unwrap();
+        let mut others = 0;
+        while deaf.why().is_none() {
+            let (other, other_end, entered) = enter(&rooms, "room").await.unwrap();
+            drop(entered.room.send(Command::Leave(entered.peer, other.id())).await);
+            drop(other_end);
+            others += 1;
+            assert!(others < 100_000, "the lane has no end");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ended(&mut end.ending).await.unwrap().code, CloseCode::TooSlow);
+        assert_eq!(rooms.means.metrics.hits(Limit::Unread), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_silent_while_the_server_does_not_run() {
+        let rooms = rooms(1);
+        let (link, _end, _entered) = enter(&rooms, "room").await.unwrap();
+        let writer = link.clone();
+        let writing =
+            tokio::spawn(async move { writer.writing(std::future::pending::<()>()).await });
+        tokio::task::yield_now().await;
+        // This thread is all that the server has.
+        std::thread::sleep(Duration::from_secs(16));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(link.why(), None, "16 s of which nobody could be heard");
+        writing.abort();
+    }
+
+    /// Enters a room, writes what the transport never takes, and waits for the link's end.
+    async fn stall(rooms: &Arc<Rooms>, talks: bool) -> (CloseCode, u64) {
+        let (link, mut end, _entered) = enter(rooms, "room").await.unwrap();
+        let (since, writer) = (Instant::now(), link.clone());
+        let writing =
+            tokio::spawn(async move { writer.writing(std::future::pending::<()>()).await });
+        let ending = loop {
+            if talks {
+                link.touch();
+            }
+            tokio::select! {
+                ending = ended(&mut end.ending) => break ending.unwrap(),
+                () = sleep(Duration::from_secs(1)) => {}
+            }
+        };
+        writing.abort();
+        (ending.code, since.elapsed().as_secs())
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_is_cut_off_earlier_than_whoever_is_silent() {
+        let rooms = rooms(1);
+        let (talks, is_silent) = tokio::join!(stall(&rooms, true), stall(&rooms, false));
+        assert_eq!(talks.0, CloseCode::TooSlow);
+        assert_eq!(is_silent.0, CloseCode::Timeout);
+        assert!((10..13).contains(&talks.1) && (15..18).contains(&is_silent.1));
+        assert_eq!(rooms.means.metrics.hits(Limit::Stalled), 1);
+    }
+}

@@ -1,0 +1,304 @@
+//! Opens the ports, runs the server, and drains it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::middleware::from_fn_with_state;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use wtransport::quinn::{self, VarInt};
+
+use gpys_proto::wire::CloseCode;
+
+use crate::access::{Access, Keys, KeysError};
+use crate::config::Config;
+use crate::context::{Own, Shared, bounds};
+use crate::files::{self, Files, Watched};
+use crate::host::Origin;
+use crate::http::assets::{Assets, Page};
+use crate::http::reach::Reach;
+use crate::http::{self, Site, asked};
+use crate::limits::amplification::Addresses;
+use crate::limits::gate::{Bounds, Gate};
+use crate::metrics::{self, Metrics};
+use crate::room::identity::{Secret, SecretError};
+use crate::tcp::{self, ListenError, Tcp};
+use crate::tls::CertificateError;
+use crate::tls::certificates::Certificates;
+use crate::webtransport::rotation::Rotation;
+use crate::webtransport::{self, quic};
+
+/// Most connections of those who read the metrics.
+const SCRAPERS: u32 = 16;
+/// How long sessions have to end by themselves when the server stops.
+const DRAIN: Duration = Duration::from_secs(7);
+/// How long QUIC has to say goodbye to those that did not.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The keys of access tokens cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The secret of identities cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A socket cannot be used.
+    #[error("a socket cannot be used: {0}")]
+    Socket(#[from] std::io::Error),
+}
+
+/// Reads the files of the certificate and of access keys again, if the server has any. It does
+/// so by itself within 10 s of a change.
+#[derive(Clone, Debug)]
+pub struct Reloader(Arc<Notify>);
+
+impl Reloader {
+    /// Reads them now.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A server whose ports are open.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    https: tokio::net::TcpListener,
+    http: Option<tokio::net::TcpListener>,
+    scrapes: Option<tokio::net::TcpListener>,
+    metrics: Arc<Metrics>,
+    endpoint: quinn::Endpoint,
+    addresses: Arc<Addresses>,
+    acceptor: TlsAcceptorConfig,
+    rotation: Option<Rotation>,
+    certificates: Certificates,
+    keys: Option<Files<Keys, 1>>,
+    secret: Secret,
+    reload: Arc<Notify>,
+    page: Page,
+}
+
+type TlsAcceptorConfig = Arc<rustls::ServerConfig>;
+
+impl Server {
+    /// Opens the ports and gets the certificates. `page` is shown unless the settings name a
+    /// directory. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// If a port cannot be had, or a certificate or another secret cannot be used.
+    pub fn bind(config: Config, page: Page) -> Result<Self, StartError> {
+        let (tcp, udp) = tcp::bind(config.listen)?;
+        let http = config.http.map(tcp::bind_tcp).transpose()?;
+        let scrapes = config.metrics.map(tcp::bind_tcp).transpose()?;
+        let metrics = Metrics::new();
+        let certificates = Certificates::new(&config.certificate)?;
+        let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
+        let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
+        let max_frame = usize::from(config.room.limits.max_frame);
+        // Pages cannot be asked about a certificate over WebTransport: they name its hash, unless
+        // an authority vouches for it.
+        let (rotation, resolver) = if certificates.is_public {
+            (None, Arc::clone(&certificates.https))
+        } else {
+            let rotation = Rotation::start()?;
+            let current = rotation.current().single()?;
+            (Some(rotation), current)
+        };
+        let (endpoint, addresses) =
+            quic::endpoint(udp, quic::config(resolver, max_frame)?, &metrics)?;
+        Ok(Self {
+            endpoint,
+            addresses,
+            https: tokio::net::TcpListener::from_std(tcp)?,
+            http: http.map(tokio::net::TcpListener::from_std).transpose()?,
+            scrapes: scrapes.map(tokio::net::TcpListener::from_std).transpose()?,
+            metrics,
+            acceptor: Arc::new(certificates.tls()?),
+            rotation,
+            certificates,
+            keys,
+            secret: secret.unwrap_or_else(Secret::drawn),
+            reload: Arc::default(),
+            page,
+            config,
+        })
+    }
+
+    /// Where HTTPS and `wss:` listen.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn https_address(&self) -> std::io::Result<SocketAddr> {
+        self.https.local_addr()
+    }
+
+    /// Where WebTransport listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn web_transport_address(&self) -> std::io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Where plain HTTP and `ws:` listen, if they do.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn http_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// Where metrics are read, if they are.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn metrics_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.scrapes.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// A handle with which the certificate's files are read again at once.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.reload))
+    }
+
+    /// Whether browsers warn of the certificate, because it was made for this run.
+    #[must_use]
+    pub const fn warns(&self) -> bool {
+        self.certificates.is_for_this_run()
+    }
+
+    /// Where people open the page, if the settings say so.
+    #[must_use]
+    pub const fn public_url(&self) -> Option<&Origin> {
+        self.config.front.public_url.as_ref()
+    }
+
+    /// The names for which an authority is asked for a certificate.
+    #[must_use]
+    pub fn domains(&self) -> &[String] {
+        self.certificates.domains()
+    }
+
+    /// Serves until `stop`, then tells everybody to come back, and ends within 10 s.
+    ///
+    /// # Errors
+    /// If a socket is gone before the first connection.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let shared = self.shared()?;
+        for warning in &self.config.map.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (stop_tcp, stopped) = watch::channel(false);
+        let site = self.site(Arc::clone(&shared))?;
+        let watch = self.watch_files(Arc::clone(&shared.metrics));
+        let router = http::router(site);
+        let tls = Some(TlsAcceptor::from(self.acceptor));
+        let gate = Arc::clone(&shared.gate);
+        let lifetime = tcp::LIFETIME;
+        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), lifetime, stop: stopped };
+        if let Some(scrapes) = self.scrapes {
+            // A gate of its own: whoever crowds the other one is what an operator looks for.
+            let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
+            let router = metrics::router(Arc::clone(&shared.metrics))
+                .layer(from_fn_with_state(Arc::clone(&shared), asked::named));
+            let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
+            tokio::spawn(tcp.accept(scrapes));
+        }
+        if let Some(http) = self.http {
+            tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
+        }
+        let port = self.https.local_addr()?.port();
+        tokio::spawn(tcp.accept(self.https));
+        tokio::spawn(webtransport::accept(
+            self.endpoint.clone(),
+            self.addresses,
+            Arc::clone(&shared),
+        ));
+        let max_frame = usize::from(self.config.room.limits.max_frame);
+        let rotation =
+            self.rotation.map(|it| tokio::spawn(it.run(self.endpoint.clone(), max_frame)));
+        let orders = self
+            .certificates
+            .acme
+            .map(|it| tokio::spawn(it.watch(port, Arc::clone(&shared.metrics))));
+
+        stop.await;
+        tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
+        shared.draining.store(true, Ordering::Relaxed);
+        let mut sessions = shared.sessions.subscribe();
+        let drained = async {
+            shared.rooms.drain().await;
+            sessions.wait_for(|sessions| *sessions == 0).await.is_ok()
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+        let _ = stop_tcp.send(true);
+        let code = VarInt::from_u32(CloseCode::Restarting as u32);
+        self.endpoint.close(code, b"the server is restarting");
+        let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
+        for task in [rotation, orders, watch].into_iter().flatten() {
+            task.abort();
+        }
+        Ok(())
+    }
+
+    /// Begins to look at the files that may change, if there are any.
+    fn watch_files(&mut self, metrics: Arc<Metrics>) -> Option<JoinHandle<()>> {
+        let certificate = self.certificates.files.take().map(|it| Box::new(it) as Box<dyn Watched>);
+        let keys = self.keys.take().map(|it| Box::new(it) as Box<dyn Watched>);
+        let files: Vec<_> = certificate.into_iter().chain(keys).collect();
+        if files.is_empty() {
+            return None;
+        }
+        Some(tokio::spawn(files::watch(files, Arc::clone(&self.reload), metrics)))
+    }
+
+    fn shared(&self) -> std::io::Result<Arc<Shared>> {
+        let http = self.http_address()?.map(|address| address.port());
+        let https = self.https_address()?.port();
+        let listeners = [Some((true, https)), http.map(|port| (false, port))];
+        let own = Own {
+            listeners: listeners.into_iter().flatten().collect(),
+            domains: self.domains().to_vec(),
+            certificate: self.certificates.files.as_ref().map(Files::shown),
+        };
+        let access = Access::new(self.keys.as_ref().map(Files::shown));
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Shared::new(&self.config, own, access, self.secret.clone(), metrics))
+    }
+
+    fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
+        let files = http::files::Files::new(Arc::clone(&shared.metrics));
+        let web_dir = self.config.web_dir.clone();
+        Ok(Site {
+            shared,
+            assets: web_dir.map_or_else(
+                || Assets::Built(self.page.clone()),
+                |dir| Assets::Directory(dir, files.clone()),
+            ),
+            reach: Reach {
+                web_transport: self.web_transport_address()?,
+                by_hash: self.rotation.is_some(),
+                front: self.config.front.clone(),
+            },
+            hashes: self.rotation.as_ref().map(Rotation::hashes),
+            venue: self.config.venue.clone(),
+            map: self.config.map.clone(),
+            files,
+        })
+    }
+}

@@ -1,0 +1,373 @@
+//! Sockets: binding them, and the accept loop of TCP.
+
+mod pace;
+
+use std::error::Error as _;
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::TryFutureExt as _;
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::io::InspectReader;
+use tower::ServiceExt as _;
+
+use crate::context::Shared;
+use crate::host::Host;
+use crate::limits::gate::{Gate, Permit};
+use crate::metrics::{Failure, Limit, Part};
+use crate::panics::caught;
+use crate::tcp::pace::{Paced, Promoted, Terms};
+
+/// The port for TCP and UDP when none is given.
+pub(crate) const DEFAULT_PORT: u16 = 4433;
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1_024;
+/// Most bytes that the kernel keeps unsent; a frame in there can no longer be replaced.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 2 * 1024;
+/// Most bytes that the kernel keeps until they are acknowledged, as it is asked; it takes twice as
+/// many for its own needs. A path of 100 ms carries a page's files with it at 1 MB/s.
+const SEND_BUFFER: usize = 128 * 1024;
+/// A client of pages takes 4 KiB within ten seconds of waiting for it.
+const ANSWERS: Terms = Terms { patience: Duration::from_secs(10), bytes: 4 * 1024 };
+/// A link takes something now and then. People in a room are told earlier that they do not.
+const LINK: Terms = Terms { patience: Duration::from_secs(15), bytes: 1 };
+/// How long a connection for pages may last. A browser makes another.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
+/// How long that request may take then.
+const LAST_REQUEST: Duration = Duration::from_secs(30);
+/// Most bytes of the head of a request.
+const HEAD: usize = 16 * 1024;
+/// Most header fields of a request.
+const FIELDS: usize = 64;
+/// First byte of a TLS connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What is known of the connection that a request came over.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    /// Whether it is TLS.
+    pub(crate) secure: bool,
+    pub(crate) peer: IpAddr,
+    /// Whether the peer is a proxy whose word is believed.
+    pub(crate) is_proxy: bool,
+    /// Its right to be there, which a WebSocket takes over.
+    pub(crate) permit: Arc<Permit>,
+}
+
+/// A port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{protocol} {address} cannot be listened on: {}", reason(.error, .address))]
+pub struct ListenError {
+    /// `TCP` or `UDP`.
+    protocol: &'static str,
+    address: SocketAddr,
+    error: Error,
+}
+
+fn reason(error: &Error, address: &SocketAddr) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "another program has port {} (another GPyS?); stop it, or choose another port",
+            address.port()
+        ),
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need more rights; choose a port above 1023".to_owned()
+        }
+        ErrorKind::AddrNotAvailable => "this computer does not have that address".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Listens for TCP and UDP on the same address; `None` is the default port on every address,
+/// IPv4 and IPv6.
+///
+/// # Errors
+/// If the address cannot be had.
+pub(crate) fn bind(address: Option<SocketAddr>) -> Result<(TcpListener, UdpSocket), ListenError> {
+    let Some(address) = address else {
+        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
+        return match bind(Some(both)) {
+            // A computer without IPv6 is no reason not to start.
+            Err(failed) if failed.error.kind() != ErrorKind::AddrInUse => {
+                bind(Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT))))
+            }
+            bound => bound,
+        };
+    };
+    let tcp = bind_tcp(address)?;
+    let udp = socket(address, Type::DGRAM, Protocol::UDP)
+        .and_then(|socket| socket.bind(&address.into()).map(|()| socket));
+    let udp = udp.map_err(|error| ListenError { protocol: "UDP", address, error })?;
+    Ok((tcp, udp.into()))
+}
+
+/// Listens for TCP.
+///
+/// # Errors
+/// If the address cannot be had.
+pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let tcp = socket(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    });
+    tcp.map_err(|error| ListenError { protocol: "TCP", address, error })
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
+}
+
+/// What a listener of TCP does with connections.
+#[derive(Clone)]
+pub(crate) struct Tcp {
+    /// Answers requests.
+    pub(crate) router: Router,
+    /// Wraps connections in TLS; without it they are plain.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Whom it lets in.
+    pub(crate) gate: Arc<Gate>,
+    /// What sessions share.
+    pub(crate) shared: Arc<Shared>,
+    /// After this long a connection ends with the request that it is at.
+    pub(crate) lifetime: Duration,
+    /// Becomes true when connections end at once.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Tcp {
+    /// Accepts connections until told to stop.
+    pub(crate) async fn accept(self, listener: tokio::net::TcpListener) {
+        let mut stop = self.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Without file descriptors it fails at once, again and again.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let is_proxy = self.shared.proxies.trust(address.ip());
+            let admitted = self.shared.admit_by(&self.gate, address.ip(), is_proxy);
+            let Some(permit) = admitted else { continue };
+            let permit = Arc::new(permit);
+            let (tcp, mut stop) = (self.clone(), stop.clone());
+            tokio::spawn(async move {
+                let peer = address.ip();
+                let wire = Wire { secure: tcp.tls.is_some(), peer, is_proxy, permit };
+                let served =
+                    caught(&tcp.shared.metrics, Part::Connection, tcp.connection(stream, wire));
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => {}
+                    // What failed has been told.
+                    _ = served => {}
+                }
+            });
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, wire: Wire) {
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%error, "a socket could not be tuned");
+        }
+        let promoted = Promoted::default();
+        let paced = |stream| Paced::new(stream, ANSWERS, LINK, promoted.clone());
+        let Some(tls) = &self.tls else {
+            wire.permit.settle();
+            return self.serve(paced(stream), promoted.clone(), self.router.clone(), wire).await;
+        };
+        let (deadline, metrics) = (self.shared.deadline, &self.shared.metrics);
+        let mut first = [0];
+        match timeout(deadline, stream.peek(&mut first)).await {
+            Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
+            // Somebody typed the address without https.
+            Ok(Ok(1..)) => {
+                metrics.failed(Failure::Plain);
+                wire.permit.settle();
+                let router = Router::new().fallback(redirect);
+                return self.serve(paced(stream), promoted.clone(), router, wire).await;
+            }
+            Ok(_) => return metrics.failed(Failure::Gone),
+            Err(_) => return metrics.failed(Failure::TlsTimeout),
+        }
+        // Paced below TLS, whose own buffer would hide what the client takes.
+        match timeout(deadline, tls.accept(paced(stream))).await {
+            Ok(Ok(stream)) => {
+                wire.permit.settle();
+                self.serve(stream, promoted.clone(), self.router.clone(), wire).await;
+            }
+            Ok(Err(_)) => metrics.failed(Failure::Tls),
+            Err(_) => metrics.failed(Failure::TlsTimeout),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, promoted: Promoted, router: Router, wire: Wire)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let asked = Arc::new(AtomicBool::new(false));
+        let came = Arc::clone(wire.permit.came());
+        let stream = InspectReader::new(stream, move |bytes: &[u8]| {
+            came.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        });
+        let service = {
+            let asked = Arc::clone(&asked);
+            service_fn(move |mut request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                request.extensions_mut().insert(wire.clone());
+                let (promoted, answer) =
+                    (promoted.clone(), router.clone().oneshot(request.map(Body::new)));
+                answer.inspect_ok(move |answer| {
+                    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        promoted.set();
+                    }
+                })
+            })
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.shared.deadline)
+            .max_buf_size(HEAD)
+            .max_headers(FIELDS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let served = match timeout(self.lifetime, &mut connection).await {
+            Ok(served) => served,
+            Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = served {
+            tracing::trace!(%error, "a connection ended");
+            self.count(&error, asked.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Counts why a connection ended; `asked` tells whether a request had come.
+    fn count(&self, error: &hyper::Error, asked: bool) {
+        let metrics = &self.shared.metrics;
+        if error.is_parse_too_large() {
+            metrics.hit(Limit::RequestHead);
+        } else if error.is_parse() {
+            metrics.failed(Failure::Http);
+        } else if takes_nothing(error) {
+            metrics.hit(Limit::Stalled);
+        } else if error.is_timeout() && !asked {
+            // Later on it is how connections end that nobody needs any more.
+            metrics.failed(Failure::HeadTimeout);
+        }
+    }
+}
+
+/// Whether a connection ended because its client took too little for too long.
+fn takes_nothing(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::TimedOut)
+}
+
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+        // What a connection leaves behind that has ended is not kept for longer either.
+        socket.set_tcp_user_timeout(Some(LINK.patience))?;
+    }
+    Ok(())
+}
+
+/// Sends a plain request on the port of HTTPS to where it belongs.
+async fn redirect(request: axum::extract::Request) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    match host.and_then(Host::parse).zip(host) {
+        Some((_, host)) => Redirect::temporary(&format!("https://{host}{path}")).into_response(),
+        None => (StatusCode::BAD_REQUEST, "this port speaks https\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::access::Access;
+    use crate::config::{Config, Flags};
+    use crate::context::Own;
+    use crate::metrics::Metrics;
+    use crate::room::identity::Secret;
+
+    #[tokio::test]
+    async fn a_connection_that_keeps_asking_ends_at_last() {
+        let config = Config::load(&Flags::default(), |_| None, None).unwrap();
+        let own = Own::default();
+        let shared = Shared::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());
+        let permit = Arc::new(shared.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
+        let router = Router::new().fallback(async || "here");
+        let (_stop, stop) = watch::channel(false);
+        let gate = Arc::clone(&shared.gate);
+        let lifetime = Duration::from_secs(1);
+        let tcp = Tcp { router: router.clone(), tls: None, gate, shared, lifetime, stop };
+        let (server, mut client) = duplex(1_024);
+        let peer = Ipv4Addr::LOCALHOST.into();
+        let wire = Wire { secure: false, peer, is_proxy: false, permit };
+        let serving =
+            tokio::spawn(async move { tcp.serve(server, Promoted::default(), router, wire).await });
+        let since = Instant::now();
+        let mut answers = 0;
+        while client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {
+            let mut answer = [0; 1_024];
+            let Ok(1..) = client.read(&mut answer).await else { break };
+            answers += 1;
+            sleep(lifetime / 20).await;
+        }
+        serving.await.unwrap();
+        assert!(answers > 1 && since.elapsed() >= lifetime, "{answers} {:?}", since.elapsed());
+        assert!(since.elapsed() < LAST_REQUEST, "{:?}", since.elapsed());
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_in_words() {
+        let (tcp, _udp) = bind(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
+        let address = tcp.local_addr().unwrap();
+        let error = bind(Some(address)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("TCP {address} cannot")), "{error}");
+        assert!(error.contains("another program has port"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The certificate that HTTPS shows, from wherever the settings say.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
+
+use crate::addresses;
+use crate::config::Certificate;
+use crate::files::Files;
+use crate::tls::acme::Acme;
+use crate::tls::{CertificateError, ServerCertificate, https};
+
+/// The certificate of HTTPS, and what keeps it fresh.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    /// What is shown to browsers.
+    pub(crate) https: Arc<dyn ResolvesServerCert>,
+    /// Whether a public authority vouches for it.
+    pub(crate) is_public: bool,
+    /// The files that it is from.
+    pub(crate) files: Option<Files<CertifiedKey, 2>>,
+    /// The authority that is asked for it.
+    pub(crate) acme: Option<Acme>,
+    domains: Vec<String>,
+}
+
+impl Certificates {
+    /// Reads the files, or what the authority gave before, or makes a certificate for this run.
+    ///
+    /// # Errors
+    /// If the certificate cannot be used, or none can be made.
+    pub(crate) fn new(certificate: &Certificate) -> Result<Self, CertificateError> {
+        let this = |https, is_public| Self {
+            https,
+            is_public,
+            files: None,
+            acme: None,
+            domains: Vec::new(),
+        };
+        match certificate {
+            Certificate::Files { chain, key, public } => {
+                let files = Files::<CertifiedKey, 2>::load([chain.clone(), key.clone()])?;
+                let this = this(files.shown(), *public);
+                Ok(Self { files: Some(files), ..this })
+            }
+            Certificate::Acme(settings) => {
+                let acme = Acme::load(settings.clone())?;
+                let domains = settings.domains.clone();
+                let this = this(acme.resolver(), true);
+                Ok(Self { acme: Some(acme), domains, ..this })
+            }
+            Certificate::ThisRun => {
+                let certificate = ServerCertificate::for_this_run(addresses::names())?;
+                Ok(this(certificate.single()?, false))
+            }
+        }
+    }
+
+    /// Whether it was made for this run of the server.
+    pub(crate) const fn is_for_this_run(&self) -> bool {
+        self.files.is_none() && self.acme.is_none()
+    }
+
+    /// The names for which an authority is asked for it.
+    pub(crate) fn domains(&self) -> &[String] {
+        &self.domains
+    }
+
+    /// What HTTPS runs with.
+    ///
+    /// # Errors
+    /// If TLS has no version in common with its cryptography.
+    pub(crate) fn tls(&self) -> Result<ServerConfig, CertificateError> {
+        https(Arc::clone(&self.https), self.acme.is_some())
+    }
+}

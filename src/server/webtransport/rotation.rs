@@ -1,0 +1,276 @@
+//! The certificates of WebTransport whose hashes pages expect.
+//!
+//! Browsers take such certificates only if they are valid for at most 14 days, so they are replaced
+//! while the server runs; pages know the current and the next one.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wtransport::quinn;
+
+use crate::clock::unix_now;
+use crate::lock::lock;
+use crate::tls::{CertificateError, DAY, HOUR, Hash, SKEW, ServerCertificate};
+use crate::webtransport::quic;
+
+/// How long a certificate of WebTransport is valid, in s; browsers allow 14 days.
+const VALID: i64 = 13 * DAY;
+/// How long a certificate is the next one and then the current one, in s.
+const PERIOD: i64 = 5 * DAY;
+/// How far the server's own clock may be set back before that matters, in s.
+const SETBACK: i64 = HOUR;
+/// How often the clock is read, in case the computer slept.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Times of the certificates, in s since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Times {
+    /// When the current one was made.
+    current: i64,
+    /// When the next one was made.
+    next: i64,
+    /// Since when the current one is in use.
+    since: i64,
+}
+
+/// What is to be done with the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing.
+    Keep,
+    /// The next one becomes the current one, and a new next one is made.
+    Advance,
+    /// The clock jumped; both are made anew.
+    Renew,
+}
+
+/// From when to when a certificate made at `made` is valid, in s since 1970.
+const fn validity(made: i64) -> (i64, i64) {
+    (made - SKEW, made - SKEW + VALID)
+}
+
+impl Times {
+    const fn new(now: i64) -> Self {
+        Self { current: now, next: now, since: now }
+    }
+
+    /// Whether every client takes a certificate made at `made`, however its clock is off.
+    const fn serves(made: i64, now: i64) -> bool {
+        let (from, until) = validity(made);
+        from + SKEW <= now + SETBACK && now + SKEW <= until
+    }
+
+    const fn step(self, now: i64) -> Step {
+        let due = now - self.since >= PERIOD || !Self::serves(self.current, now);
+        match (due, Self::serves(self.next, now)) {
+            (false, true) => Step::Keep,
+            (true, true) => Step::Advance,
+            (_, false) => Step::Renew,
+        }
+    }
+
+    const fn after(self, step: Step, now: i64) -> Self {
+        match step {
+            Step::Keep => self,
+            Step::Advance => Self { current: self.next, next: now, since: now },
+            Step::Renew => Self::new(now),
+        }
+    }
+}
+
+/// Hashes of the certificates that pages may expect: the current one and the next.
+pub(crate) type Hashes = Arc<Mutex<Vec<Hash>>>;
+
+/// The certificates of WebTransport, and when each is used.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    times: Times,
+    current: ServerCertificate,
+    next: ServerCertificate,
+    hashes: Hashes,
+}
+
+impl Rotation {
+    /// Makes the first two certificates.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub(crate) fn start() -> Result<Self, CertificateError> {
+        let times = Times::new(unix_now());
+        let (current, next) = (Self::mint(times.current)?, Self::mint(times.next)?);
+        let hashes = Arc::new(Mutex::new(vec![current.hash()?, next.hash()?]));
+        Ok(Self { times, current, next, hashes })
+    }
+
+    fn mint(made: i64) -> Result<ServerCertificate, CertificateError> {
+        ServerCertificate::mint(vec!["localhost".to_owned()], validity(made))
+    }
+
+    /// The hashes, always those of now.
+    pub(crate) fn hashes(&self) -> Hashes {
+        Arc::clone(&self.hashes)
+    }
+
+    /// The certificate to use now.
+    pub(crate) fn current(&self) -> ServerCertificate {
+        self.current.clone()
+    }
+
+    /// Takes the step that is due at `now`, and tells whether the current certificate is another.
+    fn advance(&mut self, now: i64) -> Result<bool, CertificateError> {
+        let step = self.times.step(now);
+        match step {
+            Step::Keep => return Ok(false),
+            Step::Advance => {
+                let fresh = Self::mint(now)?;
+                self.current = std::mem::replace(&mut self.next, fresh);
+            }
+            Step::Renew => (self.current, self.next) = (Self::mint(now)?, Self::mint(now)?),
+        }
+        self.times = self.times.after(step, now);
+        *lock(&self.hashes) = vec![self.current.hash()?, self.next.hash()?];
+        Ok(true)
+    }
+
+    /// Replaces certificates as they age, for as long as the server runs. Connections that are
+    /// there stay.
+    pub(crate) async fn run(mut self, endpoint: quinn::Endpoint, max_frame: usize) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            match self.turn(&endpoint, max_frame, unix_now()) {
+                Ok(false) => {}
+                Ok(true) => tracing::info!("WebTransport uses its next certificate"),
+                Err(error) => {
+                    tracing::error!(%error, "WebTransport's certificate could not be replaced");
+                }
+            }
+        }
+    }
+
+    /// Lets the endpoint show the certificate of `now`, and tells whether that is another.
+    fn turn(
+        &mut self,
+        endpoint: &quinn::Endpoint,
+        max_frame: usize,
+        now: i64,
+    ) -> Result<bool, CertificateError> {
+        let another = self.advance(now)?;
+        if another {
+            endpoint.set_server_config(Some(quic::config(self.current().single()?, max_frame)?));
+        }
+        Ok(another)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_valid(made: i64, clock: i64) -> bool {
+        let (from, until) = validity(made);
+        (from..=until).contains(&clock)
+    }
+
+    #[test]
+    fn a_year_of_rotation_serves_every_clock_and_every_page() {
+        let start = 1_800_000_000;
+        let mut times = Times::new(start);
+        let mut known: Vec<(i64, [i64; 2])> = Vec::new();
+        for now in (start..start + 365 * DAY).step_by(HOUR as usize) {
+            let step = times.step(now);
+            assert_ne!(step, Step::Renew);
+            times = times.after(step, now);
+            for skew in [-SKEW, 0, SKEW] {
+                assert!(is_valid(times.current, now + skew), "{now} {skew}");
+            }
+            // A page that was loaded up to a period ago knows the certificate in use.
+            known.retain(|(loaded, _)| now - loaded < PERIOD);
+            known.push((now, [times.current, times.next]));
+            assert!(known.iter().all(|(_, hashes)| hashes.contains(&times.current)));
+        }
+        let (from, until) = validity(start);
+        assert!(until - from <= 14 * DAY - HOUR);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_gets_new_certificates() {
+        let times = Times::new(1_800_000_000);
+        assert_eq!(times.step(1_800_000_000 - SETBACK), Step::Keep);
+        assert_eq!(times.step(1_800_000_000 - SETBACK - 1), Step::Renew);
+        assert_eq!(times.step(1_800_000_000 + PERIOD), Step::Advance);
+        assert_eq!(times.step(1_800_000_000 + 30 * DAY), Step::Renew);
+        let later = Times { next: times.current + PERIOD, ..times };
+        assert_eq!(later.step(times.current + 12 * DAY), Step::Advance, "the next one is good");
+    }
+
+    #[tokio::test]
+    async fn connections_outlive_the_certificate_that_they_began_with() {
+        use crate::metrics::Metrics;
+        use wtransport::endpoint::IncomingSessionFuture;
+        use wtransport::tls::Sha256Digest;
+        use wtransport::{ClientConfig, Connection, Endpoint};
+
+        /// Opens a stream, and takes the one that comes back.
+        async fn talk(session: &Connection) {
+            session.open_uni().await.unwrap().await.unwrap().finish().await.unwrap();
+            drop(session.accept_uni().await.unwrap());
+        }
+
+        let mut rotation = Rotation::start().unwrap();
+        let hashes = rotation.hashes();
+        let known = lock(&hashes).clone();
+        let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = std::net::UdpSocket::bind(here).unwrap();
+        let config = quic::config(rotation.current().single().unwrap(), 1_000).unwrap();
+        let (endpoint, _) = quic::endpoint(socket, config, &Metrics::new()).unwrap();
+        let url = format!("https://{}", endpoint.local_addr().unwrap());
+        let serving = endpoint.clone();
+        let server = tokio::spawn(async move {
+            while let Some(incoming) = serving.accept().await {
+                let request = IncomingSessionFuture::with_quic_incoming(incoming).await.unwrap();
+                let session = request.accept().await.unwrap();
+                tokio::spawn(async move {
+                    while session.accept_uni().await.is_ok() {
+                        let back = session.open_uni().await.unwrap();
+                        back.await.unwrap().finish().await.unwrap();
+                    }
+                });
+            }
+        });
+        // A page that knows what it was told before the first certificate was replaced.
+        let visit = async || {
+            let known = known.iter().copied().map(Sha256Digest::new);
+            let config = ClientConfig::builder()
+                .with_bind_address(here)
+                .with_server_certificate_hashes(known);
+            let client = Endpoint::client(config.build()).unwrap();
+            let session = client.connect(&url).await.unwrap();
+            let shown = session.peer_identity().unwrap().as_slice()[0].hash();
+            talk(&session).await;
+            (client, session, *shown.as_ref())
+        };
+        let (_client, stays, shown) = visit().await;
+        assert_eq!(shown, known[0]);
+        let now = rotation.times.since + PERIOD;
+        assert!(rotation.turn(&endpoint, 1_000, now).unwrap());
+        let (_client, _new, shown) = visit().await;
+        assert_eq!(shown, known[1]);
+        talk(&stays).await;
+        server.abort();
+    }
+
+    #[test]
+    fn an_advance_keeps_what_pages_know() {
+        let mut rotation = Rotation::start().unwrap();
+        let hashes = rotation.hashes();
+        let before = lock(&hashes).clone();
+        let start = rotation.times.since;
+        assert!(!rotation.advance(start + PERIOD - 1).unwrap());
+        assert!(rotation.advance(start + PERIOD).unwrap());
+        let after = lock(&hashes).clone();
+        assert_eq!(after[0], before[1]);
+        assert!(!before.contains(&after[1]));
+        assert_eq!(rotation.current().hash().unwrap(), after[0]);
+        assert!(quic::config(rotation.current().single().unwrap(), 1_000).is_ok());
+    }
+}

@@ -1,0 +1,152 @@
+//! The UDP socket of QUIC, with what the library leaves to it: what comes in for nobody is
+//! counted, and what goes out to an address that has not proved anything is limited.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use wtransport::quinn::udp::{RecvMeta, Transmit};
+use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
+
+use crate::limits::amplification::Addresses;
+use crate::metrics::Metrics;
+use crate::webtransport::strays::kind;
+
+/// A socket that counts.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    /// The socket.
+    pub(crate) socket: Arc<dyn AsyncUdpSocket>,
+    /// Where strays are counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What its remote addresses may be sent.
+    pub(crate) addresses: Arc<Addresses>,
+}
+
+impl Counting {
+    fn received(&self, datagrams: &[u8], about: &RecvMeta) {
+        for stray in datagrams.chunks(about.stride.max(1)).filter_map(kind) {
+            self.metrics.strayed(stray);
+        }
+        let waited = self.addresses.received(about.addr, datagrams.len());
+        // If the socket has no room, it is lost, as any datagram may be.
+        drop(waited.map(|waited| self.socket.try_send(&waited.transmit())));
+    }
+}
+
+impl AsyncUdpSocket for Counting {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Arc::clone(&self.socket).create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        if !self.addresses.admits(transmit) {
+            // To QUIC it is a datagram that the network lost.
+            return Ok(());
+        }
+        self.socket.try_send(transmit).inspect_err(|_| self.addresses.refund(transmit))
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        about: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let received = self.socket.poll_recv(context, buffers, about);
+        if let Poll::Ready(Ok(count)) = received {
+            for (buffer, about) in buffers.iter().zip(about.iter()).take(count) {
+                self.received(buffer.get(..about.len).unwrap_or_default(), about);
+            }
+        }
+        received
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.socket.max_transmit_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.socket.max_receive_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.socket.may_fragment()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::time::Duration;
+
+    use rustls::RootCertStore;
+    use wtransport::quinn::crypto::rustls::QuicClientConfig;
+    use wtransport::quinn::{ClientConfig, Endpoint};
+
+    use super::*;
+    use crate::clock::unix_now;
+    use crate::limits::amplification::Proof;
+    use crate::metrics::Limit;
+    use crate::tls::{DAY, ServerCertificate};
+    use crate::webtransport::quic;
+    use gpys_proto::wire::PADDING;
+
+    const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+    /// A client that believes in this identity.
+    fn client(identity: ServerCertificate) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(identity.certified().unwrap().cert[0].clone()).unwrap();
+        let mut tls = rustls::ClientConfig::builder_with_provider(
+            rustls::crypto::ring::default_provider().into(),
+        )
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h3".to_vec()];
+        ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_moves_is_soon_sent_as_much_as_before() {
+        let now = unix_now();
+        let identity =
+            ServerCertificate::mint(vec!["localhost".into()], (now - DAY, now + DAY)).unwrap();
+        let config = quic::config(identity.clone().single().unwrap(), 1_000).unwrap();
+        let (metrics, socket) = (Metrics::new(), UdpSocket::bind(HERE).unwrap());
+        let (server, addresses) = quic::endpoint(socket, config, &metrics).unwrap();
+        let address = server.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let incoming = server.accept().await.unwrap();
+            let address = incoming.remote_address();
+            let quic = incoming.await.unwrap();
+            let proof = Proof::new(addresses, address);
+            loop {
+                proof.look(&quic);
+                drop(quic.send_datagram(vec![0; 1_000].into()));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        let endpoint = Endpoint::client(HERE.into()).unwrap();
+        let connecting = endpoint.connect_with(client(identity), address, "localhost");
+        let quic = connecting.unwrap().await.unwrap();
+        for _ in 0..3 {
+            endpoint.rebind(UdpSocket::bind(HERE).unwrap()).unwrap();
+            quic.send_datagram(PADDING.to_vec().into()).unwrap();
+            for _ in 0..200 {
+                quic.read_datagram().await.unwrap();
+            }
+        }
+        let withheld = metrics.hits(Limit::Unproven);
+        assert!((1..100).contains(&withheld), "{withheld} datagrams were withheld");
+        serving.abort();
+    }
+}
