@@ -11,7 +11,7 @@ use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
 use gpys::proto::wire::{
     ClientDatagram, ClientMessage, Online, PeerId, Person, Presence, PublicId, Roster, Sample,
     ServerMessage,
@@ -67,7 +67,7 @@ fn people() -> (Cover, Ids, Vec<(u32, Vec<Entry>)>) {
 fn write(
     out: &mut BitWriter,
     now: Time,
-    kind: Kind,
+    kind: ChunkKind,
     (cover, ids, cells): &(Cover, Ids, Vec<(u32, Vec<Entry>)>),
 ) {
     out.clear();
@@ -81,7 +81,7 @@ fn write(
     frame::write_end(out);
 }
 
-fn bytes(now: Time, kind: Kind) -> Vec<u8> {
+fn bytes(now: Time, kind: ChunkKind) -> Vec<u8> {
     let mut out = BitWriter::default();
     write(&mut out, now, kind, &people());
     let mut bytes = Vec::new();
@@ -93,7 +93,7 @@ fn frames(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame of 100 people");
     group.throughput(Throughput::Elements(PEOPLE as u64));
     let scene = people();
-    for (name, kind) in [("delta", Kind::Delta), ("key", Kind::Key)] {
+    for (name, kind) in [("delta", ChunkKind::Delta), ("key", ChunkKind::Key)] {
         let mut out = BitWriter::default();
         group.bench_function(format!("encode, {name}"), |bencher| {
             bencher.iter(|| {
@@ -124,7 +124,7 @@ fn frames(criterion: &mut Criterion) {
         assert_eq!(view.figures().count(), PEOPLE);
     }
     let mut arena = BitWriter::default();
-    write(&mut arena, Time(70_000), Kind::Delta, &scene);
+    write(&mut arena, Time(70_000), ChunkKind::Delta, &scene);
     let mut out = BitWriter::default();
     group.bench_function("copy", |bencher| {
         bencher.iter(|| {

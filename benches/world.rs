@@ -19,8 +19,8 @@ use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, Entry, Ids, Kind, Page};
-use gpys::proto::wire::{PeerId, PublicId, Sample, Token};
+use gpys::proto::wire::frame::{self, ChunkKind, Entry, Ids, Page};
+use gpys::proto::wire::{PeerId, PublicId, ResumeToken, Sample};
 use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, Settings, World};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
@@ -170,7 +170,7 @@ impl Room {
         let newcomer = Newcomer {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
-            token: Token::mint(id, [0; 12]),
+            token: ResumeToken::mint(id, [0; 12]),
             arrival: Arrival { viewport: looks, ..Arrival::default() },
         };
         self.world.join(newcomer, self.now).unwrap();
@@ -279,7 +279,7 @@ impl Room {
             }
             let mut bits = BitWriter::default();
             frame::write_header(&mut bits, self.now, cover, ids);
-            let (mut last, kind) = (0, if all { Kind::Key } else { Kind::Delta });
+            let (mut last, kind) = (0, if all { ChunkKind::Key } else { ChunkKind::Delta });
             for (index, mut entries) in cells {
                 entries.sort_unstable_by_key(|entry| entry.id);
                 frame::write_link(&mut bits, index - last);

@@ -9,7 +9,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use forge::{Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
-use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
+use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
 use gpys::server::config::Flags;
 use serde_json::json;
 use support::{BOTH, Client, Running, Transport};
@@ -222,8 +222,8 @@ async fn a_host_gets_into_a_full_room() {
 async fn identity(
     secret: &Path,
     transport: Transport,
-    resume: Option<Token>,
-) -> (gpys::proto::wire::PublicId, Token, bool) {
+    resume: Option<ResumeToken>,
+) -> (gpys::proto::wire::PublicId, ResumeToken, bool) {
     let secret = Some(secret.display().to_string());
     let server = Running::with(Flags { identity_secret: secret, ..Flags::default() });
     let welcome = server.join(transport, "lobby", resume).await.welcome.unwrap();
@@ -248,8 +248,8 @@ async fn an_identity_outlives_the_server_that_gave_it() {
             let mut old = token.0;
             let born = u16::from_le_bytes([old[4], old[5]]).wrapping_sub(hours);
             old[4..6].copy_from_slice(&born.to_le_bytes());
-            let (_, fresh, _) = identity(&secret, transport, Some(Token(old))).await;
-            assert!(fresh.secret() != Token(old).secret(), "{hours} h");
+            let (_, fresh, _) = identity(&secret, transport, Some(ResumeToken(old))).await;
+            assert!(fresh.secret() != ResumeToken(old).secret(), "{hours} h");
         }
     }
 }
@@ -261,7 +261,7 @@ async fn an_identity_is_nobody_elses() {
         let victim = server.join(transport, "lobby", None).await;
         let (uuid, token) = (victim.welcome().uuid, victim.welcome().token);
         // With another number it is not the victim's token, although the secret is right.
-        let stolen = Token::mint(gpys::proto::wire::PeerId(u32::MAX), token.secret());
+        let stolen = ResumeToken::mint(gpys::proto::wire::PeerId(u32::MAX), token.secret());
         let thief = server.join(transport, "lobby", Some(stolen)).await;
         assert!(!thief.welcome().resumed);
         assert!(thief.welcome().uuid != uuid && thief.welcome().token.secret() != token.secret());

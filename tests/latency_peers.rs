@@ -26,7 +26,7 @@ use gpys::proto::pose::Accuracy;
 use gpys::proto::time::Time;
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
 use peers::Peer;
 use proptest::prelude::*;
 use relay::{Relay, RelayError};
@@ -57,7 +57,7 @@ fn through_a_frame(viewport: Viewport, position: Position) -> Position {
     let mut out = BitWriter::default();
     frame::write_header(&mut out, NOW, cover, ids);
     frame::write_link(&mut out, cover.index(cell).unwrap());
-    frame::write_chunk(&mut out, cell, Kind::Delta, Page::default(), ids, &[entry]);
+    frame::write_chunk(&mut out, cell, ChunkKind::Delta, Page::default(), ids, &[entry]);
     frame::write_end(&mut out);
     let mut bytes = Vec::new();
     out.write_bytes(&mut bytes);

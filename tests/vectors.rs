@@ -19,7 +19,7 @@ use gpys::proto::text;
 use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
 use gpys::proto::wire::bits::{BitReader, BitWriter};
-use gpys::proto::wire::frame::{self, Entry, Frame, Ids, Kind, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
 use gpys::proto::wire::{
     ClientDatagram, ClientMessage, PeerId, Roster, Sample, ServerMessage, Welcome, decode_pong,
     encode_ping, encode_pong,
@@ -219,9 +219,9 @@ fn frame_bytes(value: &Value) -> Vec<u8> {
         frame::write_link(&mut out, index - last);
         last = index;
         let kind = match chunk["kind"].as_str().unwrap() {
-            "delta" => Kind::Delta,
-            "key" => Kind::Key,
-            _ => Kind::Crowd(serde_json::from_value(chunk["counts"].clone()).unwrap()),
+            "delta" => ChunkKind::Delta,
+            "key" => ChunkKind::Key,
+            _ => ChunkKind::Crowd(serde_json::from_value(chunk["counts"].clone()).unwrap()),
         };
         let page =
             Page { bits: number(&chunk["page"], "bits"), index: number(&chunk["page"], "index") };
@@ -234,8 +234,8 @@ fn frame_bytes(value: &Value) -> Vec<u8> {
     bytes
 }
 
-fn entry(value: &Value, kind: Kind) -> Entry {
-    let delta = kind == Kind::Delta;
+fn entry(value: &Value, kind: ChunkKind) -> Entry {
+    let delta = kind == ChunkKind::Delta;
     let age = number::<u64>(value, "age_ms");
     Entry {
         id: PeerId(number(value, "id")),
@@ -263,9 +263,9 @@ fn frame_value(bytes: &[u8]) -> Value {
     let chunks = frame.chunks().map(|(chunk, entries)| {
         let Cell { level, x, y } = chunk.cell;
         let (kind, counts) = match chunk.kind {
-            Kind::Delta => ("delta", None),
-            Kind::Key => ("key", None),
-            Kind::Crowd(counts) => ("crowd", Some(counts)),
+            ChunkKind::Delta => ("delta", None),
+            ChunkKind::Key => ("key", None),
+            ChunkKind::Crowd(counts) => ("crowd", Some(counts)),
         };
         let entries: Vec<Value> =
             entries.iter().map(|entry| entry_value(entry, chunk.kind)).collect();
@@ -292,7 +292,7 @@ fn frame_value(bytes: &[u8]) -> Value {
     })
 }
 
-fn entry_value(entry: &Entry, kind: Kind) -> Value {
+fn entry_value(entry: &Entry, kind: ChunkKind) -> Value {
     let mut value = json!({
         "id": entry.id.0,
         "lat": entry.position.lat(),
@@ -300,7 +300,7 @@ fn entry_value(entry: &Entry, kind: Kind) -> Value {
         "orientation": entry.orientation.map(Orientation::code),
         "age_ms": frame::age_ms(entry.age),
     });
-    if kind != Kind::Delta {
+    if kind != ChunkKind::Delta {
         value["accuracy"] = json!(entry.accuracy.code());
         value["hidden"] = json!(entry.hidden);
     }

@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Client, Connector, Event, Options, Reading as ClientReading, Transport, Trust};
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
-use gpys::proto::wire::{Presence, Token};
+use gpys::proto::wire::{Presence, ResumeToken};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -159,7 +159,7 @@ impl Attendee {
     }
 
     /// To come back as the same peer; only whole clients of GPyS do.
-    pub fn token(&self) -> Option<Token> {
+    pub fn token(&self) -> Option<ResumeToken> {
         match &self.line {
             Line::Gpys(client) => Some(client.welcome().token),
             Line::Thin { .. } => None,
@@ -210,7 +210,7 @@ async fn dial_gpys(
     room: &str,
     person: u32,
     manners: Manners,
-    resume: Option<Token>,
+    resume: Option<ResumeToken>,
 ) -> Result<Arc<Client>> {
     let Entrance::Gpys { server, transport, .. } = entrance else {
         bail!("this is no entrance of GPyS");

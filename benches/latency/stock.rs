@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gpys::proto::time::Time;
 use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, Token, VERSION,
+    ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, ResumeToken, VERSION,
     encode_pong,
 };
 use gpys::proto::world::{Arrival, Audience, Newcomer, Settings, World};
@@ -165,7 +165,7 @@ impl Room {
             Newcomer {
                 id,
                 uuid: PublicId(Uuid::new_v4()),
-                token: Token::mint(id, [0; 12]),
+                token: ResumeToken::mint(id, [0; 12]),
                 arrival: Arrival {
                     name: hello.name,
                     presence: hello.presence,

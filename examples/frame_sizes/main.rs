@@ -25,7 +25,7 @@ use gpys::proto::pose::angle_between;
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::frame::Frame;
-use gpys::proto::wire::{PeerId, Presence, PublicId, Sample, Token};
+use gpys::proto::wire::{PeerId, Presence, PublicId, ResumeToken, Sample};
 use gpys::proto::world::{Arrival, Newcomer, Settings, World};
 
 use crate::others::{JSON, Others, identity};
@@ -101,7 +101,7 @@ impl<'a> Room<'a> {
             let newcomer = Newcomer {
                 id,
                 uuid: PublicId(identity(id)),
-                token: Token::mint(id, [0; 12]),
+                token: ResumeToken::mint(id, [0; 12]),
                 arrival: Arrival {
                     presence,
                     viewport: watches.then_some(viewport),

@@ -2,7 +2,7 @@
 
 use gpys::proto::geo::cell_bits;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, Frame, Kind};
+use gpys::proto::wire::frame::{self, ChunkKind, Frame};
 
 /// Bits of all counted frames, by purpose.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Tally {
             // The cell distances take about a bit a chunk; they count as headers.
             in_chunks += all;
             let position = 2 * u64::from(cell_bits(chunk.cell.level)) * n;
-            let key = if chunk.kind == Kind::Delta { 0 } else { 7 * n };
+            let key = if chunk.kind == ChunkKind::Delta { 0 } else { 7 * n };
             let mut bare = BitWriter::default();
             frame::write_chunk(&mut bare, chunk.cell, chunk.kind, chunk.page, frame.ids, &[]);
             let count_bits = 2 * u64::from((n + 1).ilog2()) + u64::from(n > 0);
@@ -52,7 +52,7 @@ impl Tally {
             self.ages += 5 * n;
             self.key_fields += key;
             self.ids += all - head - position - 27 * n - 5 * n - key;
-            if chunk.kind == Kind::Delta {
+            if chunk.kind == ChunkKind::Delta {
                 (self.delta_bits, self.delta_entries) =
                     (self.delta_bits + all, self.delta_entries + n);
             } else {

@@ -11,18 +11,18 @@ use gpys_proto::wire::{Presence, Welcome};
 
 use crate::error::Ended;
 use crate::options::{Reading, Traffic};
-use crate::session::{Shared, lock};
+use crate::session::{ClientState, lock};
 
 /// One peer on one link. Dropping it breaks the link without a word; others see the peer fade
 /// after a while, and it may come back. [`Client::leave`] is for good.
 #[derive(Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     welcome: Welcome,
 }
 
 impl Client {
-    pub(crate) const fn new(shared: Arc<Shared>, welcome: Welcome) -> Self {
+    pub(crate) const fn new(shared: Arc<ClientState>, welcome: Welcome) -> Self {
         Self { shared, welcome }
     }
 

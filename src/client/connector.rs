@@ -18,7 +18,7 @@ use crate::link::greeting::{JoinError, greet};
 use crate::link::{Link, websocket, webtransport};
 use crate::options::{Options, Transport};
 use crate::server_info::{self, Config, Target};
-use crate::session::{Session, Shared, lock};
+use crate::session::{ClientState, Session, lock};
 use crate::trust::Trust;
 
 /// How long a link and the welcome may take.
@@ -160,7 +160,7 @@ async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
         options;
     let (version, name) = (VERSION, text::name(&name));
     let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
-    let shared = Arc::new(Shared::new());
+    let shared = Arc::new(ClientState::new());
     let sent = shared.local();
     let welcome = greet(&mut link, hello).await?;
     shared.note_clock(sent, shared.local(), welcome.time);

@@ -4,7 +4,7 @@ use gpys_proto::geo::{Position, Viewport};
 use gpys_proto::pose::{Accuracy, Orientation};
 use gpys_proto::time::Stamp;
 use gpys_proto::view::Figure;
-use gpys_proto::wire::{PeerId, Presence, ServerMessage, Sharing, Token};
+use gpys_proto::wire::{PeerId, Presence, ResumeToken, ServerMessage, Sharing};
 
 /// Which transport carries a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub struct Options {
     /// The presence to begin with.
     pub presence: Presence,
     /// The token of an earlier [`Client::welcome`], to come back as the same peer.
-    pub resume: Option<Token>,
+    pub resume: Option<ResumeToken>,
     /// Most bytes of frames per second; 0 for the server's default.
     pub budget: u32,
     /// What the client shows, if it knows already.

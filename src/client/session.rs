@@ -64,7 +64,7 @@ pub(crate) struct Counters {
 
 /// What a client and its session have in common.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ClientState {
     pub(crate) view: Mutex<View>,
     clock: Mutex<Clock>,
     outbox: Mutex<Outbox>,
@@ -79,7 +79,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
+impl ClientState {
     pub(crate) fn new() -> Self {
         Self {
             view: Mutex::default(),
@@ -154,7 +154,7 @@ impl Pings {
 /// The loop's state.
 pub(crate) struct Session {
     link: Link,
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     events: Option<Events>,
     sender: Sender,
     presence: Presence,
@@ -168,7 +168,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         link: Link,
-        shared: Arc<Shared>,
+        shared: Arc<ClientState>,
         events: Option<Events>,
         welcome: &Welcome,
         presence: Presence,

@@ -13,7 +13,7 @@ use crate::time::Time;
 /// 2^27, and with the arctangent's even spacing the largest error is below 0.5 degree.
 const STEPS: u32 = 322;
 /// Number of orientation codes.
-pub const ORIENTATIONS: u32 = 4 * STEPS * STEPS * STEPS;
+pub const ORIENTATION_CODES: u32 = 4 * STEPS * STEPS * STEPS;
 /// Bits of an orientation in a frame.
 pub const ORIENTATION_BITS: u32 = 27;
 /// The largest accuracy code.
@@ -22,7 +22,7 @@ pub const MAX_ACCURACY: u8 = 63;
 /// Why a pose is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoseError {
-    /// The orientation code is not below [`ORIENTATIONS`].
+    /// The orientation code is not below [`ORIENTATION_CODES`].
     #[error("the orientation code is out of range")]
     Orientation,
     /// The accuracy code is above [`MAX_ACCURACY`].
@@ -48,7 +48,7 @@ impl Orientation {
     /// If the code is out of range.
     pub const fn from_code(code: u32) -> Result<Self, PoseError> {
         match NonZeroU32::new(code.wrapping_add(1)) {
-            Some(above) if code < ORIENTATIONS => Ok(Self(above)),
+            Some(above) if code < ORIENTATION_CODES => Ok(Self(above)),
             _ => Err(PoseError::Orientation),
         }
     }
@@ -237,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn orientation_is_quantised_once(code in 0..ORIENTATIONS) {
+        fn orientation_is_quantised_once(code in 0..ORIENTATION_CODES) {
             let orientation = Orientation::from_code(code).unwrap();
             prop_assert_eq!(Orientation::from_quaternion(orientation.quaternion()), Ok(orientation));
         }
@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn orientation_codes_fit() {
-        const { assert!(ORIENTATIONS < 1 << ORIENTATION_BITS) };
-        assert_eq!(Orientation::from_code(ORIENTATIONS), Err(PoseError::Orientation));
+        const { assert!(ORIENTATION_CODES < 1 << ORIENTATION_BITS) };
+        assert_eq!(Orientation::from_code(ORIENTATION_CODES), Err(PoseError::Orientation));
         for bad in [[f64::NAN, 1.0, 0.0, 0.0], [0.0; 4], [f64::INFINITY, 0.0, 0.0, 0.0]] {
             assert_eq!(Orientation::from_quaternion(bad), Err(PoseError::NotARotation));
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::geo::{Cell, Position};
 use crate::pose::{Accuracy, Orientation};
 use crate::time::Stamp;
-use crate::wire::frame::{Chunk, Entry, Frame, FrameError, Ids, Kind, age_ms};
+use crate::wire::frame::{Chunk, ChunkKind, Entry, Frame, FrameError, Ids, age_ms};
 use crate::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 
 /// Frames this much older than the newest are ignored, and whoever was not named for this long
@@ -210,7 +210,7 @@ impl View {
         for entry in entries {
             self.show(time, chunk, entry, fresh);
         }
-        if chunk.kind == Kind::Delta {
+        if chunk.kind == ChunkKind::Delta {
             return;
         }
         let Chunk { cell, page, .. } = *chunk;
@@ -226,7 +226,7 @@ impl View {
         });
         self.clusters
             .retain(|other, cluster| time.after(cluster.shown) <= 0 || !cell.overlaps(*other));
-        if let Kind::Crowd(counts) = chunk.kind {
+        if let ChunkKind::Crowd(counts) = chunk.kind {
             let cluster = Cluster { counts, shown: time };
             let known = self.clusters.entry(cell).or_insert(cluster);
             if time.after(known.shown) > 0 {
@@ -254,7 +254,7 @@ impl View {
             return;
         }
         let told = match (chunk.kind, known) {
-            (Kind::Delta, Some(known)) => (known.accuracy, known.hidden),
+            (ChunkKind::Delta, Some(known)) => (known.accuracy, known.hidden),
             _ => (entry.accuracy, entry.hidden),
         };
         // The roster says it within a tick, and frames of whom it does not name.

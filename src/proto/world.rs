@@ -13,8 +13,8 @@ use crate::pose::{Orientation, Pose};
 use crate::time::Time;
 use crate::wire::frame::Ids;
 use crate::wire::{
-    ClientMessage, Online, PeerId, Person, Presence, PublicId, Refused, Sample, ServerMessage,
-    Token,
+    ClientMessage, Online, PeerId, Person, Presence, PublicId, Refused, ResumeToken, Sample,
+    ServerMessage,
 };
 use crate::world::bulletin::Bulletin;
 use crate::world::chunks::Chunks;
@@ -62,7 +62,7 @@ const IDS_TICKS: u32 = 64;
 #[derive(Debug)]
 struct Peer {
     uuid: PublicId,
-    token: Token,
+    token: ResumeToken,
     name: Box<str>,
     presence: Presence,
     /// Whether the poses are shown, also while hidden.

@@ -29,7 +29,7 @@ const PAGES: u32 = 1_024;
 
 /// What every session of the server shares.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ServerContext {
     pub(super) clock: Clock,
     pub(super) rooms: Arc<Rooms>,
     pub(super) gate: Arc<Gate>,
@@ -63,7 +63,7 @@ pub(super) struct Own {
     pub(super) certificate: Option<Arc<Shown<CertifiedKey>>>,
 }
 
-impl Shared {
+impl ServerContext {
     /// What a server begins with.
     pub(super) fn new(
         config: &Config,

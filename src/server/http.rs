@@ -44,7 +44,7 @@ use gpys_proto::wire::{VERSION, is_room_name};
 /// The routes.
 pub(crate) fn router(site: Site) -> Router {
     let site = Arc::new(site);
-    let flow = Flow::new(Arc::clone(&site.shared.metrics));
+    let flow = Flow::new(Arc::clone(&site.context.metrics));
     Router::new()
         .route("/", get(index))
         .route("/r", get(choose))
@@ -122,7 +122,7 @@ async fn asset(State(site): State<Arc<Site>>, request: Request) -> Answer {
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {
-    if site.shared.draining.load(Ordering::Relaxed) {
+    if site.context.draining.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
     "ready\n".into_response()
@@ -159,14 +159,14 @@ async fn socket(
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     let Asked { host, secure, permit, .. } = &asked;
     let addressed = Addressed { host: host.as_ref(), secure: *secure };
-    if !site.shared.origins.admit_at(origin, addressed) {
+    if !site.context.origins.admit_at(origin, addressed) {
         tracing::warn!(origin, "a page of another site, or a client without Origin, was refused");
-        site.shared.metrics.failed(Failure::Origin);
+        site.context.metrics.failed(Failure::Origin);
         let words = "pages of this origin may not connect: see --public-url and --allow-origin\n";
         return (StatusCode::FORBIDDEN, words).into_response();
     }
     match upgrade {
-        Ok(upgrade) => websocket::upgrade(upgrade, Arc::clone(&site.shared), Arc::clone(permit)),
+        Ok(upgrade) => websocket::upgrade(upgrade, Arc::clone(&site.context), Arc::clone(permit)),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -212,7 +212,7 @@ impl Site {
 
     /// What the server makes of a page that asks, so that the page can tell why it is refused.
     fn seen(&self, host: &Host, asked: &Asked, origin: &str, web_transport: &str) -> Value {
-        let origins = &self.shared.origins;
+        let origins = &self.context.origins;
         if let Some(page) = Origin::parse(origin) {
             origins.learn(&page, host, asked.secure);
         }

@@ -136,7 +136,7 @@ impl SocketPath {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LinkState {
     id: LinkId,
     clock: Clock,
     path: Path,
@@ -150,7 +150,7 @@ struct Shared {
 
 /// A live connection of a peer.
 #[derive(Clone, Debug)]
-pub(crate) struct Link(Arc<Shared>);
+pub(crate) struct Link(Arc<LinkState>);
 
 /// The end of a link that its connection's own task holds.
 #[derive(Debug)]
@@ -191,7 +191,7 @@ impl Link {
         let heard = AtomicU64::new(clock.now().0);
         let (id, writing) = (LinkId::next(), AtomicU64::new(IDLE));
         let network = OnceLock::new();
-        let shared = Shared { id, clock, path, reliable, ending, heard, network, writing };
+        let shared = LinkState { id, clock, path, reliable, ending, heard, network, writing };
         let end = LinkEnd { reliable: reliable_end, ending: ending_end };
         (Self(Arc::new(shared)), end)
     }

@@ -16,7 +16,7 @@ use gpys_proto::wire::CloseCode;
 
 use crate::access::{Access, Keys, KeysError};
 use crate::config::Config;
-use crate::context::{Own, Shared, bounds};
+use crate::context::{Own, ServerContext, bounds};
 use crate::files::{self, Files, Watched};
 use crate::host::Origin;
 use crate::http::assets::{Assets, Page};
@@ -197,23 +197,23 @@ impl Server {
     /// # Errors
     /// If a socket is gone before the first connection.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-        let shared = self.shared()?;
+        let context = self.context()?;
         for warning in &self.config.map.warnings {
             tracing::warn!("{warning}");
         }
         let (stop_tcp, stopped) = watch::channel(false);
-        let site = self.site(Arc::clone(&shared))?;
-        let watch = self.watch_files(Arc::clone(&shared.metrics));
+        let site = self.site(Arc::clone(&context))?;
+        let watch = self.watch_files(Arc::clone(&context.metrics));
         let router = http::router(site);
         let tls = Some(TlsAcceptor::from(self.acceptor));
-        let gate = Arc::clone(&shared.gate);
+        let gate = Arc::clone(&context.gate);
         let lifetime = tcp::LIFETIME;
-        let tcp = Tcp { router, tls, gate, shared: Arc::clone(&shared), lifetime, stop: stopped };
+        let tcp = Tcp { router, tls, gate, context: Arc::clone(&context), lifetime, stop: stopped };
         if let Some(scrapes) = self.scrapes {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
-            let router = metrics::router(Arc::clone(&shared.metrics))
-                .layer(from_fn_with_state(Arc::clone(&shared), asked::named));
+            let router = metrics::router(Arc::clone(&context.metrics))
+                .layer(from_fn_with_state(Arc::clone(&context), asked::named));
             let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
             tokio::spawn(tcp.accept(scrapes));
         }
@@ -225,7 +225,7 @@ impl Server {
         tokio::spawn(webtransport::accept(
             self.endpoint.clone(),
             self.addresses,
-            Arc::clone(&shared),
+            Arc::clone(&context),
         ));
         let max_frame = usize::from(self.config.room.limits.max_frame);
         let rotation =
@@ -233,14 +233,14 @@ impl Server {
         let orders = self
             .certificates
             .acme
-            .map(|it| tokio::spawn(it.watch(port, Arc::clone(&shared.metrics))));
+            .map(|it| tokio::spawn(it.watch(port, Arc::clone(&context.metrics))));
 
         stop.await;
-        tracing::info!(sessions = *shared.sessions.borrow(), "the server stops");
-        shared.draining.store(true, Ordering::Relaxed);
-        let mut sessions = shared.sessions.subscribe();
+        tracing::info!(sessions = *context.sessions.borrow(), "the server stops");
+        context.draining.store(true, Ordering::Relaxed);
+        let mut sessions = context.sessions.subscribe();
         let drained = async {
-            shared.rooms.drain().await;
+            context.rooms.drain().await;
             sessions.wait_for(|sessions| *sessions == 0).await.is_ok()
         };
         if timeout(DRAIN, drained).await.is_err() {
@@ -267,7 +267,7 @@ impl Server {
         Some(tokio::spawn(files::watch(files, Arc::clone(&self.reload), metrics)))
     }
 
-    fn shared(&self) -> std::io::Result<Arc<Shared>> {
+    fn context(&self) -> std::io::Result<Arc<ServerContext>> {
         let http = self.http_address()?.map(|address| address.port());
         let https = self.https_address()?.port();
         let listeners = [Some((true, https)), http.map(|port| (false, port))];
@@ -278,14 +278,14 @@ impl Server {
         };
         let access = Access::new(self.keys.as_ref().map(Files::shown));
         let metrics = Arc::clone(&self.metrics);
-        Ok(Shared::new(&self.config, own, access, self.secret.clone(), metrics))
+        Ok(ServerContext::new(&self.config, own, access, self.secret.clone(), metrics))
     }
 
-    fn site(&self, shared: Arc<Shared>) -> std::io::Result<Site> {
-        let files = http::files::Files::new(Arc::clone(&shared.metrics));
+    fn site(&self, context: Arc<ServerContext>) -> std::io::Result<Site> {
+        let files = http::files::Files::new(Arc::clone(&context.metrics));
         let web_dir = self.config.web_dir.clone();
         Ok(Site {
-            shared,
+            context,
             assets: web_dir.map_or_else(
                 || Assets::Built(self.page.clone()),
                 |dir| Assets::Directory(dir, files.clone()),

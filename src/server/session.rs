@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::access::{Grant, Refusal};
 use crate::clock;
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::limits::bucket::{Bucket, Excess, Rate};
 use crate::link::ending::Ending;
 use crate::link::{Link, ended};
@@ -109,16 +109,16 @@ pub(crate) trait Source {
 
 /// Runs a link's receiving half until the link ends; the link knows why when this returns.
 pub(crate) async fn run(
-    shared: &Arc<Shared>,
+    context: &Arc<ServerContext>,
     link: &Link,
     mut ending: watch::Receiver<Option<Ending>>,
     source: &mut impl Source,
 ) {
     let mut entered = None;
     let talk = async {
-        let mut meter = Meter::new(shared.clock.now());
+        let mut meter = Meter::new(context.clock.now());
         // What only the beginning needs is not kept.
-        let session = match Box::pin(enter(shared, link, source, &mut meter)).await {
+        let session = match Box::pin(enter(context, link, source, &mut meter)).await {
             Ok(session) => entered.insert(session),
             Err(over) => return over,
         };
@@ -129,10 +129,10 @@ pub(crate) async fn run(
             over = session.converse(source, &mut meter) => over,
         }
     };
-    let over = caught(&shared.metrics, Part::Session, talk).await;
+    let over = caught(&context.metrics, Part::Session, talk).await;
     let ending = over.unwrap_or_else(|Panicked| Ending::failed().into()).ending();
     if let Some(limit) = ending.limit {
-        shared.metrics.hit(limit);
+        context.metrics.hit(limit);
     }
     link.close(ending);
     if let Some(session) = entered {
@@ -142,19 +142,19 @@ pub(crate) async fn run(
 
 /// Waits for the client's hello, and lets it into the room that it names.
 async fn enter(
-    shared: &Arc<Shared>,
+    context: &Arc<ServerContext>,
     link: &Link,
     source: &mut impl Source,
     meter: &mut Meter,
 ) -> Result<Session, Over> {
     let refused = |failure| {
         move |over| {
-            shared.metrics.failed(failure);
+            context.metrics.failed(failure);
             over
         }
     };
-    let hello = hello(shared, source, meter);
-    let hello = match tokio::time::timeout(shared.deadline, hello).await {
+    let hello = hello(context, source, meter);
+    let hello = match tokio::time::timeout(context.deadline, hello).await {
         Ok(hello) => hello.map_err(|over| {
             let gone = matches!(over, Over::Closed | Over::Gone);
             refused(if gone { Failure::Gone } else { Failure::Hello })(over)
@@ -164,16 +164,16 @@ async fn enter(
             return Err(refused(Failure::HelloTimeout)(ending.into()));
         }
     };
-    let grant = shared.access.admit(&hello, clock::since_1970());
+    let grant = context.access.admit(&hello, clock::since_1970());
     let grant = grant.map_err(|refusal| {
         tracing::debug!(?refusal, link = ?link.id(), "somebody is not let in");
         refused(refusal.failure())(Ending::from(refusal).into())
     })?;
     let (hello, errors) = hello.settle();
-    let session = Session::enter(Arc::clone(shared), link.clone(), &hello, grant).await;
+    let session = Session::enter(Arc::clone(context), link.clone(), &hello, grant).await;
     let mut session = session.map_err(|ending| refused(Failure::Hello)(ending.into()))?;
     for error in errors {
-        session.refuse(error, shared.clock.now()).await?;
+        session.refuse(error, context.clock.now()).await?;
     }
     Ok(session)
 }
@@ -188,13 +188,13 @@ async fn expired(expiry: Option<Instant>) {
 
 /// Waits for the client's hello. Datagrams that overtake it are lost, as datagrams may be.
 async fn hello(
-    shared: &Shared,
+    context: &ServerContext,
     source: &mut impl Source,
     meter: &mut Meter,
 ) -> Result<Hello, Over> {
     loop {
         let input = source.next().await?;
-        meter.take(&input, shared.clock.now())?;
+        meter.take(&input, context.clock.now())?;
         if let Input::Reliable(bytes) = input {
             return Ok(decode_hello(&bytes)?);
         }
@@ -223,7 +223,7 @@ impl Over {
 /// A peer that is in a room, seen from its link's task.
 #[derive(Debug)]
 struct Session {
-    shared: Arc<Shared>,
+    context: Arc<ServerContext>,
     link: Link,
     entered: Entered,
     /// When the access token ends.
@@ -236,21 +236,21 @@ struct Session {
 impl Session {
     /// Lets a link into the room that its hello names.
     async fn enter(
-        shared: Arc<Shared>,
+        context: Arc<ServerContext>,
         link: Link,
         hello: &Hello,
         grant: Grant,
     ) -> Result<Self, Ending> {
         // A time that is too far away to be one never comes.
         let expiry = grant.left.and_then(|left| Instant::now().checked_add(left));
-        let entered = shared.rooms.enter(hello, grant, &link).await?;
-        let now = shared.clock.now();
+        let entered = context.rooms.enter(hello, grant, &link).await?;
+        let now = context.clock.now();
         let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
         Ok(Self {
-            poses: Rate::new(shared.limits.pose_hz.into(), now),
+            poses: Rate::new(context.limits.pose_hz.into(), now),
             pings: bucket(PINGS),
             refusals: bucket(REFUSALS),
-            shared,
+            context,
             link,
             entered,
             expiry,
@@ -267,7 +267,7 @@ impl Session {
 
     async fn take(&mut self, source: &mut impl Source, meter: &mut Meter) -> Result<(), Over> {
         let input = source.next().await?;
-        let now = self.shared.clock.now();
+        let now = self.context.clock.now();
         meter.take(&input, now)?;
         match input {
             Input::Reliable(bytes) => match ClientMessage::decode(&bytes) {
@@ -287,9 +287,9 @@ impl Session {
     /// A value is not taken, and the client is told so; or the link ends.
     async fn refuse(&mut self, error: DecodeError, now: Time) -> Result<(), Over> {
         let field = error.outcome().map_err(|_| Ending::from(error))?;
-        self.shared.metrics.refused(field);
+        self.context.metrics.refused(field);
         if !self.refusals.take(now) {
-            self.shared.metrics.hit(Limit::Refusals);
+            self.context.metrics.hit(Limit::Refusals);
             return Ok(());
         }
         let refused = Refused { field: field as u8, reason: error.to_string() };
@@ -311,7 +311,7 @@ impl Session {
         match self.poses.take(now) {
             Ok(()) => Ok(true),
             Err(Excess::Surplus) => {
-                self.shared.metrics.hit(Limit::Poses);
+                self.context.metrics.hit(Limit::Poses);
                 Ok(false)
             }
             Err(Excess::Abuse) => {
@@ -331,7 +331,7 @@ impl Session {
             ClientDatagram::Ping(echo) if self.pings.take(now) => {
                 self.link.send_pong(encode_pong(echo, now));
             }
-            ClientDatagram::Ping(_) => self.shared.metrics.hit(Limit::Pings),
+            ClientDatagram::Ping(_) => self.context.metrics.hit(Limit::Pings),
             ClientDatagram::Unknown => {}
         }
         Ok(())
@@ -371,30 +371,36 @@ mod tests {
         ClientMessage::Hello(Hello { presence: Presence::Watching, ..Hello::new("lobby") })
     }
 
-    fn shared() -> Arc<Shared> {
+    fn context() -> Arc<ServerContext> {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
-        Shared::new(&config, Own::default(), Access::default(), Secret::drawn(), Metrics::new())
+        ServerContext::new(
+            &config,
+            Own::default(),
+            Access::default(),
+            Secret::drawn(),
+            Metrics::new(),
+        )
     }
 
-    async fn enter(shared: &Arc<Shared>) -> (Session, LinkEnd) {
-        let (link, end, _path) = Link::web_socket(shared.clock);
+    async fn enter(context: &Arc<ServerContext>) -> (Session, LinkEnd) {
+        let (link, end, _path) = Link::web_socket(context.clock);
         let ClientMessage::Hello(hello) = hello() else { unreachable!() };
-        let entered = Session::enter(Arc::clone(shared), link, &hello, Grant::OPEN).await;
+        let entered = Session::enter(Arc::clone(context), link, &hello, Grant::OPEN).await;
         (entered.unwrap(), end)
     }
 
     #[tokio::test]
     async fn a_panic_ends_its_session_and_no_other() {
-        let shared = shared();
-        let (bystander, _end) = enter(&shared).await;
-        let (link, end, _path) = Link::web_socket(shared.clock);
+        let context = context();
+        let (bystander, _end) = enter(&context).await;
+        let (link, end, _path) = Link::web_socket(context.clock);
         let mut cursed = Cursed { hello: Some(hello().encode().into()) };
-        run(&shared, &link, end.ending, &mut cursed).await;
+        run(&context, &link, end.ending, &mut cursed).await;
         assert_eq!(link.why(), Some(CloseCode::Restarting.into()));
         assert_eq!(bystander.link.why(), None);
         // The room learns that the link is gone, for nobody else would tell it.
         let text = loop {
-            let text = shared.metrics.text().unwrap();
+            let text = context.metrics.text().unwrap();
             if text.contains("gpys_leaves_total{reason=\"restarting\"} 1") {
                 break text;
             }

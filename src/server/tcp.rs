@@ -28,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::io::InspectReader;
 use tower::ServiceExt as _;
 
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::host::Host;
 use crate::limits::gate::{Gate, Permit};
 use crate::metrics::{Failure, Limit, Part};
@@ -153,7 +153,7 @@ pub(crate) struct Tcp {
     /// Whom it lets in.
     pub(crate) gate: Arc<Gate>,
     /// What sessions share.
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<ServerContext>,
     /// After this long a connection ends with the request that it is at.
     pub(crate) lifetime: Duration,
     /// Becomes true when connections end at once.
@@ -178,8 +178,8 @@ impl Tcp {
                     continue;
                 }
             };
-            let is_proxy = self.shared.proxies.trust(address.ip());
-            let admitted = self.shared.admit_by(&self.gate, address.ip(), is_proxy);
+            let is_proxy = self.context.proxies.trust(address.ip());
+            let admitted = self.context.admit_by(&self.gate, address.ip(), is_proxy);
             let Some(permit) = admitted else { continue };
             let permit = Arc::new(permit);
             let (tcp, mut stop) = (self.clone(), stop.clone());
@@ -187,7 +187,7 @@ impl Tcp {
                 let peer = address.ip();
                 let wire = Wire { secure: tcp.tls.is_some(), peer, is_proxy, permit };
                 let served =
-                    caught(&tcp.shared.metrics, Part::Connection, tcp.connection(stream, wire));
+                    caught(&tcp.context.metrics, Part::Connection, tcp.connection(stream, wire));
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {}
                     // What failed has been told.
@@ -207,7 +207,7 @@ impl Tcp {
             wire.permit.settle();
             return self.serve(paced(stream), promoted.clone(), self.router.clone(), wire).await;
         };
-        let (deadline, metrics) = (self.shared.deadline, &self.shared.metrics);
+        let (deadline, metrics) = (self.context.deadline, &self.context.metrics);
         let mut first = [0];
         match timeout(deadline, stream.peek(&mut first)).await {
             Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
@@ -257,7 +257,7 @@ impl Tcp {
         };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.shared.deadline)
+            .header_read_timeout(self.context.deadline)
             .max_buf_size(HEAD)
             .max_headers(FIELDS)
             .serve_connection(TokioIo::new(stream), service)
@@ -278,7 +278,7 @@ impl Tcp {
 
     /// Counts why a connection ended; `asked` tells whether a request had come.
     fn count(&self, error: &hyper::Error, asked: bool) {
-        let metrics = &self.shared.metrics;
+        let metrics = &self.context.metrics;
         if error.is_parse_too_large() {
             metrics.hit(Limit::RequestHead);
         } else if error.is_parse() {
@@ -337,13 +337,14 @@ mod tests {
     async fn a_connection_that_keeps_asking_ends_at_last() {
         let config = Config::load(&Flags::default(), |_| None, None).unwrap();
         let own = Own::default();
-        let shared = Shared::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());
-        let permit = Arc::new(shared.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
+        let context =
+            ServerContext::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());
+        let permit = Arc::new(context.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
         let router = Router::new().fallback(async || "here");
         let (_stop, stop) = watch::channel(false);
-        let gate = Arc::clone(&shared.gate);
+        let gate = Arc::clone(&context.gate);
         let lifetime = Duration::from_secs(1);
-        let tcp = Tcp { router: router.clone(), tls: None, gate, shared, lifetime, stop };
+        let tcp = Tcp { router: router.clone(), tls: None, gate, context, lifetime, stop };
         let (server, mut client) = duplex(1_024);
         let peer = Ipv4Addr::LOCALHOST.into();
         let wire = Wire { secure: false, peer, is_proxy: false, permit };

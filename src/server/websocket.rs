@@ -20,7 +20,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
 
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::limits::gate::Permit;
 use crate::link::ending::{Ending, LENGTH_PREFIX};
 use crate::link::{Link, LinkEnd, SocketPath, ended};
@@ -47,7 +47,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Answers an upgrade whose origin has been checked.
 pub(crate) fn upgrade(
     upgrade: WebSocketUpgrade,
-    shared: Arc<Shared>,
+    context: Arc<ServerContext>,
     permit: Arc<Permit>,
 ) -> Response {
     upgrade
@@ -57,18 +57,18 @@ pub(crate) fn upgrade(
         .write_buffer_size(WRITE_TOGETHER)
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {
-            let _counted = shared.count_session();
+            let _counted = context.count_session();
             // The library keeps a callback twice over in its task, so the callback is small.
-            let session = Box::pin(serve(socket, &permit, &shared));
+            let session = Box::pin(serve(socket, &permit, &context));
             // What failed has been told.
-            drop(caught(&shared.metrics, Part::Connection, session).await);
+            drop(caught(&context.metrics, Part::Connection, session).await);
             drop(permit);
         })
 }
 
-async fn serve(socket: WebSocket, permit: &Permit, shared: &Arc<Shared>) {
+async fn serve(socket: WebSocket, permit: &Permit, context: &Arc<ServerContext>) {
     let (sink, stream) = socket.split();
-    let (link, end, path) = Link::web_socket(shared.clock);
+    let (link, end, path) = Link::web_socket(context.clock);
     link.count_for(permit.network());
     let ending = end.ending.clone();
     let came = Arc::clone(permit.came());
@@ -77,11 +77,11 @@ async fn serve(socket: WebSocket, permit: &Permit, shared: &Arc<Shared>) {
         SocketSource { stream, link: link.clone(), path: Arc::clone(&path), came, read };
     let writer = async {
         let writer = write(sink, end, &path, &link);
-        if caught(&shared.metrics, Part::Session, writer).await.is_err() {
+        if caught(&context.metrics, Part::Session, writer).await.is_err() {
             link.close(Ending::failed());
         }
     };
-    tokio::join!(session::run(shared, &link, ending, &mut source), writer);
+    tokio::join!(session::run(context, &link, ending, &mut source), writer);
     // A socket that is dropped with bytes unread is reset, and a reset can overtake the reason.
     let unread = async { while let Some(Ok(_)) = source.stream.next().await {} };
     drop(timeout(LINGER, unread).await);

@@ -23,7 +23,7 @@ use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
 
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::limits::amplification::{Addresses, Proof};
 use crate::limits::gate::Permit;
 use crate::link::ending::{Ending, LENGTH_PREFIX};
@@ -43,30 +43,30 @@ const LINGER: Duration = Duration::from_millis(250);
 pub(crate) async fn accept(
     endpoint: quinn::Endpoint,
     addresses: Arc<Addresses>,
-    shared: Arc<Shared>,
+    context: Arc<ServerContext>,
 ) {
     while let Some(incoming) = endpoint.accept().await {
-        if shared.gate.is_pressed() && incoming.may_retry() {
-            shared.metrics.retried();
+        if context.gate.is_pressed() && incoming.may_retry() {
+            context.metrics.retried();
             // A retry fails only for a client that has answered one, which has been ruled out.
             drop(incoming.retry());
             continue;
         }
-        let Some(permit) = shared.admit(incoming.remote_address().ip()) else {
+        let Some(permit) = context.admit(incoming.remote_address().ip()) else {
             incoming.refuse();
             continue;
         };
-        let (addresses, shared) = (Arc::clone(&addresses), Arc::clone(&shared));
+        let (addresses, context) = (Arc::clone(&addresses), Arc::clone(&context));
         tokio::spawn(async move {
-            let _counted = shared.count_session();
+            let _counted = context.count_session();
             let session = async {
-                match request(incoming, addresses, &permit, &shared).await {
-                    Ok((connection, proof)) => serve(connection, proof, &permit, &shared).await,
-                    Err(failure) => shared.metrics.failed(failure),
+                match request(incoming, addresses, &permit, &context).await {
+                    Ok((connection, proof)) => serve(connection, proof, &permit, &context).await,
+                    Err(failure) => context.metrics.failed(failure),
                 }
             };
             // What failed has been told.
-            drop(caught(&shared.metrics, Part::Connection, session).await);
+            drop(caught(&context.metrics, Part::Connection, session).await);
         });
     }
 }
@@ -77,16 +77,16 @@ async fn request(
     incoming: quinn::Incoming,
     addresses: Arc<Addresses>,
     permit: &Permit,
-    shared: &Shared,
+    context: &ServerContext,
 ) -> Result<(Http3, Proof), Failure> {
-    let deadline = Instant::now() + shared.deadline;
+    let deadline = Instant::now() + context.deadline;
     let address = incoming.remote_address();
     let quic = match timeout_at(deadline, incoming.into_future()).await {
         Ok(connected) => connected.map_err(|_| Failure::Quic)?,
         Err(_) => return Err(Failure::QuicTimeout),
     };
     let proof = Proof::new(addresses, address);
-    let (failure, fault) = match timeout_at(deadline, accepted(quic.clone(), shared)).await {
+    let (failure, fault) = match timeout_at(deadline, accepted(quic.clone(), context)).await {
         Ok(Ok(http)) => {
             permit.settle();
             return Ok((http, proof));
@@ -99,14 +99,17 @@ async fn request(
 }
 
 /// Answers the first request for a session.
-async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Failure, Fault)> {
+async fn accepted(
+    quic: quinn::Connection,
+    context: &ServerContext,
+) -> Result<Http3, (Failure, Fault)> {
     let failed = |fault| (Failure::Quic, fault);
     let mut http = Http3::open(quic).await.map_err(failed)?;
     let request = http.request().await.map_err(failed)?;
     let (origin, authority) = (request.origin.as_deref(), request.authority.as_str());
     let (response, failure) = if request.path != PATH {
         (SessionResponse::not_found(), Some(Failure::Path))
-    } else if !shared.origins.admit(origin, Some(authority)) {
+    } else if !context.origins.admit(origin, Some(authority)) {
         tracing::warn!(
             origin,
             authority,
@@ -125,33 +128,33 @@ async fn accepted(quic: quinn::Connection, shared: &Shared) -> Result<Http3, (Fa
     Err((failure, Fault::Closed))
 }
 
-async fn serve(mut http: Http3, proof: Proof, permit: &Permit, shared: &Arc<Shared>) {
+async fn serve(mut http: Http3, proof: Proof, permit: &Permit, context: &Arc<ServerContext>) {
     let quic = http.quic().clone();
-    let Lane { send, recv, read, .. } = match timeout(shared.deadline, http.lane()).await {
+    let Lane { send, recv, read, .. } = match timeout(context.deadline, http.lane()).await {
         Ok(Ok(lane)) => lane,
         Ok(Err(fault)) => {
-            shared.metrics.failed(Failure::Gone);
+            context.metrics.failed(Failure::Gone);
             return fault.close(&quic);
         }
         Err(_) => {
-            shared.metrics.failed(Failure::StreamTimeout);
+            context.metrics.failed(Failure::StreamTimeout);
             return close(&quic, &Ending::new(CloseCode::Timeout, "no stream in time"));
         }
     };
     let prefix = session_prefix(http.session_id());
-    let (link, end) = Link::web_transport(quic.clone(), proof, prefix.clone(), shared.clock);
+    let (link, end) = Link::web_transport(quic.clone(), proof, prefix.clone(), context.clock);
     link.count_for(permit.network());
     let ending = end.ending.clone();
     let buffer = read.as_slice().into();
     let mut source =
         QuicSource { quic: quic.clone(), link: link.clone(), http, recv, buffer, prefix };
     let writer = async {
-        if caught(&shared.metrics, Part::Session, write(&quic, send, end, &link)).await.is_err() {
+        if caught(&context.metrics, Part::Session, write(&quic, send, end, &link)).await.is_err() {
             link.close(Ending::failed());
             close(&quic, &Ending::failed());
         }
     };
-    tokio::join!(session::run(shared, &link, ending, &mut source), writer);
+    tokio::join!(session::run(context, &link, ending, &mut source), writer);
 }
 
 /// The number of a session as its datagrams begin with it: a quarter of its stream's number, as

@@ -1,6 +1,6 @@
 //! Attackers who would be somebody else: tokens, rooms, origins.
 
-use gpys::proto::wire::{ClientMessage, PeerId, Token};
+use gpys::proto::wire::{ClientMessage, PeerId, ResumeToken};
 
 use crate::arena::{Attack, counted, failure, join, leave};
 use crate::messages::{BOTH, Link, Over, over_both};
@@ -8,7 +8,7 @@ use crate::quic::{Quic, connect_frame, status};
 use crate::tools::{hello_to, patiently};
 
 /// Tries a token in this room; it must not be taken.
-async fn guess(target: &crate::arena::Target, over: Over, room: &str, token: Token) {
+async fn guess(target: &crate::arena::Target, over: Over, room: &str, token: ResumeToken) {
     let (link, welcome) = Link::enter(target, over, &hello_to(room, Some(token))).await;
     assert!(!welcome.resumed, "a guess was taken");
     assert_ne!(welcome.id, token.id(), "somebody else's number");
@@ -20,21 +20,21 @@ async fn guess(target: &crate::arena::Target, over: Over, room: &str, token: Tok
 pub fn attacks() -> Vec<Attack> {
     let guesses = over_both("identity::guesses_of_a_token", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
-        let Token(secret) = welcome.token;
+        let ResumeToken(secret) = welcome.token;
         let known = [secret[0], secret[1], secret[2], secret[3]];
         for rest in [[0; 12], [0xFF; 12]] {
             guess(
                 target,
                 over,
                 "lobby",
-                Token([&known, rest.as_slice()].concat().try_into().unwrap()),
+                ResumeToken([&known, rest.as_slice()].concat().try_into().unwrap()),
             )
             .await;
         }
         for bit in (0..128).step_by(7) {
             let mut bytes = secret;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            guess(target, over, "lobby", Token(bytes)).await;
+            guess(target, over, "lobby", ResumeToken(bytes)).await;
         }
         victim.answers().await;
         victim.leave().await;
@@ -43,7 +43,7 @@ pub fn attacks() -> Vec<Attack> {
     let guesses = over_both("identity::a_token_with_another_number", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
         for number in [0, welcome.id.0 + 1, u32::MAX] {
-            let token = Token::mint(PeerId(number), welcome.token.secret());
+            let token = ResumeToken::mint(PeerId(number), welcome.token.secret());
             let hello = hello_to("lobby", Some(token));
             let (link, thief) = Link::enter(target, over, &hello).await;
             assert!(!thief.resumed && thief.uuid != welcome.uuid, "somebody's identity is taken");
@@ -57,7 +57,7 @@ pub fn attacks() -> Vec<Attack> {
         for hour in (0..=u16::MAX).step_by(4_001) {
             let mut secret = [0xA5; 12];
             secret[..2].copy_from_slice(&hour.to_le_bytes());
-            guess(target, over, "lobby", Token::mint(PeerId(1), secret)).await;
+            guess(target, over, "lobby", ResumeToken::mint(PeerId(1), secret)).await;
         }
     });
     attacks.extend(counted(guesses, &join("new")));

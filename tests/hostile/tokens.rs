@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, Token};
+use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
 use gpys::server::config::Flags;
 use serde_json::json;
 
@@ -35,14 +35,14 @@ fn on_stage(presence: Presence, access: &str) -> Vec<u8> {
 }
 
 /// Somebody is back who may only watch.
-fn watching(presence: Presence, resume: Token) -> Vec<u8> {
+fn watching(presence: Presence, resume: ResumeToken) -> Vec<u8> {
     let (access, resume) = (Some(token(json!({ "rights": ["view"] }))), Some(resume));
     let hello = Hello { room: STAGE.into(), presence, resume, access, ..hello() };
     ClientMessage::Hello(hello).encode()
 }
 
 /// Whoever asked for what it may not do has left for good.
-async fn has_left(target: &Target, over: Over, token: Token) {
+async fn has_left(target: &Target, over: Over, token: ResumeToken) {
     let (link, again) = Link::enter(target, over, &watching(Presence::Watching, token)).await;
     assert!(!again.resumed);
     link.leave().await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpys::proto::wire::{ClientMessage, CloseCode, Closing, Hello, Token};
+use gpys::proto::wire::{ClientMessage, CloseCode, Closing, Hello, ResumeToken};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -100,7 +100,7 @@ pub fn hello() -> Hello {
 }
 
 /// The bytes of a hello to this room.
-pub fn hello_to(room: &str, resume: Option<Token>) -> Vec<u8> {
+pub fn hello_to(room: &str, resume: Option<ResumeToken>) -> Vec<u8> {
     ClientMessage::Hello(Hello { room: room.into(), resume, ..hello() }).encode()
 }
 

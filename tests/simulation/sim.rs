@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use gpys::proto::geo::{MAX_LAT, MAX_LNG, Position, Viewport};
-use gpys::proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
+use gpys::proto::pose::{Accuracy, ORIENTATION_CODES, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientDatagram, ClientMessage, Limits, MAX_AGE_MS, POSE_LEN, PeerId, Presence, PublicId,
-    Sample, ServerMessage, Sharing, Token,
+    ResumeToken, Sample, ServerMessage, Sharing,
 };
 use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use uuid::Uuid;
@@ -119,8 +119,8 @@ pub struct Sim {
     pub tally: Tally,
 }
 
-fn token(id: PeerId) -> Token {
-    Token::mint(id, [9; 12])
+fn token(id: PeerId) -> ResumeToken {
+    ResumeToken::mint(id, [9; 12])
 }
 
 impl Sim {
@@ -350,7 +350,7 @@ impl Sim {
         device.sample += 1;
         let pose = Pose {
             position: device.place,
-            orientation: Some(Orientation::from_code(device.sample % ORIENTATIONS).unwrap()),
+            orientation: Some(Orientation::from_code(device.sample % ORIENTATION_CODES).unwrap()),
             accuracy: Accuracy::from_code(rng.u8(0..64)).unwrap(),
             sampled: Time(now.0.saturating_add_signed(device.clock_error)),
         };

@@ -14,8 +14,8 @@ use gpys::proto::pose::{Accuracy, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, Sample, ServerMessage,
-    Token, Welcome, encode_ping,
+    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, ResumeToken, Sample,
+    ServerMessage, Welcome, encode_ping,
 };
 use gpys::server::config::{Config, Flags};
 use gpys::server::{Reloader, Server, StartError};
@@ -247,7 +247,12 @@ impl Running {
     }
 
     /// A client that is in the room.
-    pub async fn join(&self, transport: Transport, room: &str, resume: Option<Token>) -> Client {
+    pub async fn join(
+        &self,
+        transport: Transport,
+        room: &str,
+        resume: Option<ResumeToken>,
+    ) -> Client {
         let mut client = self.client(transport).await;
         client.send(&hello(room, resume).encode()).await;
         client.until("a welcome", |client| client.welcome.is_some()).await;
@@ -260,7 +265,7 @@ fn make_certificate(dir: &tempfile::TempDir, force: bool) {
     certs::run(&args).unwrap();
 }
 
-pub fn hello(room: &str, resume: Option<Token>) -> ClientMessage {
+pub fn hello(room: &str, resume: Option<ResumeToken>) -> ClientMessage {
     ClientMessage::Hello(Hello { name: "Ada".into(), resume, ..Hello::new(room) })
 }
 

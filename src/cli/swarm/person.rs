@@ -20,7 +20,7 @@ use gpys_client::{
 };
 use gpys_proto::geo::{Position, Viewport};
 use gpys_proto::time::Stamp;
-use gpys_proto::wire::{PeerId, Token};
+use gpys_proto::wire::{PeerId, ResumeToken};
 
 /// A viewport follows its person when that is this part of its width from its middle.
 const DRIFT: f64 = 0.125;
@@ -190,7 +190,7 @@ impl Person {
         crowd: &Crowd,
         index: usize,
         transport: Transport,
-        resume: Option<Token>,
+        resume: Option<ResumeToken>,
     ) -> Result<Self, ConnectError> {
         let walker = crowd.plan.walker(&crowd.args, index);
         let viewport = walk::viewport(walker.position(crowd.time()), crowd.args.view);

@@ -14,7 +14,7 @@ use crate::cli::lock::lock;
 use crate::cli::swarm::person::{Crowd, Person};
 use crate::cli::swarm::visit_plan::{Act, Visit};
 use gpys_client::{Connector, Transport};
-use gpys_proto::wire::{PeerId, Token, Welcome};
+use gpys_proto::wire::{PeerId, ResumeToken, Welcome};
 
 /// Whoever is not heard of for this long is not shown any more (docs/PROTOCOL.md, section 8), in
 /// seconds.
@@ -164,7 +164,7 @@ impl Visitor {
     }
 
     /// Comes, or comes back.
-    async fn enter(&self, resume: Option<Token>) -> Option<Arc<Person>> {
+    async fn enter(&self, resume: Option<ResumeToken>) -> Option<Arc<Person>> {
         let Self { server, crowd, index, transport, .. } = self;
         let joined = Person::join(server, crowd, *index, *transport, resume).await;
         let person = joined.map_err(|error| crowd.turn_away(*index, &error)).ok()?;

@@ -2,7 +2,7 @@
 
 use crate::geo::GeoError;
 use crate::pose::PoseError;
-use crate::wire::{MAX_ROOM, VERSION};
+use crate::wire::limits::{MAX_ROOM, VERSION};
 
 /// Why bytes from the other side are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

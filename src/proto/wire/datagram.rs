@@ -3,7 +3,7 @@
 use crate::geo::Position;
 use crate::pose::{Accuracy, Orientation, Pose};
 use crate::time::{Stamp, Time};
-use crate::wire::DecodeError;
+use crate::wire::codes::DecodeError;
 
 /// First byte of a pose.
 pub const POSE_TAG: u8 = 0x50;

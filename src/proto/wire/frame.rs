@@ -4,7 +4,8 @@ use crate::geo::{Cell, Cover, Position, TOP_LEVEL, cell_bits, columns, rows};
 use crate::pose::{Accuracy, ORIENTATION_BITS, Orientation};
 use crate::time::{Stamp, Time};
 use crate::wire::bits::{BitReader, BitWriter};
-use crate::wire::{FRAME_TAG, PeerId};
+use crate::wire::limits::FRAME_TAG;
+use crate::wire::peer::PeerId;
 
 /// Bits of an age code.
 const AGE_BITS: u32 = 5;
@@ -28,7 +29,7 @@ pub enum FrameError {
 
 /// What a chunk says of its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChunkKind {
     /// These people changed.
     Delta,
     /// These are all.
@@ -149,22 +150,22 @@ pub fn write_end(out: &mut BitWriter) {
 pub fn write_chunk(
     out: &mut BitWriter,
     cell: Cell,
-    kind: Kind,
+    kind: ChunkKind,
     page: Page,
     ids: Ids,
     entries: &[Entry],
 ) {
     match kind {
-        Kind::Delta => out.push(0, 1),
-        Kind::Key => out.push(0b01, 2),
-        Kind::Crowd(_) => out.push(0b11, 2),
+        ChunkKind::Delta => out.push(0, 1),
+        ChunkKind::Key => out.push(0b01, 2),
+        ChunkKind::Crowd(_) => out.push(0b11, 2),
     }
     out.push(u64::from(page.bits > 0), 1);
     if page.bits > 0 {
         out.push(u64::from(page.bits - 1), 4);
         out.push(u64::from(page.index), page.bits);
     }
-    if let Kind::Crowd(counts) = kind {
+    if let ChunkKind::Crowd(counts) = kind {
         for count in counts {
             out.gamma(u64::from(count) + 1);
         }
@@ -179,7 +180,7 @@ pub fn write_chunk(
 fn write_entries(
     out: &mut BitWriter,
     cell: Cell,
-    kind: Kind,
+    kind: ChunkKind,
     page: Page,
     ids: Ids,
     entries: &[Entry],
@@ -206,7 +207,7 @@ fn write_entries(
         }
         tail |= u64::from(entry.age) << bits;
         bits += AGE_BITS;
-        if kind != Kind::Delta {
+        if kind != ChunkKind::Delta {
             tail |= u64::from(entry.accuracy.code()) << bits;
             tail |= u64::from(entry.hidden) << (bits + ACCURACY_BITS);
             bits += ACCURACY_BITS + 1;
@@ -221,7 +222,7 @@ pub struct Chunk {
     /// The cell it is about.
     pub cell: Cell,
     /// What it says.
-    pub kind: Kind,
+    pub kind: ChunkKind,
     /// Whom it is about.
     pub page: Page,
     /// Where its entries end in [`Frame::entries`]; they begin where the last chunk's end.
@@ -298,16 +299,16 @@ impl Frame {
     fn read_chunk(&mut self, bits: &mut BitReader<'_>, cell: Cell) -> Result<(), FrameError> {
         let truncated = FrameError::Truncated;
         let mut kind = match bits.flag().ok_or(truncated)? {
-            false => Kind::Delta,
-            true if bits.flag().ok_or(truncated)? => Kind::Crowd([0; 4]),
-            true => Kind::Key,
+            false => ChunkKind::Delta,
+            true if bits.flag().ok_or(truncated)? => ChunkKind::Crowd([0; 4]),
+            true => ChunkKind::Key,
         };
         let mut page = Page::default();
         if bits.flag().ok_or(truncated)? {
             page.bits = bits.read(4).ok_or(truncated)? + 1;
             page.index = bits.read(page.bits).ok_or(truncated)?;
         }
-        if let Kind::Crowd(counts) = &mut kind {
+        if let ChunkKind::Crowd(counts) = &mut kind {
             for count in counts {
                 let more = bits.gamma().ok_or(truncated)?;
                 *count = u32::try_from(more - 1).map_err(|_| FrameError::Impossible("count"))?;
@@ -326,7 +327,7 @@ impl Frame {
         &mut self,
         bits: &mut BitReader<'_>,
         cell: Cell,
-        kind: Kind,
+        kind: ChunkKind,
         page: Page,
         n: u32,
     ) -> Result<(), FrameError> {
@@ -351,7 +352,7 @@ impl Frame {
             };
             let age = bits.read(AGE_BITS).ok_or(truncated)? as u8;
             let (mut accuracy, mut hidden) = (Accuracy::UNKNOWN, false);
-            if kind != Kind::Delta {
+            if kind != ChunkKind::Delta {
                 let code = bits.read(ACCURACY_BITS).ok_or(truncated)? as u8;
                 accuracy =
                     Accuracy::from_code(code).map_err(|_| FrameError::Impossible("accuracy"))?;

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 use crate::time::Stamp;
-use crate::wire::{
-    Change, CloseCode, DecodeError, MAX_SERVER_MESSAGE, Online, PeerId, Person, PublicId, Token,
-    decode, encode,
-};
+use crate::wire::codes::{CloseCode, DecodeError};
+use crate::wire::encoding::{decode, encode};
+use crate::wire::limits::MAX_SERVER_MESSAGE;
+use crate::wire::peer::{Change, Online, PeerId, Person, PublicId, ResumeToken};
 
 /// What the server allows, told in a welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Welcome {
     /// The client's public identity.
     pub uuid: PublicId,
     /// The secret to come back with.
-    pub token: Token,
+    pub token: ResumeToken,
     /// Whether the client came back as the peer it was.
     pub resumed: bool,
     /// The server's clock.

@@ -19,10 +19,10 @@ const MOST_PACE_MS: u64 = 200;
 /// People by whom the pace is slower by a millisecond.
 const PEOPLE_PER_MS: u64 = 16;
 
-/// News since it was told last; one entry a person, the latest wins, leaving is final.
+/// Update since it was told last; one entry a person, the latest wins, leaving is final.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bulletin {
-    news: BTreeMap<PeerId, News>,
+    news: BTreeMap<PeerId, Update>,
     /// Whose pose is void although their presence alone does not say so.
     withdrawn: BTreeSet<PeerId>,
     /// Whether there is news that does not wait.
@@ -32,7 +32,7 @@ pub(crate) struct Bulletin {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
+enum Update {
     Joined,
     Changed(Presence),
     Left,
@@ -40,12 +40,12 @@ enum News {
 
 impl Bulletin {
     pub(crate) fn joined(&mut self, id: PeerId) {
-        self.news.insert(id, News::Joined);
+        self.news.insert(id, Update::Joined);
     }
 
     pub(crate) fn changed(&mut self, change: Change) {
-        let news = self.news.entry(change.id).or_insert(News::Changed(change.presence));
-        if let News::Changed(presence) = news {
+        let news = self.news.entry(change.id).or_insert(Update::Changed(change.presence));
+        if let Update::Changed(presence) = news {
             *presence = change.presence;
         }
     }
@@ -58,12 +58,12 @@ impl Bulletin {
     }
 
     pub(crate) fn left(&mut self, id: PeerId) {
-        self.news.insert(id, News::Left);
+        self.news.insert(id, Update::Left);
     }
 
     /// Whether everybody, whoever comes until then included, is soon told of somebody in whole.
     pub(crate) fn announces(&self, id: PeerId) -> bool {
-        self.news.get(&id) == Some(&News::Joined)
+        self.news.get(&id) == Some(&Update::Joined)
     }
 
     /// Somebody whom frames showed is not to be seen any more: what says so does not wait.
@@ -88,19 +88,19 @@ impl Bulletin {
         let empty = Self { told: Some(now), ..Self::default() };
         let Self { news, withdrawn, .. } = std::mem::replace(self, empty);
         let news: Vec<_> = news.into_iter().collect();
-        let message = |part: &[(PeerId, News)]| {
+        let message = |part: &[(PeerId, Update)]| {
             let mut roster = Roster { time: now.stamp(), online, ..Roster::default() };
             for &(id, news) in part {
                 let mut change = |presence| roster.presence.push(Change { id, presence });
-                let person = if news == News::Joined { person(id) } else { None };
-                if withdrawn.contains(&id) && news != News::Left {
+                let person = if news == Update::Joined { person(id) } else { None };
+                if withdrawn.contains(&id) && news != Update::Left {
                     change(Presence::Watching);
                     person.iter().for_each(|person| change(person.presence));
                 }
                 match news {
-                    News::Joined => roster.joined.extend(person),
-                    News::Changed(presence) => change(presence),
-                    News::Left => roster.left.push(id),
+                    Update::Joined => roster.joined.extend(person),
+                    Update::Changed(presence) => change(presence),
+                    Update::Left => roster.left.push(id),
                 }
             }
             ServerMessage::Roster(roster)

@@ -4,7 +4,7 @@
 use crate::geo::{Cell, TOP_LEVEL};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
-use crate::wire::frame::{self, Entry, Ids, Kind, MAX_PAGE_BITS, Page};
+use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
 use crate::world::grid::{Grid, Node};
 use crate::world::people::{Body, NONE, Slot, mix};
 
@@ -209,15 +209,15 @@ impl Chunks {
                 } else {
                     grid.changed(node, self.tick, &mut self.entries)
                 };
-                Kind::Delta
+                ChunkKind::Delta
             }
             What::Key => {
                 grid.everyone(bodies, node, &mut self.slots);
-                Kind::Key
+                ChunkKind::Key
             }
             What::Crowd => {
                 grid.sample(bodies, node, &mut self.slots);
-                Kind::Crowd(grid.quarters(bodies, node))
+                ChunkKind::Crowd(grid.quarters(bodies, node))
             }
         };
         let now = self.now;
@@ -233,7 +233,7 @@ impl Chunks {
 
     /// Encodes the collected people by page, then id, a piece a page, and returns the longest
     /// piece's bits.
-    fn encode(&mut self, cell: Cell, kind: Kind, page_bits: u32) -> u32 {
+    fn encode(&mut self, cell: Cell, kind: ChunkKind, page_bits: u32) -> u32 {
         let Self { ids, arena, pieces, entries, .. } = self;
         entries.sort_unstable_by_key(|entry| (ids.page(entry.id, page_bits), entry.id));
         let mut longest = 0;
@@ -242,7 +242,7 @@ impl Chunks {
             let end = rest.partition_point(|entry| ids.page(entry.id, page_bits) <= index);
             let (people, after) = rest.split_at(end);
             rest = after;
-            if people.is_empty() && kind == Kind::Delta {
+            if people.is_empty() && kind == ChunkKind::Delta {
                 pieces.push(Piece::default());
                 continue;
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::geo::Viewport;
 use crate::time::Time;
 use crate::wire::{
-    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ServerMessage, Sharing,
-    Token,
+    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, ServerMessage,
+    Sharing,
 };
 
 use crate::world::VIEWPORTS_PER_SECOND;
@@ -50,8 +50,8 @@ pub struct Newcomer {
     pub id: PeerId,
     /// Its public identity.
     pub uuid: PublicId,
-    /// Its secret, minted with [`Token::mint`] for this id.
-    pub token: Token,
+    /// Its secret, minted with [`ResumeToken::mint`] for this id.
+    pub token: ResumeToken,
     /// What it said.
     pub arrival: Arrival,
 }

@@ -2,7 +2,7 @@
 
 use crate::blur::approximate;
 use crate::time::Time;
-use crate::wire::{Change, Online, PeerId, Presence, Sharing, Token};
+use crate::wire::{Change, Online, PeerId, Presence, ResumeToken, Sharing};
 use crate::world::deadlines::Due;
 use crate::world::people::{NONE, Slot};
 use crate::world::{
@@ -68,7 +68,7 @@ impl World {
     /// Somebody is back on a new link: `None` if nobody with this token is known any more.
     /// The welcome and roster follow by [`World::poll_event`]. The caller closes the old link.
     /// A new name is told to everybody.
-    pub fn resume(&mut self, token: Token, arrival: &Arrival, now: Time) -> Option<PeerId> {
+    pub fn resume(&mut self, token: ResumeToken, arrival: &Arrival, now: Time) -> Option<PeerId> {
         let Arrival { ref name, budget, viewport, sharing, may_share, .. } = *arrival;
         let id = token.id();
         let slot = self.slots.get(id)?;

@@ -29,7 +29,7 @@ impl Room {
         let newcomer = Newcomer {
             id,
             uuid: PublicId(Uuid::from_u128(id.0.into())),
-            token: Token::mint(id, [3; 12]),
+            token: ResumeToken::mint(id, [3; 12]),
             arrival: Arrival {
                 name: format!("n{id}"),
                 presence,
@@ -170,7 +170,7 @@ fn the_silent_are_gone_and_then_left() {
     room.run(14_000);
     assert_eq!(room.view(watcher).roster().count(), 1);
     assert_eq!(
-        room.world.resume(Token::mint(walker, [3; 12]), &Arrival::default(), room.now),
+        room.world.resume(ResumeToken::mint(walker, [3; 12]), &Arrival::default(), room.now),
         None
     );
 }
@@ -189,7 +189,7 @@ fn who_closed_the_link_is_gone_earlier_and_keeps_the_place_as_long() {
     assert!(room.view(watcher).figure(walker).is_none());
     assert_eq!(room.view(watcher).online().total(), 1);
     room.run(24_000);
-    let back = room.world.resume(Token::mint(walker, [3; 12]), &Arrival::default(), room.now);
+    let back = room.world.resume(ResumeToken::mint(walker, [3; 12]), &Arrival::default(), room.now);
     assert_eq!(back, Some(walker));
     // Its deadlines are called off with its absence.
     room.run(40_000);
@@ -279,7 +279,7 @@ fn time_in_which_the_server_did_not_run_is_nobody_s_silence() {
     assert_eq!(room.view(watcher).online().sharing, 0);
     assert!(!room.world.is_here(gone));
     // What was shared for a time ended when it was to end.
-    let token = Token::mint(away, [3; 12]);
+    let token = ResumeToken::mint(away, [3; 12]);
     room.run(8_000);
     let arrival = Arrival { presence: Presence::Hidden, ..named("n#1") };
     assert_eq!(room.world.resume(token, &arrival, room.now), Some(away));
@@ -296,9 +296,9 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
     room.run(50);
     room.world.detach(walker, Parting::Lost(room.now), room.now);
     room.run(5_000);
-    let wrong = Token::mint(walker, [4; 12]);
+    let wrong = ResumeToken::mint(walker, [4; 12]);
     assert_eq!(room.world.resume(wrong, &named(""), room.now), None);
-    let token = Token::mint(walker, [3; 12]);
+    let token = ResumeToken::mint(walker, [3; 12]);
     let back = room.world.resume(token, &named("n#1"), room.now);
     assert_eq!(back, Some(walker));
     while let Some(event) = room.world.poll_event() {
@@ -321,7 +321,7 @@ fn who_may_not_share_is_not_shown() {
     room.run(50);
     assert!(room.view(watcher).figure(walker).is_some());
     // Whoever hides goes on being shown, but not by right of a token that only watches.
-    let token = Token::mint(walker, [3; 12]);
+    let token = ResumeToken::mint(walker, [3; 12]);
     for presence in [Presence::Hidden, Presence::Sharing] {
         let arrival = Arrival { presence, may_share: false, ..named("n#1") };
         assert_eq!(room.world.resume(token, &arrival, room.now), Some(walker));
@@ -347,7 +347,7 @@ fn a_host_gets_into_a_full_room_and_no_uuid_comes_twice() {
     let mut join = |id, host| {
         let (id, uuid) = (PeerId(id), PublicId(Uuid::from_u128(id.into())));
         let arrival = Arrival { host, ..Arrival::default() };
-        let token = Token::mint(id, [3; 12]);
+        let token = ResumeToken::mint(id, [3; 12]);
         world.join(Newcomer { id, uuid, token, arrival }, Time(1000))
     };
     assert_eq!(join(1, false), Ok(()));
@@ -529,7 +529,7 @@ fn terms_in_a_hello_hold_from_the_beginning() {
     assert_eq!(room.view(watcher).figure(walker), None);
     let sharing = Sharing { approximate: true, seconds: 0 };
     let arrival = Arrival { sharing, ..named("n#1") };
-    room.world.resume(Token::mint(walker, [3; 12]), &arrival, room.now).unwrap();
+    room.world.resume(ResumeToken::mint(walker, [3; 12]), &arrival, room.now).unwrap();
     room.run(1_100);
     let middle = blur(Position::from_degrees(46.0, 14.0).unwrap());
     assert!(close_to(room.view(watcher).figure(walker).unwrap().position, middle));
@@ -613,7 +613,7 @@ fn the_hidden_and_the_gone_do_not_share_after_their_time() {
     assert_eq!(presence(&room, gone), Presence::Gone);
     // Back in the background: not sharing.
     let arrival = Arrival { presence: Presence::Hidden, ..named("n#2") };
-    room.world.resume(Token::mint(gone, [3; 12]), &arrival, room.now).unwrap();
+    room.world.resume(ResumeToken::mint(gone, [3; 12]), &arrival, room.now).unwrap();
     room.pose(gone, 0, 46.0);
     room.run(1_100);
     assert_eq!(room.view(watcher).figures().count(), 0);
@@ -635,7 +635,7 @@ fn to_come_back_replaces_the_time_that_is_left() {
         room.world.detach(walker, Parting::Lost(room.now), room.now);
         let sharing = Sharing { approximate: false, seconds };
         let arrival = Arrival { sharing, ..named("n#1") };
-        room.world.resume(Token::mint(walker, [3; 12]), &arrival, room.now).unwrap();
+        room.world.resume(ResumeToken::mint(walker, [3; 12]), &arrival, room.now).unwrap();
         room.run(15_000);
         assert_eq!(room.world.online().sharing == 1, shares, "{seconds} s");
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use hyper::body::{Frame, SizeHint};
 
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::host::{Host, Origin};
 use crate::http::site::Site;
 use crate::limits::forwarded::{Contradiction, Said, is_forwarded};
@@ -103,7 +103,7 @@ pub(crate) async fn asked(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let asked = match ask(&site.shared, &request) {
+    let asked = match ask(&site.context, &request) {
         Ok(asked) => asked,
         Err(refusal) => return refusal.into_response(),
     };
@@ -142,18 +142,18 @@ impl hyper::body::Body for Held {
 
 /// Lets requests pass that name this server; nothing else is looked at.
 pub(crate) async fn named(
-    State(shared): State<Arc<Shared>>,
+    State(context): State<Arc<ServerContext>>,
     request: Request,
     next: Next,
 ) -> Response {
     match addressed(&request) {
         Err(wrong) => Refusal::bad(wrong).into_response(),
-        Ok(Some(host)) if !shared.names.own(&host) => Refusal::misdirected(&host).into_response(),
+        Ok(Some(host)) if !context.names.own(&host) => Refusal::misdirected(&host).into_response(),
         Ok(_) => next.run(request).await,
     }
 }
 
-fn ask(shared: &Shared, request: &Request) -> Result<Asked, Refusal> {
+fn ask(context: &ServerContext, request: &Request) -> Result<Asked, Refusal> {
     let headers = request.headers();
     let Some(wire) = request.extensions().get::<Wire>() else {
         return Err(Refusal::bad("the connection is not known"));
@@ -166,7 +166,7 @@ fn ask(shared: &Shared, request: &Request) -> Result<Asked, Refusal> {
     if headers.get_all(header::ORIGIN).iter().count() > 1 {
         return Err(Refusal::bad("the request has two Origin headers"));
     }
-    let said = match wire.is_proxy.then(|| shared.proxies.read(wire.peer, headers)).transpose() {
+    let said = match wire.is_proxy.then(|| context.proxies.read(wire.peer, headers)).transpose() {
         Ok(said) => said,
         Err(Contradiction) => {
             return Err(Refusal::bad(
@@ -183,7 +183,7 @@ fn ask(shared: &Shared, request: &Request) -> Result<Asked, Refusal> {
     let permit = match &said {
         // Whom the proxy does not name counts as the proxy.
         Some(Said { client, .. }) => {
-            let admitted = shared.admit_behind(&wire.permit, *client);
+            let admitted = context.admit_behind(&wire.permit, *client);
             Arc::new(admitted.ok_or_else(Refusal::too_many)?)
         }
         None => Arc::clone(&wire.permit),
@@ -191,7 +191,7 @@ fn ask(shared: &Shared, request: &Request) -> Result<Asked, Refusal> {
     let (host, secure) = said.map_or((None, None), |said| (said.host, said.secure));
     let secure = if wire.secure { Some(true) } else { secure };
     for host in [&named, &host].into_iter().flatten() {
-        if !wire.secure && !is_probe && !is_welcome(shared, headers, host) {
+        if !wire.secure && !is_probe && !is_welcome(context, headers, host) {
             return Err(Refusal::misdirected(host));
         }
     }
@@ -219,8 +219,8 @@ fn addressed(request: &Request) -> Result<Option<Host>, &'static str> {
 
 /// Whether a request over plain HTTP may name this host: one that nobody can have pointed here, or
 /// one that a browser has reached by https, so that a proxy with its certificate is in front.
-fn is_welcome(shared: &Shared, headers: &HeaderMap, host: &Host) -> bool {
-    shared.names.welcome(host) || headers.contains_key(FETCH_SITE) || {
+fn is_welcome(context: &ServerContext, headers: &HeaderMap, host: &Host) -> bool {
+    context.names.welcome(host) || headers.contains_key(FETCH_SITE) || {
         let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
         let origin = origin.and_then(Origin::parse);
         origin.is_some_and(|origin| origin.secure && origin.name == host.name)

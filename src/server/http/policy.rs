@@ -50,7 +50,7 @@ pub(super) async fn finish(
     next: Next,
 ) -> Response {
     let mut response = next.run(request).await;
-    site.shared.metrics.answered(response.status());
+    site.context.metrics.answered(response.status());
     let policy = site.policy(response.extensions().get::<Asked>());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Maps, Venue};
-use crate::context::Shared;
+use crate::context::ServerContext;
 use crate::http::assets::Assets;
 use crate::http::files::Files;
 use crate::http::reach::Reach;
@@ -13,7 +13,7 @@ use crate::webtransport::rotation::Hashes;
 #[derive(Debug)]
 pub(crate) struct Site {
     /// What sessions share.
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<ServerContext>,
     /// The page.
     pub(crate) assets: Assets,
     /// Where clients reach the server.

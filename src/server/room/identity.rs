@@ -13,7 +13,7 @@ use std::time::Duration;
 use ring::hmac;
 use uuid::{Builder, Uuid};
 
-use gpys_proto::wire::{PeerId, PublicId, Token};
+use gpys_proto::wire::{PeerId, PublicId, ResumeToken};
 
 /// Fewest bytes of the secret: as many as its hash has.
 const MIN_SECRET: usize = 32;
@@ -72,20 +72,20 @@ impl Secret {
     }
 
     /// A token for `id` that nobody had before, born now.
-    pub(crate) fn fresh(id: PeerId, Hour(hour): Hour) -> Token {
+    pub(crate) fn fresh(id: PeerId, Hour(hour): Hour) -> ResumeToken {
         let ([a, b], [c, d, e, f, g, h, i, j, k, l, ..]) = (hour.to_le_bytes(), random());
-        Token::mint(id, [a, b, c, d, e, f, g, h, i, j, k, l])
+        ResumeToken::mint(id, [a, b, c, d, e, f, g, h, i, j, k, l])
     }
 
     /// A token for `id` with the identity of an older one, unless that is too old or not born yet.
-    pub(crate) fn again(id: PeerId, old: Token, Hour(now): Hour) -> Option<Token> {
+    pub(crate) fn again(id: PeerId, old: ResumeToken, Hour(now): Hour) -> Option<ResumeToken> {
         let secret @ [a, b, ..] = old.secret();
         let age = now.wrapping_sub(u16::from_le_bytes([a, b]));
-        (age <= LASTS_HOURS).then(|| Token::mint(id, secret))
+        (age <= LASTS_HOURS).then(|| ResumeToken::mint(id, secret))
     }
 
     /// The public identity that belongs to a token in a room, whatever its number.
-    pub(crate) fn public(&self, token: Token, room: &str) -> PublicId {
+    pub(crate) fn public(&self, token: ResumeToken, room: &str) -> PublicId {
         // The token's part has a fixed length, so no two pairs are the same bytes.
         let tag = hmac::sign(&self.0, &[token.secret().as_slice(), room.as_bytes()].concat());
         let bytes = tag.as_ref().first_chunk().copied().unwrap_or_default();
@@ -126,10 +126,10 @@ impl Mint {
         &self,
         room: &str,
         peer: PeerId,
-        brought: Option<Token>,
+        brought: Option<ResumeToken>,
         now: Hour,
         taken: impl Fn(PublicId) -> bool,
-    ) -> (PublicId, Token) {
+    ) -> (PublicId, ResumeToken) {
         let again = brought.and_then(|old| Secret::again(peer, old, now));
         let again = again.map(|token| (self.secret.public(token, room), token));
         again.filter(|&(uuid, _)| !taken(uuid)).unwrap_or_else(|| {
@@ -158,7 +158,7 @@ mod tests {
         assert!(public != one.public(Secret::fresh(PeerId(1), Hour(5)), "stage"));
         assert_eq!(public.0.get_version_num(), 8);
         // Pinned: a change would give everybody another identity after an upgrade.
-        let pinned = one.public(Token([1; 16]), "lobby").0.to_string();
+        let pinned = one.public(ResumeToken([1; 16]), "lobby").0.to_string();
         assert_eq!(pinned, "d7e974b3-f4d9-8c80-993f-0f55dc7bc478");
     }
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::Arbitrary;
 use gpys_proto::blur::blur;
 use gpys_proto::geo::{Position, Viewport, cell_step};
-use gpys_proto::pose::{Accuracy, ORIENTATIONS, Orientation, Pose};
+use gpys_proto::pose::{Accuracy, ORIENTATION_CODES, Orientation, Pose};
 use gpys_proto::time::Time;
 use gpys_proto::view::View;
 use gpys_proto::wire::frame::Frame;
 use gpys_proto::wire::{
-    ClientMessage, PeerId, Presence, PublicId, Sample, ServerMessage, Sharing, Token,
+    ClientMessage, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
 };
 use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
 use libfuzzer_sys::fuzz_target;
@@ -127,8 +127,8 @@ impl Shell {
         (n > 0).then(|| *self.peers.keys().nth(usize::from(who) % n).unwrap())
     }
 
-    fn token(id: PeerId) -> Token {
-        Token::mint(id, [7; 12])
+    fn token(id: PeerId) -> ResumeToken {
+        ResumeToken::mint(id, [7; 12])
     }
 
     fn apply(&mut self, op: Op) {
@@ -152,7 +152,7 @@ impl Shell {
             }
             Op::Resume { who, forged, presence: p, terms } => {
                 let Some(id) = self.pick(who) else { return };
-                let token = if forged { Token::mint(id, [8; 12]) } else { Self::token(id) };
+                let token = if forged { ResumeToken::mint(id, [8; 12]) } else { Self::token(id) };
                 let sharing = terms.sharing();
                 let arrival = Arrival { presence: presence(p), sharing, ..Arrival::default() };
                 let back = self.world.resume(token, &arrival, now);
@@ -167,7 +167,7 @@ impl Shell {
                 let Some(id) = self.pick(who) else { return };
                 let pose = Pose {
                     position: place.position(),
-                    orientation: Orientation::from_code(orientation % (ORIENTATIONS + 9)).ok(),
+                    orientation: Orientation::from_code(orientation % (ORIENTATION_CODES + 9)).ok(),
                     accuracy: Accuracy::from_metres(f64::from(age)),
                     sampled: now - u64::from(age),
                 };

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::geo::{MAX_LAT, MAX_LNG, Viewport};
-use crate::pose::ORIENTATIONS;
+use crate::pose::ORIENTATION_CODES;
 
 fn entry() -> impl Strategy<Value = Entry> {
     let place = (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG);
-    let orientation = proptest::option::of(0..ORIENTATIONS);
+    let orientation = proptest::option::of(0..ORIENTATION_CODES);
     (any::<u32>(), place, orientation, 0_u8..32, 0_u8..64, any::<bool>()).prop_map(
         |(id, (lat, lng), orientation, age, accuracy, hidden)| Entry {
             id: PeerId(id),
@@ -20,7 +20,7 @@ fn entry() -> impl Strategy<Value = Entry> {
 }
 
 /// A frame of the whole world with these people on one page, and what it must decode to.
-fn frame(kind: Kind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<Entry>) {
+fn frame(kind: ChunkKind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<Entry>) {
     let cover = Cover::of(Viewport::WORLD);
     let cell = Cell::at(cover.level, Position::default());
     entries.retain(|entry| cell.contains(entry.position));
@@ -41,7 +41,7 @@ fn frame(kind: Kind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<Entry>
     for entry in &mut entries {
         let (x, y) = cell.steps(entry.position);
         entry.position = cell.position(x, y);
-        if kind == Kind::Delta {
+        if kind == ChunkKind::Delta {
             (entry.accuracy, entry.hidden) = (Accuracy::UNKNOWN, false);
         }
     }
@@ -53,7 +53,7 @@ proptest! {
     fn a_frame_survives_the_wire(
         entries in proptest::collection::vec(entry(), 0..60),
         kind in prop_oneof![
-            Just(Kind::Delta), Just(Kind::Key), any::<[u32; 4]>().prop_map(Kind::Crowd)
+            Just(ChunkKind::Delta), Just(ChunkKind::Key), any::<[u32; 4]>().prop_map(ChunkKind::Crowd)
         ],
         page_bits in 0..3_u32,
     ) {

@@ -1,0 +1,239 @@
+//! What a client says on the reliable lane (docs/PROTOCOL.md, section 3).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::geo::Viewport;
+use crate::text;
+use crate::wire::codes::DecodeError;
+use crate::wire::encoding::{decode, encode, hello_version};
+use crate::wire::limits::{MAX_CLIENT_MESSAGE, VERSION, is_room_name};
+use crate::wire::peer::{Presence, ResumeToken, Sharing};
+
+/// The first message of a client.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub version: u16,
+    /// The room to join.
+    pub room: String,
+    /// The name to show to others, which becomes what [`text::name`] makes of it.
+    pub name: String,
+    /// The presence to begin with.
+    pub presence: Presence,
+    /// The token of an earlier welcome, to come back as the same peer.
+    pub resume: Option<ResumeToken>,
+    /// Most bytes of frames per second that the client wants; 0 for the default.
+    pub budget: u32,
+    /// What the client shows, if it knows already.
+    pub viewport: Option<Viewport>,
+    /// The access token, for a room that asks for one.
+    pub access: Option<String>,
+    /// The terms on which the peer shares.
+    pub sharing: Sharing,
+}
+
+/// A message of the reliable lane from a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientMessage {
+    /// Joins a room; the first message of a link, and only that.
+    Hello(Hello),
+    /// What the client shows now.
+    Viewport(Viewport),
+    /// The client's presence now.
+    Presence(Presence),
+    /// Most bytes of frames per second that the client wants now; 0 for the default.
+    Budget(u32),
+    /// The peer leaves for good.
+    Leave,
+    /// The terms on which the peer shares from now on.
+    Sharing(Sharing),
+}
+
+impl ClientMessage {
+    /// Its bytes on the reliable lane.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Decodes and validates a message. A hello is to be [settled](Hello::settle) as well.
+    ///
+    /// # Errors
+    /// If the bytes are not a message or a value is off its range. A hello of another version is
+    /// [`DecodeError::Version`], whatever follows its version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if let Some(version) = hello_version(bytes)
+            && version != VERSION
+        {
+            return Err(DecodeError::Version(version));
+        }
+        let message = decode(bytes, MAX_CLIENT_MESSAGE)?;
+        match &message {
+            Self::Hello(hello) if !is_room_name(&hello.room) => Err(DecodeError::Room),
+            Self::Viewport(viewport) => {
+                viewport.validate().map(|_| message).map_err(DecodeError::Viewport)
+            }
+            Self::Presence(Presence::Gone) => Err(DecodeError::Presence),
+            _ => Ok(message),
+        }
+    }
+}
+
+impl fmt::Debug for Hello {
+    /// Leaves out what is secret or somebody's own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, presence, .. } = self;
+        f.debug_struct("Hello")
+            .field("version", version)
+            .field("presence", presence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hello {
+    /// A hello to this room, from somebody without a name who shares and asks for nothing else.
+    #[must_use]
+    pub fn new(room: impl Into<String>) -> Self {
+        Self {
+            version: VERSION,
+            room: room.into(),
+            name: String::new(),
+            presence: Presence::Sharing,
+            resume: None,
+            budget: 0,
+            viewport: None,
+            access: None,
+            sharing: Sharing::default(),
+        }
+    }
+
+    /// The hello as it counts, and the values that it loses by that: none of them turns its sender
+    /// away. The name becomes fit to be shown, whatever it is.
+    #[must_use]
+    pub fn settle(mut self) -> (Self, Vec<DecodeError>) {
+        let mut refused = Vec::new();
+        self.name = text::name(&self.name);
+        if self.presence == Presence::Gone {
+            refused.push(DecodeError::Presence);
+            self.presence = Presence::Watching;
+        }
+        if let Some(Err(error)) = self.viewport.map(Viewport::validate) {
+            refused.push(DecodeError::Viewport(error));
+            self.viewport = None;
+        }
+        (self, refused)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::geo::GeoError;
+    use crate::wire::codes::{CloseCode, Field};
+    use crate::wire::server::{Closing, ServerMessage};
+
+    fn hello() -> Hello {
+        Hello {
+            name: "Ada".into(),
+            resume: Some(ResumeToken([7; 16])),
+            budget: 65_536,
+            viewport: Some(Viewport::WORLD),
+            access: Some("a.b.c".into()),
+            sharing: Sharing { approximate: true, seconds: 900 },
+            ..Hello::new("lobby")
+        }
+    }
+
+    #[test]
+    fn a_hello_survives_the_wire_and_a_byte_more_does_not() {
+        let mut bytes = ClientMessage::Hello(hello()).encode();
+        assert_eq!(ClientMessage::decode(&bytes), Ok(ClientMessage::Hello(hello())));
+        bytes.push(0);
+        assert_eq!(ClientMessage::decode(&bytes), Err(DecodeError::Trailing(1)));
+        bytes.truncate(bytes.len() - 2);
+        assert_eq!(ClientMessage::decode(&bytes), Err(DecodeError::Malformed));
+    }
+
+    #[test]
+    fn a_hello_of_another_version_is_told_so() {
+        assert_eq!(ClientMessage::decode(&[0, 9, 255, 255]), Err(DecodeError::Version(9)));
+    }
+
+    #[test]
+    fn values_off_their_range_are_refused() {
+        let refuse = |change: fn(&mut Hello), error| {
+            let mut hello = hello();
+            change(&mut hello);
+            assert_eq!(ClientMessage::decode(&ClientMessage::Hello(hello).encode()), Err(error));
+        };
+        refuse(|h| h.room = "Lobby".into(), DecodeError::Room);
+        refuse(|h| h.room.clear(), DecodeError::Room);
+        refuse(|h| h.room = "x".repeat(65), DecodeError::Room);
+        let gone = ClientMessage::Presence(Presence::Gone).encode();
+        assert_eq!(ClientMessage::decode(&gone), Err(DecodeError::Presence));
+        let beyond = Viewport { south: i32::MAX, ..Viewport::WORLD };
+        let beyond = ClientMessage::Viewport(beyond).encode();
+        let error = DecodeError::Viewport(GeoError::Latitude);
+        assert_eq!(ClientMessage::decode(&beyond), Err(error));
+        assert_eq!(error.outcome(), Ok(Field::Viewport));
+    }
+
+    #[test]
+    fn a_hello_is_settled() {
+        assert_eq!(hello().settle(), (hello(), Vec::new()));
+        let bad = Hello {
+            presence: Presence::Gone,
+            viewport: Some(Viewport { north: i32::MIN, ..Viewport::WORLD }),
+            ..hello()
+        };
+        let (settled, refused) = bad.settle();
+        assert_eq!(settled, Hello { presence: Presence::Watching, viewport: None, ..hello() });
+        let viewport = DecodeError::Viewport(GeoError::Latitude);
+        assert_eq!(refused, [DecodeError::Presence, viewport]);
+    }
+
+    #[test]
+    fn a_name_keeps_nobody_out() {
+        let told = |name: &str| {
+            let hello = Hello { name: name.into(), ..hello() };
+            let (settled, refused) = hello.settle();
+            assert_eq!(refused, []);
+            settled.name
+        };
+        assert_eq!(told("Anna\tB\u{7}"), "Anna B");
+        assert_eq!(told(&"田".repeat(23)), "田".repeat(21));
+        assert_eq!(told("Bob \u{202E}moc.live"), "Bob moc.live");
+        assert_eq!(told(&"\u{3164}".repeat(200)), "");
+    }
+
+    #[test]
+    fn a_reason_is_fit_for_a_terminal() {
+        let reason = "\u{1b}[2Jfull\r\n".to_owned();
+        let closing = Closing { code: CloseCode::Full as u8, retry_ms: None, reason };
+        assert_eq!(closing.words(), "[2Jfull");
+    }
+
+    #[test]
+    fn a_length_that_lies_allocates_nothing() {
+        // A roster that claims four thousand million people in ten bytes.
+        let bytes = [1, 0, 0xFC, 255, 255, 255, 255, 0, 0, 0];
+        assert_eq!(ServerMessage::decode(&bytes), Err(DecodeError::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(message) = ClientMessage::decode(&bytes) {
+                prop_assert_eq!(ClientMessage::decode(&message.encode()), Ok(message));
+            }
+            if let Ok(message) = ServerMessage::decode(&bytes) {
+                prop_assert_eq!(ServerMessage::decode(&message.encode()), Ok(message));
+            }
+        }
+    }
+}

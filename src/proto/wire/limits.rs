@@ -1,0 +1,23 @@
+//! Sizes and first bytes that both lanes share, and the rule for names of rooms.
+
+/// The protocol's version.
+pub const VERSION: u16 = 1;
+/// Longest message of the reliable lane from a client, in bytes.
+pub const MAX_CLIENT_MESSAGE: usize = 1024;
+/// Longest message of the reliable lane from the server, in bytes.
+pub const MAX_SERVER_MESSAGE: usize = u16::MAX as usize;
+/// First bytes from this one on belong to the datagram lane.
+pub const DATAGRAM_LANE: u8 = 0x40;
+/// First byte of a frame.
+pub const FRAME_TAG: u8 = 0x46;
+/// Longest name of a room, in bytes.
+pub const MAX_ROOM: usize = 64;
+/// Longest access token, in bytes.
+pub const MAX_ACCESS: usize = 768;
+
+/// Whether `name` can be a room's: 1 to [`MAX_ROOM`] of a-z, 0-9 and `-`.
+#[must_use]
+pub fn is_room_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_ROOM).contains(&name.len()) && name.bytes().all(allowed)
+}
