@@ -3,16 +3,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-mod forge;
-mod support;
-
 use std::path::{Path, PathBuf};
 
-use forge::{Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
 use gpys::server::config::Flags;
+use gpys_testkit::forge::{self, Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
+use gpys_testkit::running::{BOTH, Client, Running, Transport};
 use serde_json::json;
-use support::{BOTH, Client, Running, Transport};
 
 fn failure(cause: &str) -> String {
     format!("gpys_handshake_failures_total{{cause=\"{cause}\"}}")

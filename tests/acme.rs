@@ -30,9 +30,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 
-mod support;
-
-use support::{Client, PATIENCE, Running, hello};
+use gpys_testkit::running::{Client, PATIENCE, Running, hello};
 
 /// What the certificate is for.
 const NAMES: [&str; 2] = ["gpys.example", "www.gpys.example"];

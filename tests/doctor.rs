@@ -21,9 +21,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::Message;
 use wtransport::quinn;
 
-mod support;
-
-use support::{Running, Transport};
+use gpys_testkit::running::{Running, Transport};
 
 fn args(url: String) -> Args {
     Args {

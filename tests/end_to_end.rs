@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Field, Online, PeerId, Presence, encode_ping};
 use gpys::server::config::Flags;
+use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
 use rustls::pki_types::CertificateDer;
-use support::{BOTH, Client, Running, Transport, hello};
 use tokio_tungstenite::tungstenite::Error as WsError;
 
 fn presence_of(client: &Client, id: PeerId) -> Option<Presence> {
@@ -131,7 +129,7 @@ async fn a_flood_is_cut_off() {
     let server = Running::start();
     for transport in BOTH {
         let mut flood = server.join(transport, "lobby", None).await;
-        let deadline = Instant::now() + support::PATIENCE;
+        let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
         while flood.closing.is_none() && Instant::now() < deadline {
             for _ in 0..50 {
                 flood.send(&encode_ping(1)).await;

@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-mod support;
-
 use gpys::server::config::Flags;
+use gpys_testkit::running::{Running, Transport};
 use serde_json::Value;
-use support::{Running, Transport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

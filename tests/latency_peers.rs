@@ -4,13 +4,6 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
-#[path = "../benches/latency/peers.rs"]
-mod peers;
-#[path = "../benches/latency/relay/mod.rs"]
-mod relay;
-#[path = "../benches/latency/track.rs"]
-mod track;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -27,9 +20,10 @@ use gpys::proto::time::Time;
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::bits::BitWriter;
 use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
-use peers::Peer;
+use gpys_latency::peers::{self, Peer};
+use gpys_latency::relay::{Relay, RelayError};
+use gpys_latency::track::{self, Mark, PEOPLE, PERIOD, Reading};
 use proptest::prelude::*;
-use relay::{Relay, RelayError};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
@@ -37,7 +31,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use track::{Mark, PEOPLE, PERIOD, Reading};
 
 /// Longest that anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);

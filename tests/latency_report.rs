@@ -2,16 +2,11 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-#[path = "../benches/latency/report/mod.rs"]
-mod report;
-#[path = "../benches/latency/results.rs"]
-mod results;
-
+use gpys_latency::report::plot::{Shows, plots};
+use gpys_latency::report::{html, markdown, text, write_plots};
+use gpys_latency::results::{Bar, Machine, Percentiles, Results, Row, Step};
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use report::plot::{Shows, plots};
-use report::{html, markdown, text, write_plots};
-use results::{Bar, Machine, Percentiles, Results, Row, Step};
 
 /// A name that breaks whatever does not escape it.
 const NASTY: &str = "a<b> & \"c\" | 'd' ]]> *e* `f`\u{1b}[31m";

@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, encode_ping};
 use gpys::server::config::Flags;
-use support::{BOTH, Client, Running, Transport, hello};
+use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -29,7 +27,8 @@ fn set(value: u32) -> Option<String> {
 /// Waits until the server has closed a connection; gives what it said before.
 async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
-    let read = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut said)).await;
+    let read =
+        tokio::time::timeout(gpys_testkit::running::PATIENCE, stream.read_to_end(&mut said)).await;
     // A connection that is refused with bytes unread is reset.
     drop(read.expect("the server closes the connection"));
     said
@@ -37,7 +36,7 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
 
 /// A client that was let in at last.
 async fn patient(server: &Running, transport: Transport) -> Client {
-    let deadline = Instant::now() + support::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
     loop {
         if let Some(client) = server.try_client(transport).await {
             return client;
@@ -154,7 +153,7 @@ async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
         ..Flags::default()
     });
     let refused = limit("handshakes_per_address");
-    let deadline = Instant::now() + support::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
     // TCP uses up what there is, and again if that took so long that there was more.
     loop {
         while server.count(&refused).await < 1.0 {
@@ -182,7 +181,7 @@ async fn handshakes_that_pile_up_make_quic_prove_its_address_and_are_refused_at_
     assert_eq!(server.count("gpys_quic_retries_total").await, 0.0, "nobody else was there");
 
     let first = TcpStream::connect(server.https).await.unwrap();
-    let deadline = Instant::now() + support::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
     while server.count("gpys_quic_retries_total").await < 1.0 {
         assert!(Instant::now() < deadline, "no client had to prove its address");
         server.join(Transport::Wt, "lobby", None).await;
@@ -213,7 +212,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
 
     until_closed(&mut mute).await;
     until_closed(&mut slow).await;
-    let closed = tokio::time::timeout(support::PATIENCE, no_session.closed()).await;
+    let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_session.closed()).await;
     closed.expect("QUIC without a session ends");
     assert!(since.elapsed() < Duration::from_secs(5), "the deadline is not the setting's");
     for cause in ["tls_timeout", "head_timeout", "quic_timeout"] {
@@ -228,7 +227,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
 async fn a_session_without_a_stream_or_a_hello_has_a_deadline() {
     let server = Running::with(Flags { deadline: set(1), ..Flags::default() });
     let no_stream = server.session("/wt", None).await.unwrap();
-    let closed = tokio::time::timeout(support::PATIENCE, no_stream.closed()).await;
+    let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_stream.closed()).await;
     closed.expect("a session without a stream ends");
     server.until_count(&failure("stream_timeout"), 1.0).await;
     for (number, transport) in BOTH.into_iter().enumerate() {

@@ -12,8 +12,6 @@
     reason = "a test may panic"
 )]
 
-mod support;
-
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -21,9 +19,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gpys::server::config::Flags;
+use gpys_testkit::running::{Client, PATIENCE, Running, Socket, Transport, hello};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
-use support::{Client, PATIENCE, Running, Socket, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use gpys::cli::certs;
+use gpys_testkit::process::program;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
@@ -74,7 +75,7 @@ impl Server {
         pinned: bool,
     ) -> Result<Self> {
         let address = SocketAddr::new(place.server_address(), port);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
+        let mut command = Command::new(program()?);
         command.args(["serve", "--quiet", "--log", "error", "--listen", &address.to_string()]);
         command.args(["--tick-hz", &tick_hz.to_string(), "--pose-hz", "60"]);
         command.args(["--max-per-address", "100000"]);

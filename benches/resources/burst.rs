@@ -22,9 +22,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::bars::Bar;
-use crate::process::Process;
-use crate::quic::{client, endpoint, transport};
-use crate::tools::tls;
+use gpys_testkit::attacks::quic::{client, endpoint, transport};
+use gpys_testkit::attacks::tools::tls;
+use gpys_testkit::process::Process;
 
 /// Handshakes at once, half over each transport.
 const HANDSHAKES: usize = 2_000;

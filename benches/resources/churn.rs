@@ -14,7 +14,7 @@ use gpys::proto::wire::Presence;
 
 use crate::bars::Bar;
 use crate::idle::DOOR;
-use crate::process::Process;
+use gpys_testkit::process::Process;
 
 /// People in the room, one number after the other.
 const PEOPLE: [usize; 3] = [100, 400, 1_600];

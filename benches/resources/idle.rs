@@ -11,7 +11,7 @@ use gpys::proto::geo::{Position, Viewport};
 use gpys::proto::pose::Accuracy;
 
 use crate::bars::Bar;
-use crate::process::Process;
+use gpys_testkit::process::Process;
 
 /// How many peers there are, one number after the other.
 const PEERS: [usize; 3] = [500, 1_000, 2_000];

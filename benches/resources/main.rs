@@ -14,10 +14,6 @@
 #![allow(unreachable_pub, missing_docs, reason = "a program has no outside")]
 
 #[cfg(target_os = "linux")]
-#[path = "../../tests/hostile/arena.rs"]
-#[allow(dead_code, reason = "only the attackers' means are used")]
-mod arena;
-#[cfg(target_os = "linux")]
 mod bars;
 #[cfg(target_os = "linux")]
 mod burst;
@@ -26,28 +22,9 @@ mod churn;
 #[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]
-#[path = "../../tests/hostile/people.rs"]
-#[allow(dead_code, reason = "only the attackers' means are used")]
-mod people;
-#[cfg(target_os = "linux")]
 mod pinned;
 #[cfg(target_os = "linux")]
-#[path = "../../tests/support/process.rs"]
-mod process;
-#[cfg(target_os = "linux")]
-#[path = "../../tests/hostile/quic.rs"]
-#[allow(dead_code, reason = "only a few of the attackers' means are used")]
-mod quic;
-#[cfg(target_os = "linux")]
 mod restart;
-#[cfg(target_os = "linux")]
-#[path = "../../tests/hostile/socket.rs"]
-#[allow(dead_code, reason = "only a few of the attackers' means are used")]
-mod socket;
-#[cfg(target_os = "linux")]
-#[path = "../../tests/hostile/tools.rs"]
-#[allow(dead_code, reason = "only a few of the attackers' means are used")]
-mod tools;
 
 use std::process::ExitCode;
 

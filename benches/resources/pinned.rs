@@ -11,15 +11,15 @@ use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use wtransport::quinn::{SendStream, VarInt};
 
-use crate::arena::Target;
 use crate::bars::Bar;
-use crate::process::Process;
-use crate::quic::{
+use gpys_testkit::attacks::arena::Target;
+use gpys_testkit::attacks::quic::{
     HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, connect_frame, transport,
     varint,
 };
-use crate::socket::{BINARY, FIN, Socket, connect, frame, request};
-use crate::tools::hello_to;
+use gpys_testkit::attacks::socket::{BINARY, FIN, Socket, connect, frame, request};
+use gpys_testkit::attacks::tools::hello_to;
+use gpys_testkit::process::Process;
 
 /// Hostile connections of one kind at once.
 const MANY: usize = 100;

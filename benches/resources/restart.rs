@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::bars::Bar;
 use crate::idle::DOOR;
-use crate::process::Process;
+use gpys_testkit::process::Process;
 
 /// Peers, half over each transport, in one room.
 const PEERS: usize = 1_000;

@@ -94,7 +94,7 @@ impl Client {
 
     /// Makes the network vanish: nothing goes over the link any more, nobody says farewell, and
     /// the server has to find out. Over WebTransport that is so on Linux, with
-    /// [`Options::own_socket`]; otherwise the link is closed as by dropping the client.
+    /// [`Options::own_socket`](crate::Options::own_socket); otherwise the link is closed as by dropping the client.
     pub async fn cut(&self) {
         self.shared.ask(|outbox| outbox.cut = true);
         self.closed().await;

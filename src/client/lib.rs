@@ -25,8 +25,7 @@
 //!
 //! Reading order: `config` and `trust` (where the server is, and whether to believe it), `link`
 //! with `webtransport` and `websocket`, `session` (the loop), [`clock`] and [`sender`] (its pure
-//! parts). Beside them, [`gpx`] and [`walk`] are people who walk, [`swarm`] is many of them, and
-//! [`doctor`] tells why a server cannot be reached.
+//! parts).
 
 mod client;
 pub mod clock;

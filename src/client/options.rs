@@ -27,7 +27,7 @@ pub struct Options {
     pub name: String,
     /// The presence to begin with.
     pub presence: Presence,
-    /// The token of an earlier [`Client::welcome`], to come back as the same peer.
+    /// The token of an earlier [`Client::welcome`](crate::Client::welcome), to come back as the same peer.
     pub resume: Option<ResumeToken>,
     /// Most bytes of frames per second; 0 for the server's default.
     pub budget: u32,
@@ -37,7 +37,7 @@ pub struct Options {
     pub access: Option<String>,
     /// The terms on which the client shares.
     pub sharing: Sharing,
-    /// Whether a WebTransport link has a UDP socket to itself, as [`Client::cut`] needs it.
+    /// Whether a WebTransport link has a UDP socket to itself, as [`Client::cut`](crate::Client::cut) needs it.
     pub own_socket: bool,
     /// Is told what arrives.
     pub events: Option<Events>,
@@ -78,7 +78,7 @@ pub enum Event<'a> {
 }
 
 /// Is told what arrives, at once, on the task that reads the link: it must be quick, and must not
-/// ask for [`Client::view`], which is locked while it runs.
+/// ask for [`Client::view`](crate::Client::view), which is locked while it runs.
 pub type Events = Box<dyn FnMut(Event<'_>) + Send>;
 
 /// Where somebody is and how they hold their device, now.

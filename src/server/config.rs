@@ -371,7 +371,7 @@ mod tests {
             limit-local = true\npose-hz = 17\nrequire-origin = true\n\
             public-url = \"https://map.example:8443\"\npublic-udp = \"udp.example:5\"\n\
             trusted-proxy = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
-            access-keys = \"Cargo.toml\"\nidentity-secret = \"Cargo.lock\"\n\
+            access-keys = \"Cargo.toml\"\nidentity-secret = \"lib.rs\"\n\
             map-style = \"https://styles.example/s.json\"\n\
             map-hosts = [\"https://*.tiles.example\"]\n";
         let config = load(&Flags::default(), &[], toml).unwrap();

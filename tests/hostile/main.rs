@@ -9,31 +9,14 @@
     reason = "a test may panic, and its modules are private anyway"
 )]
 
-mod arena;
-mod content;
-mod deaf;
-mod floods;
-#[path = "../forge/mod.rs"]
-mod forge;
-mod h3;
-mod http;
-mod identity;
-mod messages;
-mod packets;
-mod people;
-mod quic;
-mod reflection;
-mod rfc6455;
-mod sessions;
-mod slow;
-mod socket;
-mod tokens;
-mod tools;
-
 use std::process::ExitCode;
 
-use arena::{Attack, Siege};
 use gpys::server::config::Flags;
+use gpys_testkit::attacks::arena::{Attack, Siege};
+use gpys_testkit::attacks::{
+    content, floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow,
+    tokens,
+};
 use libtest_mimic::{Arguments, Trial, run};
 
 /// Attacks against a server with default settings.

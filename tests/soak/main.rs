@@ -15,62 +15,7 @@
 )]
 
 #[cfg(target_os = "linux")]
-#[path = "../hostile/arena.rs"]
-#[allow(dead_code, reason = "the arena's own servers are not used here")]
-mod arena;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/deaf.rs"]
-mod deaf;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/floods.rs"]
-#[allow(dead_code, reason = "these attacks want a server of their own")]
-mod floods;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/h3.rs"]
-mod h3;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/http.rs"]
-mod http;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/identity.rs"]
-mod identity;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/messages.rs"]
-mod messages;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/packets.rs"]
-mod packets;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/people.rs"]
-#[allow(dead_code, reason = "the arena's own people are not used here")]
-mod people;
-#[cfg(target_os = "linux")]
-#[path = "../support/process.rs"]
-mod process;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/quic.rs"]
-mod quic;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/reflection.rs"]
-mod reflection;
-
-#[path = "../hostile/rfc6455.rs"]
-mod rfc6455;
-#[cfg(target_os = "linux")]
 mod run;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/sessions.rs"]
-mod sessions;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/slow.rs"]
-#[allow(dead_code, reason = "these attacks want a server of their own")]
-mod slow;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/socket.rs"]
-mod socket;
-#[cfg(target_os = "linux")]
-#[path = "../hostile/tools.rs"]
-mod tools;
 
 use std::process::ExitCode;
 

@@ -13,9 +13,11 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use crate::arena::{Attack, Target};
-use crate::process::{Process, Usage};
-use crate::{floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow};
+use gpys_testkit::attacks::arena::{Attack, Target};
+use gpys_testkit::attacks::{
+    floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow,
+};
+use gpys_testkit::process::{Process, Usage};
 
 /// How long the run is, unless `GPYS_SOAK` says otherwise.
 const SHORT: Duration = Duration::from_secs(30);

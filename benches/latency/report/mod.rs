@@ -1,5 +1,5 @@
 //! The report of a run: a terminal's text, a page, tables for the documentation, and plots. All of
-//! it is made of [`Results`] alone; only [`write_plots`] touches files.
+//! it is made of [`Results`](crate::results::Results) alone; only [`write_plots`] touches files.
 
 mod axis;
 mod chart;

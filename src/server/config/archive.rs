@@ -294,7 +294,7 @@ pub(crate) mod tests {
             let said = wrong.unwrap_err();
             assert!(said.contains(why), "{said}, not {why}");
         }
-        assert!(Archive::open(Path::new("src")).unwrap_err().contains("directory"));
+        assert!(Archive::open(Path::new("config")).unwrap_err().contains("directory"));
         assert!(Archive::open(Path::new("/none")).unwrap_err().contains("no such file"));
         #[cfg(unix)]
         assert!(Archive::open(Path::new("/dev/null")).unwrap_err().contains("no regular file"));

@@ -7,73 +7,29 @@
 //! anything alive.
 
 mod critical;
+mod fault;
 mod fields;
 mod items;
+mod lane;
 mod request;
 mod streams;
 
 use std::future::poll_fn;
 
-use wtransport::quinn::{Connection, RecvStream, SendStream, VarInt};
+use wtransport::quinn::{Connection, SendStream};
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::frame::Frame;
 use wtransport_proto::session::SessionResponse;
 use wtransport_proto::settings::Settings;
 use wtransport_proto::varint::VarInt as Integer;
 
+pub(crate) use self::fault::{Fault, quic_code};
+pub(crate) use self::lane::Lane;
 pub(crate) use self::request::Request;
 use crate::webtransport::h3::streams::Streams;
 
 /// Most frames, reads and streams until there is a session with its stream. Browsers need about 12.
 const STEPS: u32 = 100;
-
-/// Why there is nothing more to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The client breaks HTTP/3's rules in this way.
-    Http(ErrorCode),
-    /// The client breaks QPACK's rules; with its code.
-    Qpack(u32),
-    /// The client ended its session.
-    Closed,
-    /// The connection is lost.
-    Lost,
-}
-
-impl From<ErrorCode> for Fault {
-    fn from(code: ErrorCode) -> Self {
-        Self::Http(code)
-    }
-}
-
-impl Fault {
-    /// Closes the connection for this reason.
-    pub(crate) fn close(self, quic: &Connection) {
-        match self {
-            Self::Http(code) => quic.close(quic_code(code), b""),
-            Self::Qpack(code) => quic.close(VarInt::from_u32(code), b""),
-            Self::Closed => quic.close(quic_code(ErrorCode::NoError), b""),
-            Self::Lost => {}
-        }
-    }
-}
-
-/// A code of HTTP/3 as QUIC has it.
-pub(crate) fn quic_code(code: ErrorCode) -> VarInt {
-    VarInt::from_u64(code.to_code().into_inner()).unwrap_or_default()
-}
-
-/// The stream of a session's reliable lane.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    /// To the client.
-    pub(crate) send: SendStream,
-    /// From the client.
-    pub(crate) recv: RecvStream,
-    /// What came from the client already.
-    pub(crate) read: Vec<u8>,
-    session: u64,
-}
 
 /// A connection that speaks HTTP/3.
 #[derive(Debug)]

@@ -7,9 +7,8 @@ use wtransport_proto::error::ErrorCode;
 use wtransport_proto::frame::Frame;
 use wtransport_proto::settings::{SettingId, Settings};
 
-use crate::webtransport::h3::Fault;
-use crate::webtransport::h3::items::{Items, Rest, varint};
-use crate::webtransport::h3::streams::{MAX_PAYLOAD, MAX_PUSH_ID, WEBTRANSPORT};
+use crate::webtransport::h3::fault::Fault;
+use crate::webtransport::h3::items::{Items, MAX_PAYLOAD, MAX_PUSH_ID, Rest, WEBTRANSPORT, varint};
 
 /// Types of frames (RFC 9114, section 7.2).
 const CANCEL_PUSH: u64 = 0x03;

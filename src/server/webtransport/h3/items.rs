@@ -4,6 +4,14 @@
 use wtransport_proto::bytes::BytesReader as _;
 use wtransport_proto::error::ErrorCode;
 
+/// Longest payload of a frame that is kept until it is whole, in bytes. Browsers' requests have
+/// less than a tenth of it.
+pub(super) const MAX_PAYLOAD: u64 = 4_096;
+pub(super) const MAX_PUSH_ID: u64 = 0x0D;
+/// The beginning of a session's stream, which looks like a frame with the session's number as
+/// length.
+pub(super) const WEBTRANSPORT: u64 = 0x41;
+
 /// Longest head: two integers of eight bytes.
 const HEAD: usize = 16;
 

@@ -6,9 +6,12 @@ use wtransport::quinn::{ReadError, RecvStream, SendStream, VarInt};
 use wtransport_proto::error::ErrorCode;
 
 use crate::webtransport::h3::critical::{Control, Qpack};
-use crate::webtransport::h3::items::{self, Item, Items, Rest};
+use crate::webtransport::h3::fault::{Fault, quic_code};
+use crate::webtransport::h3::items::{
+    self, Item, Items, MAX_PAYLOAD, MAX_PUSH_ID, Rest, WEBTRANSPORT,
+};
+use crate::webtransport::h3::lane::Lane;
 use crate::webtransport::h3::request::{Refusal, Request};
-use crate::webtransport::h3::{Fault, Lane, quic_code};
 
 /// Types of streams of one direction (RFC 9114, section 6.2; RFC 9204, section 4.2).
 const CONTROL: u64 = 0x00;
@@ -19,10 +22,6 @@ const QPACK_DECODER: u64 = 0x03;
 /// Types of frames (RFC 9114, section 7.2).
 const DATA: u64 = 0x00;
 const HEADERS: u64 = 0x01;
-pub(super) const MAX_PUSH_ID: u64 = 0x0D;
-/// The beginning of a session's stream, which looks like a frame with the session's number as
-/// length.
-pub(super) const WEBTRANSPORT: u64 = 0x41;
 /// The capsule with which a client ends its session, and its longest payload: a code, and words.
 const CLOSE_SESSION: u64 = 0x2843;
 const MAX_CLOSE: u64 = 4 + 1_024;
@@ -31,9 +30,6 @@ const MAX_CLOSE: u64 = 4 + 1_024;
 const REQUEST_INCOMPLETE: u32 = 0x10D;
 const REQUEST_CANCELLED: u32 = 0x10C;
 
-/// Longest payload of a frame that is kept until it is whole, in bytes. Browsers' requests have
-/// less than a tenth of it.
-pub(super) const MAX_PAYLOAD: u64 = 4_096;
 /// Most bytes that are read at once from a stream that is not the session's.
 const READ: usize = 2_048;
 /// A stream of one direction: one that is not known yet, or one that lasts as long as the

@@ -1,7 +1,5 @@
 //! A server on free ports, and clients of both transports for it.
 
-#![allow(dead_code, reason = "each test program uses what it needs")]
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;

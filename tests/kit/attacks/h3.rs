@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use wtransport::quinn::{ReadError, VarInt};
 
-use crate::arena::{Attack, Target, failure};
-use crate::quic::{
+use crate::attacks::arena::{Attack, Target, failure};
+use crate::attacks::quic::{
     CONTROL, DATA, HEADERS, Quic, SETTINGS, WEBTRANSPORT, code, connect_frame, connect_with,
     fields, framed, settings, status, varint,
 };
-use crate::tools::{patiently, within_the_deadline};
+use crate::attacks::tools::{patiently, within_the_deadline};
 
 const STREAM_CREATION: u64 = 0x103;
 const CRITICAL_STREAM: u64 = 0x104;
@@ -208,7 +208,7 @@ pub fn of_streams() -> Vec<Attack> {
             let mut control = quic.control().await;
             if is_reset {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                control.reset(crate::quic::code(0)).unwrap();
+                control.reset(crate::attacks::quic::code(0)).unwrap();
             } else {
                 control.finish().unwrap();
             }

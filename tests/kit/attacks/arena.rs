@@ -19,8 +19,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::people::Pair;
-use crate::tools::patiently;
+use crate::attacks::people::Pair;
+use crate::attacks::tools::patiently;
 
 /// Longest that anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -9,8 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::arena::Target;
-use crate::tools::{End, hello_to, patiently, tls};
+use crate::attacks::arena::Target;
+use crate::attacks::tools::{End, hello_to, patiently, tls};
 
 pub const CONTINUATION: u8 = 0x0;
 pub const TEXT: u8 = 0x1;

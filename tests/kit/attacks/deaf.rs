@@ -15,9 +15,9 @@ use wtransport::quinn::{
     AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime, UdpPoller,
 };
 
-use crate::arena::Target;
-use crate::quic::{Quic, client, transport};
-use crate::tools::patiently;
+use crate::attacks::arena::Target;
+use crate::attacks::quic::{Quic, client, transport};
+use crate::attacks::tools::patiently;
 
 /// A socket that can be made to hear nothing any more.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use wtransport::quinn::{
     VarInt,
 };
 
-use crate::arena::Target;
-use crate::tools::{End, hello_to, patiently, tls};
+use crate::attacks::arena::Target;
+use crate::attacks::tools::{End, hello_to, patiently, tls};
 
 /// Types of frames, streams and capsules.
 pub const DATA: u64 = 0x00;

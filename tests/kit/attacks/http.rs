@@ -3,9 +3,9 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, Target, answer, failure, gone, limit};
-use crate::socket::{BINARY, FIN, Socket, connect, frame, read_head, request};
-use crate::tools::{patiently, within_the_deadline};
+use crate::attacks::arena::{Attack, Target, answer, failure, gone, limit};
+use crate::attacks::socket::{BINARY, FIN, Socket, connect, frame, read_head, request};
+use crate::attacks::tools::{patiently, within_the_deadline};
 
 /// What plain HTTP answers to these bytes, until it closes.
 async fn say(target: &Target, bytes: &[u8]) -> String {
@@ -201,7 +201,7 @@ pub fn of_upgrades() -> Vec<Attack> {
     attacks.push(attack.counted(answer("1xx")));
     let attack = Attack::new("upgrade::frames_before_the_answer", async |target| {
         let mut stream = connect(target).await;
-        let hello = frame(FIN | BINARY, &crate::tools::hello_to("lobby", None));
+        let hello = frame(FIN | BINARY, &crate::attacks::tools::hello_to("lobby", None));
         let ping = frame(FIN | BINARY, &[0x51, 1, 2, 3, 4]);
         let all = [request(target, &[]).as_bytes(), &hello, &ping].concat();
         stream.write_all(&all).await.unwrap();

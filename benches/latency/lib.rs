@@ -2,31 +2,31 @@
 //!
 //! Real servers in processes of their own, real clients, real packets through an emulated path;
 //! the systems of a scenario take turns in one run. What is measured is the age of information at
-//! the receiver: [`board`] knows when every sample was taken, and positions tell samples apart.
+//! the receiver: `board` knows when every sample was taken, and positions tell samples apart.
 //!
-//! Reading order: [`scenarios`] (what is run), [`run`] and [`trial`] (how), [`board`] (ages),
-//! [`attend`] and [`thin`] (clients), [`servers`] and [`place`] (where), [`stock`], [`peers`] and
-//! [`relay`] (what GPyS is compared with), [`chromium`], [`capacity`], [`report`].
+//! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` (ages),
+//! `attend` and `thin` (clients), `servers` and `place` (where), `stock`, `peers` and
+//! `relay` (what GPyS is compared with), `chromium`, `capacity`, `report`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are what it is for")]
-#![allow(unreachable_pub, reason = "a program has no outside")]
+#![allow(missing_docs, unreachable_pub, reason = "the benchmark and its tests alone use it")]
 
 mod ages;
 mod attend;
 mod board;
 mod capacity;
 mod chromium;
-mod peers;
+pub mod peers;
 mod place;
-mod relay;
-mod report;
-mod results;
+pub mod relay;
+pub mod report;
+pub mod results;
 mod run;
 mod scenarios;
 mod servers;
 mod stock;
 mod thin;
-mod track;
+pub mod track;
 mod trial;
 
 use std::fs;
@@ -85,7 +85,8 @@ struct Args {
     test: bool,
 }
 
-fn main() -> ExitCode {
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
     let args = Args::parse();
     match begin(&args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,12 +7,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wtransport::quinn::VarInt;
 
-use crate::arena::{Attack, PATIENCE, Target, answer, counted, failure, leave, limit};
-use crate::deaf;
-use crate::messages::{Link, over_both};
-use crate::quic::{Quic, Session, client, connect_frame, settings, status, transport, varint};
-use crate::socket::{BINARY, CONTINUATION, FIN, Socket, connect, frame, narrow, request, secure};
-use crate::tools::{hello_to, patiently, within_the_deadline};
+use crate::attacks::arena::{Attack, PATIENCE, Target, answer, counted, failure, leave, limit};
+use crate::attacks::deaf;
+use crate::attacks::messages::{Link, over_both};
+use crate::attacks::quic::{
+    Quic, Session, client, connect_frame, settings, status, transport, varint,
+};
+use crate::attacks::socket::{
+    BINARY, CONTINUATION, FIN, Socket, connect, frame, narrow, request, secure,
+};
+use crate::attacks::tools::{hello_to, patiently, within_the_deadline};
 
 /// Between two bytes of a trickle: fast enough for a naive timeout of idle connections.
 const DRIP: Duration = Duration::from_millis(200);

@@ -1,12 +1,12 @@
 //! The WebSocket protocol by its letter (RFC 6455): what must be answered how. The cases are
 //! those that the Autobahn test suite made known, in our own words.
 
-use crate::arena::{Attack, gone, leave};
-use crate::socket::{
+use crate::attacks::arena::{Attack, gone, leave};
+use crate::attacks::socket::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, Socket, TEXT, close, frame, head, masked,
     unmasked,
 };
-use crate::tools::patiently;
+use crate::attacks::tools::patiently;
 
 /// What the server must do.
 #[derive(Clone, Debug)]

@@ -2,13 +2,13 @@
 
 use gpys::proto::wire::{ClientMessage, PeerId, ResumeToken};
 
-use crate::arena::{Attack, counted, failure, join, leave};
-use crate::messages::{BOTH, Link, Over, over_both};
-use crate::quic::{Quic, connect_frame, status};
-use crate::tools::{hello_to, patiently};
+use crate::attacks::arena::{Attack, counted, failure, join, leave};
+use crate::attacks::messages::{BOTH, Link, Over, over_both};
+use crate::attacks::quic::{Quic, connect_frame, status};
+use crate::attacks::tools::{hello_to, patiently};
 
 /// Tries a token in this room; it must not be taken.
-async fn guess(target: &crate::arena::Target, over: Over, room: &str, token: ResumeToken) {
+async fn guess(target: &crate::attacks::arena::Target, over: Over, room: &str, token: ResumeToken) {
     let (link, welcome) = Link::enter(target, over, &hello_to(room, Some(token))).await;
     assert!(!welcome.resumed, "a guess was taken");
     assert_ne!(welcome.id, token.id(), "somebody else's number");

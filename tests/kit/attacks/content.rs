@@ -1,8 +1,8 @@
 //! Those who ask for files again and again, and those who ask and do not read.
 
+use crate::scratch;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,9 +10,9 @@ use gpys::server::config::Flags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, MEMORY, PATIENCE, Target, answer, limit};
-use crate::socket::{connect, narrow, read_head};
-use crate::tools::patiently;
+use crate::attacks::arena::{Attack, MEMORY, PATIENCE, Target, answer, limit};
+use crate::attacks::socket::{connect, narrow, read_head};
+use crate::attacks::tools::patiently;
 
 /// The map file: more than any buffer holds.
 const MAP_BYTES: u64 = 32 * 1024 * 1024;
@@ -25,7 +25,7 @@ const DEAF_BYTES: f64 = 96e6;
 
 /// A server with a map file.
 pub fn with_map() -> Flags {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile.pmtiles");
+    let path = scratch("hostile.pmtiles");
     let mut header = [0; 132];
     header[..8].copy_from_slice(b"PMTiles\x03");
     // A root directory with one entry, no metadata, no leaves, and one long tile.

@@ -12,7 +12,7 @@ use gpys::proto::view::Figure;
 use gpys::proto::wire::{PeerId, Presence, Roster, ServerMessage};
 use tokio::runtime::Runtime;
 
-use crate::arena::{PATIENCE, Target};
+use crate::attacks::arena::{PATIENCE, Target};
 
 /// The room of the two, and of most attackers.
 pub const ROOM: &str = "lobby";

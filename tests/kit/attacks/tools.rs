@@ -9,8 +9,8 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use crate::arena::PATIENCE;
-use crate::people::ROOM;
+use crate::attacks::arena::PATIENCE;
+use crate::attacks::people::ROOM;
 
 /// A TLS client that takes any certificate and offers this protocol.
 pub fn tls(protocol: &[u8]) -> ClientConfig {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use gpys::proto::wire::{ClientMessage, CloseCode};
 
-use crate::arena::{Attack, Target, gone, leave, limit};
-use crate::quic::{
+use crate::attacks::arena::{Attack, Target, gone, leave, limit};
+use crate::attacks::quic::{
     CLOSE_SESSION, DATA, HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, code,
     connect_frame, fields, framed, settings, status, transport, varint,
 };
-use crate::tools::hello_to;
+use crate::attacks::tools::hello_to;
 
 /// A frame type that is reserved so that nobody relies on it.
 const GREASE: u64 = 0x21;

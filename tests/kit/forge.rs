@@ -1,7 +1,5 @@
 //! Access tokens made by hand, so that they can be wrong in every way.
 
-#![allow(dead_code, reason = "each test program uses what it needs")]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;

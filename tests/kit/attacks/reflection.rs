@@ -10,9 +10,9 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use wtransport::quinn::ClientConfig;
 
-use crate::arena::{Attack, Target, failure, limit, stray};
-use crate::quic::{Quic, Session, client, endpoint, transport};
-use crate::tools::{hello_to, patiently};
+use crate::attacks::arena::{Attack, Target, failure, limit, stray};
+use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
+use crate::attacks::tools::{hello_to, patiently};
 
 /// How much more than came from it an address may be sent.
 const AMPLIFICATION: usize = 3;

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use gpys::proto::wire::{ClientMessage, CloseCode, PADDING, ServerMessage, Welcome};
 use wtransport::quinn::{ClientConfig, TokenStore};
 
-use crate::arena::{Attack, Target, failure, leave, stray};
-use crate::quic::{Quic, Session, client, endpoint, transport};
-use crate::reflection::{initial, socket};
-use crate::tools::{hello_to, patiently};
+use crate::attacks::arena::{Attack, Target, failure, leave, stray};
+use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
+use crate::attacks::reflection::{initial, socket};
+use crate::attacks::tools::{hello_to, patiently};
 
 /// How much more than it was sent a server may send to an address that has not proved to be its
 /// sender's (RFC 9000, section 8.1).
@@ -167,7 +167,7 @@ pub fn attacks() -> Vec<Attack> {
         })
         .counted(leave("bye")),
         Attack::new("packets::another_protocol", async |target| {
-            let mut config = crate::tools::tls(b"hq-29");
+            let mut config = crate::attacks::tools::tls(b"hq-29");
             config.alpn_protocols = vec![b"hq-29".to_vec()];
             let config = wtransport::quinn::crypto::rustls::QuicClientConfig::try_from(config);
             let config = ClientConfig::new(Arc::new(config.unwrap()));

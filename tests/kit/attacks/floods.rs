@@ -7,11 +7,13 @@ use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
 use gpys::server::config::Flags;
 use tokio::net::TcpStream;
 
-use crate::arena::{Attack, counted, counted_among, failure, gone, leave, limit};
-use crate::messages::{Link, Over, over_both};
-use crate::quic::{CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint};
-use crate::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
-use crate::tools::{hello, hello_to, patiently, pose, within_the_deadline};
+use crate::attacks::arena::{Attack, counted, counted_among, failure, gone, leave, limit};
+use crate::attacks::messages::{Link, Over, over_both};
+use crate::attacks::quic::{
+    CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint,
+};
+use crate::attacks::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
+use crate::attacks::tools::{hello, hello_to, patiently, pose, within_the_deadline};
 
 /// Sends until the server says that it is too much.
 async fn until_too_fast(mut link: Link, messages: impl Iterator<Item = Vec<u8>>) {

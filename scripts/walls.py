@@ -19,7 +19,7 @@ CRATES = {
     "gpys_server": "src/server",
 }
 FLOORS = {
-    "gpys": ["main", "cli page"],
+    "gpys": ["cli page"],
     "gpys_client": [
         "client connector",
         "session",
@@ -145,8 +145,10 @@ def main():
     found = modules()
     wrong, edges = [], defaultdict(set)
     for module, file in found.items():
+        if module == ("gpys", "main"):
+            continue  # The program is a crate of its own, above its library.
         if len(module) > 1 and floor_of(module) is None:
-            wrong.append(f"{file} is on no floor; name it in scripts/walls")
+            wrong.append(f"{file} is on no floor; name it in scripts/walls.py")
         for other in set(imports(module, file, found)):
             # A crate's own root only names its parts, and a module's file its own children.
             if len(module) > 1 and len(other) > 1:

@@ -3,10 +3,10 @@
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Field, Hello, Presence, ServerMessage};
 
-use crate::arena::{Attack, Target, counted, counted_among, failure, gone, leave, limit};
-use crate::quic::Session;
-use crate::socket::{BINARY, FIN, Socket, frame};
-use crate::tools::{End, hello, hello_to, patiently, pose};
+use crate::attacks::arena::{Attack, Target, counted, counted_among, failure, gone, leave, limit};
+use crate::attacks::quic::Session;
+use crate::attacks::socket::{BINARY, FIN, Socket, frame};
+use crate::attacks::tools::{End, hello, hello_to, patiently, pose};
 
 /// A session over either transport.
 pub enum Link {

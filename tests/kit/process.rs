@@ -1,10 +1,8 @@
 //! The real server as a process of its own, and what it takes of the computer, as Linux counts it.
 
-#![allow(dead_code, reason = "each program uses what it needs")]
-
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,7 +57,7 @@ impl Process {
     /// Starts a server on these ports: HTTPS, HTTP, metrics.
     pub fn start_at(ports: [SocketAddr; 3], args: &[&str]) -> Result<Self> {
         let [https, http, metrics] = ports;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
+        let mut command = Command::new(program()?);
         command.args(["serve", "--quiet", "--log", "error"]);
         command.args(["--listen", &https.to_string(), "--http", &http.to_string()]);
         command.args(["--metrics", &metrics.to_string()]).args(args);
@@ -163,6 +161,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program, which cargo builds beside the tests and benches that use it.
+pub fn program() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let program = this.ancestors().skip(1).map(|folder| folder.join("gpys"));
+    program.into_iter().find(|file| file.is_file()).context("the program gpys was not built")
 }
 
 /// A port of this computer that is free for TCP and UDP at this moment.

@@ -1,20 +1,20 @@
 //! Attackers with access tokens that are none, and with rights that they do not have.
 
-use std::path::PathBuf;
+use crate::scratch;
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
 use gpys::server::config::Flags;
 use serde_json::json;
 
-use crate::arena::{Attack, Target, counted, failure, leave};
+use crate::attacks::arena::{Attack, Target, counted, failure, leave};
+use crate::attacks::messages::{Link, Over, over_both};
+use crate::attacks::tools::{hello, pose};
 use crate::forge::{self, Forged, NEW, OLD, STAGE, token};
-use crate::messages::{Link, Over, over_both};
-use crate::tools::{hello, pose};
 
 /// A server with this file of keys; the lobby is open.
 fn with_keys(name: &str, text: &str) -> Flags {
     let file = format!("hostile-{}-{name}.toml", std::process::id());
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
+    let path = scratch(&file);
     std::fs::write(&path, text).unwrap();
     Flags { access_keys: Some(path.display().to_string()), ..Flags::default() }
 }
