@@ -1,10 +1,13 @@
 //! The program's subcommands.
 
-pub mod banner;
+mod banner;
 pub mod certs;
 pub mod doctor;
 mod lock;
+mod log;
 pub mod netem;
-pub mod signals;
+pub mod output;
+pub mod serve;
+mod signals;
 pub mod swarm;
 pub mod token;

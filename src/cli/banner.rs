@@ -13,7 +13,7 @@ use gpys_server::host::Origin;
 ///
 /// # Errors
 /// If a socket is gone.
-pub fn banner(server: &Server) -> std::io::Result<String> {
+pub(crate) fn banner(server: &Server) -> std::io::Result<String> {
     let banner = Banner {
         https: server.https_address()?,
         web_transport: server.web_transport_address()?,

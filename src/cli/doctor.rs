@@ -18,6 +18,7 @@ mod session;
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -27,12 +28,28 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::doctor::record::Judge;
 use crate::cli::doctor::report::{Name, Outcome, Report, Step, Verdict};
 use crate::cli::doctor::session::Visit;
+use crate::cli::output;
 use gpys_client::server_info::Target;
 use gpys_client::{ConfigError, Transport, Trust};
 use gpys_server::terminal;
 
 /// Where a token is looked for that is in no file.
 const ACCESS: &str = "GPYS_ACCESS";
+
+/// The end of the subcommand's help.
+pub const HELP: &str = "\
+Checks what a browser would check, joins a room as a watcher, pings and leaves.
+Exits with 0 if all is well, 1 if only one transport works or something needs
+fixing, 2 if no client can connect.
+
+Examples:
+  gpys doctor https://gpys.example
+        run it where your users are, not on the server
+  gpys doctor https://gpys.example --origin https://friend.example
+        what a page of another site gets
+  gpys doctor https://gpys.example --room staff --access token.txt
+  gpys doctor https://gpys.example --json
+        one JSON object on standard output";
 
 /// Options of `gpys doctor`.
 #[derive(Clone, Debug, clap::Args)]
@@ -94,12 +111,24 @@ pub enum DoctorError {
     Access(PathBuf, std::io::Error),
 }
 
+/// Runs the subcommand to its exit code.
+pub fn main(args: Args) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    match runtime.enable_all().build() {
+        Ok(runtime) => match runtime.block_on(run(args)) {
+            Ok(report) => ExitCode::from(report.exit_code()),
+            Err(error) => output::fail(&error, 2),
+        },
+        Err(error) => output::fail(&error, 2),
+    }
+}
+
 /// Looks at a server; prints what it finds as it finds it, or one JSON object at the end.
 ///
 /// # Errors
 /// If the URL is none, or the token cannot be read. Whatever is wrong with the server is in the
 /// report.
-pub async fn run(args: Args) -> Result<Report, DoctorError> {
+async fn run(args: Args) -> Result<Report, DoctorError> {
     let access = match &args.access {
         Some(path) => {
             let text = std::fs::read_to_string(path);

@@ -16,6 +16,19 @@ const QUEUE: &str = "100ms";
 /// The exit code if the path cannot be opened, as of timeout(1) and the like.
 pub const FAILED: u8 = 125;
 
+/// The end of the subcommand's help.
+pub const HELP: &str = "\
+COMMAND runs at 10.77.0.1, the far end at 10.77.0.2. They reach no other
+network, and no DNS. Needs Linux, and root or user namespaces. Exits with the
+code of COMMAND, or with 125 if the path cannot be set up.
+
+Examples:
+  gpys netem --delay 25ms --loss 2% --far 'gpys --quiet' -- \\
+    gpys swarm https://10.77.0.2:4433 --people 20 --for 10s
+  gpys netem --delay 25ms --far 'gpys --quiet' --block-udp -- \\
+    gpys swarm https://10.77.0.2:4433 --transport ws --for 5s
+  gpys netem --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
+
 /// Options of `gpys netem`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -9,7 +9,7 @@ use gpys_server::{Reloader, Server};
 
 /// Hears that the program is to stop.
 #[derive(Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -23,7 +23,7 @@ impl Stop {
     ///
     /// # Errors
     /// If the system does not let it.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -55,7 +55,7 @@ impl Stop {
     ///
     /// # Errors
     /// If a socket is gone before the first connection.
-    pub async fn run(&mut self, server: Server) -> io::Result<()> {
+    pub(crate) async fn run(&mut self, server: Server) -> io::Result<()> {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let reloader = server.reloader();
         let served = server.run(async {

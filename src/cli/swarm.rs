@@ -16,6 +16,7 @@ pub mod walk;
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,12 +28,32 @@ use tokio::time::Instant;
 
 pub use self::args::{Args, Mix};
 
+use crate::cli::output;
 use crate::cli::swarm::gpx::{GpxError, Track};
 use crate::cli::swarm::person::{Crowd, Person, Plan};
 use crate::cli::swarm::report::{Report, Tallies};
 use gpys_client::{ConnectError, Connector, Trust};
 use gpys_proto::geo::Position;
 use gpys_server::terminal;
+
+/// The end of the subcommand's help.
+pub const HELP: &str = "\
+Exits with 1 if a peer could not connect, lost its link, was not seen by another,
+or was still seen after it had left; with 2 if no GPX file has a position.
+
+Of a GPX file it takes what it can read, and reports on standard error what it
+left out: points without a position or far off, times that do not fit, leaps of
+the clock. Pauses are cut to 20 s. It follows waypoints where there are no tracks
+or routes.
+
+Examples:
+  gpys swarm --people 200 --for 30s
+        at https://localhost:4433, half on each transport
+  gpys swarm https://192.168.1.7:4433 --transport wt --gpx hike.gpx ride.gpx
+  gpys swarm --people 50 --churn 500 --for 10m
+        500 more a minute join, switch, drop and leave
+  gpys swarm --people 500 --json
+        one JSON object on standard output";
 
 /// Links opened a second. A crowd does not come through the door in one instant, and handshakes
 /// must not crowd out what is measured.
@@ -64,12 +85,25 @@ impl SwarmError {
     }
 }
 
+/// Runs the subcommand to its exit code.
+pub fn main(args: Args) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    match runtime.worker_threads(2).enable_all().build() {
+        Ok(runtime) => match runtime.block_on(run(args)) {
+            Ok(report) if report.is_clean() => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::FAILURE,
+            Err(error) => output::fail(&error, error.exit_code()),
+        },
+        Err(error) => output::fail(&error, 1),
+    }
+}
+
 /// Runs a swarm and prints its report. Ctrl-C ends it early, with a report all the same.
 ///
 /// # Errors
 /// If a track cannot be read, or the server cannot be reached at all. People who could not
 /// connect or were lost are in the report ([`Report::is_clean`]).
-pub async fn run(args: Args) -> Result<Report, SwarmError> {
+async fn run(args: Args) -> Result<Report, SwarmError> {
     let tracks = read_tracks(&args.gpx)?;
     let trust = if args.insecure { Trust::Insecure } else { Trust::Public };
     let server = Arc::new(Connector::new(&args.url, trust).await?);

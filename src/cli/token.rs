@@ -18,6 +18,21 @@ use gpys_server::access::{ANY_ROOM, Claims, ED25519_PUBLIC, Keys, MIN_SECRET, mi
 pub use gpys_server::access::{Algorithm, KeysError, Right};
 use gpys_server::clock::since_1970;
 
+/// The end of the subcommand's help.
+pub const HELP: &str = "\
+A page takes its token from the URL, after #access=. `gpys swarm --access` and
+`gpys doctor --access` take it from a file.
+
+Examples:
+  gpys token --new-keys keys.toml
+        creates a file of keys, for `gpys --access-keys keys.toml`
+  gpys token --keys keys.toml --room stage --for 2h --url https://gpys.example
+        prints a link with which a user may share there for two hours
+  gpys token --keys keys.toml --room stage --rights view --for 7days
+  gpys token --new-keys keys.toml --algorithm EdDSA --private-key sign.pem
+        the server then needs keys.toml only, which cannot sign tokens
+  gpys token --keys keys.toml --private-key sign.pem --room \"*\" --rights host";
+
 /// Options of `gpys token`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
