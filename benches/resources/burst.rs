@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::bars::Bar;
+use crate::bar::Bar;
 use gpys_testkit::attacks::quic::{client, endpoint, transport};
 use gpys_testkit::attacks::tools::tls;
 use gpys_testkit::process::Process;

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gpys::client::{Client, Connector, Options, Transport, Trust};
 use gpys::proto::wire::Presence;
 
-use crate::bars::Bar;
+use crate::bar::Bar;
 use crate::idle::DOOR;
 use gpys_testkit::process::Process;
 

@@ -10,7 +10,7 @@ use gpys::client::{Client, Connector, Options, Reading, Transport, Trust};
 use gpys::proto::geo::{Position, Viewport};
 use gpys::proto::pose::Accuracy;
 
-use crate::bars::Bar;
+use crate::bar::Bar;
 use gpys_testkit::process::Process;
 
 /// How many peers there are, one number after the other.

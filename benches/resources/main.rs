@@ -14,6 +14,8 @@
 #![allow(unreachable_pub, missing_docs, reason = "a program has no outside")]
 
 #[cfg(target_os = "linux")]
+mod bar;
+#[cfg(target_os = "linux")]
 mod bars;
 #[cfg(target_os = "linux")]
 mod burst;

@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use wtransport::quinn::{SendStream, VarInt};
 
-use crate::bars::Bar;
+use crate::bar::Bar;
 use gpys_testkit::attacks::arena::Target;
 use gpys_testkit::attacks::quic::{
     HEADERS, Quic, Session, WEBTRANSPORT, WEBTRANSPORT_UNI, client, connect_frame, transport,

@@ -12,7 +12,7 @@ use gpys::client::{Client, Connector, Ended, Options, Transport, Trust};
 use gpys::proto::wire::{CloseCode, Welcome};
 use tokio::sync::Mutex;
 
-use crate::bars::Bar;
+use crate::bar::Bar;
 use crate::idle::DOOR;
 use gpys_testkit::process::Process;
 
