@@ -46,7 +46,7 @@ test('a proxy that does not pass the Host on is named', async (t) => {
   const proxy = await nginx(world.server, forget);
   if (!proxy) return t.skip('nginx is not installed');
   const tab = await Tab.open(browser, proxy, { path: '/r/no-host', context, pardon });
-  const words = /hands on the Host gpys in place of map\.example:\d+/;
+  const words = /forwards the Host gpys instead of map\.example:\d+/;
   await tab.until('why', (it) => words.test(it.status));
   await tab.close();
   await proxy.stop();

@@ -20,7 +20,7 @@ const HELLO = {
   access: null,
   sharing: EXACT,
 } as const;
-/** The server says that peer 5 watches. */
+/** A roster that says that peer 5 watches. */
 const DENIAL = Uint8Array.of(1, 100, 0, 0, 1, 5, 1, 0, 1, 0);
 const FAREWELL = Uint8Array.of(2, 0, 0, 0);
 
@@ -60,7 +60,7 @@ afterEach(() => {
 });
 
 describe('a client', () => {
-  it('greets with what it was given, and says it all again once it is let in', async () => {
+  it('greets with its options, and repeats them once welcomed', async () => {
     const sharing = { approximate: true, seconds: 60 };
     await join({ room: 'stage', name: 'Ada', viewport: VIEWPORT, access: 'a.b.c', sharing });
     const hello = { room: 'stage', name: 'Ada', viewport: VIEWPORT, access: 'a.b.c', sharing };
@@ -72,7 +72,7 @@ describe('a client', () => {
     ]);
   });
 
-  it('takes what is set while it is about to greet', async () => {
+  it('includes what is set right before the hello', async () => {
     client = new Client(URL, options());
     client.on('hello', () => client.setPresence(Presence.Watching));
     client.connect();
@@ -80,14 +80,14 @@ describe('a client', () => {
     expect(sent()).toEqual([bytes({ ...HELLO, presence: Presence.Watching })]);
   });
 
-  it('keeps what was set, and the time that is left, for the next link', async () => {
+  it('keeps what was set, and the remaining time, for the next link', async () => {
     await join();
     client.setViewport(VIEWPORT);
     client.setBudget(9000);
     client.setSharing({ approximate: true, seconds: 60 });
     await pass(5000);
     wt.last.events.end({ code: undefined, reason: '' });
-    await pass(700);
+    await pass(800);
     const hello = {
       resume: new Uint8Array(16).fill(0xbb),
       viewport: VIEWPORT,
@@ -97,7 +97,7 @@ describe('a client', () => {
     expect(sent()[0]).toEqual(bytes({ ...HELLO, ...hello }));
   });
 
-  it('comes back watching if its time ended without a link', async () => {
+  it('comes back watching if its time ran out without a link', async () => {
     await join({ sharing: { approximate: false, seconds: 1 } });
     const withdrawn = vi.fn();
     client.on('withdrawn', withdrawn);
@@ -112,7 +112,7 @@ describe('a client', () => {
     expect(poses()).toBe(0);
   });
 
-  it('says the same presence once', async () => {
+  it('sends the same presence once', async () => {
     await join();
     const before = sent().length;
     client.setPresence(Presence.Sharing);
@@ -121,7 +121,7 @@ describe('a client', () => {
     expect(sent().at(-1)).toEqual(bytes({ type: 'Presence', presence: Presence.Hidden }));
   });
 
-  it('sends its pose again when it shares exactly again', async () => {
+  it('repeats its pose after a change to exact sharing', async () => {
     await join({ sharing: { approximate: true, seconds: 0 } });
     client.send({ lat: 1, lng: 2 });
     await pass(100);
@@ -134,7 +134,7 @@ describe('a client', () => {
     expect(poses()).toBe(2);
   });
 
-  it('replaces its link for another name or another token', async () => {
+  it('replaces its link for a new name or a new token', async () => {
     await join();
     client.setName('Ada');
     await pass(100);
@@ -146,7 +146,7 @@ describe('a client', () => {
     expect(wt.opens.length).toBe(3);
   });
 
-  it('reports a change only when the view has changed', async () => {
+  it('reports a change only when the view changed', async () => {
     await join();
     const change = vi.fn();
     const off = client.on('change', change);
@@ -157,7 +157,7 @@ describe('a client', () => {
 });
 
 describe('the server’s verdict', () => {
-  it('is followed once it has stood for 5 s', async () => {
+  it('is followed after 5 s', async () => {
     await join();
     const withdrawn = vi.fn();
     client.on('withdrawn', withdrawn);
@@ -169,7 +169,7 @@ describe('the server’s verdict', () => {
     expect(sent().at(-1)).toEqual(bytes({ type: 'Presence', presence: Presence.Watching }));
   });
 
-  it('is not followed if it was only late', async () => {
+  it('is ignored if it was only late', async () => {
     await join();
     const withdrawn = vi.fn();
     client.on('withdrawn', withdrawn);
@@ -182,7 +182,7 @@ describe('the server’s verdict', () => {
 });
 
 describe('connect', () => {
-  it('resolves once the server lets the client in', async () => {
+  it('resolves once welcomed', async () => {
     const joining = connect(URL, options());
     await pass(100);
     wt.last.events.message(WELCOME);
@@ -191,7 +191,7 @@ describe('connect', () => {
     expect(client.welcome?.id).toBe(5);
   });
 
-  it('rejects when no link opens, and does not go on trying', async () => {
+  it('rejects when no link opens, and stops trying', async () => {
     wt.fails = true;
     const joining = connect(URL, options());
     const rejected = expect(joining).rejects.toThrow(ConnectError);
@@ -209,7 +209,7 @@ describe('connect', () => {
     await rejected;
   });
 
-  it('is given up when its signal is aborted', async () => {
+  it('rejects when its signal is aborted', async () => {
     const abort = new AbortController();
     const joining = connect(URL, options({ signal: abort.signal }));
     const rejected = expect(joining).rejects.toThrow('enough');
@@ -222,7 +222,7 @@ describe('connect', () => {
 });
 
 describe('leaving', () => {
-  it('waits for the farewell, and is for good', async () => {
+  it('waits for the farewell, and forgets the token', async () => {
     await join();
     const left = vi.fn();
     void client.leave().then(left);
@@ -239,7 +239,7 @@ describe('leaving', () => {
     expect(sent()[0]).toEqual(bytes(HELLO));
   });
 
-  it('does not wait for ever', async () => {
+  it('waits no longer than 2 s', async () => {
     await join();
     const left = vi.fn();
     void client.leave().then(left);

@@ -15,10 +15,15 @@ import type { Frame } from './wire/frame';
 import type { Refused, Roster, Welcome } from './wire/server';
 import { Presence, type Sharing, type Viewport } from './wire/wire';
 
-/** How long a roster may deny in ms that this client shares before the client believes it: on a
- * slow path its own change may still be on its way. */
+/**
+ * How long rosters may say that this client only watches, in ms, before it gives up sharing: on a
+ * slow path its own change may still be on its way.
+ */
 const DENIED_MS = 5000;
-/** When a client that shares exactly again repeats its pose, in ms; the new terms have arrived by then. */
+/**
+ * When the pose is repeated after a change to exact sharing, in ms; the new terms have arrived by
+ * then.
+ */
 const RENEW_MS = [500, 3000];
 /** How long leaving waits for the server's farewell, in ms. */
 const LEAVE_MS = 2000;
@@ -37,41 +42,41 @@ export interface ClientOptions extends Partial<Omit<OpenOptions, 'address'>> {
   access?: string | null;
   /** The terms on which the client shares; exact and without an end by default. */
   sharing?: Sharing;
-  /** Most bytes of frames per second; 0, the default, for the server's own. */
+  /** Maximum bytes of frames per second; 0, the default, lets the server choose. */
   budget?: number;
-  /** Whether a token in `storage` is this client's own, to come back as the same peer; true by default. */
+  /** Whether to come back as the peer whose token is in `storage`; true by default. */
   mayResume?: boolean;
   /** Closes the client when aborted. */
   signal?: AbortSignal;
-  /** Where the page that runs this was loaded from; its own `location.origin` by default. */
+  /** The origin of the page that runs this client; taken from the runtime by default. */
   origin?: string;
   /** Fetches the server's configuration before each link; {@link fetchConfig} by default. */
   config?: () => Promise<Config>;
-  /** A link that was opened ahead of the client, for its first connection. */
+  /** A link opened ahead of the client, for its first connection. */
   early?: EarlyLink | undefined;
 }
 
-/** What a {@link Client} reports, by the name of the event. */
+/** The events of a {@link Client}. */
 export interface ClientEvents {
   /** The link's state has changed. */
   state: State;
-  /** The next hello is about to be sent; it contains what the setters are given now. */
+  /** A hello is about to be sent. Whatever the setters are given now is part of it. */
   hello: undefined;
   /** The server has let this client in. */
   welcome: Welcome;
-  /** A roster has arrived, and the view knows it. */
+  /** A roster has arrived, and the view includes it. */
   roster: Roster;
-  /** A frame has arrived, and the view shows it; with the ages of the samples that were news, in ms. */
+  /** A frame has arrived, and the view includes it; `ages` are those of new samples, in ms. */
   frame: { frame: Frame; ages: readonly number[] };
   /** The view shows something new. */
   change: undefined;
   /** The server did not take a value. */
   refused: Refused;
-  /** Sharing has ended, because its time is over or the server says so. */
+  /** Sharing has ended because its time is over, or because the server ended it. */
   withdrawn: undefined;
 }
 
-/** A peer on a link that is replaced when it breaks. */
+/** One peer. Its link is replaced when it breaks. */
 export class Client {
   /** Who is where. */
   readonly view = new View();
@@ -86,9 +91,9 @@ export class Client {
   private access: string | null;
   private terms: Sharing;
   private budget: number;
-  /** When the sharing ends, on the wall clock in ms. */
+  /** When sharing ends, on the wall clock in ms. */
   private ends: number | undefined;
-  /** The presence that the server has been told last on this link. */
+  /** The last presence sent on this link. */
   private announced: Presence | undefined;
   private denied: ReturnType<typeof setTimeout> | undefined;
   private welcomed: Welcome | undefined;
@@ -145,54 +150,56 @@ export class Client {
     return this.welcomed;
   }
 
-  /** The newest round trip of the link in ms, once one was measured. */
+  /** The link's newest round trip in ms, once measured. */
   get roundTrip(): number | undefined {
     return this.connection.session?.clock.roundTrip;
   }
 
-  /** The server's time at the local time `now`, also while the link is lost. */
+  /** The server's time at the local time `now`, even while the link is lost. */
   serverTime(now: number): number | undefined {
     return this.clock?.at(now);
   }
 
-  /** For how long a live link has brought nothing, in ms; 0 without one. */
+  /** How long a live link has been silent, in ms; 0 without a live link. */
   silence(now: number): number {
     return (this.state.phase === 'live' && this.connection.session?.silence(now)) || 0;
   }
 
-  /** Opens a link now, in place of the one there is. */
+  /** Opens a new link now, replacing any current one. */
   connect(): void {
     this.connection.connect();
   }
 
-  /** Opens the next link now if one is due later: the network or the page is back. */
+  /** Reconnects now instead of waiting: the network or the page is back. */
   hurry(): void {
     this.connection.hurry();
   }
 
-  /** Closes the link without a word: the peer fades, and its token brings it back for a while. */
+  /** Closes the link without leaving: the peer fades, and its token brings it back for a while. */
   close(): void {
     this.undeny();
     this.connection.close();
   }
 
-  /** Leaves for good, and waits until the server knows, 2 s at most. */
+  /** Leaves for good. Waits at most 2 s for the server to know. */
   async leave(): Promise<void> {
     this.undeny();
     await this.connection.leave(LEAVE_MS);
   }
 
   /**
-   * Sends where this client is. The newest reading wins: one that still waits for its turn is
-   * replaced, and one that says the same as the last is not sent. `null`: there is no position any
-   * more, so that the last one is not repeated.
+   * Sends where this client is. The newest reading wins: it replaces one that still waits for its
+   * turn, and one equal to the last is not sent. `null` means that there is no position any more,
+   * and ends the repeats.
    */
   send(reading: Reading | null): void {
     if (reading) this.sender.offer(sampleOf(reading));
     else this.sender.clear();
   }
 
-  /** Tells the server what the client shows. More than ten a second end the link; four are plenty. */
+  /**
+   * Tells the server what the client shows. Four a second are plenty; more than ten end the link.
+   */
   setViewport(viewport: Viewport): void {
     this.viewport = viewport;
     this.connection.send({ type: 'Viewport', ...viewport });
@@ -214,13 +221,16 @@ export class Client {
     if (exact) for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
   }
 
-  /** Asks for at most this many bytes of frames per second; 0 for the server's own choice. */
+  /** Limits frames to this many bytes per second; 0 lets the server choose. */
   setBudget(budget: number): void {
     this.budget = budget;
     this.connection.send({ type: 'Budget', budget });
   }
 
-  /** Changes the name, which travels in the hello: a live link is replaced, and the peer stays. */
+  /**
+   * Changes the name. Names travel in the hello, so a live link is replaced; the peer stays the
+   * same.
+   */
   setName(name: string): void {
     if (name === this.name) return;
     this.name = name;
@@ -267,8 +277,8 @@ export class Client {
 
   private handleState(state: State): void {
     if (state.phase === 'live') {
-      // What changed between the hello and the welcome could not be sent, and of two hellos in a
-      // race the older one may have won: say it all again.
+      // Changes between the hello and the welcome could not be sent, and of two hellos in a race
+      // the older one may have won. So repeat everything.
       this.announceTerms();
       this.announce();
       if (this.viewport) this.connection.send({ type: 'Viewport', ...this.viewport });
@@ -296,7 +306,7 @@ export class Client {
     this.connection.send({ type: 'Sharing', ...this.sharing() });
   }
 
-  /** The terms with the time that is left, never longer than was set, however the clock was moved. */
+  /** The terms with the remaining time, never more than was set, however the clock was moved. */
   private sharing(): Sharing {
     const { approximate, seconds } = this.terms;
     const left = this.ends === undefined ? 0 : Math.ceil((this.ends - Date.now()) / 1000);
@@ -306,7 +316,10 @@ export class Client {
     };
   }
 
-  /** Follows the server when it says for long that this client only watches: it keeps the time, too. */
+  /**
+   * Gives up sharing when the server insists that this client only watches: the server keeps the
+   * time, too.
+   */
   private watchVerdict(): void {
     const isDenied = (): boolean =>
       this.announced === Presence.Sharing &&
@@ -332,7 +345,7 @@ export class Client {
 
 const OPENERS: Openers = { webtransport: openWebTransport, websocket: openWebSocket };
 
-/** Pages and workers know their origin; other programs have none and count as the server's own. */
+/** Pages and workers know their origin; in other runtimes the server's own stands in. */
 function addressOf(url: string | URL, origin: string | undefined): Address {
   const { protocol, host, origin: own } = new URL(url);
   return { protocol, host, origin: origin ?? globalThis.origin ?? own };

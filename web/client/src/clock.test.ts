@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Clock } from './clock';
 
-it('starts from the welcome and trusts the quickest pong', () => {
+it('starts from the welcome and trusts the fastest pong', () => {
   const clock = new Clock();
   expect(clock.at(0)).toBeUndefined();
   clock.welcome(5000, 100);
@@ -42,12 +42,12 @@ it.each([
   expect(clock.isOdd(1_010_200, 10_000)).toBe(false);
   expect(clock.pong(9970, server, 10_030)).toBe(true);
   expect(clock.at(10_000)).toBe(server);
-  // A better pong refines it and is no step.
+  // A better pong refines the estimate and is not a step.
   expect(clock.pong(11_000, server + 1012, 11_004)).toBe(false);
   expect(clock.at(11_002)).toBe(server + 1012);
 });
 
-it('takes a pong that took as long as the server slept for none', () => {
+it('does not take a pong delayed by the server’s sleep for a step', () => {
   const clock = new Clock();
   clock.pong(0, 1002, 4);
   expect(clock.pong(1000, 2000, 7000)).toBe(false);

@@ -1,12 +1,15 @@
-/** The server's clock as seen from here, learnt from pongs (docs/PROTOCOL.md, sections 2 and 6). */
+/** Estimates the server's clock from pongs (docs/PROTOCOL.md, sections 2 and 6). */
 
 const KEPT = 8;
 /**
- * Two pongs of one clock differ by no more than half of both round trips, and this: times on the
- * wire are whole milliseconds, and clocks drift.
+ * Slack when comparing pongs, beyond half of both round trips: times on the wire are whole
+ * milliseconds, and clocks drift.
  */
 const SLACK_MS = 10;
-/** A frame this far off the estimate is reason to ask at once; what waits in the path seldom is. */
+/**
+ * A frame this far off the estimate prompts a ping at once; queues on the path are seldom that
+ * long.
+ */
 const ODD_MS = 500;
 const WRAP = 2 ** 32;
 
@@ -15,19 +18,23 @@ interface Sample {
   roundTrip: number;
 }
 
+/** An estimate of the server's clock. */
 export class Clock {
   private samples: Sample[] = [];
   private rough: number | undefined;
 
-  /** Before the first pong the welcome's own time is right to within one way of the link. */
+  /**
+   * Starts from the welcome's time, which is right to within one way of the link, until the first
+   * pong.
+   */
   welcome(time: number, now: number): void {
     this.samples = [];
     this.rough = time - now;
   }
 
   /**
-   * Takes a pong, and tells whether one of the two clocks has stepped, as that of a server that was
-   * suspended does, or a laptop's that slept: then what was learnt before is void.
+   * Takes a pong. Returns true if either clock has stepped, as when a server was suspended or a
+   * laptop slept; earlier samples are then void.
    */
   pong(sentAt: number, time: number, now: number): boolean {
     const roundTrip = Math.max(0, now - sentAt);
@@ -42,18 +49,18 @@ export class Clock {
     return stepped;
   }
 
-  /** Whether a frame of this time that arrives now is so far off that a clock may have stepped. */
+  /** Whether a frame with this time, arriving now, suggests that a clock has stepped. */
   isOdd(frame: number, now: number): boolean {
     const best = this.best();
     return !!best && Math.abs(wrapped(frame - best.offset - now)) > ODD_MS;
   }
 
-  /** The round trip of the newest pong in ms. */
+  /** The newest pong's round trip in ms. */
   get roundTrip(): number | undefined {
     return this.samples.at(-1)?.roundTrip;
   }
 
-  /** The server's time at the local time `now`, or undefined while nothing is known of it. */
+  /** The server's time at the local time `now`; undefined before the welcome. */
   at(now: number): number | undefined {
     const offset = this.best()?.offset ?? this.rough;
     return offset === undefined ? undefined : Math.round(now + offset) >>> 0;
@@ -67,7 +74,7 @@ export class Clock {
   }
 }
 
-/** A difference of two times on the wire, the nearest to zero. */
+/** The difference of two times on the wire, wrapped to the nearest to zero. */
 function wrapped(difference: number): number {
   return difference - WRAP * Math.round(difference / WRAP);
 }

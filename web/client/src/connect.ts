@@ -1,7 +1,7 @@
-/** The way in: a client that has been let in, or the reason why not. */
+/** Connecting in one step: a welcomed client, or the reason why not. */
 import { Client, type ClientOptions } from './client';
 
-/** Why {@link connect} could not join. */
+/** The error of {@link connect}: why it could not join. */
 export class ConnectError extends Error {
   constructor(
     reason: string,
@@ -13,8 +13,8 @@ export class ConnectError extends Error {
 }
 
 /**
- * Joins the server at `url`, and resolves once it has let the client in. The client comes back by
- * itself from then on.
+ * Joins the server at `url` and resolves once welcomed. From then on the client reconnects by
+ * itself.
  *
  * ```ts
  * const client = await connect('https://gpys.example', { room: 'stage', name: 'Ada' });
@@ -22,8 +22,8 @@ export class ConnectError extends Error {
  * client.on('change', () => draw(client.view));
  * ```
  *
- * @throws {@link ConnectError} if the first link cannot be opened or the server refuses it, and the
- * signal's reason if it is aborted before.
+ * @throws {@link ConnectError} if the first link cannot be opened or the server refuses it; the
+ * signal's reason if aborted first.
  */
 export async function connect(url: string | URL, options: ClientOptions = {}): Promise<Client> {
   const { signal } = options;

@@ -47,7 +47,7 @@ function build(transport?: Transport, mayResume = false, early?: EarlyLink): voi
 }
 
 const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
-/** The same with a server that answers all the while. */
+/** Passes time with a server that keeps answering. */
 async function keepUp(ms: number): Promise<void> {
   for (let at = 0; at < ms + 100; at += 1000) {
     ws.last.events.datagram(Uint8Array.of(0x51));
@@ -91,7 +91,7 @@ describe('the race', () => {
     expect(wt.last.sent.length).toBe(0);
   });
 
-  it('does not call UDP blocked that was only slower, and tries it again', async () => {
+  it('does not call UDP blocked when it was only slower, and tries it again', async () => {
     wt.after = 3000;
     connection.connect();
     await pass(HEAD_START_MS + 50);
@@ -106,11 +106,11 @@ describe('the race', () => {
     expect(wt.opens.length).toBe(2);
   });
 
-  it('does not count the time in which the page itself was busy', async () => {
+  it('does not count time during which the page was busy', async () => {
     wt.after = 400;
     connection.connect();
     await pass(1);
-    // A long task: everything that was due meanwhile comes at once, the timers first.
+    // A long task: everything that came due meanwhile runs at once, timers first.
     vi.advanceTimersByTime(2000);
     await pass(0);
     wt.last.events.message(WELCOME);
@@ -153,7 +153,7 @@ describe('the race', () => {
     expect(wt.opens.length).toBe(2);
   });
 
-  it('tries a forced transport alone, and gives up on silence', async () => {
+  it('tries only a forced transport, and gives up on silence', async () => {
     wt.after = 1e9;
     build('webtransport');
     connection.connect();
@@ -163,7 +163,7 @@ describe('the race', () => {
     expect(states.at(-1)).toMatchObject({ phase: 'waiting', reason });
   });
 
-  it('says what both said when both fail', async () => {
+  it('reports both reasons when both fail', async () => {
     wt.fails = true;
     ws.fails = true;
     connection.connect();
@@ -176,7 +176,7 @@ describe('the race', () => {
 });
 
 describe('an early link', () => {
-  it('is greeted once there is a session, and dialled anew if the server gave it up', async () => {
+  it('is greeted once there is a session, and replaced if the server gave it up', async () => {
     const options = {
       openers: { webtransport: wt.open, websocket: ws.open },
       storage,
@@ -204,8 +204,8 @@ describe('an early link', () => {
   });
 });
 
-describe('coming back', () => {
-  it('waits longer from loss to loss, from 0.5 s to 20 s', () => {
+describe('reconnecting', () => {
+  it('waits longer after each loss, from 0.5 s to 20 s', () => {
     const waits = (r: number) => [0, 1, 2, 3, 4, 5, 6, 20].map((n) => backoff(n, () => r));
     expect(waits(0.5)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
     expect(waits(0)).toEqual([500, 750, 1500, 3000, 6000, 12_000, 15_000, 15_000]);
@@ -224,7 +224,7 @@ describe('coming back', () => {
     expect([...hello.slice(10, 27)]).toEqual([1, ...new Array(16).fill(0xbb)]);
   });
 
-  it('does what the closing says', async () => {
+  it('follows the closing', async () => {
     connection.connect();
     await pass(200);
     wt.last.events.message(WELCOME);
@@ -241,21 +241,21 @@ describe('coming back', () => {
     expect(wt.opens.length).toBe(2);
   });
 
-  it('takes the token of before a reload only when told to', async () => {
+  it('takes a token from before a reload only when allowed to', async () => {
     storage.setItem('gpys.token', new Array(16).fill(1).join(','));
     build(undefined, true);
     connection.connect();
     await pass(200);
     expect(wt.last.sent[0]![10]).toBe(1);
     const sent = wt.last.sent.length;
-    // The page is left: to whoever looks on it may come back at once.
+    // The page is left, and may be back at once.
     connection.close();
     expect(storage.getItem('gpys.token')).not.toBeNull();
     expect(wt.last.sent.length).toBe(sent);
     expect(wt.last.closed).toBe(true);
   });
 
-  it('gives up a link that falls silent, and a server that does not welcome', async () => {
+  it('gives up a silent link, and a server that sends no welcome', async () => {
     connection.connect();
     await pass(6200);
     expect(states.at(-1)).toMatchObject({ reason: 'the server sent no welcome' });
@@ -263,6 +263,6 @@ describe('coming back', () => {
     wt.last.events.message(WELCOME);
     await pass(12_000);
     const reasons = states.map((s) => (s.phase === 'waiting' ? s.reason : ''));
-    expect(reasons).toContain('the server does not answer any more');
+    expect(reasons).toContain('the server stopped answering');
   });
 });

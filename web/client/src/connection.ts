@@ -1,4 +1,4 @@
-/** Stays connected: chooses a transport, comes back after a loss, and keeps the identity. */
+/** Stays connected: chooses a transport, reconnects after a loss, and keeps the identity. */
 import { type EarlyLink, type OpenOptions, openLink } from './link/early';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link/link';
 import { Session, type SessionEvents } from './session';
@@ -7,44 +7,59 @@ import { CloseCode } from './wire/codes';
 import type { Closing, Roster, Welcome } from './wire/server';
 import { type ClientMessage, VERSION } from './wire/wire';
 
+/** The first wait before reconnecting, in ms. */
 export const BACKOFF_MS = 500;
+/** The longest wait before reconnecting, in ms. */
 export const BACKOFF_MAX_MS = 20_000;
-/** A link that lived this long was a good one: the next loss starts the backoff anew. */
+/** A link that lived this long was good: the next loss starts the backoff afresh. */
 const GOOD_MS = 5000;
 
+/** The state of a connection. */
 export type State =
   | { phase: 'connecting' }
   | { phase: 'live'; transport: Transport; lost: string | undefined }
   | { phase: 'waiting'; until: number; reason: string; code: number | undefined }
   | { phase: 'ended'; reason: string; code: number | undefined };
 
+/** What a hello says besides the version and the token. */
 export type Greeting = Omit<
   Extract<ClientMessage, { type: 'Hello' }>,
   'type' | 'version' | 'resume'
 >;
 
+/** How to connect. */
 export interface ConnectOptions extends OpenOptions {
+  /** Fetches the server's configuration before each link. */
   config(): Promise<Config>;
+  /** Returns what the next hello says. */
   greeting(): Greeting;
-  /** A link that was begun before this, for the first connection. */
+  /** A link opened earlier, for the first connection. */
   early?: EarlyLink | undefined;
-  /** Whether a token that was kept is this tab's; a duplicated tab has a copy of its twin's. */
+  /** Whether the stored token is this tab's own; a duplicated tab has its twin's. */
   mayResume: boolean;
+  /** Numbers from 0 to 1; `Math.random` by default. */
   random?: () => number;
 }
 
+/** Receives what a connection reports. */
 export interface ConnectEvents extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused'> {
+  /** Takes a roster. */
   roster(roster: Roster): void;
+  /** Takes the new state. */
   state(state: State): void;
 }
 
+/** The wait before the reconnect with this number, in ms. */
 export function backoff(attempt: number, random: () => number): number {
   const base = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** attempt);
   return Math.min(BACKOFF_MAX_MS, Math.max(BACKOFF_MS, base * (0.75 + random() / 2)));
 }
 
+/** One peer's link, replaced whenever it breaks. */
 export class Connection {
+  /** The current state. */
   state: State = { phase: 'connecting' };
+  /** The current link's session. */
   session: Session | undefined;
 
   private attempt = 0;
@@ -66,25 +81,27 @@ export class Connection {
     if (options.mayResume) this.token = loadToken(options.storage);
   }
 
-  /** Connects now, whatever was going on: at the start, after a wait, or for a new name. */
+  /** Connects now, whatever the state: at the start, after a wait, or for a new name. */
   connect(): void {
     this.stop();
     this.set({ phase: 'connecting' });
     void this.open(this.turn);
   }
 
-  /** If a reconnect is due some time, it is due now: the network or the tab is back. */
+  /** Reconnects now if a reconnect is due later: the network or the tab is back. */
   hurry(): void {
     if (this.state.phase === 'waiting') this.connect();
   }
 
-  /** Ends the link without a `Leave`: the page is left, and if only to be loaded again, its token
-   * brings everything back. */
+  /**
+   * Ends the link without a `Leave`, so that the token still brings the peer back, for instance
+   * after a reload.
+   */
   close(): void {
     this.stop();
   }
 
-  /** Leaves for good: sends a `Leave`, and waits up to `patience` ms for the link to end. */
+  /** Leaves for good: sends a `Leave`, then waits up to `patience` ms for the link to end. */
   async leave(patience: number): Promise<void> {
     if (this.send({ type: 'Leave' })) {
       await new Promise<void>((done) => {
@@ -99,7 +116,7 @@ export class Connection {
     this.set({ phase: 'ended', reason: 'left', code: CloseCode.Bye });
   }
 
-  /** Sends the message if the link is live, and says whether it is. */
+  /** Sends the message if the link is live, and returns whether it was. */
   send(message: ClientMessage): boolean {
     if (this.state.phase !== 'live') return false;
     this.session?.send(message);
@@ -134,7 +151,7 @@ export class Connection {
       this.early = undefined;
       const winner =
         (await early?.take(session)) ?? (await openLink(this.options, config, session));
-      // It may be known only when the link has been live for a while.
+      // The reason may be known only some time after the link went live.
       void winner.lost?.then((why) => {
         lost = why;
         if (session === this.session && this.state.phase === 'live') {
@@ -184,7 +201,7 @@ export class Connection {
     this.turn++;
     const own = backoff(this.attempt++, this.random);
     const wait = after === undefined ? own : after * (1 + this.random());
-    // Before the state, whose listeners may close the connection.
+    // Set before the state, because its listeners may close the connection.
     this.timer = setTimeout(() => this.connect(), wait);
     this.set({ phase: 'waiting', until: performance.now() + wait, reason, code });
   }

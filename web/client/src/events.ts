@@ -1,8 +1,8 @@
-/** Listeners by the name of their event, called in the order in which they came. */
+/** Calls listeners by the name of their event, in the order in which they were added. */
 export class Emitter<Events> {
   private readonly listeners: { [Name in keyof Events]?: ((value: Events[Name]) => void)[] } = {};
 
-  /** Calls `listener` at each event of this name until the returned function is called. */
+  /** Adds a listener; the returned function removes it. */
   on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
     this.listeners[name] = [...(this.listeners[name] ?? []), listener];
     return () => {

@@ -1,4 +1,4 @@
-/** A client of GPyS for browsers and other runtimes: shares a live pose, and follows a room. */
+/** A GPyS client for browsers and other runtimes: shares a live pose and follows a room. */
 export { Client, type ClientEvents, type ClientOptions } from './client';
 export { ConnectError, connect } from './connect';
 export type { State } from './connection';

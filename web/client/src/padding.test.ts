@@ -22,7 +22,7 @@ class FakeLink implements Link {
   }
 }
 
-/** A session that was welcomed just now. */
+/** A session that was just welcomed. */
 function welcomed(transport: Transport): { session: Session; link: FakeLink } {
   const none = () => {};
   const session = new Session({
@@ -44,13 +44,13 @@ describe('a session that hears nothing', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('sends what the server needs to answer a new address, until it hears again', () => {
+  it('sends enough for the server to answer a new address, until it hears again', () => {
     const { session, link } = welcomed('webtransport');
     vi.advanceTimersByTime(1400);
     expect(link.paddings).toHaveLength(0);
     vi.advanceTimersByTime(800);
     expect(link.paddings.length).toBeGreaterThan(0);
-    // A third of a packet, and a little more.
+    // A little more than a third of a packet.
     expect(link.paddings.every((bytes) => bytes.length >= 400)).toBe(true);
     session.datagram(new Uint8Array([0x7f]));
     const before = link.paddings.length;
@@ -61,7 +61,7 @@ describe('a session that hears nothing', () => {
     expect(link.paddings).toHaveLength(before);
   });
 
-  it('has no need of it over TCP', () => {
+  it('sends none over TCP', () => {
     const { link } = welcomed('websocket');
     vi.advanceTimersByTime(5000);
     expect(link.paddings).toHaveLength(0);

@@ -49,7 +49,7 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers());
 
-it('sends at once, then the newest at the pace, never a queue', () => {
+it('sends at once, then the newest at the regular pace, never a queue', () => {
   open();
   const start = performance.now();
   for (let i = 0; i < 100; i++) {
@@ -64,7 +64,7 @@ it('sends at once, then the newest at the pace, never a queue', () => {
   expect(sent.every((s) => s.at + 1000 - s.time <= 5)).toBe(true);
 });
 
-it('sends nothing while nothing changes, but repeats its last pose', () => {
+it('sends no new pose while nothing changes, but repeats the last one', () => {
   open();
   const start = performance.now();
   for (let i = 0; i < 1400; i++) {
@@ -75,7 +75,7 @@ it('sends nothing while nothing changes, but repeats its last pose', () => {
   expect(new Set(sent.map((s) => `${s.seq} ${s.time}`)).size).toBe(1);
 });
 
-it('says with a newer sample that an unchanged pose still holds', () => {
+it('confirms an unchanged pose with a newer sample', () => {
   open();
   const start = performance.now();
   for (let i = 0; i < 3000; i++) {
@@ -88,7 +88,7 @@ it('says with a newer sample that an unchanged pose still holds', () => {
   expect(fresh.map((it) => it.seq)).toEqual([0, 1, 2, 3]);
 });
 
-it('corrects a sample that was called newer than its position is', () => {
+it('corrects a sample whose time was newer than its position', () => {
   open();
   vi.advanceTimersByTime(60_000);
   const now = performance.now();
@@ -99,7 +99,7 @@ it('corrects a sample that was called newer than its position is', () => {
   expect(sent.map((it) => it.time - now - 1000)).toEqual([0, -20_000]);
 });
 
-it('takes the flicker of a device that lies still for no news', () => {
+it('ignores the flicker of a still device', () => {
   open();
   const turned = (degrees: number) => encodeOrientation(fromEuler(degrees, 0, 0));
   sender.offer(sample(1, { orientation: turned(10) }));
@@ -112,7 +112,7 @@ it('takes the flicker of a device that lies still for no news', () => {
   expect(sent.length).toBe(2);
 });
 
-it('keeps the newest while the lane is busy', () => {
+it('keeps the newest sample while the lane is busy', () => {
   open();
   busy = true;
   sender.offer(sample(1));
@@ -124,7 +124,7 @@ it('keeps the newest while the lane is busy', () => {
   expect(sent.map((s) => [s.seq, s.lat])).toEqual([[0, 2]]);
 });
 
-it('starts again at 0 with the same pose on a new link', () => {
+it('restarts at 0 with the same pose on a new link', () => {
   open();
   sender.offer(sample(1));
   vi.advanceTimersByTime(100);
@@ -141,7 +141,7 @@ it('starts again at 0 with the same pose on a new link', () => {
   ]);
 });
 
-it('falls silent when sharing ends', () => {
+it('stops when sharing ends', () => {
   open();
   sender.offer(sample(1));
   sender.clear();
@@ -149,7 +149,7 @@ it('falls silent when sharing ends', () => {
   expect(sent.length).toBe(1);
 });
 
-it('sends the same pose as a new one when what the server made of it does not hold any more', () => {
+it('sends the same pose as new when the server’s version is out of date', () => {
   open();
   sender.renew();
   vi.advanceTimersByTime(100);

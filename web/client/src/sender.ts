@@ -1,4 +1,7 @@
-/** Sends the own pose: the newest sample, paced, never queued (docs/PROTOCOL.md, section 4). */
+/**
+ * Sends the client's own pose: the newest sample, paced, never queued (docs/PROTOCOL.md, section
+ * 4).
+ */
 
 import { encodeAccuracy } from './wire/accuracy';
 import { encodePose } from './wire/datagram';
@@ -17,26 +20,29 @@ export interface Reading {
   lat: number;
   /** Longitude in degrees. */
   lng: number;
-  /** How far off the position may be, in metres. */
+  /** The position's accuracy, in metres. */
   accuracy?: number | null | undefined;
-  /** How the device is held; absent without such a sensor. */
+  /** How the device is held; absent if it has no such sensor. */
   orientation?: Quaternion | null | undefined;
-  /** When it was taken, as `performance.now()` counts; now by default. */
+  /** When the reading was taken, in `performance.now()` time; now by default. */
   at?: number;
 }
 
-/** A reading as the wire carries it. */
+/** A reading in the wire's units. */
 export interface Sample {
-  /** In units of 1e-7 degree. */
+  /** Latitude in units of 1e-7 degree. */
   lat: number;
+  /** Longitude in units of 1e-7 degree. */
   lng: number;
+  /** The accuracy's code. */
   accuracy: number;
+  /** The orientation's code, or {@link NO_ORIENTATION}. */
   orientation: number;
-  /** When it was taken, on the local clock. */
+  /** When it was taken, in `performance.now()` time. */
   at: number;
 }
 
-/** The sample that a reading becomes. */
+/** Converts a reading to the wire's units. */
 export function sampleOf(reading: Reading): Sample {
   const { accuracy, orientation, at = performance.now() } = reading;
   return {
@@ -47,27 +53,31 @@ export function sampleOf(reading: Reading): Sample {
   };
 }
 
-/** Where a {@link Sender} sends to. */
+/** The link that a {@link Sender} sends over. */
 export interface Outlet {
-  /** False: the lane is busy. */
+  /** Sends a datagram; false: the lane is busy. */
   sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean;
-  /** The server's time at a local time. */
+  /** The server's time at the local time `at`. */
   serverTime(at: number): number | undefined;
+  /** Poses per second that the server reads. */
   poseHz: number;
 }
 
-/** A device that lies still flickers between two neighbouring codes; that is no news. */
+/** A still device flickers between two neighbouring codes; turns below this are no news. */
 const STILL_DEGREES = 0.6;
-/** After the last new pose it is repeated: at these times, then at every REPEAT_MS. */
+/** A pose is repeated this long after it was new, then every REPEAT_MS. */
 const REPEATS_MS = [1000, 2000, 3000];
 const REPEAT_MS = 5000;
 const BUSY_RETRY_MS = 5;
-/** Who stands still says so with a newer sample this often, so that others can tell a position that
- * still holds from an old one. A frame can tell ages up to 11.6 s. */
+/**
+ * A sharer that stands still confirms its pose with a newer sample this often, so that others can
+ * tell it from a stale one. Frames can express ages up to 11.6 s.
+ */
 const CONFIRM_MS = 7000;
-/** A sample this much older than the one before it corrects that one. */
+/** A sample this much older than the previous one corrects it. */
 const OLDER_MS = 1000;
 
+/** Whether a sample differs enough from the last one to be sent. */
 export function isNews(sample: Sample, last: Sample): boolean {
   if (sample.lat !== last.lat || sample.lng !== last.lng) return true;
   if (sample.accuracy !== last.accuracy) return true;
@@ -81,22 +91,23 @@ export function isNews(sample: Sample, last: Sample): boolean {
   return turn > STILL_DEGREES;
 }
 
+/** Paces poses onto a link. */
 export class Sender {
   private outlet: Outlet | undefined;
   private pending: Sample | undefined;
   private current: Sample | undefined;
-  /** The newest sample that was no news. */
+  /** The newest sample that brought no news. */
   private confirmed: Sample | undefined;
   private bytes: Uint8Array<ArrayBuffer> | undefined;
   private seq = 0;
-  /** When the next new pose's turn is, if they come at the pace. */
+  /** When the next new pose is due at the regular pace. */
   private turn = Number.NEGATIVE_INFINITY;
   private sentAt = Number.NEGATIVE_INFINITY;
   private newAt = 0;
   private repeats = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** A new link: seq starts again, and it has not heard of the pose yet. */
+  /** Starts on a new link, which has not carried the pose yet; `seq` starts from 0. */
   open(outlet: Outlet): void {
     this.outlet = outlet;
     this.seq = 0;
@@ -105,12 +116,14 @@ export class Sender {
     this.schedule();
   }
 
+  /** Stops sending until the next link. */
   close(): void {
     this.outlet = undefined;
     clearTimeout(this.timer);
     this.timer = undefined;
   }
 
+  /** Offers the newest sample, which replaces one that still waits. */
   offer(sample: Sample): void {
     const last = this.pending ?? this.current;
     if (last && !isNews(sample, last)) {
@@ -122,13 +135,13 @@ export class Sender {
     this.schedule();
   }
 
-  /** The pose counts as new once more: what the server made of it before does not hold any more. */
+  /** Treats the pose as new again, because the server's version of it is out of date. */
   renew(): void {
     this.pending ??= this.current;
     this.schedule();
   }
 
-  /** Sharing has ended: there is no pose any more. */
+  /** Forgets the pose: sharing has ended. */
   clear(): void {
     this.pending = undefined;
     this.current = undefined;
@@ -144,8 +157,8 @@ export class Sender {
     this.timer = undefined;
     const now = performance.now();
     if (this.pending) {
-      // Half a turn early is early enough for a sensor that is as fast as the pace and not quite
-      // even: waiting for each turn, one late sample would make all later ones wait.
+      // Half a turn early suits a sensor that is as fast as the pace but uneven: if each sample
+      // waited for its exact turn, one late sample would delay all later ones.
       const due = this.turn - 500 / this.outlet.poseHz;
       if (due <= now) this.sendNew(this.outlet, now);
       else this.timer = setTimeout(() => this.schedule(), Math.ceil(due - now));
@@ -187,7 +200,7 @@ export class Sender {
       this.schedule();
       return;
     }
-    // A repeat that finds the lane busy is not worth waiting for; the next one comes.
+    // A repeat that finds the lane busy is skipped; the next one follows anyway.
     this.outlet.sendDatagram(this.bytes);
     this.sentAt = performance.now();
     this.repeats++;

@@ -4,7 +4,7 @@ import { Session } from './session';
 import { encodeFrame } from './testing/encode-frame';
 import { PONG_TAG } from './wire/datagram';
 
-/** A server beside this session: its clock shows `ahead` ms more, and a way takes 5 ms. */
+/** One way to the server takes 5 ms; its clock is `ahead` ms ahead. */
 const WAY_MS = 5;
 let ahead: number;
 let session: Session;
@@ -71,7 +71,7 @@ it.each([-6000, 4000, 3_600_000])(
   },
 );
 
-it('asks at once when a frame is off its time, but not for each of them', async () => {
+it('pings at once when a frame’s time is off, but not for every such frame', async () => {
   await vi.advanceTimersByTimeAsync(20_500);
   ahead -= 6000;
   pings = [];

@@ -1,4 +1,4 @@
-/** One link from Hello to its end: greets, pings, keeps the clock, and hands on what arrives. */
+/** One link from Hello to its end: greets, pings, keeps the clock, and passes on what arrives. */
 import { Clock } from './clock';
 import type { Link, LinkEnd, LinkEvents } from './link/link';
 import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram';
@@ -14,30 +14,39 @@ import { type ClientMessage, encodeMessage } from './wire/wire';
 
 const FIRST_PINGS = 4;
 const FIRST_PING_MS = 250;
-/** A step of the server's clock is known within this time. */
+/** Pings this often detect a step of the server's clock in time. */
 const PING_MS = 1000;
 const WELCOME_MS = 6000;
 /**
- * After so long without a byte the device may have another address, and the page lets the server
- * answer that. A page that shows a map hears of it once a second.
+ * After this long without a byte the device may have a new address, and padding lets the server
+ * answer it. A page that shows a map hears from the server once a second.
  */
 const QUIET_MS = 1500;
 /**
- * A link is given up when this many pings in a row and this much time went by without a byte.
- * Both: a background tab's timers may run once a minute, and then silence alone says nothing.
+ * A link is given up when this many pings in a row went unanswered and this much time passed
+ * without a byte. Both, because a background tab's timers may run once a minute, and then silence
+ * alone means nothing.
  */
 const SILENT_PINGS = 4;
 const SILENT_MS = 8000;
 
+/** Receives what a session reports. */
 export interface SessionEvents {
+  /** Takes the welcome. */
   welcome(welcome: Welcome): void;
+  /** Takes a roster. */
   roster(roster: Roster): void;
+  /** Takes a frame. */
   frame(frame: Frame): void;
+  /** Takes a refusal of a value. */
   refused(refused: Refused): void;
+  /** Called once when the link ends, with the server's closing if one came. */
   end(end: LinkEnd, closing: Closing | undefined): void;
 }
 
+/** One link, from its hello to its end. */
 export class Session implements LinkEvents {
+  /** The server's clock. */
   readonly clock = new Clock();
   private link: Link | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -53,30 +62,34 @@ export class Session implements LinkEvents {
 
   constructor(private readonly events: SessionEvents) {}
 
+  /** Greets the server over an open link. */
   start(link: Link, hello: ClientMessage): void {
     this.link = link;
     this.send(hello);
     this.timer = setTimeout(() => this.fail('the server sent no welcome'), WELCOME_MS);
   }
 
+  /** The link's transport. */
   get transport(): Link['transport'] | undefined {
     return this.link?.transport;
   }
 
-  /** For how long nothing has arrived, in ms. */
+  /** How long nothing has arrived, in ms. */
   silence(now: number): number {
     return now - this.heard;
   }
 
+  /** Sends a reliable message, unless the link has ended. */
   send(message: ClientMessage): void {
     if (!this.ended) this.link?.send(encodeMessage(message));
   }
 
+  /** Sends a datagram; false: the lane is busy, or the link has ended. */
   sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean {
     return !this.ended && (this.link?.sendDatagram(bytes) ?? false);
   }
 
-  /** Ends the link from this side; nothing is reported any more. */
+  /** Closes the link from this side; nothing is reported afterwards. */
   close(): void {
     if (this.ended) return;
     this.ended = true;
@@ -85,6 +98,7 @@ export class Session implements LinkEvents {
     this.link?.close();
   }
 
+  /** Takes a reliable message. */
   message(bytes: Uint8Array): void {
     if (this.ended) return;
     this.listen();
@@ -95,11 +109,12 @@ export class Session implements LinkEvents {
       else if (message.type === 'Refused') this.events.refused(message);
       else this.closing = message;
     } catch (error) {
-      console.error('A message could not be read.', error);
-      this.fail('the server sent a message that cannot be read');
+      console.error('Invalid message:', error);
+      this.fail('the server sent an invalid message');
     }
   }
 
+  /** Takes a datagram. */
   datagram(bytes: Uint8Array): void {
     if (this.ended) return;
     this.listen();
@@ -107,11 +122,12 @@ export class Session implements LinkEvents {
       if (bytes[0] === FRAME_TAG) this.frame(decodeFrame(bytes));
       else if (bytes[0] === PONG_TAG) this.pong(bytes);
     } catch (error) {
-      // A frame that does not decode is a frame lost, and the next one heals it.
-      console.warn('A datagram could not be read.', error);
+      // A frame that does not decode counts as lost; the next one repairs it.
+      console.warn('Invalid datagram:', error);
     }
   }
 
+  /** Takes the link's end. */
   end(end: LinkEnd): void {
     if (this.ended) return;
     this.ended = true;
@@ -135,12 +151,12 @@ export class Session implements LinkEvents {
     }
   }
 
-  /** Sends as much as the server needs to answer an address that is new to it. */
+  /** Sends enough bytes for the server to answer an address that is new to it. */
   private pad(): void {
     if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(PADDING);
   }
 
-  /** Timers of a background tab are rare, so a frame that is off its time has the clock asked. */
+  /** A background tab's timers seldom run, so a frame whose time is off prompts a ping. */
   private frame(frame: Frame): void {
     const now = performance.now();
     const since = now - this.pinged;
@@ -148,7 +164,7 @@ export class Session implements LinkEvents {
     this.events.frame(frame);
   }
 
-  /** Pings at once, and soon again. */
+  /** Pings at once and again soon. */
   private hurry(): void {
     this.pings = 0;
     this.ping();
@@ -158,7 +174,7 @@ export class Session implements LinkEvents {
     clearTimeout(this.timer);
     const now = performance.now();
     if (this.unanswered >= SILENT_PINGS && this.silence(now) > SILENT_MS) {
-      this.fail('the server does not answer any more');
+      this.fail('the server stopped answering');
       return;
     }
     this.pinged = now;

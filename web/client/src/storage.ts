@@ -1,7 +1,7 @@
-/** Where a client keeps what it needs to come back: a part of the browser's `Storage`. */
+/** Where a client keeps what it needs to come back: a subset of the browser's `Storage`. */
 export type Keep = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** Keeps everything for as long as the program runs. */
+/** A storage that lasts as long as the program. */
 export class Memory implements Keep {
   private readonly items = new Map<string, string>();
 
@@ -10,12 +10,12 @@ export class Memory implements Keep {
     return this.items.get(key) ?? null;
   }
 
-  /** Keeps `value` under `key`. */
+  /** Stores `value` under `key`. */
   setItem(key: string, value: string): void {
     this.items.set(key, value);
   }
 
-  /** Forgets what is under `key`. */
+  /** Removes the value under `key`. */
   removeItem(key: string): void {
     this.items.delete(key);
   }

@@ -51,7 +51,7 @@ function welcome(resumed: boolean): void {
   view.handleMessage({ ...WELCOME, resumed });
 }
 
-/** Frames that show somebody, a second apart, from after `from` until `to`. */
+/** Frames that show one person, a second apart, after `from` and until `to`. */
 function frames(from: number, to: number, id: number): void {
   for (let time = from + 1000; time < to; time += 1000) apply(time, { people: [at(id)] });
   apply(to, { people: [at(id)] });
@@ -71,7 +71,7 @@ beforeEach(() => {
 });
 
 describe('people', () => {
-  it('are where the newest frame says, in whatever order frames come', () => {
+  it('are where the newest frame says, in whatever order frames arrive', () => {
     apply(200, { people: [at(2, { lat: LAT + 700 })] });
     apply(100, { people: [at(2)] });
     expect(Math.abs(view.figures.get(2)!.lat - LAT - 700)).toBeLessThanOrEqual(3);
@@ -79,7 +79,7 @@ describe('people', () => {
     expect(Math.abs(view.figures.get(2)!.lat - LAT)).toBeLessThanOrEqual(3);
   });
 
-  it('tell the age of what is news, once', () => {
+  it('report the age of news once', () => {
     expect(apply(100, { people: [at(2, { age: 8 })] })).toEqual([]);
     expect(apply(200, { people: [at(2, { age: 128 })] })).toEqual([]);
     expect(apply(300, { people: [at(2, { age: 4 })] })).toEqual([4]);
@@ -88,7 +88,7 @@ describe('people', () => {
     expect(apply(400, { kind: 'key', people: [at(3, { age: 4096 })] })).toEqual([]);
   });
 
-  it('have sampled when they say, also when frames cannot tell any more how long ago', () => {
+  it('keep their sample time when frames can no longer express its age', () => {
     const sampled = (): number => view.figures.get(2)!.sampled;
     const old = 11_585;
     apply(1000, { people: [at(2, { age: 91 })] });
@@ -98,13 +98,13 @@ describe('people', () => {
       apply(time, { kind: 'key', people: [at(2, { age: old })] });
     }
     expect(sampled()).toBe(909);
-    // Out of the view meanwhile, and back.
+    // Out of view in the meantime, and back.
     apply(200_000, { kind: 'key', people: [] });
     apply(201_000, { kind: 'key', people: [at(2, { age: old })] });
     expect(sampled()).toBe(909);
     apply(202_000, { people: [at(2, { age: 64 })] });
     expect(sampled()).toBe(201_936);
-    // It was the orientation that was new; the position is older than that.
+    // Only the orientation was new; the position is older.
     apply(203_000, { people: [at(2, { age: old })] });
     expect(sampled()).toBe(203_000 - old);
     roster(204_000, { presence: [{ id: 2, presence: Presence.Watching }] });
@@ -112,7 +112,7 @@ describe('people', () => {
     expect(sampled()).toBe(205_000 - old);
   });
 
-  it('are never oneself, and never come back after they left', () => {
+  it('never include oneself, and never come back after leaving', () => {
     apply(100, { people: [at(1), at(2)] });
     expect(seen()).toEqual([2]);
     roster(110, { left: [2] });
@@ -120,13 +120,13 @@ describe('people', () => {
     expect(seen()).toEqual([]);
   });
 
-  it('keep their accuracy when a delta does not say it', () => {
+  it('keep their accuracy, which deltas omit', () => {
     apply(100, { kind: 'key', people: [at(2, { accuracy: 9 })] });
     apply(200, { people: [at(2)] });
     expect(view.figures.get(2)!.accuracy).toBe(9);
   });
 
-  it('expire when frames have not named them for a while', () => {
+  it('expire when no frame names them for a while', () => {
     apply(100, { people: [at(2)] });
     frames(100, 100 + STALE_MS, 3);
     expect(seen()).toEqual([2, 3]);
@@ -134,7 +134,7 @@ describe('people', () => {
     expect(seen()).toEqual([3]);
   });
 
-  it('are not taken from a frame that is too old, across the wrap of time', () => {
+  it('ignore a frame that is too old, also across the wrap of time', () => {
     apply(100, { people: [at(2)] });
     apply(2 ** 32 - STALE_MS, { people: [at(3)] });
     expect(seen()).toEqual([2]);
@@ -144,7 +144,7 @@ describe('people', () => {
 });
 
 describe('a key chunk', () => {
-  it('removes those it does not list from its cell, and nobody from elsewhere', () => {
+  it('removes people it does not list from its cell, and from no other', () => {
     apply(100, { people: [at(2), at(3)] });
     apply(100, { people: [at(4, { lng: EAST })] });
     apply(200, { kind: 'key', people: [at(3)] });
@@ -153,13 +153,13 @@ describe('a key chunk', () => {
     expect(seen()).toEqual([4]);
   });
 
-  it('says nothing of whom a newer frame named', () => {
+  it('leaves people alone whom a newer frame named', () => {
     apply(200, { people: [at(2)] });
     apply(100, { kind: 'key', people: [] });
     expect(seen()).toEqual([2]);
   });
 
-  it('is not undone by an older delta of its cell, but by one of another cell', () => {
+  it('is undone by an older delta of another cell, not of its own', () => {
     apply(100, { people: [at(2), at(3)] });
     apply(200, { kind: 'key', people: [] });
     apply(150, { people: [at(2)] });
@@ -168,14 +168,14 @@ describe('a key chunk', () => {
     expect(seen()).toEqual([3]);
   });
 
-  it('lets somebody move to another cell in the same frame', () => {
+  it('lets a person move to another cell in the same frame', () => {
     apply(100, { people: [at(2)] });
     apply(200, { kind: 'key', people: [] });
     apply(200, { people: [at(2, { lng: EAST })] });
     expect(seen()).toEqual([2]);
   });
 
-  it('is about its page only', () => {
+  it('covers only its page', () => {
     apply(100, { people: [at(10), at(11), at(12), at(13)] });
     apply(200, { kind: 'key', pageBits: 1, page: 0, people: [at(12)] });
     expect(seen()).toEqual([11, 12, 13]);
@@ -187,14 +187,14 @@ describe('a key chunk', () => {
 describe('a crowd chunk', () => {
   const crowd = { kind: 'crowd' as const, counts: [5, 0, 1, 2] };
 
-  it('sets the counts and keeps only its sample', () => {
+  it('sets the counts and keeps only its sample of people', () => {
     apply(100, { people: [at(2), at(3)] });
     apply(200, { ...crowd, people: [at(3)] });
     expect(seen()).toEqual([3]);
     expect([...view.clusters.values()].map((c) => c.counts)).toEqual([[5, 0, 1, 2]]);
   });
 
-  it('ends with a key chunk of the cell, or with a crowd of a cell around it', () => {
+  it('ends with a key chunk of its cell, or with the crowd of a larger one', () => {
     apply(100, { ...crowd, people: [] });
     apply(90, { kind: 'key', people: [] });
     expect(view.clusters.size).toBe(1);
@@ -204,7 +204,7 @@ describe('a crowd chunk', () => {
     expect(view.clusters.size).toBe(0);
   });
 
-  it('expires as people do', () => {
+  it('expires like people', () => {
     apply(100, { ...crowd, people: [] });
     frames(100, 101 + STALE_MS, 3);
     expect(view.clusters.size).toBe(0);
@@ -212,7 +212,7 @@ describe('a crowd chunk', () => {
 });
 
 describe('the roster', () => {
-  it('says who is hidden, against older frames', () => {
+  it('overrides older frames on who is hidden', () => {
     roster(50, { joined: [person(2, Presence.Sharing, 'Ada')] });
     apply(100, { kind: 'key', people: [at(2), at(3, { hidden: true })] });
     expect(view.figures.get(3)!.hidden).toBe(true);
@@ -223,7 +223,7 @@ describe('the roster', () => {
     expect(view.people.get(2)!.name).toBe('Ada');
   });
 
-  it('withdraws a pose at once, and for frames from before', () => {
+  it('withdraws a pose at once, also from older frames', () => {
     roster(50, { joined: [person(2, Presence.Sharing)] });
     apply(100, { people: [at(2)] });
     roster(150, { presence: [{ id: 2, presence: Presence.Watching }] });
@@ -234,7 +234,7 @@ describe('the roster', () => {
     expect(seen()).toEqual([2]);
   });
 
-  it('keeps everybody for a while after a gap in which no frame came', () => {
+  it('keeps people for a while after a gap without frames', () => {
     apply(100, { people: [at(2), at(3)] });
     apply(60_100, { people: [at(2)] });
     frames(60_100, 60_100 + STALE_MS, 2);
@@ -243,7 +243,7 @@ describe('the roster', () => {
     expect(seen()).toEqual([2]);
   });
 
-  it('keeps what a later frame says than a roster that it overtook', () => {
+  it('keeps a later frame that overtook the roster', () => {
     roster(50, { joined: [person(2, Presence.Sharing)] });
     apply(200, { people: [at(2)] });
     roster(150, { presence: [{ id: 2, presence: Presence.Watching }] });
@@ -252,7 +252,7 @@ describe('the roster', () => {
     expect(view.figures.get(2)!.time).toBe(200);
   });
 
-  it('withdraws the pose of somebody who stays in the background', () => {
+  it('withdraws the pose of a person who stays in the background', () => {
     const { Watching, Hidden } = Presence;
     apply(100, { people: [at(2)] });
     roster(50, { joined: [person(2, Hidden)] });
@@ -265,7 +265,7 @@ describe('the roster', () => {
     expect(seen()).toEqual([]);
   });
 
-  it('is void after a welcome, and so is the map for a new peer', () => {
+  it('is void after a welcome, as is the map for a new peer', () => {
     roster(50, { joined: [person(2, Presence.Sharing)], left: [3] });
     apply(100, { people: [at(2)] });
     welcome(true);

@@ -1,70 +1,85 @@
 /**
- * What this receiver knows of its room: the roster, and who is where according to the frames.
- * Pure: it holds no clock; every time is one that a message carried (docs/PROTOCOL.md, section 7).
+ * What a receiver knows of its room: the roster, and who is where according to the frames. Pure: it
+ * has no clock, and every time comes from a message (docs/PROTOCOL.md, section 7).
  */
 import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './wire/frame';
 import { CELL, type Cell, cellContains, cellRect, cellsOverlap } from './wire/geo';
 import type { Roster, ServerMessage, Welcome } from './wire/server';
 import { type Online, type Person, Presence } from './wire/wire';
 
-/** Frames older than this are ignored, and whoever is not named for this long has left the view. */
+/** Frames older than this are ignored, and people not named for this long have left the view. */
 export const STALE_MS = 5000;
 
 /**
- * After a gap this long between two frames' times, whoever was in view has as long again to be
- * named: the server was stopped, or nothing came through, and they did not go anywhere.
+ * After a gap this long between two frames' times, people in view get the same time again to be
+ * named: the server was stopped or nothing came through, and they did not go anywhere.
  */
 const GAP_MS = 2000;
 
+/** A person as the frames show them. */
 export interface Figure {
+  /** The person's number. */
   id: number;
+  /** Latitude in units of 1e-7 degree. */
   lat: number;
+  /** Longitude in units of 1e-7 degree. */
   lng: number;
+  /** The orientation's code, or `NO_ORIENTATION`. */
   orientation: number;
+  /** The accuracy's code. */
   accuracy: number;
+  /** Whether the person's page is in the background. */
   hidden: boolean;
-  /** How finely the place is told, in units: the steps of the cell that it came in. */
+  /** The position's step in units, which is that of the cell it came in. */
   step: number;
   /** The newest frame time applied. */
   time: number;
   /**
-   * When the sample was taken, on the server's clock: at the earliest, and at the latest. Of one
-   * that was old already when it was first heard of, the earliest is only that much earlier.
+   * When the sample was taken, on the server's clock: at the earliest and at the latest. If the
+   * sample was already old when first seen, the earliest is only a lower bound of its age.
    */
   sampled: number;
+  /** The latest that it was taken. */
   sampledBy: number;
 }
 
+/** A crowd: people who are too many to be sent one by one. */
 export interface Cluster {
+  /** The crowd's cell. */
   cell: Cell;
+  /** Number of people in each quarter. */
   counts: Quarters;
-  /** Where the quarters' people are on average, as far as the sample tells; south-west first. */
+  /** Average position of the sampled people in each quarter; south-west first. */
   middles: readonly (Spot | undefined)[];
+  /** The newest frame time applied. */
   time: number;
 }
 
+/** A position in units of 1e-7 degree. */
 export interface Spot {
+  /** Latitude. */
   lat: number;
+  /** Longitude. */
   lng: number;
 }
 
-/** Somebody a key or crowd chunk removed from a cell: older news of that cell is void. */
+/** A person removed from a cell by a key or crowd chunk: older news of that cell is void. */
 interface Removal {
   cell: Cell;
   time: number;
 }
 
-/** Whether time a is after time b; the server's clock wraps after 49.7 days. */
+/** Whether time `a` is after time `b`; the server's clock wraps after 49.7 days. */
 export function after(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }
 
-/** An age is a rough code: it stands for everything above the code before it. */
+/** The lower end of each age code: a code stands for every age above the code before it. */
 const YOUNGEST = new Map(AGES.map((age, code) => [age, AGES[code - 1] ?? 0]));
 
 type Sampled = Pick<Figure, 'sampled' | 'sampledBy'>;
 
-/** When a sample was taken, from its age in this frame and from what earlier frames said of it. */
+/** Bounds the time of a sample by its age in this frame and by earlier frames. */
 function sampledWhen(
   age: number,
   time: number,
@@ -72,13 +87,13 @@ function sampledWhen(
 ): Sampled & { isNews: boolean } {
   const sampled = (time - age) >>> 0;
   const sampledBy = (time - YOUNGEST.get(age)!) >>> 0;
-  // The last code has no upper end at all.
+  // The last code has no upper end.
   const isOld = age === AGES.at(-1)!;
-  // Surely newer, however the two ages were rounded.
+  // Surely newer, however the ages were rounded.
   const isNews = old !== undefined && !isOld && after(sampled, old.sampledBy);
-  // Surely older: what was believed was not so.
+  // Surely older: the earlier belief was wrong.
   if (!old || isNews || after(old.sampled, sampledBy)) return { sampled, sampledBy, isNews };
-  // It may be the same sample, so that both are right.
+  // It may be the same sample, and then both bounds hold.
   return {
     sampled: isOld || after(old.sampled, sampled) ? old.sampled : sampled,
     sampledBy: after(sampledBy, old.sampledBy) ? old.sampledBy : sampledBy,
@@ -86,7 +101,7 @@ function sampledWhen(
   };
 }
 
-/** Whether somebody who is told more coarsely than before is still where the finer news said. */
+/** Whether a person now shown more coarsely may still be where the finer position said. */
 function stands(old: Figure, now: Figure, cell: Cell): boolean {
   const reach = now.step / 2 + old.step;
   return (
@@ -112,7 +127,7 @@ function keyOf(cell: Cell): string {
   return `${cell.level}/${cell.x}/${cell.y}`;
 }
 
-/** Where the sample's people are on average, quarter by quarter. */
+/** Average position of the sampled people in each quarter. */
 function middlesOf(cell: Cell, entries: readonly Entry[]): (Spot | undefined)[] {
   const { south, west, size } = cellRect(cell);
   const sums = Array.from({ length: 4 }, () => ({ lat: 0, lng: 0, n: 0 }));
@@ -132,40 +147,45 @@ function isSameCrowd(a: Cluster, b: Cluster): boolean {
   );
 }
 
+/** What a receiver knows of its room. */
 export class View {
+  /** People in view, by id. */
   readonly figures = new Map<number, Figure>();
+  /** Crowds in view, by cell. */
   readonly clusters = new Map<string, Cluster>();
+  /** People on the roster, by id. */
   readonly people = new Map<number, Person>();
+  /** Number of people in the room. */
   online: Online = { sharing: 0, watching: 0, hidden: 0 };
-  /** Grows whenever something that is drawn has changed. */
+  /** Number of changes to anything that is drawn. */
   changes = 0;
-  /** Whether a roster has come since the welcome. */
+  /** Whether a roster has arrived since the welcome. */
   heard = false;
-  /** Where people were who have left the view, for what can be said of them. */
+  /** Last figures of people who have left the view. */
   readonly remembered = new Map<number, Figure>();
   /** The newest frame's time. */
   newest: number | undefined;
 
-  /** Whether a frame came over this link. */
+  /** Whether a frame has come over this link. */
   private begun = false;
-  /** The first frame after a gap, for as long as that matters. */
+  /** Time of the first frame after a gap, while it matters. */
   private resumed: number | undefined;
   private me: number | undefined;
   private readonly presence = new Map<number, Presence>();
   private readonly left = new Set<number>();
-  /** What is known of people's samples, also while they are out of the view. */
+  /** Sample times of people, also while they are out of view. */
   private readonly known = new Map<number, Sampled>();
   private readonly removals = new Map<number, Removal>();
-  /** When somebody stopped sharing: what frames said up to then is void. */
+  /** When each person stopped sharing; frames up to then do not count. */
   private readonly withdrawn = new Map<number, number>();
 
-  /** Takes a message of the reliable lane, of which a welcome and a roster say something. */
+  /** Takes a message of the reliable lane: welcomes and rosters change the view. */
   handleMessage(message: ServerMessage): void {
     if (message.type === 'Welcome') this.handleWelcome(message);
     else if (message.type === 'Roster') this.handleRoster(message);
   }
 
-  /** A welcome voids the roster; what was seen stays, faded by the page, if it is the same peer. */
+  /** A welcome voids the roster. For the same peer, what was seen stays, faded by the page. */
   private handleWelcome({ id, resumed }: Welcome): void {
     this.me = id;
     this.heard = false;
@@ -173,7 +193,7 @@ export class View {
     this.people.clear();
     this.presence.clear();
     this.withdrawn.clear();
-    // Whoever left while there was no link is not named by anybody any more.
+    // People who left while there was no link will not be named again.
     this.begun = false;
     this.resumed = undefined;
     if (resumed) return;
@@ -209,7 +229,7 @@ export class View {
     }
   }
 
-  /** Takes somebody off the map; what is known of them can be said still. */
+  /** Takes a person off the map, and remembers the last figure. */
   private drop(id: number): void {
     const figure = this.figures.get(id);
     if (!figure) return;
@@ -218,11 +238,12 @@ export class View {
     this.changes++;
   }
 
+  /** A person's presence, if the roster has named it. */
   presenceOf(id: number): Presence | undefined {
     return this.presence.get(id);
   }
 
-  /** Whether somebody can be on the map, as far as the roster says. */
+  /** Whether this person may be on the map, according to the roster. */
   mayBeShown(id: number): boolean {
     const presence = this.presence.get(id);
     if (this.left.has(id)) return false;
@@ -230,8 +251,8 @@ export class View {
   }
 
   /**
-   * Applies a frame and returns the ages, in ms at the frame's time, of the samples that were news.
-   * Somebody who stands still is none, at first sight or later: that sample is old, not late.
+   * Applies a frame and returns the ages of new samples, in ms at the frame's time. A person who
+   * stands still adds none: that sample is old, not late.
    */
   handleFrame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
@@ -284,7 +305,7 @@ export class View {
     this.remembered.delete(id);
   }
 
-  /** The reliable lane says who is hidden first; frames say it of people not on the roster. */
+  /** The roster says who is hidden; frames say it only of people not on the roster. */
   private isHidden(id: number, inFrame: boolean): boolean {
     const presence = this.presence.get(id);
     return presence === undefined ? inFrame : presence === Presence.Hidden;
@@ -298,7 +319,7 @@ export class View {
     if (presence === Presence.Watching || presence === Presence.Gone) {
       this.withdrawn.set(id, time);
       this.remembered.delete(id);
-      // A later frame may have overtaken the roster, and shows whoever shares again by then.
+      // A later frame may have overtaken the roster, and shows those who share again by then.
       if (!figure || !after(figure.time, time)) {
         this.drop(id);
         this.remembered.delete(id);
@@ -312,7 +333,7 @@ export class View {
     this.changes++;
   }
 
-  /** A key or crowd chunk lists whom it lists: older beliefs about its cell and page end here. */
+  /** A key or crowd chunk is complete: older beliefs about its cell and page end here. */
   private clearCell(chunk: Chunk, time: number, base: number): void {
     const pages = 2 ** chunk.pageBits;
     const listed = new Set(chunk.entries.map((entry) => entry.id));
@@ -326,7 +347,7 @@ export class View {
     const key = keyOf(chunk.cell);
     for (const [other, cluster] of this.clusters) {
       if (!after(time, cluster.time) || !cellsOverlap(cluster.cell, chunk.cell)) continue;
-      // A crowd that is told again is the same one.
+      // A crowd that is sent again is the same one.
       if (other === key && chunk.counts) continue;
       this.clusters.delete(other);
       this.changes++;

@@ -12,7 +12,7 @@ function answer(body: string, status = 200, headers: Record<string, string> = {}
 
 afterEach(() => vi.unstubAllGlobals());
 
-it('has its socket where the page came from, whatever the server thinks', async () => {
+it('takes the WebSocket from the page’s own address, whatever the server says', async () => {
   answer(JSON.stringify({ protocol: 1, websocket: 'ws://127.0.0.1:8080/ws' }));
   expect((await fetchConfig(address)).websocket).toBe('wss://map.example/ws');
   expect(fetch).toHaveBeenCalledWith(
@@ -22,7 +22,7 @@ it('has its socket where the page came from, whatever the server thinks', async 
   expect(socketAt({ ...address, protocol: 'http:', host: '[::1]:80' })).toBe('ws://[::1]:80/ws');
 });
 
-it('says what the server, or something else, answers', async () => {
+it('reports the answer of the server, or of something else', async () => {
   const text = { 'content-type': 'text/plain; charset=utf-8' };
   answer('this server does not go by the name map.lan\n', 421, text);
   await expect(fetchConfig(address)).rejects.toThrow(
@@ -32,11 +32,11 @@ it('says what the server, or something else, answers', async () => {
   await expect(fetchConfig(address)).rejects.toThrow(/^the server answered 502$/);
   for (const other of ['<html>', '{}', 'null']) {
     answer(other);
-    await expect(fetchConfig(address)).rejects.toThrow('something else than GPyS');
+    await expect(fetchConfig(address)).rejects.toThrow('something other than GPyS');
   }
 });
 
-it('knows by how much the clocks differ', async () => {
+it('measures how far the clocks differ', async () => {
   const date = new Date(Date.now() - 3 * 86_400_000).toUTCString();
   answer('{"protocol":1}', 200, { date });
   expect((await fetchConfig(address)).skew! / 86_400_000).toBeCloseTo(3, 2);

@@ -1,11 +1,11 @@
-/** What the server tells everybody who wants to connect (docs/PROTOCOL.md, section 10). */
+/** The server's configuration for clients (docs/PROTOCOL.md, section 10). */
 import type { Config } from './link';
 import type { Address } from './why';
 
-/** Most letters of a server's or proxy's words that are shown. */
+/** Maximum length of a server's or proxy's message that is shown. */
 const WORDS = 200;
 
-/** Rejects with words for a person. */
+/** Fetches the server's configuration. Rejects with a message for the user. */
 export async function fetchConfig(address: Address): Promise<Config> {
   const asked = `${address.protocol}//${address.host}/config.json?origin=${encodeURIComponent(address.origin)}`;
   const response = await fetch(asked, { cache: 'no-store' }).catch(() => undefined);
@@ -13,14 +13,12 @@ export async function fetchConfig(address: Address): Promise<Config> {
   if (!response.ok) throw new Error(await refusalOf(response));
   const config = (await response.json().catch(() => undefined)) as Config | undefined;
   if (config?.protocol === undefined) {
-    throw new Error('something else than GPyS answers for /config.json');
+    throw new Error('something other than GPyS answers at /config.json');
   }
   return { ...config, websocket: socketAt(address), skew: skewOf(response, Date.now()) };
 }
 
-/**
- * The page came from where its socket is, by a scheme and a host that no proxy can get wrong.
- */
+/** Where the WebSocket is: at the page's own scheme and host, which no proxy can get wrong. */
 export function socketAt({ protocol, host }: Address): string {
   return `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/ws`;
 }
@@ -31,7 +29,7 @@ async function refusalOf(response: Response): Promise<string> {
   return `the server answered ${response.status}${words && `: ${words}`}`;
 }
 
-/** By how much this device's clock is ahead of the server's, in ms. */
+/** How far this device's clock is ahead of the server's, in ms. */
 function skewOf({ headers }: Response, now: number): number {
   const date = Date.parse(headers.get('date') ?? '');
   return Number.isNaN(date) ? 0 : now - date;

@@ -41,8 +41,8 @@ function dial(fails = false): { early: EarlyLink; link: Link; server: () => Link
   return { early: new EarlyLink(options, CONFIG), link, server: () => server! };
 }
 
-describe('a link that opens before its session', () => {
-  it('is the session’s from when it is taken', async () => {
+describe('a link opened before its session', () => {
+  it('belongs to the session once taken', async () => {
     const { early, link, server } = dial();
     const heard = new Heard();
     expect((await early.take(heard))?.link).toBe(link);
@@ -54,7 +54,7 @@ describe('a link that opens before its session', () => {
     expect(heard.ends).toEqual([{ code: 9, reason: 'full' }]);
   });
 
-  it('is not handed over once the server gave it up', async () => {
+  it('is not handed over after the server gave it up', async () => {
     const { early, server } = dial();
     server().end({ code: 8, reason: 'no hello in time' });
     const heard = new Heard();
@@ -62,7 +62,7 @@ describe('a link that opens before its session', () => {
     expect(heard.ends).toEqual([]);
   });
 
-  it('says why it could not be opened', async () => {
+  it('reports why it could not be opened', async () => {
     const { early } = dial(true);
     await expect(early.take(new Heard())).rejects.toThrow('WebSocket did not open');
   });

@@ -1,29 +1,34 @@
-/** Opens links: the first one while the rest of the page still loads. */
+/** Opens links; the first one opens while the rest of the page still loads. */
 
 import type { Keep } from '../storage';
 import type { Config, Link, LinkEnd, LinkEvents, Transport } from './link';
 import { type Openers, openOnly, RaceError, race } from './race';
 import { type Address, whyNoLink, whyNotWebTransport } from './why';
 
-/** After WebSocket won a race, the next connections do not wait for WebTransport again. */
+/** How long connections skip WebTransport after WebSocket won a race. */
 export const REMEMBER_MS = 5 * 60_000;
 
+/** How links are opened. */
 export interface OpenOptions {
+  /** How each transport opens. */
   openers: Openers;
-  /** The only transport to use. */
+  /** The only transport to try; undefined for both. */
   transport: Transport | undefined;
+  /** Where the winner of a race is remembered. */
   storage: Keep;
-  /** The page's own address. */
+  /** The server's address. */
   address: Address;
 }
 
+/** An open link. */
 export interface Opened {
+  /** The link. */
   link: Link;
-  /** Why it is not WebTransport, if that was tried lately and lost, once it is known. */
+  /** Why WebTransport lost, if it was tried lately; resolves once that is known. */
   lost?: Promise<string>;
 }
 
-/** Rejects with words for a person. */
+/** Opens a link by the better transport. Rejects with a message for the user. */
 export async function openLink(
   { openers, transport, storage, address }: OpenOptions,
   config: Config,
@@ -33,7 +38,7 @@ export async function openLink(
     if (transport) return { link: (await openOnly(transport, openers, config, events)).link };
     const left = Number(storage.getItem(WEBSOCKET_UNTIL)) - Date.now();
     const why = storage.getItem(LOST);
-    // Longer than it is ever remembered: the clock was set back.
+    // A longer time than is ever remembered means that the clock was set back.
     if (why !== null && left > 0 && left <= REMEMBER_MS) {
       const { link } = await openOnly('websocket', openers, config, events);
       return { link, lost: Promise.resolve(why) };
@@ -44,7 +49,7 @@ export async function openLink(
       link,
       lost: lost.then((fault) => {
         const why = whyNotWebTransport(fault, config, address);
-        // One that was only slower may be the faster one next time.
+        // A transport that was only slower may be faster next time.
         if (fault !== 'slow') {
           storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
           storage.setItem(LOST, why);
@@ -58,7 +63,7 @@ export async function openLink(
   }
 }
 
-/** A link that opens before there is a session for it; until it is greeted a server says nothing. */
+/** A link that opens before its session exists. The server stays silent until it is greeted. */
 export class EarlyLink implements LinkEvents {
   private readonly winner: Promise<Opened>;
   private session: LinkEvents | undefined;
@@ -66,11 +71,11 @@ export class EarlyLink implements LinkEvents {
 
   constructor(options: OpenOptions, config: Config) {
     this.winner = openLink(options, config, this);
-    // Whoever takes it is told; if nobody does, nobody misses it.
+    // A failure is reported to `take`; without a taker it does not matter.
     this.winner.catch(() => undefined);
   }
 
-  /** Hands the link over, or undefined if the server gave it up before anybody came. */
+  /** Hands the link over; undefined if the server gave it up first. */
   async take(session: LinkEvents): Promise<Opened | undefined> {
     const winner = await this.winner;
     if (this.over) return undefined;
@@ -78,19 +83,22 @@ export class EarlyLink implements LinkEvents {
     return winner;
   }
 
-  /** Closes it, because nobody will come. */
+  /** Closes the link when nothing will take it. */
   close(): void {
     this.winner.then(({ link }) => link.close()).catch(() => undefined);
   }
 
+  /** Passes a message on to the session. */
   message(bytes: Uint8Array): void {
     this.session?.message(bytes);
   }
 
+  /** Passes a datagram on to the session. */
   datagram(bytes: Uint8Array): void {
     this.session?.datagram(bytes);
   }
 
+  /** Passes the end on, or remembers it. */
   end(end: LinkEnd): void {
     this.over = true;
     this.session?.end(end);

@@ -1,27 +1,33 @@
-/** Opens the better of two transports: WebTransport has a head start, the loser is cancelled. */
+/**
+ * Opens the better of two transports: WebTransport gets a head start, and the loser is cancelled.
+ */
 import type { Config, Link, LinkEvents, Opener, Transport } from './link';
 import { type Fault, faultOf, OpenError } from './why';
 
 /**
- * As for IPv6 over IPv4 (RFC 8305, section 5, which asks for no less than 100 ms): WebTransport needs
- * no more round trips than WebSocket, so with this it wins where it can, however long they take.
+ * The head start, like that of IPv6 over IPv4 (RFC 8305, section 5, which asks for at least 100
+ * ms). WebTransport needs no more round trips than WebSocket, so it wins where it works, however
+ * long they take.
  */
 export const HEAD_START_MS = 150;
-/** A transport that says nothing at all (UDP that is dropped) is given up after this. */
+/** How long a transport may stay silent (because UDP is dropped) before it is given up. */
 export const OPEN_TIMEOUT_MS = 10_000;
 
+/** An opener for each transport. */
 export type Openers = Record<Transport, Opener>;
 
-/** A wait is made of pieces of this length. */
+/** A wait consists of pieces of this length. */
 const PIECE_MS = 25;
 
+/** The link that won. */
 export interface Winner {
+  /** The link. */
   link: Link;
-  /** How WebTransport lost, if it was tried and did; it may take longer to know than to lose. */
+  /** How WebTransport lost, if it was tried and lost; it may be known only later. */
   lost?: Promise<Fault>;
 }
 
-/** Neither transport opened. */
+/** The error when neither transport opened. */
 export class RaceError extends Error {
   constructor(readonly faults: Partial<Record<Transport, Fault>>) {
     super('neither transport opened');
@@ -34,8 +40,8 @@ interface Runner {
 }
 
 /**
- * Waits for as long as the page was free to notice an answer: of a piece in which it was busy with
- * itself only the piece counts, however long that took.
+ * Waits `ms` of the time in which the page was free to notice an answer: a piece during which it
+ * was busy counts as one piece, however long it took.
  */
 async function free(ms: number, over: () => boolean = () => false): Promise<void> {
   for (let left = ms; left > 0 && !over(); left -= PIECE_MS) {
@@ -60,13 +66,13 @@ function start(opener: Opener, config: Config, events: LinkEvents): Runner {
     throw new OpenError('silent', 'no answer');
   });
   const promise = Promise.race([opened, silence]);
-  // A loser's rejection has nobody left to hear it.
+  // A loser's rejection has no listener left.
   opened.catch(() => undefined);
   promise.catch(() => undefined);
   return { promise, cancel: () => abort.abort() };
 }
 
-/** One transport alone: forced, or remembered from a race that it won lately. */
+/** Opens one transport alone: forced, or remembered as the winner of a recent race. */
 export async function openOnly(
   transport: Transport,
   openers: Openers,
@@ -80,9 +86,10 @@ export async function openOnly(
   }
 }
 
+/** Opens the better of the two transports. */
 export async function race(openers: Openers, config: Config, events: LinkEvents): Promise<Winner> {
   let ended = false;
-  // A session that opens behind the other transport is closed before anything is heard of it.
+  // A session that opens after the other transport is closed before anything is heard of it.
   const first = start(
     openers.webtransport,
     config,

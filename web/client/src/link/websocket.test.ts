@@ -33,7 +33,7 @@ async function open(): Promise<{ link: Link; socket: FakeSocket }> {
 
 afterEach(() => vi.unstubAllGlobals());
 
-it('drops a datagram rather than queue it', async () => {
+it('drops a datagram rather than queueing it', async () => {
   const { link, socket } = await open();
   expect(link.sendDatagram(new Uint8Array(22))).toBe(true);
   socket.bufferedAmount = 22;
@@ -43,7 +43,7 @@ it('drops a datagram rather than queue it', async () => {
   expect(socket.sent.length).toBe(1);
 });
 
-it('sends although Firefox says that a byte is unsent for ever', async () => {
+it('sends although Firefox always reports one unsent byte', async () => {
   const { link, socket } = await open();
   socket.bufferedAmount = 1;
   expect(link.sendDatagram(new Uint8Array(5))).toBe(true);

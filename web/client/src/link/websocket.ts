@@ -1,17 +1,18 @@
-/** A link over WebSocket: one binary message each, and the first byte tells the lane. */
+/** A link over WebSocket: one binary message each, whose first byte tells the lane. */
 
 import { DATAGRAM_LANE } from '../wire/wire';
 import type { Link, Opener } from './link';
 import { OpenError } from './why';
 
-/** Close codes of the protocol are sent as 4000 + code. */
+/** The protocol's close codes are sent as 4000 + code. */
 const CODES_FROM = 4000;
 /**
- * The shortest datagram, a ping, is as long as this: with as much unsent the next one would be a
- * queue. Firefox says 1 for ever once anything was sent, with nothing unsent.
+ * Length of the shortest datagram, a ping: with this much unsent, the next datagram would queue.
+ * Once anything was sent, Firefox reports 1 for ever, with nothing unsent.
  */
 const BUSY_BYTES = 5;
 
+/** Opens a link by WebSocket. */
 export const openWebSocket: Opener = (config, events, signal) =>
   new Promise((resolve, reject) => {
     const socket = new WebSocket(config.websocket);

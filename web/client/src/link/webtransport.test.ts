@@ -2,7 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import type { Config } from './link';
 import { openWebTransport, splitter, withLength } from './webtransport';
 
-it('puts messages together again however the stream cuts them', () => {
+it('reassembles messages however the stream cuts them', () => {
   const messages = [[1], [], [2, 3, 4], new Array(300).fill(9)].map((m) => Uint8Array.from(m));
   const stream = Uint8Array.from(messages.flatMap((m) => [...withLength(m)]));
   for (const size of [1, 2, 3, 7, 1000]) {
@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('takes a late failure for silence, and an early one for a refusal', async () => {
+it('treats a late failure as silence, and an early one as a refusal', async () => {
   vi.useFakeTimers();
   for (const [after, fault] of [
     [300, 'refused'],

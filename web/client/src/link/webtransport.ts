@@ -1,10 +1,10 @@
-/** A link over WebTransport: one stream for what must arrive, datagrams for what must be new. */
+/** A link over WebTransport: a stream for what must arrive, datagrams for what must be new. */
 import { type Config, type Link, type LinkEvents, messageOf, type Opener } from './link';
 import { OpenError } from './why';
 
 /**
- * Browsers differ in how datagrams are set up: older ones have high water marks, newer ones
- * maximum buffers, and some offer `createWritable()` only, others `writable` only.
+ * Browsers configure datagrams differently: older ones have high water marks, newer ones maximum
+ * buffers, and some offer only `createWritable()`, others only `writable`.
  */
 interface Datagrams {
   readonly readable: ReadableStream<Uint8Array>;
@@ -16,15 +16,19 @@ interface Datagrams {
   outgoingMaxBufferedDatagrams?: number;
 }
 
-/** Room for a burst of frames while the page draws; browsers keep a single datagram otherwise. */
+/**
+ * Datagrams buffered while the page draws, enough for a burst of frames; browsers keep only one by
+ * default.
+ */
 const INCOMING_DATAGRAMS = 64;
 const FLUSH_MS = 250;
 /**
- * A refusal takes a round trip or two. A browser that gives up later, as Chromium does after 5 to
- * 10 s, has heard nothing.
+ * A refusal takes a round trip or two. A browser that gives up later than this, as Chromium does
+ * after 5 to 10 s, has heard nothing.
  */
 const SILENCE_MS = 4000;
 
+/** Opens a link by WebTransport. */
 export const openWebTransport: Opener = async (config, events, signal) => {
   if (!config.webtransport || typeof WebTransport === 'undefined') {
     const fault = globalThis.isSecureContext === false ? 'insecure' : 'unsupported';
@@ -69,7 +73,8 @@ function start(
   events: LinkEvents,
 ): Link {
   const datagrams = session.datagrams as unknown as Datagrams;
-  // `writable` is not touched where `createWritable` exists: merely reading it breaks some browsers.
+  // Where `createWritable` exists, `writable` is left alone: merely reading it breaks some
+  // browsers.
   const out = (datagrams.createWritable?.() ?? datagrams.writable!).getWriter();
   const reliable = (stream.writable as WritableStream<Uint8Array>).getWriter();
   let live = true;
@@ -88,7 +93,7 @@ function start(
   readAll(datagrams.readable, (bytes) => live && events.datagram(bytes));
   return {
     transport: 'webtransport',
-    // A failed write shows in `closed` as well, which is where it is told.
+    // A failed write also shows in `closed`, which reports it.
     send: (message) => void reliable.write(withLength(message)).catch(() => undefined),
     sendDatagram: (bytes) => {
       if (!live || busy || (out.desiredSize ?? 0) <= 0) return false;
@@ -103,7 +108,7 @@ function start(
     },
     close: () => {
       live = false;
-      // A close cuts the stream short, so what was written last, a Leave, gets a moment to go out.
+      // Closing cuts the stream short, so the last message, a Leave, gets a moment to go out.
       const flushed = reliable.close().catch(() => undefined);
       const patience = new Promise((resolve) => setTimeout(resolve, FLUSH_MS));
       Promise.race([flushed, patience]).then(() => session.close());
@@ -123,10 +128,11 @@ async function readAll(
       take(value);
     }
   } catch {
-    // The session has ended, which `closed` tells with its reason.
+    // The session has ended; `closed` reports why.
   }
 }
 
+/** The message with its length in front, as a stream carries it. */
 export function withLength(message: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(message.length + 2);
   bytes[0] = message.length & 0xff;
@@ -135,7 +141,7 @@ export function withLength(message: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Puts the pieces of a stream together again and hands out one message at a time. */
+/** Reassembles the pieces of a stream and hands out one message at a time. */
 export function splitter(take: (message: Uint8Array) => void): (piece: Uint8Array) => void {
   let held = new Uint8Array(0);
   return (piece) => {

@@ -19,7 +19,7 @@ const refused = (host: string): Partial<Config> => ({
   seen: { host, originAllowed: false, forwarded: 'none' },
 });
 
-it('tells the reasons apart', () => {
+it('distinguishes the reasons', () => {
   const all = [
     why('unsupported'),
     why('insecure'),
@@ -38,15 +38,15 @@ it('tells the reasons apart', () => {
   expect(why('refused', { skew: -86_400_000 })).toContain('clock is 1 day slow');
   expect(why('refused', { skew: 3_600_000 })).not.toContain('clock');
   expect(why('refused', refused('map.example'))).toContain('--public-url https://map.example');
-  expect(why('refused', refused('127.0.0.1:8080'))).toContain('Host 127.0.0.1:8080 in place of');
-  // A page that waited in vain for UDP is not told of its origin, which would not mend that.
+  expect(why('refused', refused('127.0.0.1:8080'))).toContain('Host 127.0.0.1:8080 instead of');
+  // The origin is not mentioned to a page that waited in vain for UDP: changing it would not help.
   expect(why('silent', refused('map.example'))).toContain('UDP is blocked');
 });
 
-it('says once what is wrong with both', () => {
+it('mentions once what affects both', () => {
   const faults = { webtransport: 'silent', websocket: 'refused' } as const;
   expect(whyNoLink(faults, CONFIG, here)).toMatch(/^WebTransport got no .*\. WebSocket did not/);
   const words = whyNoLink(faults, { ...CONFIG, ...refused('map.example') }, here);
-  expect(words).toMatch(/^the server takes no pages of https:\/\/map\.example/);
+  expect(words).toMatch(/^the server does not accept pages from https:\/\/map\.example/);
   expect(whyNoLink({ websocket: 'silent' }, CONFIG, here)).toBe('WebSocket got no answer');
 });

@@ -1,25 +1,25 @@
 /**
- * Why a transport did not open, as far as a page can know. A browser tells only that it failed;
- * what the server saw of the page, the clocks, and how it failed tell the rest. Pure.
+ * Why a transport did not open, as far as a page can know. A browser reports only the failure; what
+ * the server saw of the page, the clocks, and the way it failed explain the rest. Pure.
  */
 import type { Config } from './link';
 
 /** How a transport failed. */
 export type Fault =
-  /** The browser has none. */
+  /** The browser does not support it. */
   | 'unsupported'
-  /** The browser has none on pages of plain HTTP. */
+  /** The browser does not support it on pages of plain HTTP. */
   | 'insecure'
-  /** A policy of the page forbids the address. */
+  /** The page's policy forbids the address. */
   | 'policy'
-  /** There was an answer, and it was no. */
+  /** The answer was no. */
   | 'refused'
-  /** There was no answer. */
+  /** No answer came. */
   | 'silent'
-  /** It opened after all, behind the other. */
+  /** It opened, but after the other one. */
   | 'slow';
 
-/** What an opener rejects with. */
+/** The error that an opener rejects with. */
 export class OpenError extends Error {
   constructor(
     readonly fault: Fault,
@@ -29,34 +29,35 @@ export class OpenError extends Error {
   }
 }
 
+/** The fault of an opener's rejection. */
 export function faultOf(error: unknown): Fault {
   return error instanceof OpenError ? error.fault : 'refused';
 }
 
-/** Where the server is, and the origin from which it is asked. A page's `location` is one. */
+/** The server's address, and the origin of the page that asks. A page's `location` is one. */
 export type Address = Pick<URL, 'protocol' | 'host' | 'origin'>;
 
 const DAY_MS = 86_400_000;
 
-/** Why the server takes no session of this page, if it does not. */
+/** Why the server refuses this page's sessions, if it does. */
 export function whyNoSession({ seen }: Config, address: Address): string | undefined {
   if (!seen || seen.originAllowed) return undefined;
   if (seen.host !== address.host) {
-    return `the proxy in front hands on the Host ${seen.host} in place of ${address.host}, so the server takes this page for another site's`;
+    return `the proxy in front forwards the Host ${seen.host} instead of ${address.host}, so the server mistakes this page for another site's`;
   }
-  return `the server takes no pages of ${address.origin}; it may be started with --public-url ${address.origin}`;
+  return `the server does not accept pages from ${address.origin}; start it with --public-url ${address.origin}`;
 }
 
-/** Why it is not WebTransport, after "WebTransport". */
+/** Why WebTransport did not open, to follow the word "WebTransport". */
 export function whyNotWebTransport(fault: Fault, config: Config, address: Address): string {
   const at = config.webtransport ? new URL(config.webtransport).host : 'the server';
   switch (fault) {
     case 'unsupported':
-      return 'is not in this browser';
+      return 'is not supported by this browser';
     case 'insecure':
-      return 'needs a page that was opened by https';
+      return 'needs a page opened over https';
     case 'policy':
-      return `may not connect to ${at}: a proxy in front sets a Content-Security-Policy of its own`;
+      return `may not connect to ${at}: a proxy in front sets its own Content-Security-Policy`;
     case 'slow':
       return 'took longer to open this time';
     case 'silent':
@@ -67,29 +68,29 @@ export function whyNotWebTransport(fault: Fault, config: Config, address: Addres
       const days = Math.round((config.skew ?? 0) / DAY_MS);
       if (days !== 0) {
         const off = `${Math.abs(days)} ${Math.abs(days) === 1 ? 'day' : 'days'}`;
-        return `was refused: this device's clock is ${off} ${days > 0 ? 'fast' : 'slow'}, so the server's certificate does not count`;
+        return `was refused: this device's clock is ${off} ${days > 0 ? 'fast' : 'slow'}, so the server's certificate looks invalid`;
       }
       const wrong = config.serverCertificateHashes
-        ? 'another server has it'
-        : 'its certificate is not one that browsers trust';
+        ? 'another server uses it'
+        : 'browsers do not trust its certificate';
       return `was refused at ${at}: the UDP port is closed, or ${wrong}`;
     }
   }
 }
 
-/** Why it is not WebSocket either, after "WebSocket". */
+/** Why WebSocket did not open either, to follow the word "WebSocket". */
 export function whyNotWebSocket(fault: Fault): string {
   switch (fault) {
     case 'policy':
-      return 'is forbidden by a Content-Security-Policy that a proxy in front sets';
+      return "is forbidden by a proxy's Content-Security-Policy";
     case 'silent':
       return 'got no answer';
     default:
-      return 'did not open, though the server answers: a proxy in front must pass Upgrade and Connection on';
+      return 'did not open, though the server answers: a proxy in front must forward Upgrade and Connection';
   }
 }
 
-/** Why there is no link at all, in one sentence. */
+/** Why no link opened at all, in one sentence. */
 export function whyNoLink(
   faults: { webtransport?: Fault | undefined; websocket?: Fault | undefined },
   config: Config,

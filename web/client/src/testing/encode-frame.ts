@@ -1,4 +1,4 @@
-/** The other half of `frame.ts`, for tests: writes a frame as docs/PROTOCOL.md, section 7, says. */
+/** Encodes frames for tests, as docs/PROTOCOL.md, section 7, defines them. */
 import { AGES, type ChunkKind, FRAME_TAG } from '../wire/frame';
 import { CELL, MAX_LAT, MAX_LNG } from '../wire/geo';
 import { NO_ORIENTATION } from '../wire/orientation';

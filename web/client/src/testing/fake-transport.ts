@@ -8,13 +8,13 @@ export const CONFIG: Config = {
   map: { style: null, pmtiles: null },
 };
 
-/** Of peer 5, which may share. */
+/** A welcome for peer 5, which may share. */
 export const WELCOME = Uint8Array.from([
   ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
   ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
 ]);
 
-/** A transport that opens, or fails, after a while; it plays the server, too. */
+/** A transport that opens or fails after a while, and stands in for the server. */
 export class FakeTransport {
   opens: {
     at: number;

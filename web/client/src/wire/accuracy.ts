@@ -1,4 +1,4 @@
-/** How sure a position is, as a code (docs/PROTOCOL.md, section 2). */
+/** Accuracy of a position as a code (docs/PROTOCOL.md, section 2). */
 
 /** The smallest code whose radius, 0.5 · 1.25^(code - 1) metres, is at least `metres`. */
 export function encodeAccuracy(metres: number | null | undefined): number {
@@ -7,7 +7,7 @@ export function encodeAccuracy(metres: number | null | undefined): number {
   return 63;
 }
 
-/** The radius of a code in metres; null: unknown. */
+/** The code's radius in metres; null if unknown. */
 export function decodeAccuracy(code: number): number | null {
   return code === 0 ? null : 0.5 * 1.25 ** (code - 1);
 }

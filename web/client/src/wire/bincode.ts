@@ -1,34 +1,41 @@
-/** bincode 2's standard configuration, as much of it as docs/PROTOCOL.md, section 3, uses. */
+/** The part of bincode 2's standard configuration that docs/PROTOCOL.md, section 3, uses. */
 import { DecodeError } from './bits';
 
+/** Writes a message. */
 export class Writer {
   private readonly bytes: number[] = [];
 
+  /** Writes a byte. */
   u8(n: number): this {
     this.bytes.push(n & 0xff);
     return this;
   }
 
+  /** Writes an unsigned integer of up to 32 bits. */
   varint(n: number): this {
     if (n < 251) return this.u8(n);
     if (n <= 0xffff) return this.u8(0xfb).little(n, 2);
     return this.u8(0xfc).little(n, 4);
   }
 
+  /** Writes a signed integer of 32 bits. */
   i32(n: number): this {
     return this.varint(((n << 1) ^ (n >> 31)) >>> 0);
   }
 
+  /** Writes bytes as they are. */
   raw(bytes: Uint8Array): this {
     this.bytes.push(...bytes);
     return this;
   }
 
+  /** Writes text as UTF-8, after its length. */
   string(s: string): this {
     const utf8 = new TextEncoder().encode(s);
     return this.varint(utf8.length).raw(utf8);
   }
 
+  /** The message's bytes. */
   done(): Uint8Array<ArrayBuffer> {
     return Uint8Array.from(this.bytes);
   }
@@ -39,23 +46,26 @@ export class Writer {
   }
 }
 
+/** Reads a message; every method throws a {@link DecodeError} on invalid bytes. */
 export class Reader {
   private at = 0;
 
   constructor(private readonly bytes: Uint8Array) {}
 
+  /** Reads a byte. */
   u8(): number {
     if (this.at >= this.bytes.length) throw new DecodeError('the message ends too early');
     return this.bytes[this.at++]!;
   }
 
+  /** Reads a boolean. */
   bool(): boolean {
     const b = this.u8();
-    if (b > 1) throw new DecodeError(`${b} is no truth value`);
+    if (b > 1) throw new DecodeError(`${b} is not a boolean`);
     return b === 1;
   }
 
-  /** A longer form than a number needs is taken, but none that is wider than its type. */
+  /** Accepts a longer form than a number needs, but none wider than its type. */
   varint(widest = 0xfc): number {
     const first = this.u8();
     if (first < 251) return first;
@@ -65,44 +75,52 @@ export class Reader {
     return n;
   }
 
+  /** Reads an unsigned integer of 16 bits. */
   u16(): number {
     return this.varint(0xfb);
   }
 
+  /** Reads `n` bytes. */
   raw(n: number): Uint8Array {
     if (this.at + n > this.bytes.length) throw new DecodeError('the message ends too early');
     this.at += n;
     return this.bytes.slice(this.at - n, this.at);
   }
 
+  /** Reads a UUID. */
   uuid(): string {
     const hex = Array.from(this.raw(16), (b) => b.toString(16).padStart(2, '0')).join('');
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   }
 
+  /** Reads text. */
   string(): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(this.raw(this.varint()));
   }
 
+  /** Reads a value that may be absent. */
   option<T>(read: () => T): T | null {
     return this.bool() ? read() : null;
   }
 
+  /** Reads a list. */
   list<T>(read: () => T): T[] {
     const n = this.varint();
     const items: T[] = [];
-    // Not `new Array(n)`: the count is the sender's word, and each item has to be there to be read.
+    // Not `new Array(n)`: the sender may lie about the count, but each item must be there to be
+    // read.
     for (let i = 0; i < n; i++) items.push(read());
     return items;
   }
 
-  /** The number of an enum's variant, at most `last`. */
+  /** An enum's variant number, at most `last`. */
   variant(last: number): number {
     const n = this.varint();
     if (n > last) throw new DecodeError(`there is no variant ${n}`);
     return n;
   }
 
+  /** Checks that no bytes are left. */
   finish(): void {
     if (this.at !== this.bytes.length) throw new DecodeError('bytes follow the message');
   }

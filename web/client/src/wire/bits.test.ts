@@ -34,7 +34,7 @@ describe('BitReader', () => {
     for (const k of [0, 1, 5, 20]) expect(r.rice(k)).toBe(77);
   });
 
-  it('refuses what is too short or too long', () => {
+  it('rejects codes that are too short or too long', () => {
     expect(() => new BitReader(Uint8Array.of(1)).read(9)).toThrow(DecodeError);
     expect(() => new BitReader(new Uint8Array(600).fill(0xff)).unary()).toThrow(DecodeError);
     expect(() => new BitReader(new BitWriter().unary(33).write(0, 33).done()).gamma()).toThrow();

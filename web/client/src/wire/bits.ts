@@ -2,9 +2,10 @@
 
 const MAX_UNARY = 4096;
 
-/** Bytes that are not what they should be: a frame or a message is dropped whole. */
+/** Invalid bytes: the frame or message is dropped whole. */
 export class DecodeError extends Error {}
 
+/** Reads a bit stream; every method throws a {@link DecodeError} where the bits end. */
 export class BitReader {
   private pos = 0;
   private readonly end: number;
@@ -12,12 +13,13 @@ export class BitReader {
 
   constructor(bytes: Uint8Array) {
     this.end = bytes.length * 8;
-    // Zeros behind the end let a whole word be loaded at any byte, which is what makes this fast.
+    // Zeros after the end allow loading a whole word at any byte, which makes this fast.
     const padded = new Uint8Array(bytes.length + 4);
     padded.set(bytes);
     this.words = new DataView(padded.buffer);
   }
 
+  /** Number of bits left. */
   get bitsLeft(): number {
     return this.end - this.pos;
   }
@@ -26,7 +28,7 @@ export class BitReader {
   read(n: number): number {
     const { pos } = this;
     if (n > 25) {
-      // A word that starts within a byte holds no more than 25 bits for sure.
+      // A word that starts within a byte is sure to hold only 25 bits.
       const low = this.read(16);
       return low + this.read(n - 16) * 0x10000;
     }
@@ -35,14 +37,16 @@ export class BitReader {
     return (this.words.getUint32(pos >> 3, true) >>> (pos & 7)) & ((1 << n) - 1);
   }
 
+  /** One bit. */
   bit(): boolean {
     return this.read(1) === 1;
   }
 
+  /** A unary code: the number of ones before a zero. */
   unary(): number {
     let q = 0;
     while (this.pos < this.end) {
-      // The ones at the bottom of the word, as many as are left of it after the shift.
+      // The ones at the bottom of the word, of those left after the shift.
       const zeros = ~(this.words.getUint32(this.pos >> 3, true) >>> (this.pos & 7));
       const ones = zeros === 0 ? 24 : Math.min(31 - Math.clz32(zeros & -zeros), 24);
       q += ones;
@@ -56,7 +60,7 @@ export class BitReader {
     throw new DecodeError('the frame ends too early');
   }
 
-  /** An integer from 1 to 2^32; it may not fit 32 bits. */
+  /** A gamma code: an integer from 1 to 2^32, which may not fit 32 bits. */
   gamma(): number {
     const m = this.unary();
     if (m > 32) throw new DecodeError('a gamma code is too long');
@@ -65,6 +69,7 @@ export class BitReader {
     return n;
   }
 
+  /** A Rice code with parameter `k`. */
   rice(k: number): number {
     const q = this.unary();
     return q * 2 ** k + this.read(k);

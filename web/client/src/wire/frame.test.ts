@@ -66,7 +66,7 @@ describe('decodeFrame', () => {
     }
   });
 
-  it('keeps pages apart by the low bits of the id', () => {
+  it('separates pages by the low bits of the id', () => {
     const people = [3, 7, 11, 4095].map((i) => ({
       id: 50 + i,
       lat: LAT,
@@ -95,13 +95,13 @@ describe('decodeFrame', () => {
     ]);
   });
 
-  it('keeps ids of 32 bits whole', () => {
+  it('handles ids of 32 bits', () => {
     const people = [{ id: 4_294_967_290, lat: LAT, lng: LNG }];
     const frame = frameAt(0, [{ index: 0, kind: 'delta', people }], { base: 4_294_967_000 });
     expect(decodeFrame(encodeFrame(frame)).chunks[0]!.entries[0]!.id).toBe(4_294_967_290);
   });
 
-  it('refuses what is not a frame', () => {
+  it('rejects bytes that are not a frame', () => {
     const good = encodeFrame(
       frameAt(3, [{ index: 0, kind: 'delta', people: [{ id: 1, lat: LAT, lng: LNG }] }]),
     );
@@ -123,7 +123,7 @@ describe('decodeFrame', () => {
     expect(() => decodeFrame(level20)).toThrow('level 20');
   });
 
-  it('never does anything but throw a DecodeError on noise', () => {
+  it('throws only a DecodeError on noise', () => {
     const next = random(3);
     for (let i = 0; i < 3000; i++) {
       const bytes = Uint8Array.from({ length: 60 }, () => Math.floor(next() * 256));

@@ -3,39 +3,56 @@ import { BitReader, DecodeError } from './bits';
 import { CELL, type Cell, MAX_LAT, MAX_LNG } from './geo';
 import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
 
+/** First byte of a frame. */
 export const FRAME_TAG = 0x46;
 
+/** The kind of a chunk: a delta, or the whole truth about its cell as people or as a crowd. */
 export type ChunkKind = 'delta' | 'key' | 'crowd';
 
+/** One person in a chunk. */
 export interface Entry {
+  /** The person's number. */
   id: number;
+  /** Latitude in units of 1e-7 degree. */
   lat: number;
+  /** Longitude in units of 1e-7 degree. */
   lng: number;
-  /** The orientation's code, or NO_ORIENTATION. */
+  /** The orientation's code, or {@link NO_ORIENTATION}. */
   orientation: number;
-  /** Milliseconds from the sample to the frame's time. */
+  /** Age of the sample at the frame's time, in ms. */
   age: number;
-  /** Code 0 to 63; a delta does not say it. */
+  /** The accuracy's code, 0 to 63; absent in a delta. */
   accuracy: number | undefined;
+  /** Whether the person's page is in the background; absent in a delta. */
   hidden: boolean | undefined;
 }
 
-/** South-west, south-east, north-west, north-east. */
+/** Counts of a cell's quarters: south-west, south-east, north-west, north-east. */
 export type Quarters = readonly [number, number, number, number];
 
+/** One cell's part of a frame. */
 export interface Chunk {
+  /** Its kind. */
   kind: ChunkKind;
+  /** The cell. */
   cell: Cell;
-  /** The page that the chunk is about: ids with (id - base) mod 2^pageBits = page. */
+  /** Bits of the chunk's page, which holds the ids with (id - base) mod 2^pageBits = page. */
   pageBits: number;
+  /** The chunk's page. */
   page: number;
+  /** The counts of a crowd. */
   counts: Quarters | undefined;
+  /** The people that it shows. */
   entries: Entry[];
 }
 
+/** Part of the world at one moment. */
 export interface Frame {
+  /** The moment, on the server's clock. */
   time: number;
+  /** No id in the frame is below this; pages count from it. */
   base: number;
+  /** The cells that it shows. */
   chunks: Chunk[];
 }
 
@@ -48,12 +65,14 @@ interface Header {
   span: number;
 }
 
+/** Age of each code, in ms. */
 export const AGES = [
   ...Array.from({ length: 16 }, (_, code) => 4 * code),
   ...[64, 91, 128, 181, 256, 362, 512, 724],
   ...[1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585],
 ];
 
+/** Decodes a frame. Throws a {@link DecodeError} if the bytes are not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const r = new BitReader(bytes);
   if (r.read(8) !== FRAME_TAG) throw new DecodeError('not a frame');
@@ -91,7 +110,7 @@ function readChunk(r: BitReader, header: Header, index: number): Chunk {
   const counts: Quarters | undefined =
     kind === 'crowd' ? [r.gamma() - 1, r.gamma() - 1, r.gamma() - 1, r.gamma() - 1] : undefined;
   const n = r.gamma() - 1;
-  // The smallest entry takes more than a byte, so a larger count is a lie and not worth an array.
+  // The smallest entry takes more than a byte, so a larger count is a lie.
   if (n * 8 > r.bitsLeft) throw new DecodeError('more entries than bytes');
   const entries = n > 0 ? readEntries(r, header, cell, kind, pageBits, page, n) : [];
   return { kind, cell, pageBits, page, counts, entries };
@@ -136,7 +155,7 @@ function readEntries(
     const lat = Math.min(MAX_LAT, south + r.read(bits) * step);
     const orientation = oriented || r.bit() ? r.read(27) : NO_ORIENTATION;
     if (orientation >= ORIENTATION_CODES && orientation !== NO_ORIENTATION) {
-      throw new DecodeError('an orientation that is none');
+      throw new DecodeError('an invalid orientation');
     }
     entries[i] = {
       id: header.base + offset,

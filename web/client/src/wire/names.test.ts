@@ -1,17 +1,17 @@
-/** Names that both languages have are the same: the Rust source is `src/proto/` of the server. */
+/** Compares the names of the wire with the Rust source in `src/proto/`. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as wire from './index';
 
 const PROTO = join(import.meta.dirname, '../../../../src/proto');
-/** Constants that only this side needs. */
+/** Constants that only TypeScript needs. */
 const OWN = ['UNIT', 'CELL', 'AGES'];
 
 const withoutComments = (source: string): string =>
   source.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g, '');
 
-/** The source of a directory's files with this ending, without tests and comments. */
+/** Source of a directory's files with this ending, without tests and comments. */
 function sourceIn(directory: string, ending: string): string {
   const names = readdirSync(directory).filter((it) => it.endsWith(ending) && !/test/.test(it));
   return names.map((it) => withoutComments(readFileSync(join(directory, it), 'utf8'))).join('\n');
@@ -32,7 +32,7 @@ const typescript = sourceIn(import.meta.dirname, '.ts');
 const sameName = (name: string): string => name.replaceAll('_', '').toLowerCase();
 const numberOf = (literal: string): number => Number(literal.replaceAll('_', ''));
 
-/** The bodies of Rust's structs or enums that are serialised, or that are numbers on the wire. */
+/** Bodies of Rust's structs or enums that are serialised or are codes on the wire. */
 function rustItems(kind: 'struct' | 'enum'): Map<string, string> {
   const pattern = new RegExp(`((?:#\\[.*\\]\\s*)+)pub ${kind} (\\w+) \\{([^}]*)\\}`, 'g');
   return new Map(
@@ -42,7 +42,7 @@ function rustItems(kind: 'struct' | 'enum'): Map<string, string> {
   );
 }
 
-/** A Rust enum's variants, and their numbers. */
+/** A Rust enum's variants and their numbers. */
 function variantsOf(body: string): [string, number][] {
   let next = 0;
   return [...body.matchAll(/(\w+)(?:\(\w+\))?(?:\s*=\s*(\d+))?\s*(?:,|$)/g)].map(
@@ -53,7 +53,7 @@ function variantsOf(body: string): [string, number][] {
   );
 }
 
-/** The members of a union of messages, each a name or an object with a `type`. */
+/** Members of a union of messages, each a name or an object with a `type`. */
 function unionOf(name: string): string[] {
   const [, members] = new RegExp(`export type ${name} =([^;]*?(?:\\{[^}]*\\}[^;]*?)*);`).exec(
     typescript,
@@ -80,30 +80,30 @@ describe('names of the wire', () => {
     ([name]) => /^[A-Z][A-Z_]+$/.test(name) && !OWN.includes(name),
   );
 
-  it.each(exported)('has the constant %s in Rust, too', (name, value) => {
+  it.each(exported)('include the constant %s in both languages', (name, value) => {
     const literal = constants.get(name);
     expect(literal).toBeDefined();
     if (/^(0x)?[\d_a-fA-F]+$/.test(literal!)) expect(value).toBe(numberOf(literal!));
   });
 
   const enums = [...rustItems('enum')].filter(([, body]) => !body.includes('('));
-  it.each(enums)('has the codes of %s', (name, body) => {
+  it.each(enums)('include the same codes in %s', (name, body) => {
     const codes = (wire as unknown as Record<string, Record<string, unknown>>)[name] ?? {};
     const numbers = Object.entries(codes).filter(([, number]) => typeof number === 'number');
     expect(numbers).toEqual(variantsOf(body));
   });
 
   const messages = [...rustItems('enum')].filter(([, body]) => body.includes('('));
-  it.each(messages)('has the messages of %s', (name, body) => {
+  it.each(messages)('include the same messages in %s', (name, body) => {
     expect(unionOf(name)).toEqual(variantsOf(body).map(([variant]) => variant));
   });
 
-  it.each([...rustItems('struct')])('has the fields of %s', (name, body) => {
+  it.each([...rustItems('struct')])('include the same fields in %s', (name, body) => {
     const fields = [...body.matchAll(/pub (\w+):/g)].map(([, field]) => sameName(field!));
     expect(interfaceOf(name)?.map(sameName)).toEqual(fields);
   });
 
-  it('found what it compares', () => {
+  it('are all found', () => {
     expect(enums.map(([name]) => name).sort()).toEqual(['CloseCode', 'Field', 'Presence']);
     expect(messages.map(([name]) => name).sort()).toEqual(['ClientMessage', 'ServerMessage']);
     expect(rustItems('struct').size).toBeGreaterThan(9);

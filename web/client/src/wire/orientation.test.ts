@@ -18,7 +18,7 @@ function anyQuaternion(next: () => number): Quaternion {
 }
 
 describe('orientation codes', () => {
-  it('err by at most 0.485 degree, and keep their code', () => {
+  it('are at most 0.485 degree off, and keep their code', () => {
     const next = random(1);
     let worst = 0;
     const odd: number[] = [];
@@ -33,7 +33,7 @@ describe('orientation codes', () => {
     expect(worst).toBeLessThanOrEqual(0.485);
   });
 
-  it('do not mind the sign', () => {
+  it('ignore the sign', () => {
     const q = fromEuler(130, 20, -35);
     const negated = q.map((c) => -c) as unknown as Quaternion;
     expect(encodeOrientation(negated)).toBe(encodeOrientation(q));
@@ -60,13 +60,13 @@ describe('attitude', () => {
     expect(held.leanFrontBack).toBeCloseTo(front, 6);
   });
 
-  it('looks where the back points when the device is upright', () => {
+  it('faces where the back of an upright device points', () => {
     expect(attitude(fromEuler(270, 90, 0)).heading).toBeCloseTo(90, 6);
   });
 });
 
 describe('slerp', () => {
-  it('goes the shorter way round', () => {
+  it('takes the shorter way round', () => {
     const a = fromEuler(350, 0, 0);
     const b = fromEuler(10, 0, 0);
     expect(angleBetween(slerp(a, b, 0.5), fromEuler(0, 0, 0))).toBeCloseTo(0, 3);

@@ -1,19 +1,21 @@
-/** How a device is held: quaternions and their 27-bit code (docs/PROTOCOL.md, section 2). */
+/** Orientation of a device: quaternions and their 27-bit codes (docs/PROTOCOL.md, section 2). */
 
-/** (w, x, y, z): turns the device's axes into East, North, Up. */
+/** (w, x, y, z): rotates the device's axes to East, North, Up. */
 export type Quaternion = readonly [w: number, x: number, y: number, z: number];
 
+/** In place of a code: the device has no orientation sensor. */
 export const NO_ORIENTATION = 0xffffffff;
+/** Number of orientation codes. */
 export const ORIENTATION_CODES = 4 * 322 ** 3;
 const STEPS = 322;
 const RAD = Math.PI / 180;
 
-/** tan of the middle of each step, so that decoding needs no trigonometry. */
+/** Tangent of the middle of each step, so that decoding needs no trigonometry. */
 const TAN = Float64Array.from({ length: STEPS }, (_, n) =>
   Math.tan((((n + 0.5) / STEPS) * 2 - 1) * (Math.PI / 4)),
 );
 
-/** From the angles of a `deviceorientation` event, in degrees. */
+/** Orientation from the angles of a `deviceorientation` event, in degrees. */
 export function fromEuler(alpha: number, beta: number, gamma: number): Quaternion {
   const [ca, sa] = [Math.cos((alpha * RAD) / 2), Math.sin((alpha * RAD) / 2)];
   const [cb, sb] = [Math.cos((beta * RAD) / 2), Math.sin((beta * RAD) / 2)];
@@ -26,7 +28,7 @@ export function fromEuler(alpha: number, beta: number, gamma: number): Quaternio
   ];
 }
 
-/** First b, then a. */
+/** The rotation `b` followed by `a`. */
 export function multiply(a: Quaternion, b: Quaternion): Quaternion {
   return [
     a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3],
@@ -36,17 +38,18 @@ export function multiply(a: Quaternion, b: Quaternion): Quaternion {
   ];
 }
 
-/** A turn about the third axis, anticlockwise as seen from its tip. */
+/** A rotation about the third axis, anticlockwise as seen from its tip. */
 export function aboutZ(degrees: number): Quaternion {
   return [Math.cos((degrees * RAD) / 2), 0, 0, Math.sin((degrees * RAD) / 2)];
 }
 
-/** By how many degrees about the vertical, anticlockwise from above, `to` is turned against `from`. */
+/** Rotation about the vertical from `from` to `to`, in degrees, anticlockwise from above. */
 export function yawBetween(from: Quaternion, to: Quaternion): number {
   const [w, , , z] = multiply(to, [from[0], -from[1], -from[2], -from[3]]);
   return (2 * Math.atan2(z, w)) / RAD;
 }
 
+/** The code nearest to an orientation. */
 export function encodeOrientation(q: Quaternion): number {
   let i = 0;
   for (let c = 1; c < 4; c++) if (Math.abs(q[c]!) > Math.abs(q[i]!)) i = c;
@@ -59,6 +62,7 @@ export function encodeOrientation(q: Quaternion): number {
   return code;
 }
 
+/** The orientation that a code stands for. */
 export function decodeOrientation(code: number): Quaternion {
   const rest = (code / STEPS) | 0;
   const top = (rest / STEPS) | 0;
@@ -79,15 +83,16 @@ export function decodeOrientation(code: number): Quaternion {
   }
 }
 
-/** The angle in degrees of the turn between two orientations. */
+/** The angle between two orientations, in degrees. */
 export function angleBetween(a: Quaternion, b: Quaternion): number {
   const dot = Math.abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]);
   return (2 * Math.acos(Math.min(1, dot))) / RAD;
 }
 
+/** The orientation at `t` (0 to 1) of the shorter way from `a` to `b`. */
 export function slerp(a: Quaternion, b: Quaternion, t: number): Quaternion {
   let dot = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
-  // q and -q are the same orientation; the shorter way round is the one that looks right.
+  // q and -q are the same orientation, and only the shorter way round looks right.
   const sign = dot < 0 ? -1 : 1;
   dot *= sign;
   let ka = 1 - t;
@@ -105,8 +110,9 @@ export function slerp(a: Quaternion, b: Quaternion, t: number): Quaternion {
   return [w * s, x * s, y * s, z * s];
 }
 
+/** An orientation as people describe it, in degrees. */
 export interface Attitude {
-  /** Where the device's top (upright: its back) points, degrees clockwise from north. */
+  /** Direction of the device's top (upright: its back), in degrees clockwise from north. */
   heading: number;
   /** Negative: the left edge is down; positive: the right edge is down. */
   leanLeftRight: number;
@@ -114,6 +120,7 @@ export interface Attitude {
   leanFrontBack: number;
 }
 
+/** Describes an orientation. */
 export function attitude([w, x, y, z]: Quaternion): Attitude {
   // Columns of the rotation matrix: the device's Y and Z axes in (East, North, Up), and X's Up.
   const yEast = 2 * (x * y - w * z);
@@ -123,8 +130,8 @@ export function attitude([w, x, y, z]: Quaternion): Attitude {
   const zNorth = 2 * (y * z - w * x);
   const zUp = 1 - 2 * (x * x + y * y);
   const xUp = 2 * (x * z - w * y);
-  // A device held upright points up with its top; then its back says where it looks. Tipped over
-  // towards its user it goes on looking there, while its top points the other way.
+  // An upright device's top points up, so its back tells where it looks. Tipped towards its user it
+  // still looks there, while its top points the other way.
   const upright = Math.hypot(yEast, yNorth) < 0.2 || (zUp < 0 && yUp > 0.7);
   const heading = upright ? Math.atan2(-zEast, -zNorth) : Math.atan2(yEast, yNorth);
   return {

@@ -11,13 +11,13 @@ export interface Limits {
   pose_hz: number;
   /** Longest frame, in bytes. */
   max_frame: number;
-  /** Least bytes per second of frames that a client can ask for. */
+  /** Smallest budget that a client can ask for, in bytes of frames per second. */
   min_budget: number;
-  /** Most bytes per second of frames that a client can ask for. */
+  /** Largest budget that a client can ask for, in bytes of frames per second. */
   max_budget: number;
-  /** Every cell is repeated within this time, in ms. */
+  /** Time within which every cell is repeated, in ms. */
   refresh_ms: number;
-  /** How long a peer may be away and come back as itself, in ms. */
+  /** How long a peer may be away before it cannot come back as itself, in ms. */
   resume_ms: number;
 }
 
@@ -31,7 +31,7 @@ export interface Welcome {
   id: number;
   /** The client's public identity. */
   uuid: string;
-  /** The secret to come back with. */
+  /** The secret that brings the peer back on another link. */
   token: Uint8Array;
   /** Whether the client came back as the peer it was. */
   resumed: boolean;
@@ -51,13 +51,13 @@ export interface Roster {
   type: 'Roster';
   /** The server's clock. */
   time: number;
-  /** People who are here, new or with newer facts. */
+  /** People who joined or whose entry changed. */
   joined: Person[];
   /** People who left, for good. */
   left: number[];
   /** People whose presence changed. */
   presence: Change[];
-  /** How many people are here. */
+  /** Number of people here. */
   online: Online;
 }
 
@@ -67,7 +67,10 @@ export interface Closing {
   type: 'Closing';
   /** The reason, as a `CloseCode` or one from a later version. */
   code: number;
-  /** Come back after this long plus a random part of as much again, in ms; `null`: do not. */
+  /**
+   * Delay before reconnecting, in ms, plus a random part of as much again; `null`: do not
+   * reconnect.
+   */
   retry_ms: number | null;
   /** The reason, in words. */
   reason: string;

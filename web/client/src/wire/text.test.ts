@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { clean, cleanName, MAX_NAME } from './text';
 
-describe('a text from people', () => {
+describe('text from people', () => {
   afterEach(() => void vi.unstubAllGlobals());
 
-  it('shows every character that it has, whatever Unicode this browser knows', () => {
+  it('shows all its characters, whatever Unicode version the browser knows', () => {
     const seen = [0x600, 0x605, 0x6dd, 0x70f, 0x890, 0x891, 0x8e2, 0x110bd, 0x110cd];
     for (let code = 0; code <= 0x10ffff; code++) {
       const c = String.fromCodePoint(code);
@@ -15,17 +15,17 @@ describe('a text from people', () => {
     }
   });
 
-  it('is cut between code points where the browser knows no graphemes', () => {
+  it('is cut between code points in browsers without graphemes', () => {
     vi.stubGlobal('Intl', {});
     expect(cleanName('👩🏽'.repeat(9))).toBe('👩🏽'.repeat(8));
     expect(cleanName(`${'x'.repeat(61)}👩`)).toBe('x'.repeat(61));
   });
 
-  it('has no lone surrogate', () => {
+  it('has no lone surrogates', () => {
     expect(cleanName('A\ud83dda')).toBe('Ada');
   });
 
-  it('does not change when it is cleaned again', () => {
+  it('does not change when cleaned again', () => {
     const parts = [
       ...'aé1# Ω字辻कम\u094d\u093fمی\u064b👩🏽❤🏴\u0301\u0323\u20e3\u200c\u200d\ufe0f\u{e0100}\u{e0067}\u{e007f}',
     ];

@@ -1,26 +1,26 @@
 /**
- * The one rule for text that people write and others read (docs/PROTOCOL.md, section 3, "Text"):
- * twin of `src/proto/text.rs`. The server applies it as well and has the last word, so a browser
- * whose Unicode is older or newer only shows its own text differently until the server answers.
+ * The rule for text that people write and others read (docs/PROTOCOL.md, section 3, "Text"), the
+ * twin of `src/proto/text.rs`. The server applies it too and has the last word, so a browser with
+ * older or newer Unicode only shows its own text differently until the server answers.
  */
 
 /** Longest name or label, in bytes of UTF-8. */
 export const MAX_NAME = 64;
-/** Longest explanation that one side shows of the other, in bytes of UTF-8. */
+/** Longest explanation from the other side that is shown, in bytes of UTF-8. */
 export const MAX_REASON = 256;
-/** Most nonspacing marks in a row (UTS #39, section 5.4). */
+/** Maximum number of nonspacing marks in a row (UTS #39, section 5.4). */
 const MAX_MARKS = 4;
 
 const VS16 = '\u{FE0F}';
 const KEYCAP = '\u{20E3}';
-/** The flags of England, Scotland and Wales: the only sequences of tags for interchange. */
+/** The flags of England, Scotland and Wales, the only tag sequences recommended for interchange. */
 const FLAG =
   /^\u{1F3F4}\u{E0067}\u{E0062}(?:\u{E0065}\u{E006E}\u{E0067}|\u{E0073}\u{E0063}\u{E0074}|\u{E0077}\u{E006C}\u{E0073})\u{E007F}/u;
 
 /** White space, and characters that look like it. */
 const BLANK =
   /^[\t-\r \u{85}\u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}\u{115F}\u{1160}\u{3164}\u{FFA0}\u{2800}\u{13441}\u{13442}\u{1D159}]$/u;
-/** Signs that stand under a number: called format characters, and seen. */
+/** Signs that enclose a number: visible, although format characters. */
 const SIGN = /^[\u{600}-\u{605}\u{6DD}\u{70F}\u{890}\u{891}\u{8E2}\u{110BD}\u{110CD}]$/u;
 const HIDDEN =
   /^[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u{FFFC}]$/u;
@@ -33,13 +33,13 @@ const SELECTOR = /^[\u{FE00}-\u{FE0F}\u{E0100}-\u{E01EF}]$/u;
 const MONGOLIAN_SELECTOR = /^[\u{180B}-\u{180D}\u{180F}]$/u;
 const MONGOLIAN = /^[\u{1820}-\u{18AA}]$/u;
 const KEYCAP_BASE = /^[0-9#*]$/u;
-/** The blocks of the scripts whose letters join or make conjuncts. */
+/** Blocks of the scripts whose letters join or form conjuncts. */
 const HAS_JOINERS =
   /^[\u{600}-\u{DFF}\u{F00}-\u{109F}\u{1700}-\u{18AF}\u{1900}-\u{1AAF}\u{1B00}-\u{1C7F}\u{A800}-\u{A95F}\u{A980}-\u{AAFF}\u{ABC0}-\u{ABFF}\u{FB50}-\u{FDCF}\u{FE70}-\u{FEFC}\u{10A00}-\u{10AFF}\u{10D00}-\u{10D3F}\u{10F30}-\u{10FAF}\u{11000}-\u{11FFF}\u{1E900}-\u{1E95F}]$/u;
 
 /**
- * `text` as it is shown: composed, on one line, without characters that hide or turn round others,
- * at most `max` bytes of UTF-8 long, and empty if nothing of it can be seen.
+ * Text fit to be shown: composed, on one line, without characters that hide or reverse others, at
+ * most `max` bytes of UTF-8 long, and empty if nothing of it is visible.
  */
 export function clean(text: string, max: number): string {
   let cleaned = cut(tidy(text), max);
@@ -50,12 +50,12 @@ export function clean(text: string, max: number): string {
   }
 }
 
-/** `text` as somebody's name or something's label. */
+/** Text fit to be a name or a label. */
 export function cleanName(text: string): string {
   return clean(text, MAX_NAME);
 }
 
-/** `text` among other words: with a direction of its own, which turns round nothing else. */
+/** Text isolated among other words, so that its direction changes nothing else. */
 export function isolated(text: string): string {
   return `\u{2068}${text}\u{2069}`;
 }
@@ -67,7 +67,7 @@ function cut(text: string, max: number): string {
   return within(graphemes(text), max) || within(text, max);
 }
 
-/** As many of the parts as have room. */
+/** The first parts that fit. */
 function within(parts: Iterable<string>, max: number): string {
   let [kept, left] = ['', max];
   for (const part of parts) {
@@ -78,7 +78,10 @@ function within(parts: Iterable<string>, max: number): string {
   return kept;
 }
 
-/** A browser without `Intl.Segmenter` (Firefox before 125) cuts between code points. */
+/**
+ * Splits text into graphemes; browsers without `Intl.Segmenter` (Firefox before 125) split it
+ * between code points.
+ */
 function graphemes(text: string): Iterable<string> {
   if (!('Segmenter' in Intl)) return text;
   const segments = new Intl.Segmenter('und', { granularity: 'grapheme' }).segment(text);
@@ -98,13 +101,13 @@ function tidy(text: string): string {
   return tidied.text.trimEnd().normalize('NFC');
 }
 
-/** Text as it grows, one character after another. */
+/** Text that grows one character at a time. */
 class Tidied {
   text = '';
   private last = '';
-  /** Nonspacing marks at the end. */
+  /** Number of nonspacing marks at the end. */
   private marks = 0;
-  /** A character that stays only if the next one needs it. */
+  /** A character kept only if the next one needs it. */
   private pending = '';
 
   take(c: string): void {
@@ -120,7 +123,7 @@ class Tidied {
     } else if (selects(c, this.last)) {
       this.put(c);
     } else if (HIDDEN.test(c) && !SIGN.test(c)) {
-      // Not even a place is left where it was.
+      // Leave no trace of it.
     } else if (MARK.test(c)) {
       this.mark(c);
     } else {
@@ -129,7 +132,10 @@ class Tidied {
     }
   }
 
-  /** A mark stands on a character; without one it would stand on what is shown before the text. */
+  /**
+   * Adds a mark to the character before it; without one it would join what is shown before the
+   * text.
+   */
   private mark(c: string): void {
     if (this.last === '' || this.last === ' ') return;
     if (SPACING_MARK.test(c)) this.marks = 0;
@@ -146,7 +152,7 @@ class Tidied {
   }
 }
 
-/** Whether `c` selects a variant of `last`: of an emoji, an ideograph or a Mongolian letter. */
+/** Whether `c` selects a variant of `last`, an emoji, ideograph or Mongolian letter. */
 function selects(c: string, last: string): boolean {
   if ((c === VS16 || c === '\u{FE0E}') && PICTOGRAPHIC.test(last)) return true;
   if (SELECTOR.test(c)) return IDEOGRAPHIC.test(last);

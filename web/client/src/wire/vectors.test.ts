@@ -1,4 +1,4 @@
-/** The golden vectors that the Rust side reads as well: both have to agree on every byte. */
+/** Golden vectors, which the Rust tests read as well: both must agree on every byte. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ function vectors<T = Vector>(file: string): T[] {
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'));
 const hexOf = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 
-/** Presences by name become numbers, as in `wire.ts`, wherever they are. */
+/** Replaces presences' names by numbers, as in `wire.ts`, wherever they are. */
 function numbered(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (key, v) =>
     key === 'presence' && typeof v === 'string' ? Presence[v as keyof typeof Presence] : v,

@@ -98,7 +98,7 @@ describe('server messages', () => {
     expect(decodeMessage(bytes('02 07 00 00'))).toMatchObject({ retry_ms: null, reason: '' });
   });
 
-  it('refuses what is no message', () => {
+  it('rejects bytes that are not a message', () => {
     for (const bad of ['', '03', '02', '02 0a 02 00', '02 07 00 00 00', '02 07 00 05 61']) {
       expect(() => decodeMessage(bytes(bad)), bad).toThrow();
     }
@@ -121,7 +121,7 @@ describe('datagrams', () => {
     expect(() => decodePong(bytes('52 00'))).toThrow();
   });
 
-  it('takes the smallest accuracy code that is wide enough', () => {
+  it('picks the smallest accuracy code that is wide enough', () => {
     expect(encodeAccuracy(undefined)).toBe(0);
     expect(encodeAccuracy(Number.NaN)).toBe(0);
     expect(encodeAccuracy(0)).toBe(1);

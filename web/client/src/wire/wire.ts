@@ -1,4 +1,7 @@
-/** The reliable lane: what both sides say, and what a client says (docs/PROTOCOL.md, section 3). */
+/**
+ * The reliable lane: the types of both sides, and the client's messages (docs/PROTOCOL.md, section
+ * 3).
+ */
 import { Writer } from './bincode';
 
 /** The protocol's version. */
@@ -6,7 +9,7 @@ export const VERSION = 1;
 /** First bytes from this one on belong to the datagram lane. */
 export const DATAGRAM_LANE = 0x40;
 
-/** Whether a peer shares, and whether it is there. */
+/** A peer's presence, as others see it. */
 export enum Presence {
   /** Sends its position. */
   Sharing = 0,
@@ -84,7 +87,7 @@ export interface Hello {
   presence: Presence;
   /** The token of an earlier welcome, to come back as the same peer. */
   resume: Uint8Array | null;
-  /** Most bytes of frames per second; 0 for the default. */
+  /** Maximum bytes of frames per second; 0 for the default. */
   budget: number;
   /** What the client shows, if it knows already. */
   viewport: Viewport | null;
