@@ -90,7 +90,7 @@ test('an invitation that has expired is told, and a new link in the same tab hel
 
 test('without an invitation, or with one for elsewhere, one is told so', async () => {
   const cases = [
-    ['/r/stage', 'This room asks for a link with an invitation.'],
+    ['/r/stage', 'You need an invitation link for this room.'],
     [
       link('stage').replace('/stage', '/other'),
       'This room does not let you in (the invitation is for another room).',

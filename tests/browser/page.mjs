@@ -95,7 +95,7 @@ test('a server that restarts: words, fading, and everybody is back by themselves
     for (const tab of tabs) await tab.until('the other', (it) => it.figures.length === 1);
 
     const told = tabs.map((tab) =>
-      tab.until('why', (it) => /^The server is restarting\. Next try in \d+ s$/.test(it.status)),
+      tab.until('why', (it) => /^The server is restarting\. Retrying in \d+ s$/.test(it.status)),
     );
     await server.stop();
     for (const shown of await Promise.all(told)) assert.equal(shown.connected, false);

@@ -101,7 +101,7 @@ test('a device that tells no position any more is shown with the age of its last
     });
   const { ada, ben, id } = await two('/r/silent', { prepare: once });
   const own = await ada.until('its age', (it) => /^Last position \d0 s ago/.test(it.live));
-  assert.match(own.notice, /does not tell its position any more/);
+  assert.match(own.notice, /has stopped reporting its position/);
   await ben.until('it to others', (it) => /· \d0 s ago$/.test(listed(it, id)?.text));
   await ada.close();
   await ben.close();

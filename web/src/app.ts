@@ -1,4 +1,4 @@
-/** Holds the parts together: what happens to one is told to the others here. */
+/** Connects the parts: passes what happens in one to the others. */
 import {
   Client,
   CloseCode,
@@ -30,20 +30,20 @@ import { browserOf } from './panel/sharing-words';
 import { refusedWords, STALLED_MS, statusLine } from './panel/status';
 
 const TICK_MS = 250;
-/** For how long a refused value is spoken of: the server tells of it once a second while it lasts. */
+/** How long a refusal is shown; the server repeats it once a second while it lasts. */
 const REFUSED_MS = 10_000;
 
 export interface AppOptions {
   room: string;
-  /** Where the server is. */
+  /** The server's URL. */
   address: string;
   opening: Omit<OpenOptions, 'address'>;
   early: EarlyLink | undefined;
   config: Config | undefined;
   loadConfig(): Promise<Config>;
-  /** The room's access token, now. */
+  /** Returns the room's current access token. */
   access(): string | null;
-  /** Whether this tab goes on as what it has kept. */
+  /** Whether this tab may resume from what it stored. */
   resume: boolean;
 }
 
@@ -55,7 +55,7 @@ export class App {
   private readonly sight: Sight;
   private readonly sharer: Sharer;
   private readonly ages = new Ages();
-  /** What the server did not take, and until when that is said. */
+  /** The last refusal, and until when it is shown. */
   private refused: { text: string; until: number } | undefined;
   private access: string | null;
   private wasShown = false;
@@ -197,13 +197,13 @@ export class App {
     this.map.scene.shownWithin = this.shownWithin();
     if (isNews) this.map.repaint();
     const { isShown } = this.map.scene;
-    // Who is placed by hand is looking there already.
+    // Users who place themselves by hand are already looking there.
     if (isShown && !this.wasShown) this.sight.camera.appeared(self.byHand);
     this.wasShown = isShown;
     this.tick();
   }
 
-  /** The circle that others see this device in, if it is not a place. */
+  /** The circle in which others see this device, if they see no exact position. */
   private shownWithin(): Scene['shownWithin'] {
     const sample = this.sharer.self.sample();
     if (!sample) return undefined;
@@ -219,7 +219,7 @@ export class App {
     this.list();
   }
 
-  /** Without an id: oneself. */
+  /** Brings a person into sight; without an id, the user. */
   private pick(id: number | undefined): void {
     this.page.uncoverMap();
     if (id === undefined) this.sight.camera.locate();
@@ -227,7 +227,7 @@ export class App {
   }
 
   private listen(): void {
-    // A link to the same room with another token does not load the page anew.
+    // A link to the same room with another token does not reload the page.
     window.addEventListener('hashchange', () => {
       const access = this.options.access();
       if (access === this.access) return;
@@ -237,7 +237,7 @@ export class App {
     });
   }
 
-  /** Everything that follows from time going by: words, countdowns, fading. */
+  /** Updates whatever time changes: words, countdowns, fading. */
   private tick(): void {
     if (!this.outage) return;
     const now = performance.now();
@@ -276,7 +276,10 @@ export class App {
     this.page.dock(dockOf(this.sharer, surroundings));
   }
 
-  /** Without a token, what is wrong with it is that there is none. */
+  /**
+   * Without a token the server's reason would be misleading: there is nothing wrong with it, it is
+   * missing.
+   */
   private told(state: State): State {
     const uninvited = state.phase === 'ended' && state.code === CloseCode.Forbidden && !this.access;
     return uninvited ? { ...state, reason: '' } : state;
@@ -284,7 +287,7 @@ export class App {
 
   private shareAgain(): void {
     this.sharer.share();
-    // The button that was pressed goes away with the notice.
+    // The pressed button disappears with the notice.
     this.page.stop.focus();
   }
 

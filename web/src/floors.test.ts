@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** The page's floors from the top; a file imports its own floor and those below. */
+/** The floors from the top; a file may import its own floor and those below. */
 const FLOORS: readonly RegExp[] = [
   /^src\/main\.ts$/,
   /^src\/app\.ts$/,
@@ -16,7 +16,7 @@ const FLOORS: readonly RegExp[] = [
   /^client\/src\//,
 ];
 
-/** A page's globals, which the client does without. */
+/** Globals of a page, which the client must not use. */
 const GLOBALS =
   /(?<![\w'"-]|(?<!globalThis)\.)(document|window|localStorage|sessionStorage|location)\b(?!:)/;
 
@@ -29,7 +29,7 @@ const files = ['src', 'client/src']
 const withoutComments = (source: string): string =>
   source.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g, '');
 
-/** The project's files that this one imports. */
+/** Files of this project that a file imports. */
 function importsOf(file: string): string[] {
   const source = withoutComments(readFileSync(join(ROOT, file), 'utf8'));
   return [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].flatMap(([, name]) => {
@@ -53,7 +53,7 @@ function circlesFrom(file: string, path: string[], done: Set<string>): string[] 
 }
 
 describe('the floors', () => {
-  it('hold every file', () => {
+  it('include every file', () => {
     expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
   });
 
@@ -62,12 +62,12 @@ describe('the floors', () => {
     expect(edges.filter(([file, it]) => floorOf(it) < floorOf(file))).toEqual([]);
   });
 
-  it('have no circles of imports', () => {
+  it('have no circular imports', () => {
     const done = new Set<string>();
     expect(files.flatMap((file) => circlesFrom(file, [], done))).toEqual([]);
   });
 
-  it('keep the globals of a page out of the client', () => {
+  it('keep page globals out of the client', () => {
     const found = files.filter(
       (file) =>
         file.startsWith('client/') &&

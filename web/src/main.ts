@@ -8,7 +8,7 @@ import { byId, setText } from './panel/dom';
 
 const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' };
 
-// The map is the larger half of the page: the link opens while it loads.
+// The map is the larger half of the page, so the link opens while it loads.
 const loading = import('./app');
 const returning = mayResume(surroundings(tab));
 const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
@@ -17,18 +17,21 @@ const opening = {
   transport: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
   storage: tab,
 };
-// Without a config the map starts all the same, and says that it is not connected.
+// Without a config the map starts anyway, and says that it is not connected.
 const config = await fetchConfig(location).catch(() => undefined);
 const early = config && new EarlyLink({ ...opening, address: location }, config);
 let fresh = config;
-/** The first connection takes what has just been fetched; certificates may change until the next. */
+/**
+ * The first connection uses the config just fetched; later ones fetch it again, since certificates
+ * may change.
+ */
 async function loadConfig(): Promise<Config> {
   const now = fresh ?? (await fetchConfig(location));
   fresh = undefined;
   return now;
 }
 const access = (): string | null => takeAccess({ location, history, storage: tab }, room);
-/** Says why there is no map, where otherwise the connection is told of. */
+/** Shows why there is no map, in place of the connection's state. */
 function fail(words: string, cause: unknown): never {
   early?.close();
   setText(byId('status'), words);

@@ -18,7 +18,7 @@ function tab(hash: string) {
   };
 }
 
-it('takes a token out of the address and keeps it for the room', () => {
+it('moves a token from the address to the storage of its room', () => {
   const it = tab('#access=a.b-_.c');
   expect(takeAccess(it, 'stage')).toBe('a.b-_.c');
   expect(it.shown).toEqual([['as it was', '', '/r/stage?transport=ws']]);
@@ -28,7 +28,7 @@ it('takes a token out of the address and keeps it for the room', () => {
   expect(it.shown).toHaveLength(1);
 });
 
-it('prefers a new token, and an empty one is none', () => {
+it('prefers a new token, and treats an empty one as none', () => {
   const it = tab('#access=old');
   takeAccess(it, 'stage');
   it.location.hash = '#other=1&access=new';

@@ -1,11 +1,11 @@
 /**
- * The invitation that the page was opened with: an access token behind `#access=` of the address,
- * which browsers send to nobody.
+ * The invitation that opened the page: an access token after `#access=` in the address, a part that
+ * browsers send to no server.
  */
 
 import type { Keep } from '@gpys/client';
 
-/** What of the browser's window this needs. */
+/** The parts of the browser's window that this needs. */
 export interface Place {
   location: Pick<Location, 'hash' | 'pathname' | 'search'>;
   history: Pick<History, 'replaceState' | 'state'>;
@@ -13,8 +13,8 @@ export interface Place {
 }
 
 /**
- * The room's access token: a new one from the address, where it is then not seen any more, or the
- * one that this tab was opened with earlier.
+ * The room's access token: a new one from the address, which it is removed from, or the one that
+ * opened this tab earlier.
  */
 export function takeAccess({ location, history, storage }: Place, room: string): string | null {
   const kept = `gpys.access/${room}`;

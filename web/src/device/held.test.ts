@@ -14,7 +14,7 @@ function words(held: Held): number | string {
   return 'q' in held ? Math.round(attitude(held.q).heading) % 360 : `no ${held.lacks}`;
 }
 
-/** Events at times in ms, and what is made of them. */
+/** Feeds events at times in ms, and collects the results. */
 function watch() {
   const heard: (number | string)[] = [];
   const it = new Orientations((held) => heard.push(words(held)));
@@ -28,7 +28,7 @@ function watch() {
 }
 
 describe('north', () => {
-  it('is what the events say that know it', () => {
+  it('comes from the events that know it', () => {
     const w = watch();
     w.relative(0, 350);
     w.absolute(1, 270);
@@ -37,7 +37,7 @@ describe('north', () => {
     expect(w.heard).toEqual([90, 180]);
   });
 
-  it('is not made up where only relative events come', () => {
+  it('is not made up from relative events alone', () => {
     const w = watch();
     w.relative(0, 200);
     w.absolute(1, null);
@@ -48,7 +48,7 @@ describe('north', () => {
     expect(silent.heard).toEqual(['no north']);
   });
 
-  it('is kept when absolute events fall silent, or say that they have ended', () => {
+  it('is kept when absolute events stop or report their end', () => {
     const w = watch();
     w.relative(0, 30);
     w.absolute(1, 270);
@@ -65,7 +65,7 @@ describe('north', () => {
     expect(w.last()).toBe(190);
   });
 
-  it('is given up when it has not been heard of for two minutes', () => {
+  it('is dropped after two minutes without news', () => {
     const w = watch();
     w.relative(0, 30);
     w.absolute(1, 270);
@@ -77,14 +77,14 @@ describe('north', () => {
 });
 
 describe('a compass', () => {
-  it('says where north is, for alpha that starts anywhere', () => {
+  it('finds north for an alpha that starts anywhere', () => {
     const w = watch();
     w.relative(0, 12, { webkitCompassHeading: 45, webkitCompassAccuracy: 10 });
     w.relative(16, 12, { webkitCompassHeading: 0 });
     expect(w.heard).toEqual([45, 0]);
   });
 
-  it('is not believed when it knows nothing, and then its last word counts', () => {
+  it('is ignored when uncalibrated, and its last reading then counts', () => {
     const nothing = [
       { webkitCompassHeading: -1 },
       { webkitCompassHeading: Number.NaN },
@@ -107,7 +107,7 @@ describe('a compass', () => {
     }
   });
 
-  it('speaks of the top of a device that lies, and of the back of one that stands', () => {
+  it('describes the top of a flat device, and the back of an upright one', () => {
     for (const [beta, gamma] of [
       [0, 0],
       [10, 30],
@@ -124,7 +124,7 @@ describe('a compass', () => {
     }
   });
 
-  it('changes nothing about how the device leans', () => {
+  it('does not change how the device leans', () => {
     const leans: number[] = [];
     const it = new Orientations((held) => {
       if ('q' in held) leans.push(attitude(held.q).leanLeftRight, attitude(held.q).leanFrontBack);
@@ -138,7 +138,7 @@ describe('a compass', () => {
 });
 
 describe('a sensor', () => {
-  it('is known to be missing by its angles, at any time', () => {
+  it('is found missing by its angles, at any time', () => {
     for (const none of [null, undefined, Number.NaN, Infinity, -Infinity, 1e9, '90']) {
       for (const which of ['alpha', 'beta', 'gamma']) {
         const w = watch();
@@ -150,7 +150,7 @@ describe('a sensor', () => {
     }
   });
 
-  it('that was steady and falls silent is off; one that never was steady lies still', () => {
+  it('is off if it was steady and stops; if it never was steady, it lies still', () => {
     const w = watch();
     w.absolute(0, 350);
     w.it.watch(60_000, 0);
@@ -158,7 +158,7 @@ describe('a sensor', () => {
     for (let at = 60_000; at < 90_000; at += 16) w.it.beat(at);
     w.it.watch(90_000, 0);
     expect(w.heard).toEqual([10]);
-    // In the background nothing can be expected of it.
+    // In the background no events are expected.
     w.it.watch(200_000, 199_000);
     expect(w.heard).toEqual([10]);
     w.it.watch(204_000, 199_000);
@@ -177,19 +177,19 @@ describe('the screen', () => {
     return [heading, leanLeftRight, leanFrontBack].map((it) => (Math.round(it) % 360) + 0);
   };
 
-  it('has its own axes, however the device is turned', () => {
-    // A device that lies with its own top to the west, its user looking north.
+  it('has its own axes, however the device is rotated', () => {
+    // A flat device with its top to the west, whose user looks north.
     expect(seen(90, 0, 0, 90).map(Math.abs)).toEqual([0, 0, 0]);
     expect(seen(270, 0, 0, 270).map(Math.abs)).toEqual([0, 0, 0]);
     expect(seen(180, 0, 0, 180).map(Math.abs)).toEqual([0, 0, 0]);
-    // Legacy browsers count to the other side.
+    // Legacy browsers count in the other direction.
     expect(seen(270, 0, 0, -90).map(Math.abs)).toEqual([0, 0, 0]);
-    // Tilted towards its user, whose upper edge is the device's right one.
+    // Tilted towards the user, whose upper edge is the device's right one.
     expect(seen(90, 0, -40, 90)).toEqual([0, 0, 40]);
     expect(seen(0, 40, 0, 0)).toEqual([0, 0, 40]);
   });
 
-  it('is asked in the new way or the old one, and is upright if neither answers', () => {
+  it('is queried by the new or the old interface, and counts as upright if neither answers', () => {
     const cases: [object | undefined, object | undefined, number][] = [
       [{ orientation: { angle: 90 } }, { orientation: 0 }, 90],
       [{}, { orientation: -90 }, -90],

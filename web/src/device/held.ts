@@ -1,31 +1,33 @@
-/** How the device is held, from events that may know north, may lose it, or may make angles up. */
+/** Finds how the device is held, from events that may know north, lose it, or invent angles. */
 import { aboutZ, attitude, fromEuler, multiply, type Quaternion, yawBetween } from '@gpys/client';
 
-/** An orientation, or what is missing for one: any sensor at all, or to know where north is. */
+/** An orientation, or what is missing for one: a sensor, or knowledge of north. */
 export type Held = { q: Quaternion } | { lacks: 'sensor' | 'north' };
 
-/** What an event says. A browser may leave out each of them, or fill in anything. */
+/** The angles of an event. Browsers may omit any of them, or fill in anything. */
 export interface Angles {
   readonly alpha?: number | null;
   readonly beta?: number | null;
   readonly gamma?: number | null;
   readonly absolute?: boolean;
-  /** iOS: where the device's top (held upright: its back) points, clockwise from north. */
+  /** iOS: direction of the device's top (held upright: its back), clockwise from north. */
   readonly webkitCompassHeading?: number | null;
-  /** In degrees; negative: the compass is not calibrated, and its heading means nothing. */
+  /** In degrees; negative: the compass is uncalibrated, and its heading means nothing. */
   readonly webkitCompassAccuracy?: number | null;
 }
 
-/** Relative events count alone once those that know north have been silent for this long: at rest
- * both are silent, and after it either may be the first. */
+/**
+ * Relative events count alone once absolute ones have been silent this long: both are silent at
+ * rest, and afterwards either may come first.
+ */
 const SILENT_MS = 1000;
-/** The two kinds of events tell of one moment if they are this close. */
+/** Events of the two kinds this close together describe the same moment. */
 const SAME_MS = 100;
-/** A gyroscope drifts by some degrees a minute, so what was learnt of north gets old. */
+/** How long knowledge of north lasts: a gyroscope drifts by some degrees a minute. */
 const NORTH_MS = 120_000;
-/** A compass that is less sure than this says little more than nothing. */
+/** A compass less accurate than this is ignored. */
 const COMPASS_MOST = 60;
-/** A motion sensor that was steady and then says nothing for this long is off. */
+/** A motion sensor that was steady and then stays silent this long is off. */
 const OFF_MS = 4000;
 
 const within = (value: unknown, least: number, most: number): value is number =>
@@ -43,16 +45,16 @@ function compassOf(event: Angles): number | undefined {
 }
 
 /**
- * Makes one orientation of two kinds of events. Absolute ones know north. Relative ones are turned
- * by what absolute ones or a compass have told of north, as long as that is fresh; without that
- * there is no orientation, because a made-up heading looks like a true one to everybody else.
+ * Merges two kinds of events into one orientation. Absolute ones know north. Relative ones are
+ * rotated by what absolute ones or a compass last said of north, while that is fresh; without it
+ * there is no orientation, because to others a made-up heading looks like a true one.
  */
 export class Orientations {
   private relative: { q: Quaternion; at: number } | undefined;
   private absolute: { q: Quaternion; at: number } | undefined;
-  /** How relative events have to be turned. */
+  /** Rotation to apply to relative events. */
   private north: { yaw: number; at: number } | undefined;
-  /** Since when relative events have come without absolute ones. */
+  /** Time since which relative events have come without absolute ones. */
   private alone: number | undefined;
   /** The browser has said that it has no absolute events. */
   private denied = false;
@@ -68,12 +70,12 @@ export class Orientations {
     else this.takeRelative(q, event, now);
   }
 
-  /** The motion sensor delivers, whether the device moves or not. */
+  /** Notes that the motion sensor works, whether or not the device moves. */
   beat(now: number): void {
     this.beaten = now;
   }
 
-  /** Notices a sensor that has been switched off; `since`: from when on it can be expected. */
+  /** Notices a sensor that was switched off; `since`: the time from which events are expected. */
   watch(now: number, since: number): void {
     if (this.beaten === undefined || this.off) return;
     if (now - Math.max(this.beaten, since) < OFF_MS) return;
@@ -102,8 +104,8 @@ export class Orientations {
     this.relative = q && { q, at: now };
     const compass = compassOf(event);
     if (q && compass !== undefined) {
-      // Compass and attitude speak of the same edge of the device. Putting the heading in place of
-      // alpha instead would count a roll twice, as upright both it and gamma hold the roll.
+      // Compass and attitude refer to the same edge of the device. Replacing alpha by the heading
+      // would count a roll twice, because upright both it and gamma include the roll.
       this.north = { yaw: attitude(q).heading - compass, at: now };
       this.relativeAlone(now);
       return;
@@ -131,21 +133,21 @@ export class Orientations {
 }
 
 /**
- * By how many degrees what the screen shows is turned against the device, anticlockwise as its user
- * sees the device.
+ * Rotation of the screen's contents against the device in degrees, anticlockwise as its user sees
+ * it.
  */
 export function screenAngle(): number {
   const angle = globalThis.screen?.orientation?.angle ?? globalThis.window?.orientation;
   return within(angle, -360, 360) ? angle : 0;
 }
 
-/** The axes of the screen, which everybody means by left and right, instead of the device's. */
+/** Converts to the axes of the screen, which is what people mean by left and right. */
 export function onScreen(held: Held, angle: number): Held {
   return 'q' in held ? { q: multiply(held.q, aboutZ(-angle)) } : held;
 }
 
 /**
- * Watches how the screen is held. Whether there is a sensor shows in what it delivers, whatever the
+ * Watches how the screen is held. Only its events show whether there is a sensor, whatever the
  * browser claims, and that may change at any time.
  */
 export function watchOrientation(onHeld: (held: Held) => void): () => void {
@@ -192,7 +194,9 @@ interface PermissionAsking {
   requestPermission?(absolute?: boolean): Promise<PermissionState>;
 }
 
-/** Asks for the motion sensor where the browser wants to be asked; call it from a tap. */
+/**
+ * Asks for permission to use the motion sensor, in browsers that require it; call it from a tap.
+ */
 export async function askForMotion(): Promise<boolean> {
   if (typeof DeviceOrientationEvent === 'undefined') return false;
   const asking = DeviceOrientationEvent as unknown as PermissionAsking;

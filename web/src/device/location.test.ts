@@ -7,7 +7,7 @@ describe('a fix', () => {
   const read = (coords: object, timestamp: unknown = NOW): Fix | undefined =>
     readFix({ coords, timestamp: timestamp as number }, NOW, 5000);
 
-  it('is a place on earth, or none at all', () => {
+  it('is a place on earth, or nothing', () => {
     expect(read({ latitude: 46, longitude: -180, accuracy: 5 })).toEqual({
       lat: 46,
       lng: -180,
@@ -24,13 +24,13 @@ describe('a fix', () => {
     expect(readFix({ coords: null }, NOW, 5000)).toBeUndefined();
   });
 
-  it('claims no accuracy that it has not', () => {
+  it('claims no accuracy that it does not have', () => {
     for (const wrong of [null, undefined, Number.NaN, Infinity, -1, 0, '5']) {
       expect(read({ latitude: 46, longitude: 14, accuracy: wrong })?.accuracy).toBeNaN();
     }
   });
 
-  it('is as old as its stamp says, unless that is of a wrong clock', () => {
+  it('is as old as its timestamp, unless a wrong clock made it', () => {
     const at = (timestamp: unknown): number | undefined =>
       read({ latitude: 46, longitude: 14, accuracy: 5 }, timestamp)?.at;
     expect(at(NOW - 3000)).toBe(2000);
@@ -95,7 +95,7 @@ describe('watching', () => {
     vi.unstubAllGlobals();
   });
 
-  it('says after 8 s that the question is not answered, or that the device is slow', async () => {
+  it('reports after 8 s that the prompt is unanswered or the device is slow', async () => {
     await begin();
     await vi.advanceTimersByTimeAsync(7900);
     expect(heard).toEqual([]);
@@ -108,12 +108,12 @@ describe('watching', () => {
     expect(heard).toEqual(['ignored', 'slow']);
   });
 
-  it('begins anew when nothing is told, less and less often', async () => {
+  it('restarts after silence, less and less often', async () => {
     await begin();
     watched[0]![0](place());
     await vi.advanceTimersByTimeAsync(QUIET_MS);
     expect([watched.length, cleared]).toEqual([2, 1]);
-    // The stamp is of when it moved last, but the answer is of now.
+    // The timestamp is from the last movement, but the answer is current.
     watched[1]![0](place(5, Date.now() - QUIET_MS));
     expect(heard).toEqual(['0 s old', '0 s old']);
     await vi.advanceTimersByTimeAsync(QUIET_MS);
@@ -123,7 +123,7 @@ describe('watching', () => {
     expect(heard.length).toBe(2);
   });
 
-  it('waits for a watch that tells of problems', async () => {
+  it('keeps a watch that reports problems', async () => {
     await begin();
     watched[0]![0](place());
     watched[0]![1](error(3));
@@ -133,13 +133,13 @@ describe('watching', () => {
     expect(heard.at(-1)).toBe('50 s old');
   });
 
-  it('takes what a browser remembers from long ago for old', async () => {
+  it('treats a position that a browser remembers from long ago as old', async () => {
     await begin();
     watched[0]![0](place(5, Date.now() - 300_000));
     expect(heard).toEqual(['300 s old']);
   });
 
-  it('follows a permission that is taken away and given back', async () => {
+  it('follows a permission that is revoked and granted again', async () => {
     await begin();
     watched[0]![0](place());
     permission.state = 'denied';
@@ -154,7 +154,7 @@ describe('watching', () => {
     expect(heard.at(-1)).toBe('0 s old');
   });
 
-  it('does not take nonsense for a place', async () => {
+  it('rejects nonsense', async () => {
     await begin();
     watched[0]![0]({ coords: { latitude: null, longitude: null, accuracy: 5 }, timestamp: 0 });
     expect(heard).toEqual(['unavailable']);

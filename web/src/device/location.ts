@@ -1,34 +1,40 @@
-/** Where the device says it is, as far as it can be believed, and why it says nothing. */
+/** The device's position, as far as it can be trusted, and why there is none. */
 
 export interface Fix {
   lat: number;
   lng: number;
-  /** Metres; NaN: unknown. */
+  /** Accuracy in metres; NaN if unknown. */
   accuracy: number;
-  /** When it was taken, on the local clock. */
+  /** When it was taken, in `performance.now()` time. */
   at: number;
 }
 
-/** `ignored`: nobody has answered the browser's question. `slow`: allowed, but nothing comes. */
+/** `ignored`: the browser's prompt is unanswered. `slow`: allowed, but no position comes. */
 export type LocationProblem = 'insecure' | 'refused' | 'ignored' | 'slow' | 'unavailable';
 
-/** A person who wants to answer has answered by then, and a device under the sky has found itself. */
+/**
+ * By then a willing user has answered the prompt, and a device under the open sky has found itself.
+ */
 const WATCHDOG_MS = 8000;
-/** Many devices tell only when they have moved, so a watch that is silent for this long is begun
- * anew, which makes them tell where they are. What does not answer is asked less and less often. */
+/**
+ * Many devices report only movement, so a watch silent for this long is restarted, which makes them
+ * report their position. A device that does not answer is asked less and less often.
+ */
 export const QUIET_MS = 10_000;
 const QUIET_MOST_MS = 80_000;
-/** A watch that has just begun and answers with an older stamp than this has not looked. Of a device
- * that was heard before, the stamp may be of when it moved last. */
+/**
+ * A new watch that answers with an older timestamp than this has not looked. For a device heard
+ * before, the timestamp may be that of its last movement.
+ */
 const FIRST_MS = 2 * 60_000;
 const ANSWERED_MS = 60 * 60_000;
-/** A fix that claims to be older than this, or from the future, was stamped by a wrong clock. */
+/** A fix older than this, or from the future, was stamped by a wrong clock. */
 const BELIEVED_MS = 24 * 3_600_000;
 
 const within = (value: unknown, most: number): value is number =>
   typeof value === 'number' && Math.abs(value) <= most;
 
-/** A fix, or undefined for what is not a place on earth. `wall` and `now`: the two clocks. */
+/** Reads a fix; undefined if it is not a place on earth. `wall` and `now` are the two clocks. */
 export function readFix(
   position: { coords?: Partial<GeolocationCoordinates> | null; timestamp?: number },
   wall: number,
@@ -48,7 +54,7 @@ export interface LocationEvents {
   problem(problem: LocationProblem): void;
 }
 
-/** Watches the location, asks again while nothing is heard, and follows what the browser may do. */
+/** Watches the location, asks again during silence, and follows changes of permission. */
 export class LocationWatch {
   private id: number | undefined;
   private permission: PermissionStatus | undefined;
@@ -56,7 +62,7 @@ export class LocationWatch {
   private quiet: ReturnType<typeof setTimeout> | undefined;
   private patience = QUIET_MS;
   private refused = false;
-  /** This watch has told of a place or of a problem. */
+  /** Whether this watch has reported a place or a problem. */
   private told = false;
   private known = false;
   private ended = false;
@@ -73,7 +79,7 @@ export class LocationWatch {
     void this.followPermission();
   }
 
-  /** Asks the browser anew, as after a refusal that may have been taken back. */
+  /** Asks the browser again, for instance after a refusal that may have been revoked. */
   again(): void {
     if (this.ended) return;
     clearTimeout(this.watchdog);
@@ -90,7 +96,7 @@ export class LocationWatch {
     if (this.permission) this.permission.onchange = null;
   }
 
-  /** Whoever comes back to the page may have been to the settings. */
+  /** A user who comes back to the page may have changed the settings. */
   private readonly back = (): void => {
     if (this.refused && document.visibilityState === 'visible') this.again();
   };
@@ -118,7 +124,7 @@ export class LocationWatch {
       return;
     }
     clearTimeout(this.watchdog);
-    // The answer to a question is of now, whatever its stamp.
+    // The answer to a question is current, whatever its timestamp.
     if (!this.told && now - fix.at < (this.known ? ANSWERED_MS : FIRST_MS)) fix.at = now;
     this.told = true;
     this.known = true;
@@ -127,7 +133,7 @@ export class LocationWatch {
     this.events.fix(fix);
   }
 
-  /** Begins the watch anew when it has been silent for long. */
+  /** Restarts the watch after a long silence. */
   private listen(): void {
     clearTimeout(this.quiet);
     this.quiet = setTimeout(() => {
@@ -145,7 +151,7 @@ export class LocationWatch {
   private report(problem: LocationProblem): void {
     if (this.ended) return;
     clearTimeout(this.watchdog);
-    // It is not silent, and tells by itself when it has a place again.
+    // It is not silent, and will report when it has a place again.
     clearTimeout(this.quiet);
     this.told = true;
     this.events.problem(problem);
@@ -155,14 +161,16 @@ export class LocationWatch {
     if (!this.ended) this.events.problem(this.permission?.state === 'granted' ? 'slow' : 'ignored');
   }
 
-  /** Browsers need not tell a page whose permission was taken away, or given at last. */
+  /**
+   * Follows the permission, because browsers need not report one that is revoked or granted late.
+   */
   private async followPermission(): Promise<void> {
     const query = navigator.permissions?.query({ name: 'geolocation' });
     const permission = await query?.catch(() => undefined);
     if (!permission || this.ended) return;
     this.permission = permission;
     permission.onchange = () => {
-      // Given, or taken back until the person is asked again, which this does.
+      // Granted, or reset until the user is asked again, which this does.
       if (permission.state !== 'denied') {
         this.again();
         return;

@@ -1,9 +1,9 @@
-/** Positions that may not hold any more. */
+/** Positions that may be out of date. */
 
-/** Whoever has not told a position for this long may be elsewhere. */
+/** A person whose position is this old may be elsewhere. */
 export const OLD_MS = 30_000;
 
-/** How long ago something was, for a person: coarser the longer. */
+/** How long ago something was, in words; coarser the longer. */
 export function agoWords(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 60) return `${Math.max(0, Math.floor(seconds / 10) * 10)} s ago`;

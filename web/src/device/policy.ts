@@ -1,4 +1,4 @@
-/** Tells connections that the page's policy forbids from those that fail for another reason. */
+/** Distinguishes connections that the page's policy forbids from those that fail otherwise. */
 import {
   type Config,
   messageOf,
@@ -9,13 +9,16 @@ import {
   openWebTransport,
 } from '@gpys/client';
 
-/** A proxy may have replaced the policy, and a browser reports a violation while a link opens. */
+/**
+ * Wraps an opener: a proxy may have replaced the page's policy, and the browser reports violations
+ * while a link opens.
+ */
 function underPolicy(open: Opener, urlOf: (config: Config) => string | null): Opener {
   return async (config, events, signal) => {
     const url = urlOf(config);
     let forbidden = false;
     const note = ({ blockedURI, disposition }: SecurityPolicyViolationEvent): void => {
-      // Some browsers cut the path off.
+      // Some browsers omit the path.
       if (disposition === 'enforce' && url?.startsWith(blockedURI)) forbidden = true;
     };
     document.addEventListener('securitypolicyviolation', note);
@@ -29,7 +32,7 @@ function underPolicy(open: Opener, urlOf: (config: Config) => string | null): Op
   };
 }
 
-/** Both transports as a page opens them. */
+/** Openers of both transports for a page. */
 export const OPENERS: Openers = {
   webtransport: underPolicy(openWebTransport, (config) => config.webtransport),
   websocket: underPolicy(openWebSocket, (config) => config.websocket),

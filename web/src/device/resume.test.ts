@@ -19,7 +19,7 @@ const live = (more: Partial<Live> = {}): Live => ({
   ...more,
 });
 
-it('finds after a reload what was kept before it, on the new page’s clock', () => {
+it('finds after a reload what was stored before, on the new page’s clock', () => {
   keepLive(nothing, live(), NOW, 1000);
   const found = findLive(nothing, 'stage', NOW + 2000, 50);
   expect(found).toEqual({
@@ -30,12 +30,12 @@ it('finds after a reload what was kept before it, on the new page’s clock', ()
   expect(findLive(nothing, 'stage', NOW, 0)).toBeUndefined();
 });
 
-it('goes on in the same room only', () => {
+it('resumes only in the same room', () => {
   keepLive(nothing, live(), NOW, 1000);
   expect(findLive(nothing, 'lobby', NOW, 0)).toBeUndefined();
 });
 
-it('forgets where a device was a minute ago, and keeps a place set by hand', () => {
+it('drops a device’s position after a minute, and keeps a place set by hand', () => {
   keepLive(nothing, live(), NOW, 1000);
   expect(findLive(nothing, 'stage', NOW + 61_000, 0)?.self.fix).toBeUndefined();
   keepLive(nothing, live({ self: { ...live().self, byHand: true } }), NOW, 1000);
@@ -43,7 +43,7 @@ it('forgets where a device was a minute ago, and keeps a place set by hand', () 
   expect(found?.self).toMatchObject({ byHand: true, fix: { lat: 46, lng: 14 } });
 });
 
-it('makes nothing of words that are not its own', () => {
+it('ignores data that it did not write', () => {
   const good = JSON.stringify({ ...live(), self: { fix: null } });
   const wrong = [
     '',

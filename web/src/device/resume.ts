@@ -1,23 +1,28 @@
-/** What this tab keeps of its sharing, so that a reload goes on with it. */
+/** Stores the state of sharing in this tab, so that it resumes after a reload. */
 import { type Keep, MAX_LAT, MAX_LNG, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
 import type { Snapshot } from './self';
 import { isWish, type Wish } from './sharing';
 
 const KEY = 'gpys.live';
-/** An older position of a device says little of where it is now, and it will soon tell by itself. */
+/**
+ * A device's position older than this says little of where it is now, and a new one will come soon.
+ */
 const OLDEST_FIX_MS = 60_000;
 
 export interface Live {
   room: string;
-  /** Until when, on the wall clock in ms; null: until the owner stops. */
+  /** End of sharing on the wall clock, in ms; null: until the user stops. */
   ends: number | null;
   wish: Wish;
-  /** The access token that let it share. */
+  /** The access token that allowed sharing. */
   access: string | null;
   self: Snapshot;
 }
 
-/** `wall` and `now`: the two clocks. The local one begins anew with the page, so it is not kept. */
+/**
+ * Stores the state. `wall` and `now` are the two clocks; the local one restarts with the page, so
+ * it is not stored.
+ */
 export function keepLive(keep: Keep, live: Live | undefined, wall: number, now: number): void {
   if (!live) {
     keep.removeItem(KEY);
@@ -50,7 +55,7 @@ export function findLive(keep: Keep, room: string, wall: number, now: number): L
       },
     };
   } catch {
-    // Somebody else's words under this name.
+    // Another program's data under this key.
     return undefined;
   }
 }

@@ -1,4 +1,7 @@
-/** The own figure: what this device shares, from its sensors, a place set by hand, or the keys. */
+/**
+ * The user's own figure: what this device shares, from its sensors, a place set by hand, or the
+ * keys.
+ */
 import {
   type Degrees,
   decodeOrientation,
@@ -16,16 +19,19 @@ import { type Fix, type LocationProblem, LocationWatch } from './location';
 const LEAN_STEP = 10;
 const LEAN_MOST = 80;
 const TURN_STEP = 15;
-/** While the position is no older, a pose is as new as its orientation: one time stands for both. */
+/**
+ * While the position is younger than this, a pose is as new as its orientation: one time stands for
+ * both.
+ */
 const FRESH_MS = 12_000;
-/** Where others are told that somebody is only about there. */
+/** From this accuracy on, others see the position as approximate. */
 export const COARSE_FIX_M = 500;
-/** A place set by hand holds as long as the page is open, which is said this often. */
+/** A place set by hand holds while the page is open, and is confirmed this often. */
 const CONFIRM_MS = 8000;
-/** After a reload the device is taken to be held as before until its sensor has had this time. */
+/** After a reload the old orientation stands until the sensor has had this time. */
 const SENSOR_MS = 3000;
 
-/** For how long a place that was set by hand can be taken back. */
+/** How long placing by hand can be undone. */
 const UNDO_MS = 15_000;
 
 interface Keys {
@@ -34,7 +40,7 @@ interface Keys {
   side: number;
 }
 
-/** What a page needs to go on sharing after a reload. */
+/** What a page needs to resume sharing after a reload. */
 export interface Snapshot {
   fix: Fix | undefined;
   byHand: boolean;
@@ -48,16 +54,16 @@ export interface SelfEvents {
 
 export class Self {
   sharing = false;
-  /** Its owner is about to choose a place on the map. */
+  /** Whether the user is choosing a place on the map. */
   placing = false;
-  /** Why the device has told no place lately. */
+  /** Why the device has reported no position lately. */
   problem: LocationProblem | undefined;
-  /** What is missing to know how the device is held. */
+  /** What is missing to know the orientation. */
   lacks: 'sensor' | 'north' | undefined;
 
   private device: Fix | undefined;
   private hand: Fix | undefined;
-  /** The place set by hand before, `null` for none; undefined: nothing to take back. */
+  /** The previous place set by hand, `null` for none; undefined: nothing to undo. */
   private before: Fix | null | undefined;
   private placedAt = 0;
   private sensed: Quaternion | undefined;
@@ -69,7 +75,7 @@ export class Self {
 
   constructor(private readonly events: SelfEvents) {}
 
-  /** Call it from a tap: some browsers ask for permissions only then. */
+  /** Starts sharing. Call it from a tap: some browsers ask for permissions only then. */
   share(): void {
     if (this.sharing) return;
     this.sharing = true;
@@ -100,7 +106,7 @@ export class Self {
     this.events.changed();
   }
 
-  /** What is shared: a place set by hand counts until its owner says otherwise. */
+  /** The position that is shared: a place set by hand counts until the user changes it. */
   get fix(): Fix | undefined {
     return this.hand ?? this.device;
   }
@@ -109,13 +115,13 @@ export class Self {
     return this.hand !== undefined;
   }
 
-  /** The device knows better than the hand: its fix, if it is a good one. */
+  /** The device's fix, if it is good and a place set by hand still counts. */
   get better(): Fix | undefined {
     const { device, hand } = this;
     return hand && device && !isCoarse(device) && this.problem === undefined ? device : undefined;
   }
 
-  /** For how long the device has not said where it is, in ms; 0 for a place set by hand. */
+  /** How long the device has not reported its position, in ms; 0 for a place set by hand. */
   age(now: number): number {
     return this.hand || !this.device ? 0 : Math.max(0, now - this.device.at);
   }
@@ -130,7 +136,7 @@ export class Self {
     this.events.changed();
   }
 
-  /** `accuracy`: how exactly the map could show the place, in metres. */
+  /** Places the user by hand; `accuracy`: the map's precision there, in metres. */
   place(at: Degrees, accuracy: number): void {
     this.placing = false;
     this.before = this.hand ?? null;
@@ -149,7 +155,7 @@ export class Self {
     this.events.changed();
   }
 
-  /** Goes back to what the device says. */
+  /** Returns to the device's position. */
   useDevice(): void {
     this.hand = undefined;
     this.before = undefined;
@@ -157,14 +163,14 @@ export class Self {
     this.events.changed();
   }
 
-  /** Asks for the location once more. */
+  /** Asks for the location again. */
   askAgain(): void {
     this.problem = undefined;
     this.location?.again();
     this.events.changed();
   }
 
-  /** What follows from time going by; `shown`: whether the page can be seen. */
+  /** Updates what time changes; `shown`: whether the page is visible. */
   tick(now: number, shown: boolean): void {
     if (this.undoable && now - this.placedAt > UNDO_MS) this.before = undefined;
     if (!this.hand || !shown || now - this.hand.at < CONFIRM_MS) return;
@@ -172,12 +178,12 @@ export class Self {
     this.events.changed();
   }
 
-  /** Whether the arrow keys hold the device, for want of a sensor. */
+  /** Whether the arrow keys control the orientation, for lack of a sensor. */
   get steered(): boolean {
     return this.sharing && this.fix !== undefined && this.sensed === undefined;
   }
 
-  /** Leans or turns the own figure by a key's name; false if the key means nothing here. */
+  /** Leans or turns the user's figure by a key's name; false if the key has no meaning here. */
   key(name: string, shift: boolean): boolean {
     const keys = this.keys ?? { turn: 0, front: 0, side: 0 };
     const lean = (angle: number, by: number): number =>
@@ -200,11 +206,11 @@ export class Self {
     return fromEuler(this.keys.turn, this.keys.front, this.keys.side);
   }
 
-  /** What is sent, or undefined while there is no position. */
+  /** What is sent; undefined while there is no position. */
   reading(): Reading | undefined {
     const { fix, orientation } = this;
     if (!this.sharing || !fix) return undefined;
-    // The time of an old position is not made newer by a device that is still turned.
+    // Turning the device does not make an old position newer.
     const fresh = this.age(performance.now()) < FRESH_MS;
     const { lat, lng, accuracy } = fix;
     return {
@@ -216,7 +222,7 @@ export class Self {
     };
   }
 
-  /** The same as others receive it, which the own figure shows. */
+  /** The reading as others receive it, which is what the user's own figure shows. */
   sample(): Sample | undefined {
     const reading = this.reading();
     return reading && sampleOf(reading);
@@ -228,7 +234,7 @@ export class Self {
     return { fix, byHand, orientation, keys };
   }
 
-  /** Goes on as before a reload. */
+  /** Resumes after a reload. */
   resume({ fix, byHand, orientation, keys }: Snapshot): void {
     if (byHand) this.hand = fix;
     else this.device = fix;
@@ -246,7 +252,7 @@ export class Self {
       if (this.sharing) this.stops.push(watchOrientation((held) => this.held(held)));
       return;
     }
-    // After a reload nobody has tapped yet, and iOS answers only somebody who has.
+    // After a reload there has been no tap yet, and iOS requires one.
     if (navigator.userActivation?.isActive !== false) return;
     const tapped = (): void => {
       window.removeEventListener('click', tapped);
@@ -260,7 +266,7 @@ export class Self {
     const first = !this.device;
     this.device = fix;
     this.problem = undefined;
-    // A device that has found itself is what its owner was waiting for.
+    // The user was waiting for the device to find itself.
     if (first && this.placing && !isCoarse(fix)) this.placing = false;
     this.events.changed();
   }

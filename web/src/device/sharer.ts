@@ -1,4 +1,4 @@
-/** What this page shares of its device: from what its owner wants to what the server is told. */
+/** Sharing: turns the user's choices and the device's readings into what the client sends. */
 import { type Client, Presence, type Welcome } from '@gpys/client';
 import { OLD_MS } from './old';
 import { findLive, keepLive } from './resume';
@@ -6,29 +6,29 @@ import { Self } from './self';
 import { SharingTerms, type Wish } from './sharing';
 import { device, tab } from './storage';
 
-const TIME_OVER = 'The time for which you wanted to share is over. Nobody sees you any more.';
-const WITHDRAWN = 'The server has ended your sharing. Nobody sees you any more.';
+const TIME_OVER = 'Your sharing time is over. Others no longer see you.';
+const WITHDRAWN = 'The server has ended your sharing. Others no longer see you.';
 
 export class Sharer {
   readonly terms = new SharingTerms(device);
   readonly self: Self;
-  /** Why sharing ended although nobody pressed the button. */
+  /** Why sharing ended without the user's doing. */
   over: string | undefined;
-  /** What the server said of the access token, once it has. */
+  /** Whether the access token allows sharing, once the server has said so. */
   mayShare: boolean | undefined;
 
-  /** `access`: the room's access token, whose rights are not known before a welcome. */
+  /** `access`: returns the room's access token, whose rights are unknown before a welcome. */
   constructor(
     private readonly room: string,
     private readonly access: () => string | null,
     private readonly client: Client,
-    /** What is shared has changed, or whether it is. */
+    /** Called when what is shared has changed. */
     private readonly changed: () => void,
   ) {
     this.self = new Self({ changed: () => this.selfChanged() });
   }
 
-  /** Goes on with what this tab shared before a reload; `allowed`: it is not a duplicated tab. */
+  /** Resumes what this tab shared before a reload; `allowed`: it is not a duplicated tab. */
   resume(allowed: boolean): void {
     const now = Date.now();
     const live = allowed ? findLive(tab, this.room, now, performance.now()) : undefined;
@@ -41,12 +41,13 @@ export class Sharer {
       this.stop(TIME_OVER);
       return;
     }
-    // It shared with this token, so nothing has to be asked first, which would look like a leave.
+    // This token has allowed sharing before, so it need not be checked first, which would look like
+    // a leave.
     if (live.access === this.access()) this.mayShare = true;
     this.self.resume(live.self);
   }
 
-  /** Writes down what a reload needs. */
+  /** Stores what a reload needs. */
   keep(): void {
     const { self, terms, room } = this;
     const live = self.sharing && {
@@ -59,7 +60,7 @@ export class Sharer {
     keepLive(tab, live || undefined, Date.now(), performance.now());
   }
 
-  /** How old the own position is, in ms, if it is so old that it has to be said. */
+  /** Age of the user's position in ms, if it is old enough to mention. */
   old(now: number): number | undefined {
     const age = this.self.age(now);
     return age > OLD_MS || (this.self.problem === 'refused' && age > 0) ? age : undefined;
@@ -67,13 +68,13 @@ export class Sharer {
 
   get presence(): Presence {
     if (document.visibilityState === 'hidden') return Presence.Hidden;
-    // Whoever says that it shares and may not is sent away, so a new token is asked for its
-    // rights first.
+    // The server disconnects a client that shares without the right to, so a new token's rights are
+    // learnt first.
     const may = this.mayShare ?? this.access() === null;
     return may && this.self.sample() ? Presence.Sharing : Presence.Watching;
   }
 
-  /** What the client says next is as of now. */
+  /** Brings what the client says next up to date. */
   refresh(): void {
     this.watchTime();
     this.announceTerms();
@@ -89,7 +90,7 @@ export class Sharer {
   share(): void {
     this.over = undefined;
     this.terms.begin(Date.now());
-    // Before the presence, so that nothing is shown on other terms.
+    // Sent before the presence, so that nothing is shown on other terms.
     this.announceTerms();
     this.self.share();
     this.keep();
@@ -98,7 +99,7 @@ export class Sharer {
   stop(over?: string): void {
     this.over = over;
     this.terms.end();
-    // In the background as well, where being hidden alone does not take the pose back.
+    // Also in the background, where being hidden alone would not withdraw the pose.
     this.client.setPresence(Presence.Watching);
     this.self.stop();
     this.keep();
@@ -114,13 +115,13 @@ export class Sharer {
     this.client.setPresence(this.presence);
   }
 
-  /** Ends what was to be shared until now. */
+  /** Stops sharing whose time is over. */
   watchTime(): void {
     if (!this.self.sharing || !this.terms.isOver(Date.now())) return;
     this.stop(TIME_OVER);
   }
 
-  /** The client has withdrawn this page's pose. */
+  /** Follows the client, which has withdrawn the pose. */
   withdrawn(): void {
     if (this.self.sharing) this.stop(WITHDRAWN);
   }

@@ -14,14 +14,14 @@ beforeEach(() => {
   } as Storage;
 });
 
-it('is exact and without end unless the owner wants it otherwise', () => {
+it('is exact and has no end by default', () => {
   const terms = new SharingTerms(storage);
   terms.begin(NOW);
   expect(terms.wire(NOW + 1e12)).toEqual({ approximate: false, seconds: 0 });
   expect(terms.isOver(NOW + 1e12)).toBe(false);
 });
 
-it('remembers what was chosen, and nothing that cannot be', () => {
+it('remembers valid choices and ignores invalid ones', () => {
   new SharingTerms(storage).choose({ approximate: true, minutes: 15 }, NOW);
   expect(new SharingTerms(storage).wish).toEqual({ approximate: true, minutes: 15 });
   for (const wrong of [
@@ -36,7 +36,7 @@ it('remembers what was chosen, and nothing that cannot be', () => {
   }
 });
 
-it('counts from the beginning, and tells the rest', () => {
+it('counts from the start, and reports the remaining time', () => {
   const terms = new SharingTerms(storage);
   terms.choose({ approximate: true, minutes: 15 }, NOW);
   expect(terms.wire(NOW)).toEqual({ approximate: true, seconds: 0 });
@@ -48,7 +48,7 @@ it('counts from the beginning, and tells the rest', () => {
   expect(terms.isOver(NOW + 15 * MINUTE)).toBe(false);
 });
 
-it('counts anew for another duration, not for another precision', () => {
+it('restarts for a new duration, not for a new precision', () => {
   const terms = new SharingTerms(storage);
   terms.choose({ approximate: true, minutes: 15 }, NOW);
   terms.begin(NOW);
@@ -60,7 +60,7 @@ it('counts anew for another duration, not for another precision', () => {
   expect(terms.left(NOW + 7 * MINUTE)).toBeUndefined();
 });
 
-it('never lasts longer than was chosen, whatever the clock does', () => {
+it('never lasts longer than chosen, whatever the clock does', () => {
   const terms = new SharingTerms(storage);
   terms.choose({ approximate: false, minutes: 15 }, NOW);
   terms.begin(NOW);

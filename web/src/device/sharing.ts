@@ -1,15 +1,15 @@
-/** On which terms this device shares: how precisely, and until when. */
+/** The terms on which this device shares: how precisely, and for how long. */
 import type { Keep, Sharing } from '@gpys/client';
 
-/** What its owner has chosen. */
+/** The user's choice. */
 export interface Wish {
-  /** Others get the middle of a cell of about 1 km. */
+  /** Whether others get the middle of a cell of about 1 km. */
   approximate: boolean;
-  /** For how long, from one of DURATIONS. */
+  /** The duration, one of {@link DURATIONS}. */
   minutes: number;
 }
 
-/** Minutes to choose from; 0 is until the owner stops. */
+/** Minutes to choose from; 0 means until the user stops. */
 export const DURATIONS: readonly number[] = [15, 60, 0];
 const WISH = 'gpys.sharing';
 const MINUTE_MS = 60_000;
@@ -24,15 +24,18 @@ function load(storage: Keep): Wish {
     const kept: unknown = JSON.parse(storage.getItem(WISH) ?? 'null');
     if (isWish(kept)) return kept;
   } catch {
-    // Somebody else's words under this name.
+    // Another program's data under this key.
   }
   return { approximate: false, minutes: 0 };
 }
 
-/** Times are of the wall clock in ms, which goes on while the device sleeps. */
+/**
+ * The current terms. Times are on the wall clock in ms, which keeps running while the device
+ * sleeps.
+ */
 export class SharingTerms {
   wish: Wish;
-  /** While it shares for a time: until when. */
+  /** End of sharing, if it has one. */
   private ends: number | undefined;
   private sharing = false;
 
@@ -40,7 +43,7 @@ export class SharingTerms {
     this.wish = load(storage);
   }
 
-  /** The owner wants it otherwise. A new duration counts from now, and precision extends nothing. */
+  /** Changes the terms. A new duration counts from now; a new precision extends nothing. */
   choose(wish: Wish, now: number): void {
     const anew = wish.minutes !== this.wish.minutes;
     this.wish = wish;
@@ -48,34 +51,34 @@ export class SharingTerms {
     if (this.sharing && anew) this.begin(now);
   }
 
-  /** The owner shares from now on. */
+  /** Starts sharing. */
   begin(now: number): void {
     this.sharing = true;
     this.ends = this.wish.minutes > 0 ? now + this.wish.minutes * MINUTE_MS : undefined;
   }
 
-  /** The owner has shared since before a reload, until `ends` or without end. */
+  /** Resumes sharing from before a reload, until `ends` or without an end. */
   resume(wish: Wish, ends: number | undefined): void {
     this.wish = wish;
     this.sharing = true;
     this.ends = ends;
   }
 
-  /** Until when, on the wall clock; undefined: until the owner stops. */
+  /** End of sharing on the wall clock; undefined: until the user stops. */
   get until(): number | undefined {
     return this.ends;
   }
 
-  /** The owner does not share any more. */
+  /** Stops sharing. */
   end(): void {
     this.sharing = false;
     this.ends = undefined;
   }
 
-  /** How long the sharing still lasts, in ms; undefined: until the owner stops. */
+  /** Remaining time in ms; undefined: until the user stops. */
   left(now: number): number | undefined {
     if (this.ends === undefined) return undefined;
-    // However the clock was set in the meantime, never for longer than was chosen.
+    // However the clock was set meanwhile, never longer than chosen.
     return Math.min(this.ends - now, this.wish.minutes * MINUTE_MS);
   }
 
@@ -83,7 +86,7 @@ export class SharingTerms {
     return (this.left(now) ?? 1) <= 0;
   }
 
-  /** As the server is told. */
+  /** The terms as the server gets them. */
   wire(now: number): Sharing {
     const left = this.left(now);
     const seconds = left === undefined ? 0 : Math.max(1, Math.ceil(left / 1000));

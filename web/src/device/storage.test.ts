@@ -15,7 +15,7 @@ function fake(setItem?: (key: string, value: string) => void): Storage {
   };
 }
 
-it('keeps what the browser keeps', () => {
+it('stores what the browser stores', () => {
   const storage = fake();
   const keep = keepIn(() => storage);
   expect(keep.getItem('name')).toBe('Ada');
@@ -26,7 +26,7 @@ it('keeps what the browser keeps', () => {
   expect(storage.getItem('name')).toBeNull();
 });
 
-it('remembers for as long as the page lives where site data is blocked', () => {
+it('remembers while the page lives if site data is blocked', () => {
   const keep = keepIn(() => {
     throw new DOMException('Access is denied for this document.', 'SecurityError');
   });
@@ -37,7 +37,7 @@ it('remembers for as long as the page lives where site data is blocked', () => {
   expect(keep.getItem('name')).toBeNull();
 });
 
-it('prefers what it could not write to what was there before', () => {
+it('prefers what it could not write to the old value', () => {
   const storage = fake(() => {
     throw new DOMException('It is full.', 'QuotaExceededError');
   });
@@ -48,7 +48,7 @@ it('prefers what it could not write to what was there before', () => {
   expect(keepIn(() => storage).getItem('name')).toBeNull();
 });
 
-it('does without a storage that is missing or takes things in silence and forgets them', () => {
+it('copes with storage that is missing or silently forgets', () => {
   const missing = keepIn(() => null as unknown as Storage);
   const forgetful = keepIn(() => fake(() => undefined));
   for (const keep of [missing, forgetful]) {

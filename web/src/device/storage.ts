@@ -1,10 +1,10 @@
-/** What the browser keeps for this page. It may keep nothing, be full, or refuse to be asked. */
+/** The browser's storage, which may be blocked, full, or forgetful. */
 
 import type { Keep } from '@gpys/client';
 
 /**
- * A storage that never throws. Where site data is blocked even the name `localStorage` throws, and
- * a full one throws when it is written to; what could not be written lasts as long as the page.
+ * A storage that never throws. If site data is blocked, even the name `localStorage` throws, and a
+ * full one throws on writing; what could not be written lasts as long as the page.
  */
 export function keepIn(find: () => Storage): Keep {
   const unwritten = new Map<string, string>();
@@ -20,7 +20,7 @@ export function keepIn(find: () => Storage): Keep {
     setItem(key, value) {
       unwritten.set(key, value);
       const written = attempt((it) => {
-        // What was there before must not come back in its place.
+        // The old value must not come back in its place.
         it.removeItem(key);
         it.setItem(key, value);
         return it.getItem(key) === value;
@@ -34,7 +34,7 @@ export function keepIn(find: () => Storage): Keep {
   };
 }
 
-/** For every page of this server, also tomorrow. */
+/** For every page of this server, permanently. */
 export const device = keepIn(() => localStorage);
-/** For this tab, across its reloads; a duplicated tab begins with a copy. */
+/** For this tab, across reloads; a duplicated tab starts with a copy. */
 export const tab = keepIn(() => sessionStorage);

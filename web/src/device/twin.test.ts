@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { keepIn } from './storage';
 import { mayResume, type Surroundings } from './twin';
 
-/** As browsers do it: one holder a name; who comes later waits, or is told that it is taken. */
+/** Locks as in browsers: one holder per name; others wait or learn that it is taken. */
 class Locks {
   private readonly held = new Map<string, Promise<unknown>>();
 
@@ -45,7 +45,7 @@ function tab(locks: Locks | undefined, copied: [string, string][] = [], arrival 
   };
 }
 
-it('lets a tab that comes back go on, and no duplicate of it', async () => {
+it('lets a returning tab resume, but not its duplicate', async () => {
   const locks = new Locks();
   const first = tab(locks);
   expect(await first.may()).toBe(false);
@@ -55,22 +55,22 @@ it('lets a tab that comes back go on, and no duplicate of it', async () => {
   twin.leave();
   const again = tab(locks, first.copy(), 'reload');
   expect(await again.may()).toBe(true);
-  // The twin has had a name of its own since then.
+  // The twin has its own name by then.
   expect(await tab(locks, twin.copy(), 'reload').may()).toBe(true);
 });
 
-it('waits for the page before to go, and at a reload knows that it does', async () => {
+it('waits for the previous page to go, and after a reload assumes that it does', async () => {
   const locks = new Locks();
   const first = tab(locks);
   await first.may();
   const back = tab(locks, first.copy(), 'back_forward').may();
   setTimeout(first.leave, 50);
   expect(await back).toBe(true);
-  // Nobody has left, as far as can be told yet.
+  // As far as can be told yet, the page has not been left.
   expect(await tab(locks, first.copy(), 'reload').may()).toBe(true);
 });
 
-it('believes reloads alone where there are no locks', async () => {
+it('trusts only reloads in browsers without locks', async () => {
   expect(await tab(undefined, [], 'reload').may()).toBe(true);
   expect(await tab(undefined, [], 'back_forward').may()).toBe(false);
   expect(await tab(undefined, [], 'navigate').may()).toBe(false);

@@ -1,8 +1,8 @@
-/** Tells a tab that comes back from one that was duplicated: both find the same things kept. */
+/** Distinguishes a returning tab from a duplicated one: both find the same stored data. */
 import type { Keep } from '@gpys/client';
 
 const TAB = 'gpys.tab';
-/** The page before this one in the tab may still be on its way out, for about a second. */
+/** How often to try again: the tab's previous page may take about a second to go. */
 const TRIES = 10;
 const TRY_MS = 100;
 
@@ -10,21 +10,21 @@ export interface Surroundings {
   keep: Keep;
   /** Only in secure contexts. */
   locks: Pick<LockManager, 'request'> | undefined;
-  /** How the page was reached, as `PerformanceNavigationTiming` has it. */
+  /** How the page was reached, a type of `PerformanceNavigationTiming`. */
   arrival: string | undefined;
   discarded: boolean;
-  /** Calls back when the page is left, and when it is shown again. */
+  /** Call back when the page is left and when it is shown again. */
   onLeave(left: () => void): void;
   onReturn(back: () => void): void;
 }
 
 /**
- * Whether this tab may go on as what is kept in it. A tab holds a lock by its name while its page is
- * open, so whoever finds the name taken is a twin, and takes a new one.
+ * Whether this tab may resume from what is stored in it. A tab holds a lock by its name while its
+ * page is open, so a tab that finds the name taken is a twin, and takes a new name.
  */
 export async function mayResume(it: Surroundings): Promise<boolean> {
   const { keep, locks } = it;
-  // Nobody is duplicated by a reload.
+  // A reload duplicates nothing.
   const isReload = it.arrival === 'reload' || it.discarded;
   if (!locks) return isReload;
   const name = keep.getItem(TAB);
@@ -42,7 +42,7 @@ export async function mayResume(it: Surroundings): Promise<boolean> {
   return false;
 }
 
-/** Holds the lock until the page is left, and says whether it could; `now`: without waiting for it. */
+/** Holds the lock until the page is left, and returns whether it could; `now`: without waiting. */
 async function hold(
   it: Surroundings,
   locks: Pick<LockManager, 'request'>,

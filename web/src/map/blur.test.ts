@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { BLUR_M, blur } from './blur';
 import { way } from './geo';
 
-it('finds the middles that the protocol names', () => {
+it('finds the cell centres given in the protocol', () => {
   const table = [
     [457_500_000, 143_600_000, 457_515_000, 143_545_203],
     [0, 0, 45_000, 0],
@@ -17,7 +17,7 @@ it('finds the middles that the protocol names', () => {
   }
 });
 
-it('never puts anybody further away than it says', () => {
+it('never moves a position further than it promises', () => {
   for (let lat = -89.9; lat < 90; lat += 1.37) {
     for (let lng = -179.9; lng < 180; lng += 7.31) {
       expect(way({ lat, lng }, blur({ lat, lng })).metres).toBeLessThanOrEqual(BLUR_M);

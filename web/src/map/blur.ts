@@ -1,13 +1,13 @@
-/** Where others see somebody who shares approximately (docs/PROTOCOL.md, section 4). */
+/** Where others see a peer that shares approximately (docs/PROTOCOL.md, section 4). */
 import { CIRCLE, type Degrees, MAX_LAT, MAX_LNG, toUnits, UNIT } from '@gpys/client';
 
-/** Rows of cells are so high, in units of 1e-7 degree. */
+/** Height of a row of cells, in units of 1e-7 degree. */
 const ROW = 90_000;
 const ROWS = 20_000;
-/** No place is further than this from the middle of its cell, in metres. */
+/** Greatest distance of a place from the middle of its cell, in metres. */
 export const BLUR_M = 871;
 
-/** The middle of the cell that a place is in. */
+/** The middle of the cell that contains a place. */
 export function blur(place: Degrees): Degrees {
   const { lat, lng } = toUnits(place);
   const row = Math.min(Math.floor((lat + MAX_LAT) / ROW), ROWS - 1);

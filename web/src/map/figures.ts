@@ -1,9 +1,9 @@
-/** The one GL layer that draws everybody, instanced: a mesh per kind, one draw call each. */
+/** The GL layer that draws all people, instanced: a mesh per kind, one draw call each. */
 import type { CustomLayerInterface } from 'maplibre-gl';
 import { coarseFigure, disc, FLOATS_PER_VERTEX, fineFigure, pin, ring } from './mesh';
 import type { Drawn, Scene, SceneFrame } from './scene';
 
-/** Figures are drawn from fewer triangles up to this height, in pixels of the device. */
+/** Figures up to this height, in device pixels, are drawn from fewer triangles. */
 const COARSE_UP_TO = 40;
 const FLOATS_PER_INSTANCE = 11;
 const BLUE = [0.16, 0.47, 0.98] as const;
@@ -26,7 +26,7 @@ uniform vec3 eyeColour;
 out vec4 colour;
 out vec3 bent;
 
-// People are seen from the south and above: 42 degrees up.
+// People are seen from the south, 42 degrees above.
 const float SIN = 0.669;
 const float COS = 0.743;
 
@@ -39,7 +39,7 @@ void main() {
   vec3 n = vec3(0.0, 0.0, 1.0);
   if (onGround) {
     vec2 ahead = turn(vec3(0.0, 1.0, 0.0)).xy;
-    // A device held upright looks where its back points.
+    // An upright device faces where its back points.
     if (length(ahead) < 0.2) ahead = -turn(vec3(0.0, 0.0, 1.0)).xy;
     ahead = normalize(ahead + vec2(0.0, 1e-6));
     p = vec3(position.x * ahead.y + position.y * ahead.x, -position.x * ahead.x + position.y * ahead.y, 0.0);
@@ -56,7 +56,8 @@ void main() {
   else if (kind == 5) colour = vec4(1.0, 1.0, 1.0, tint.a);
   else colour = tint;
   vec2 screen = at + vec2(p.x, p.y * SIN + p.z * COS) * size;
-  // Depth as if the map were the ground of the same slanted view, so that the nearer stand before.
+  // Depth as if the map were the ground of the same slanted view, so that nearer figures are in
+  // front.
   float depth = at.y * COS / SIN + (p.y * COS - p.z * SIN) * size;
   gl_Position = vec4(screen * 2.0 / viewport, depth / viewport.y / 1.5, 1.0);
 }`;
@@ -72,7 +73,7 @@ const vec3 CAMERA = vec3(0.0, -0.743, 0.669);
 void main() {
   vec3 n = normalize(bent);
   float light = 0.66 + 0.42 * max(0.0, dot(n, LIGHT));
-  // A dark rim parts people from a light map and from each other.
+  // A dark rim separates people from a light map and from each other.
   float rim = smoothstep(0.0, 0.42, abs(dot(n, CAMERA)));
   bool flat_ = bent.z > 0.999 && colour.a < 0.96;
   vec3 shaded = flat_ ? colour.rgb : min(vec3(1.0), colour.rgb * light) * mix(0.5, 1.0, rim);
@@ -139,7 +140,7 @@ export class FigureLayer implements CustomLayerInterface {
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.CULL_FACE);
-    // Under everybody, whose faces they must not hide.
+    // Below all people, whose faces they must not hide.
     gl.depthMask(false);
     this.draw(gl, batches.discs, discsOf(frame));
     gl.depthMask(true);
@@ -159,7 +160,7 @@ export class FigureLayer implements CustomLayerInterface {
       );
     };
     draw(drawn.filter((it) => !isMarked(it)));
-    // In front of everybody, however near the others stand.
+    // In front of all people, however near the others stand.
     gl.clear(gl.DEPTH_BUFFER_BIT);
     this.draw(gl, batches.rings, ringsOf(drawn));
     draw(drawn.filter(isMarked));

@@ -1,6 +1,6 @@
 /**
- * Stands in for MapLibre where the browser has no WebGL 2: the same camera and events, as far as the
- * page uses them, and dots on a plain canvas instead of figures on a map.
+ * Stands in for MapLibre in browsers without WebGL 2: the same camera and events, as far as the
+ * page uses them, with dots on a plain canvas instead of figures on a map.
  */
 
 import { attitude } from '@gpys/client';
@@ -10,17 +10,17 @@ import type { Drawn } from './scene';
 interface Target {
   center?: [lng: number, lat: number];
   zoom?: number;
-  /** Where the centre is to be, in pixels from the middle of the canvas. */
+  /** Where to put the centre, in pixels from the middle of the canvas. */
   offset?: [x: number, y: number];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each of MapLibre's events has a type of its own.
+// biome-ignore lint/suspicious/noExplicitAny: each of MapLibre's events has its own type.
 type Listener = (event: any) => void;
 
 const LEAST_ZOOM = 0.5;
 const MOST_ZOOM = 22;
 const PAN_PIXELS = 100;
-/** A press that moves by less than this is a tap. */
+/** A press that moves less than this is a tap. */
 const TAP_PIXELS = 4;
 const ARROWS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
@@ -30,7 +30,7 @@ const ARROWS: Record<string, [number, number]> = {
 };
 
 export class FlatMap {
-  /** Draws a picture; it calls `dots` with what is in it. */
+  /** Draws a picture, and calls `dots` with its contents. */
   paint: () => void = () => undefined;
   private readonly canvas = document.createElement('canvas');
   private readonly listeners = new Map<string, Set<Listener>>();
@@ -47,7 +47,7 @@ export class FlatMap {
     [this.x, this.y] = mercator(center[1], center[0]);
     this.zoom = zoom;
     const { canvas } = this;
-    // The same names, so that the page's style and keys know it as its map.
+    // MapLibre's names, by which the page's style and keys know its map.
     container.classList.add('maplibregl-map');
     canvas.className = 'maplibregl-canvas flat';
     canvas.tabIndex = 0;
@@ -64,7 +64,7 @@ export class FlatMap {
     return this;
   }
 
-  /** The page's own buttons, where they are on a map. */
+  /** Adds the page's own buttons, where a map has them. */
   addTools(tools: HTMLElement): void {
     const zoom = document.createElement('div');
     zoom.className = 'maplibregl-ctrl maplibregl-ctrl-group';
@@ -221,7 +221,7 @@ export class FlatMap {
   }
 }
 
-/** Somebody, and where they look, if that is known. */
+/** Draws a person, and the direction they face, if known. */
 function dot(c: CanvasRenderingContext2D, { dx, dy, colour, opacity, kind, q }: Drawn): void {
   const [r, g, b] = colour.map((part) => Math.round(part * 255));
   c.globalAlpha = opacity;

@@ -1,10 +1,10 @@
 /** The map's projection, and distances on the ground. */
 import { type Degrees, wrapDegrees } from '@gpys/client';
 
-/** Metres around the equator (WGS 84). */
+/** Length of the equator in metres (WGS 84). */
 export const CIRCUMFERENCE = 40_075_017;
 
-/** Web Mercator as MapLibre counts it: x and y from 0 to 1, y southwards. */
+/** Web Mercator in MapLibre's terms: x and y from 0 to 1, y southwards. */
 export function mercator(lat: number, lng: number): [x: number, y: number] {
   const phi = Math.max(-85.051129, Math.min(85.051129, lat)) * (Math.PI / 180);
   return [(lng + 180) / 360, 0.5 - Math.log(Math.tan(Math.PI / 4 + phi / 2)) / (2 * Math.PI)];

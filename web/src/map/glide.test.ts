@@ -28,7 +28,7 @@ function figure(lat: number, lng: number, sampled: number, orientation = NO_ORIE
 const shown = (glide: Glide, now: number) => fromMercator(...glide.point(now));
 
 describe('Glide', () => {
-  it('moves in about the time between two samples, from what is drawn', () => {
+  it('takes about the time between two samples, from what is drawn', () => {
     const glide = new Glide(figure(45, 14, 0));
     glide.update(figure(45, 14.001, 1000), 1000);
     expect(shown(glide, 1000).lng).toBeCloseTo(14, 9);
@@ -41,7 +41,7 @@ describe('Glide', () => {
     expect(glide.moving(3000)).toBe(false);
   });
 
-  it('never moves more in a frame than a little of the way', () => {
+  it('moves only a little of the way in each frame', () => {
     const glide = new Glide(figure(45, 14, 0));
     let last = shown(glide, 0).lng;
     for (let now = 0; now < 3000; now += 10) {
@@ -65,7 +65,7 @@ describe('Glide', () => {
     expect(shown(glide, 1000).lat).toBeCloseTo(46, 6);
   });
 
-  it('turns, and tells whether there is a sensor as it changes', () => {
+  it('turns, and follows the sensor’s presence as it changes', () => {
     const at = (gamma: number) => encodeOrientation(fromEuler(0, 0, gamma));
     const glide = new Glide(figure(45, 14, 0, at(0)));
     glide.update(figure(45, 14, 200, at(40)), 200);

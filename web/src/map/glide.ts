@@ -1,6 +1,6 @@
 /**
- * Lets people glide: what is drawn moves from where it is drawn now to where the newest sample says,
- * in about the time that lay between the samples. It starts from what is drawn, so it never jumps.
+ * Lets people glide: what is drawn moves to the newest sample in about the time between the
+ * samples. It starts from what is drawn, so it never jumps.
  */
 
 import {
@@ -13,15 +13,17 @@ import {
 } from '@gpys/client';
 import { mercator } from './geo';
 
-/** Beyond this share of the world's width (about 40 km) somebody is put there instead of flown. */
+/** Beyond this share of the world's width (about 40 km), people jump instead of flying. */
 const FAR = 0.001;
 const SHORTEST_MS = 50;
 const LONGEST_MOVE_MS = 1000;
 const LONGEST_TURN_MS = 250;
-/** A little longer than the gap between samples, so that the next one arrives while it still moves. */
+/**
+ * Slightly longer than the gap between samples, so that the next one arrives during the movement.
+ */
 const STRETCH = 1.15;
 
-/** A value on its way: linear from one sample to the next. */
+/** A value that moves linearly from one sample to the next. */
 class Track<T> {
   private from: T;
   private started = 0;
@@ -70,7 +72,7 @@ function mixPoints(a: Point, b: Point, t: number): Point {
   return [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
 }
 
-/** The shorter way in x: the map has no edge at the antimeridian. */
+/** The x nearest to `reference`: the map has no edge at the antimeridian. */
 function near(x: number, reference: number): number {
   return x - Math.round(x - reference);
 }
@@ -91,7 +93,7 @@ export class Glide {
     this.startTurn(figure);
   }
 
-  /** Returns whether that was news. */
+  /** Takes a new figure; returns whether it was news. */
   update(figure: Figure, now: number): boolean {
     const moves = figure.lat !== this.lat || figure.lng !== this.lng;
     if (moves) this.move(figure, now);
@@ -105,12 +107,12 @@ export class Glide {
     return true;
   }
 
-  /** Web Mercator, 0 to 1; x may lie outside while somebody crosses the antimeridian. */
+  /** Web Mercator, 0 to 1; x may lie outside while crossing the antimeridian. */
   point(now: number): Point {
     return this.position.at(now);
   }
 
-  /** Undefined: no orientation sensor. */
+  /** The orientation; undefined without a sensor. */
   orientation(now: number): Quaternion | undefined {
     return this.turn?.at(now);
   }

@@ -6,7 +6,7 @@ const none = new Map<number, number>();
 const at = (id: number, dx: number, dy = 0) => ({ id, dx, dy });
 
 describe('people on top of each other', () => {
-  it('are one group with a first one who stays the same', () => {
+  it('are one group whose first one stays the same', () => {
     const heap = [at(9, 3), at(2, 0), at(5, -4), at(7, 100)];
     const groups = groupUp(heap, 10, none);
     expect(groups.map(({ first, members }) => [first.id, members.length])).toEqual([
@@ -15,14 +15,14 @@ describe('people on top of each other', () => {
     ]);
   });
 
-  it('are not chained together across the map', () => {
+  it('do not chain across the map', () => {
     const row = Array.from({ length: 40 }, (_, i) => at(i, i * 8));
     for (const { first, members } of groupUp(row, 10, none)) {
       for (const it of members) expect(Math.abs(it.dx - first.dx)).toBeLessThanOrEqual(10);
     }
   });
 
-  it('do not flicker in and out at the edge', () => {
+  it('do not flicker at the edge', () => {
     const before = new Map([[2, 1]]);
     expect(groupUp([at(1, 0), at(2, 12)], 10, none).length).toBe(2);
     expect(groupUp([at(1, 0), at(2, 12)], 10, before).length).toBe(1);
@@ -30,7 +30,7 @@ describe('people on top of each other', () => {
   });
 });
 
-it('puts discs that would cover each other where their people are on average', () => {
+it('merges overlapping discs where their people are on average', () => {
   const merged = mergeDiscs(
     [at(0, 0), at(0, 30), at(0, 200)].map((it, i) => ({ ...it, count: [10, 30, 5][i]! })),
     56,
@@ -67,13 +67,13 @@ describe('labels', () => {
     before = new Map<string, number>(),
   ) => place(wishes, faces, screen, before, measure);
 
-  it('are moved where they would collide, not dropped', () => {
+  it('are moved, not dropped, when they collide', () => {
     const placed = put([wish('Main stage', 0, 0), wish('Cy Jean-Baptiste', 10, 4)]);
     expect(placed.map(({ text }) => text)).toEqual(['Main stage', 'Cy Jean-Baptiste']);
     expect(overlap(rect(placed[0]!), rect(placed[1]!))).toBe(0);
   });
 
-  it('are cut where there is no room for all of them', () => {
+  it('are cut where they do not fit', () => {
     const faces = [
       { x: -200, y: -200, width: 400, height: 200 },
       { x: -200, y: 40, width: 400, height: 160 },
@@ -84,13 +84,13 @@ describe('labels', () => {
     expect(only?.text).toMatch(/^rather.*…$/);
   });
 
-  it('go over no face', () => {
+  it('cover no face', () => {
     const face = { x: -10, y: 10, width: 20, height: 20 };
     const [only] = put([wish('Ada', 0, 0)], [face]);
     expect(overlap(rect(only!), face)).toBe(0);
   });
 
-  it('of the venue and oneself are there, however crowded it is', () => {
+  it('of the venue and the user are always shown', () => {
     const crowd = Array.from({ length: 60 }, (_, i) =>
       wish(`p${i}`, (i % 10) * 40 - 180, Math.floor(i / 10) * 60 - 160),
     );
@@ -104,7 +104,7 @@ describe('labels', () => {
     expect(placed[0]?.text).toBe('Main stage');
   });
 
-  it('stay where they were while that place is free', () => {
+  it('stay in place while that place is free', () => {
     const before = new Map<string, number>();
     const blocked = put([wish('x', 0, 0), wish('Ada', 0, 2)], [], before);
     expect(before.get('Ada')).toBe(1);
@@ -117,7 +117,7 @@ describe('labels', () => {
     expect(rect(only!).x).toBeGreaterThanOrEqual(-200);
   });
 
-  it('are cut between characters as people count them', () => {
+  it('are cut between graphemes', () => {
     expect(
       shorten('👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 0.6),
     ).toBe('👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦…');

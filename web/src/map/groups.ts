@@ -1,4 +1,4 @@
-/** What becomes of people who are drawn on top of each other: one of them, and how many there are. Pure. */
+/** Groups people who are drawn on top of each other: one of them stands for all. Pure. */
 
 export interface Dot {
   id: number;
@@ -7,19 +7,19 @@ export interface Dot {
 }
 
 export interface Group<T extends Dot> {
-  /** The one who is drawn: the same as long as they are here. */
+  /** The one who is drawn, as long as they are here. */
   first: T;
   members: T[];
 }
 
-/** Two who stand close still look like two. */
+/** Two people close together still look like two. */
 export const LEAST = 3;
-/** Who has been in a group stays in it a little longer, or it would flicker. */
+/** A group's members stay in it a little longer, or it would flicker. */
 const CLING = 1.35;
 
 /**
- * Puts everybody within `reach` pixels of a first one into its group. Who is first depends on ids
- * alone, and `before` (member to first, from the last time) keeps groups together.
+ * Groups people within `reach` pixels of a first one. Who is first depends only on ids, and
+ * `before` (member to first, from the last time) keeps groups together.
  */
 export function groupUp<T extends Dot>(
   dots: readonly T[],
@@ -63,7 +63,7 @@ export interface Disc {
   count: number;
 }
 
-/** Discs that would lie over each other become one, where their people are on average. */
+/** Merges discs that would overlap, where their people are on average. */
 export function mergeDiscs(discs: readonly Disc[], apart: number): Disc[] {
   const merged: Disc[] = [];
   for (const disc of [...discs].sort((a, b) => b.count - a.count)) {
@@ -80,7 +80,7 @@ export function mergeDiscs(discs: readonly Disc[], apart: number): Disc[] {
   return merged;
 }
 
-/** Pixels: it grows with the count, but a stadium is no planet. */
+/** Radius in pixels; it grows with the count, but a stadium is no planet. */
 export function discRadius(count: number): number {
   return 20 + Math.min(22, Math.log2(count + 1) * 1.8);
 }

@@ -1,17 +1,17 @@
-/** What is drawn under a finger or a pointer. Pure. */
+/** Finds what is drawn under a finger or pointer. Pure. */
 import type { SceneFrame } from './scene';
 
 export type Hit =
   | { kind: 'person'; id: number }
   | { kind: 'self' }
   | { kind: 'venue' }
-  /** People who are not drawn one by one: how far from the map's middle, in pixels. */
+  /** A crowd or group, and its distance from the map's middle in pixels. */
   | { kind: 'many'; dx: number; dy: number };
 
-/** A finger is wider than a figure. */
+/** Minimum size of a target: a finger is wider than a figure. */
 const LEAST_PIXELS = 22;
 
-/** `point` is in pixels from the map's top left. Of several, the one in front. */
+/** The foremost target at `point`, in pixels from the map's top left. */
 export function hitAt(frame: SceneFrame, point: { x: number; y: number }): Hit | undefined {
   const { size, width, height } = frame;
   const [x, y] = [point.x - width / 2, point.y - height / 2];

@@ -1,12 +1,12 @@
-/** Words over the map: names, the venue, and how many a crowd has, on a canvas of their own. */
+/** Labels over the map: names, the venue, and crowds' counts, on their own canvas. */
 
 import { isolated } from '@gpys/client';
 import { type Placed, place, type Rect, type Wish } from './placement';
 import type { Circle, Drawn, Many, SceneFrame } from './scene';
 
-/** More names than this are a wall of text, not information. */
+/** More names than this are a wall of text. */
 const MOST_NAMES = 60;
-/** The mesh's head, in figures' heights, as the vertex shader projects it (see `figures.ts`). */
+/** The mesh's head in figure heights, as the vertex shader projects it (see `figures.ts`). */
 const HEAD = { up: 0.78, radius: 0.2, sin: 0.669, cos: 0.743 };
 const NAME_FONT = '600 12px system-ui, sans-serif';
 const COUNT_FONT = '700 13px system-ui, sans-serif';
@@ -45,7 +45,7 @@ const DARK: Colours = {
 
 export class Labels {
   private readonly context: CanvasRenderingContext2D;
-  /** Which of its places each label had. */
+  /** The place that each label had last. */
   private readonly spots = new Map<string, number>();
 
   constructor(
@@ -69,7 +69,7 @@ export class Labels {
     c.font = NAME_FONT;
     const measure = (text: string): number => c.measureText(text).width;
     const wishes = [...this.badges(many, size), ...this.names(drawn, size)];
-    // The own figure and the venue come first, so that a crowd does not take their place.
+    // The user and the venue come first, so that a crowd does not take their place.
     wishes.sort((a, b) => rankOf(a.key) - rankOf(b.key));
     const faces = drawn.map((it) => faceOf(it, size));
     const screen = { x: -width / 2, y: -height / 2, width, height };
@@ -92,7 +92,7 @@ export class Labels {
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
-  /** The places that somebody may be in who is only about there. */
+  /** Draws the circles in which approximate people may be. */
   private circles(circles: readonly Circle[], colours: Colours): void {
     const c = this.context;
     c.lineWidth = 1.5;
@@ -112,7 +112,7 @@ export class Labels {
     const wishes = many.map(({ key, dx, dy, count, radius }): Wish => {
       const text = short(count);
       const width = Math.max(COUNT_HEIGHT, c.measureText(text).width + 12);
-      // A figure that stands for several has the number at its feet; a crowd's is around its middle.
+      // A group's figure has the number at its feet; a crowd's disc has it around its middle.
       const [side, below] = radius > 0 ? [radius, radius * 0.67] : [0.42 * size, 0.22 * size];
       const spots = [
         ...(radius > 0 ? [{ x: dx, y: dy }] : []),
@@ -186,7 +186,7 @@ export class Labels {
   }
 }
 
-/** What a label is about, sorted by how much it is missed. */
+/** A label's subject, sorted by importance. */
 function keyOf({ own, picked, kind, id }: Drawn): string {
   if (own) return '0 own';
   if (picked) return '1 picked';
@@ -195,14 +195,14 @@ function keyOf({ own, picked, kind, id }: Drawn): string {
 
 function rankOf(key: string): number {
   const rank = Number(key[0]);
-  // Badges are named by who they count.
+  // Badges are named after the people they count.
   return Number.isNaN(rank) ? 3 : rank;
 }
 
-/** The box that a face is in, however the figure leans. */
+/** The box that contains a face, however the figure leans. */
 function faceOf({ dx, dy, q, kind }: Drawn, size: number): Rect {
   const [w, x, y, z] = q;
-  // The third column of the turn: where the figure's up points.
+  // The third column of the rotation: the direction of the figure's up.
   const east = 2 * (x * z + w * y);
   const north = 2 * (y * z - w * x);
   const up = 1 - 2 * (x * x + y * y);

@@ -1,4 +1,4 @@
-/** The map: MapLibre with its base, the layer of people, and the words over it. */
+/** The map: MapLibre with its ground, the layer of people, and the labels. */
 import 'maplibre-gl/dist/maplibre-gl.css';
 import {
   type Config,
@@ -27,15 +27,15 @@ import { type Hit, hitAt } from './hit';
 import { Labels } from './labels';
 import { type Camera, project, Scene, type SceneFrame } from './scene';
 
-// A file of its own, not a blob: the policy then needs nothing but 'self'.
+// A separate file, not a blob, so that the policy needs only 'self'.
 setWorkerUrl(workerUrl);
 
 const VIEWPORT_MS = 250;
-/** So exactly somebody can aim at a place on the screen. */
+/** Precision with which a user can aim on the screen. */
 const AIM_PIXELS = 8;
 const FLIGHT_MS = 2500;
 const EASE_MS = 400;
-/** All there is, as coarsely as a map of the whole world shows it. */
+/** The whole world, as coarse as a map of it is. */
 const WHOLE_WORLD: Viewport = {
   south: -MAX_LAT,
   west: -MAX_LNG,
@@ -47,19 +47,19 @@ const WHOLE_WORLD: Viewport = {
 const CENTER: [lng: number, lat: number] = [10, 25];
 const ZOOM = 1.4;
 const NO_WEBGL =
-  'This browser draws people as dots and no map, because it has no WebGL 2, or it is turned off.';
+  'People are drawn as dots without a map, because this browser has no WebGL 2 or has it turned off.';
 
 export interface MapEvents {
   viewport(viewport: Viewport): void;
-  /** `hit`: what is drawn there. */
+  /** The user taps; `hit`: what is drawn there. */
   tap(at: Degrees, hit: Hit | undefined): void;
-  /** Somebody moves the map by hand: to another place, or only closer or farther. */
+  /** The user moves the map: to another place, or only closer or farther. */
   touched(isPan: boolean): void;
-  /** The camera has come to rest. */
+  /** The camera has stopped. */
   rested(): void;
   /** A picture has been drawn. */
   rendered(): void;
-  /** What of the map is missing, in a sentence, or undefined. */
+  /** What is missing of the map, in a sentence; undefined if nothing is. */
   trouble(words: string | undefined): void;
 }
 
@@ -72,7 +72,7 @@ export class LiveMap {
   private sentAt = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private whole = false;
-  /** What was drawn last. */
+  /** The last frame drawn. */
   private frame: SceneFrame | undefined;
 
   constructor(
@@ -108,7 +108,7 @@ export class LiveMap {
     this.darkQuery.addEventListener('change', ({ matches }) => void base.dress(matches));
   }
 
-  /** The page's own buttons, above those for the zoom. */
+  /** Adds the page's own buttons, above those for zooming. */
   addTools(tools: HTMLElement): void {
     if (this.flat) {
       this.flat.addTools(tools);
@@ -118,12 +118,12 @@ export class LiveMap {
     this.map.addControl(new NavigationControl({ showCompass: false }), 'top-right');
   }
 
-  /** Draws soon, and on as long as anybody is on the way. */
+  /** Draws soon, and keeps drawing while people move. */
   repaint(): void {
     this.map.triggerRepaint();
   }
 
-  /** Shows a place `offset` pixels from the map's middle. Reduced motion is MapLibre's affair. */
+  /** Shows a place `offset` pixels from the map's middle. MapLibre takes care of reduced motion. */
   go({ center, zoom }: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void {
     const target = { center: [center.lng, center.lat] as [number, number], zoom, offset };
     if (how === 'fly') this.map.flyTo({ ...target, maxDuration: FLIGHT_MS });
@@ -146,7 +146,7 @@ export class LiveMap {
     return { x: camera.width / 2 + dx, y: camera.height / 2 + dy };
   }
 
-  /** Whether the server is asked for the whole world, whatever the map shows. */
+  /** Sets whether to ask the server for the whole world, whatever the map shows. */
   survey(whole: boolean): void {
     if (this.whole === whole) return;
     this.whole = whole;
@@ -173,20 +173,20 @@ export class LiveMap {
     };
   }
 
-  /** The place at a pixel of the map, and how exactly one can aim at it, in metres. */
+  /** The place at a pixel of the map, and the precision of aiming there, in metres. */
   placeAt({ x, y }: { x: number; y: number }): { at: Degrees; accuracy: number } {
     const { lat, lng } = this.map.unproject([x, y]);
     const metres = (CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** this.zoom);
     return { at: { lat, lng: wrapDegrees(lng) }, accuracy: AIM_PIXELS * metres };
   }
 
-  /** Brings a place to a pixel. */
+  /** Moves a place to a pixel. */
   aim({ lat, lng }: Degrees, { x, y }: { x: number; y: number }): void {
     const { clientWidth, clientHeight } = this.map.getContainer();
     this.map.easeTo({ center: [lng, lat], offset: [x - clientWidth / 2, y - clientHeight / 2] });
   }
 
-  /** Gives the keyboard to the map. */
+  /** Moves the keyboard focus to the map. */
   focus(): void {
     this.map.getCanvas().focus();
   }
@@ -227,7 +227,7 @@ export class LiveMap {
     if (this.scene.moving(performance.now())) this.repaint();
   }
 
-  /** Tells the new viewport at once if the last is a while ago, else when it is. */
+  /** Reports the new viewport at once, or later if the last report is recent. */
   private tellViewport(): void {
     if (this.timer !== undefined) return;
     const wait = Math.max(0, this.sentAt + VIEWPORT_MS - performance.now());
@@ -239,7 +239,7 @@ export class LiveMap {
   }
 }
 
-/** Whether there is what MapLibre needs. */
+/** Whether the browser supports MapLibre. */
 function canDraw(): boolean {
   const context = document.createElement('canvas').getContext('webgl2');
   context?.getExtension('WEBGL_lose_context')?.loseContext();
@@ -253,12 +253,12 @@ function open(container: HTMLElement): MapLibre {
     zoom: ZOOM,
     minZoom: 0.5,
     maxZoom: 22,
-    // North is up and the map is flat, so that a heading is read the same by everybody.
+    // North is up and the map is flat, so that headings read the same for all users.
     maxPitch: 0,
     dragRotate: false,
     pitchWithRotate: false,
     attributionControl: false,
-    // Pixels that small need no smoothing, and phones have better uses for their battery.
+    // Small pixels need no smoothing, and phones have better uses for their battery.
     canvasContextAttributes: { antialias: window.devicePixelRatio < 2 },
   });
   map.touchZoomRotate.disableRotation();
@@ -270,7 +270,7 @@ function isArrow(event: Event): boolean {
   return event instanceof KeyboardEvent && event.key.startsWith('Arrow');
 }
 
-/** Two fingers zoom, and carry the map a little on the way. */
+/** Whether the event is a pinch, which also moves the map a little. */
 function isPinch(event: Event | undefined): boolean {
   return event !== undefined && 'touches' in event && (event as TouchEvent).touches.length > 1;
 }

@@ -1,9 +1,9 @@
 /**
- * The shapes of people: a little figure and a pin, as triangles. X is right, Y is to the front, Z is
- * up, the feet are at the origin and the figure is about 1 high. Seven floats a vertex.
+ * The shapes of people: a small figure and a pin, as triangles. X is right, Y is front, Z is up,
+ * the feet are at the origin and the figure is about 1 high. Seven floats per vertex.
  */
 
-/** What a vertex belongs to: coloured by its instance, or by what it is. */
+/** The part a vertex belongs to, which decides its colour. */
 export enum Part {
   Body = 0,
   Eye = 1,
@@ -25,7 +25,7 @@ export class Mesh {
     return Float32Array.from(this.data);
   }
 
-  /** Turns a profile of (radius, height) around the Z axis, then moves it. */
+  /** Rotates a profile of (radius, height) around the Z axis, then moves it. */
   lathe(part: Part, segments: number, profile: [number, number][], at: Vec = [0, 0, 0]): this {
     const ring = (j: number, s: number): [Vec, Vec] => {
       const [r, z] = profile[j]!;
@@ -56,7 +56,7 @@ export class Mesh {
     return this.lathe(part, segments, profile, at);
   }
 
-  /** A limb: a cone from `a` (thick) to `b` (thin), with a hand at its end or without. */
+  /** A limb: a cone from `a` (thick) to `b` (thin), with or without a hand. */
   limb(
     part: Part,
     segments: number,
@@ -121,7 +121,7 @@ function cross(a: Vec, b: Vec): Vec {
   return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 }
 
-/** For figures that are large on the screen: round. */
+/** A round figure, for large ones on the screen. */
 export function fineFigure(): Mesh {
   return new Mesh()
     .ground(Part.Shadow, 14, 0, 0.27)
@@ -142,7 +142,7 @@ export function fineFigure(): Mesh {
     .sphere(Part.Eye, 7, 4, 0.042, [-0.075, 0.175, 0.82]);
 }
 
-/** For figures that are small on the screen: the same one from a third of the triangles. */
+/** The same figure with a third of the triangles, for small ones on the screen. */
 export function coarseFigure(): Mesh {
   return new Mesh()
     .ground(Part.Shadow, 6, 0, 0.27)
@@ -175,12 +175,12 @@ export function pin(): Mesh {
     .sphere(Part.White, 14, 7, 0.1, [0, -0.19, 0.84]);
 }
 
-/** Under a crowd: of radius 1, with a rim. */
+/** The disc under a crowd: radius 1, with a rim. */
 export function disc(): Mesh {
   return new Mesh().ground(Part.Disc, 40, 0, 1).ground(Part.Disc, 40, 0.93, 1);
 }
 
-/** Around the own figure's feet, and around those of who has been picked. */
+/** The ring around the feet of the user and of a picked person. */
 export function ring(): Mesh {
   return new Mesh().ground(Part.Ring, 32, 0.36, 0.45);
 }

@@ -1,4 +1,4 @@
-/** Where words go: beside whom they are about, over no face and over no other words. Pure. */
+/** Places labels next to their people, over no face and no other label. Pure. */
 
 export interface Rect {
   x: number;
@@ -8,14 +8,14 @@ export interface Rect {
 }
 
 export interface Wish {
-  /** The same for the same label in the next picture, so that it stays where it is. */
+  /** Identifies the label in the next picture, so that it stays in place. */
   key: string;
   text: string;
   width: number;
   height: number;
-  /** Middles of the label, the best first. */
+  /** Possible centres of the label, best first. */
   spots: readonly { x: number; y: number }[];
-  /** It is shown wherever it is least in the way, if there is no free place. */
+  /** Whether it is shown even without a free place, wherever it is least in the way. */
   must: boolean;
   /** Whether it may be cut. */
   short: boolean;
@@ -28,7 +28,7 @@ export interface Placed {
   y: number;
 }
 
-/** What of a name is still worth showing. */
+/** Shares of a name that are worth showing. */
 const SHARES = [1, 0.6];
 const FEWEST_LETTERS = 5;
 
@@ -38,7 +38,7 @@ export function overlap(a: Rect, b: Rect): number {
   return wide > 0 && tall > 0 ? wide * tall : 0;
 }
 
-/** Cuts at a character as people count them, not as UTF-16 does. */
+/** Cuts a text between graphemes, not UTF-16 units. */
 export function shorten(text: string, share: number): string {
   if (share >= 1) return text;
   const letters = [...new Intl.Segmenter().segment(text)].map((it) => it.segment);
@@ -47,8 +47,8 @@ export function shorten(text: string, share: number): string {
 }
 
 /**
- * Places labels in their order. A label that finds its places taken is moved, then cut, and only
- * then left out. `before` holds each label's spot of the last time, and is brought up to date.
+ * Places labels in their order. A label whose places are taken is moved, then cut, and only then
+ * left out. `before` holds each label's last spot, and is updated.
  */
 export function place(
   wishes: readonly Wish[],

@@ -1,4 +1,7 @@
-/** What is drawn this very moment: everybody in sight, glided, with colour and place on the screen. */
+/**
+ * What is drawn at this moment: everyone in sight, in mid-glide, with colour and place on the
+ * screen.
+ */
 import {
   attitude,
   type Cluster,
@@ -29,20 +32,20 @@ export interface Drawn {
   colour: readonly [number, number, number];
   opacity: number;
   own: boolean;
-  /** Chosen in the list or on the map. */
+  /** Picked in the list or on the map. */
   picked: boolean;
   label: string;
-  /** Pixels within which they are, if that is so far that the figure alone would tell too much. */
+  /** Radius in pixels of where the person may be, if too large for the figure alone. */
   radius: number;
 }
 
-/** People who are not drawn one by one: a disc on the ground for a crowd, a figure for a heap. */
+/** People who are not drawn one by one: a disc on the ground for a crowd, a figure for a group. */
 export interface Many {
   key: string;
   dx: number;
   dy: number;
   count: number;
-  /** Of the disc in pixels; 0: a figure stands for them. */
+  /** Radius of the disc in pixels; 0: a figure stands for them. */
   radius: number;
 }
 
@@ -55,7 +58,7 @@ export interface Circle {
 export interface Camera {
   x: number;
   y: number;
-  /** The whole world's width in pixels. */
+  /** Width of the whole world in pixels. */
   world: number;
   width: number;
   height: number;
@@ -68,7 +71,7 @@ export interface SceneFrame {
   circles: Circle[];
   width: number;
   height: number;
-  /** Pixels that a figure is high. */
+  /** Height of a figure in pixels. */
   size: number;
 }
 
@@ -86,33 +89,34 @@ const YELLOW = [1.0, 0.8, 0.12] as const;
 const RED = [0.9, 0.2, 0.17] as const;
 const PURPLE = [0.55, 0.27, 0.86] as const;
 const FADED = 0.42;
-/** From this accuracy on, in metres, somebody is drawn and told of as being about there. */
+/** From this accuracy on, in metres, a position is drawn and described as approximate. */
 export const COARSE_M = 500;
-/** Outside the map by more than this, nothing of a figure can be seen. */
+/** Figures further outside the map than this are invisible. */
 const MARGIN = 80;
-/** Quarters of a cell that are smaller than this on the screen share one disc, and so do discs that
- * are closer than this. */
+/**
+ * Quarters of a cell smaller than this on the screen share a disc, as do discs closer than this.
+ */
 const DISC_PIXELS = 56;
-/** Of a figure's height: closer together than this, people hide each other. */
+/** Share of a figure's height: people closer together than this hide each other. */
 const HEAP = 0.35;
-/** People of one cell share one circle; of more circles than this nobody can tell one from another. */
+/** People of one cell share a circle; more circles than this are indistinguishable. */
 const MOST_CIRCLES = 40;
 const OWN = -1;
 
 export class Scene {
-  /** Nobody is known to be there any more: the connection is down. */
+  /** Whether people may be gone, because the connection is down. */
   lost = false;
   venue: { lat: number; lng: number; label: string } | undefined;
   picked: number | undefined;
-  /** How far the own figure may be from where it is drawn. */
+  /** How far the user may be from where the figure is drawn. */
   ownMetres = 0;
-  /** Within which circle others see this device, if not where it is. */
+  /** The circle in which others see this device, if they see no exact position. */
   shownWithin: { at: Degrees; metres: number } | undefined;
-  /** The server's time at a local time, as far as it is known. */
+  /** The server's time at a local time, if known. */
   serverTime: (now: number) => number | undefined = () => undefined;
   private touched = false;
   private ages = '';
-  /** Who has stood for whom in the last picture. */
+  /** Who stood for whom in the last picture. */
   private heaps: ReadonlyMap<number, number> = new Map();
   private readonly glides = new Map<number, Glide>();
 
@@ -121,12 +125,12 @@ export class Scene {
     private readonly camera: () => Camera,
   ) {}
 
-  /** The view has changed; what that means for the scene is worked out once per drawn frame. */
+  /** Notes a change of the view, which is worked out once per drawn frame. */
   touch(): void {
     this.touched = true;
   }
 
-  /** Takes over what the frames have said since the last time. */
+  /** Takes in the view's changes since the last time. */
   update(now: number): void {
     if (!this.touched) return;
     this.touched = false;
@@ -140,7 +144,7 @@ export class Scene {
     }
   }
 
-  /** Returns whether that makes a difference to what is drawn. */
+  /** Sets the user's own sample; returns whether the picture changes. */
   self(sample: Sample | undefined, now: number): boolean {
     const glide = this.glides.get(OWN);
     if (!sample) return this.glides.delete(OWN);
@@ -158,7 +162,7 @@ export class Scene {
     return this.glides.has(OWN);
   }
 
-  /** How old somebody's position is, in words, if it is so old that it has to be said. */
+  /** Age of a person's position in words, if it is old enough to mention. */
   age(id: number, now: number): string {
     const figure = this.view.figures.get(id);
     const time = this.serverTime(now);
@@ -166,7 +170,7 @@ export class Scene {
     return age > OLD_MS ? agoWords(age) : '';
   }
 
-  /** Whether what is said of old positions has changed since it was asked last. */
+  /** Whether the words about old positions have changed since the last call. */
   aged(now: number): boolean {
     const ages = [...this.view.figures.keys()].map((id) => this.age(id, now)).join();
     const changed = ages !== this.ages;
@@ -208,7 +212,7 @@ export class Scene {
     };
   }
 
-  /** Of people who hide each other one is drawn. A crowd's sample is counted by its disc. */
+  /** Draws one of those who hide each other. A crowd's disc already counts its sample. */
   private heapUp(
     people: readonly (Drawn & { id: number })[],
     size: number,
@@ -241,7 +245,7 @@ export class Scene {
     return false;
   }
 
-  /** Where somebody is drawn right now, for the list and the debug handle. */
+  /** Where a person is drawn right now, for the list and the debug handle. */
   place(id: number | undefined, now: number): Place | undefined {
     this.update(now);
     const glide = this.glides.get(id ?? OWN);
@@ -310,7 +314,7 @@ export class Scene {
     });
   }
 
-  /** The crowds' discs, where their people are. */
+  /** The discs of crowds, where their people are. */
   private discs(camera: Camera): Many[] {
     const discs = [...this.view.clusters.values()].flatMap((it) => this.discsOf(it, camera));
     return mergeDiscs(discs, DISC_PIXELS)
@@ -335,7 +339,7 @@ export class Scene {
   }
 }
 
-/** Where people are only about, the places that they may be in. */
+/** The circles in which approximate people may be. */
 function circlesOf(drawn: readonly Drawn[], size: number): Circle[] {
   const circles = new Map<string, Circle>();
   for (const { dx, dy, radius } of drawn) {
@@ -366,16 +370,16 @@ function ownFigure(sample: Sample): Figure {
   };
 }
 
-/** How far off somebody may be, in metres, if that is far. */
+/** How far off a position may be, in metres, if that is far. */
 export function coarseness({ accuracy }: Figure): number | undefined {
   const metres = decodeAccuracy(accuracy);
   return metres !== null && metres >= COARSE_M ? metres : undefined;
 }
 
-/** Northwards; the protocol's units are of latitude and longitude alike. */
+/** Metres per unit northwards; the protocol's units are the same in latitude and longitude. */
 export const METRES_PER_UNIT = (CIRCUMFERENCE / 360) * UNIT;
 
-/** How far somebody may be from where they are drawn, for the steps in which places are told. */
+/** How far a person may be from where they are drawn, because of the steps of positions. */
 export function stepMetres({ step }: Figure): number {
   return (step / 2) * METRES_PER_UNIT;
 }
@@ -384,13 +388,13 @@ function radiusOf(figure: Figure, camera: Camera): number {
   return pixelsOf(coarseness(figure) ?? 0, figure.lat * UNIT, camera);
 }
 
-/** How many pixels some metres are at a latitude. */
+/** Converts metres to pixels at a latitude. */
 function pixelsOf(metres: number, lat: number, camera: Camera): number {
   const wide = CIRCUMFERENCE * Math.cos(lat * (Math.PI / 180));
   return (metres * camera.world) / Math.max(1, wide);
 }
 
-/** Where the nearest copy of the world shows a point. */
+/** Where a point is drawn in the nearest copy of the world. */
 export function project(x: number, y: number, camera: Camera): { dx: number; dy: number } {
   const east = x - camera.x;
   return { dx: (east - Math.round(east)) * camera.world, dy: (y - camera.y) * camera.world };

@@ -1,4 +1,4 @@
-/** Ties the camera's decisions to the map, to what is known of people, and to the buttons. */
+/** Connects the camera's decisions with the map, the view of people, and the buttons. */
 import {
   cellContains,
   cellRect,
@@ -17,13 +17,13 @@ import type { LiveMap } from './map';
 import { coarseness, METRES_PER_UNIT, stepMetres } from './scene';
 
 export interface SightEvents {
-  /** How much of the map something lies over. */
+  /** The part of the map that nothing covers. */
   area(): Area;
   changed(): void;
   missing(id: number | undefined): void;
 }
 
-/** A tap on a crowd goes this much closer. */
+/** A tap on a crowd zooms in this much. */
 const CLOSER = 2;
 
 export class Sight {
@@ -68,7 +68,7 @@ export class Sight {
     this.me = me;
   }
 
-  /** Somebody who does not share any more cannot be kept in sight. */
+  /** Drops a picked person who no longer shares. */
   roster(): void {
     const { picked } = this.camera;
     if (picked !== undefined && !this.view.mayBeShown(picked)) this.camera.unpick();
@@ -80,7 +80,7 @@ export class Sight {
     this.storage.setItem(this.key, JSON.stringify([center.lat, center.lng, zoom]));
   }
 
-  /** A tap on what is drawn. */
+  /** Handles a tap on what is drawn. */
   tap(hit: Hit | undefined, now: number): void {
     if (!hit) this.camera.unpick();
     else if (hit.kind === 'person') this.camera.pick(hit.id, now);
@@ -113,7 +113,7 @@ export class Sight {
       counts.forEach((people, i) => {
         count += people;
         if (people === 0 || middles[i]) return;
-        // Nothing tells where in this quarter they are.
+        // Where they are in this quarter is unknown.
         unsure = Math.max(unsure, (size / 4) * METRES_PER_UNIT);
         const [s, w] = [south + (i >> 1) * (size / 2), west + (i % 2) * (size / 2)];
         const [north, east] = [(s + size / 2) * UNIT, (w + size / 2) * UNIT];
@@ -125,13 +125,13 @@ export class Sight {
     return { boxes, unsure, count, expected: this.expected(boxes.length) };
   }
 
-  /** How many others there are on the map somewhere, or undefined before a roster has said so. */
+  /** Number of others somewhere on the map; undefined before the first roster. */
   private expected(known: number): number | undefined {
     if (!this.view.heard) return undefined;
     const { sharing, hidden } = this.view.online;
     const mine = this.me === undefined ? undefined : this.view.presenceOf(this.me);
     const others = sharing - Number(mine === Presence.Sharing);
-    // Of those in the background, some may have a place.
+    // Some of those in the background may have a place.
     const perhaps = known === 0 && hidden > Number(mine === Presence.Hidden);
     return Math.max(others, Number(perhaps));
   }
@@ -152,7 +152,7 @@ function degreesOf({ lat, lng }: Figure): Degrees {
   return { lat: lat * UNIT, lng: lng * UNIT };
 }
 
-/** Whatever has been kept: numbers that are a place, or nothing. */
+/** Reads a stored shot; undefined if it is not a place. */
 export function readShot(kept: string | null): ReturnType<() => LiveMap['shot']> | undefined {
   try {
     const [lat, lng, zoom] = JSON.parse(kept ?? '') as number[];

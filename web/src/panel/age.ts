@@ -1,4 +1,4 @@
-/** The age of information: how old positions are when they get here, over the last seconds. */
+/** The age of information: how old positions are on arrival, over the last seconds. */
 
 const WINDOW_MS = 5000;
 const MOST = 512;
@@ -11,7 +11,7 @@ export class Ages {
     if (this.samples.length > MOST) this.samples.splice(0, MOST / 2);
   }
 
-  /** The median, or undefined if there was no news lately. */
+  /** The median age; undefined without recent news. */
   median(now: number): number | undefined {
     const recent = this.samples.filter((s) => now - s.at < WINDOW_MS).map((s) => s.age);
     recent.sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** What presses, keys and the browser's own events do. */
+/** Connects presses, keys and browser events to what they do. */
 import { type Client, cleanName } from '@gpys/client';
 import type { Sharer } from '../device/sharer';
 import { device } from '../device/storage';
@@ -15,7 +15,7 @@ export interface ControlParts {
   sight: Sight;
   sharer: Sharer;
   client: Client;
-  /** What is shown may have changed. */
+  /** Called when what is shown may have changed. */
   changed(): void;
 }
 
@@ -93,11 +93,11 @@ export class Controls {
         this.parts.page.byHand.focus();
       } else if (event.key === 'Enter' && onMap) this.place();
       else return;
-      // The button that has the focus now would be pressed as well.
+      // Otherwise the button that has the focus now would be pressed as well.
       event.preventDefault();
       return;
     }
-    // On the map these keys are the map's.
+    // On the map these keys belong to the map.
     if (Page.onMap(event.target) || !self.steered || !self.key(event.key, event.shiftKey)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -107,7 +107,7 @@ export class Controls {
   private aim(): void {
     const { page, map, sight, sharer } = this.parts;
     sharer.self.beginPlacing();
-    // What was on its way must not move what is aimed at.
+    // A flight of the map must not move what is aimed at.
     sight.camera.touched(true);
     page.cross(middleOf(page.freeArea()));
     map.focus();

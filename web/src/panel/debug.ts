@@ -1,4 +1,4 @@
-/** `window.gpys`, read only: what the page shows, for tests and for the curious. */
+/** `window.gpys`, read only: what the page shows, for tests and the curious. */
 import { type Client, decodeAccuracy, type Quarters, type View } from '@gpys/client';
 import type { Place, Scene } from '../map/scene';
 
@@ -20,7 +20,7 @@ export interface DebugState {
   online: number;
   rtt_ms: number | null;
   age_ms: number | null;
-  /** Everybody that is drawn, glided, but this device's own figure. */
+  /** People as drawn, in mid-glide, without the user. */
   figures: DebugFigure[];
   clusters: { level: number; x: number; y: number; counts: Quarters }[];
   self: (Place & { sharing: boolean; kind: 'figure' | 'pin' }) | { sharing: boolean };

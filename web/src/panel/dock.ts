@@ -1,4 +1,4 @@
-/** What the dock and the notice say of sharing, and what can be pressed there. */
+/** The dock and the notice: their words about sharing, and their buttons. */
 
 import { isCoarse } from '../device/self';
 import type { Sharer } from '../device/sharer';
@@ -19,36 +19,36 @@ import { type Tone, WATCH_ONLY } from './status';
 
 export interface Notice {
   text: string;
-  /** What changes from moment to moment, and is not read out. */
+  /** Words that change all the time, and are not read out. */
   more?: string;
   tone?: Tone;
   action?: { label: string; run(): void };
 }
 
 export interface Dock {
-  /** Whether there is anything to press. */
+  /** Whether the dock is shown. */
   shown: boolean;
   sharing: boolean;
-  /** Whether there is a button to begin with. */
+  /** Whether there is a button that starts sharing. */
   mayShare: boolean;
-  /** Others see this device where it is right now. */
+  /** Whether others see this device where it is right now. */
   onAir: boolean;
   live: string;
   hint: string;
   placing: boolean;
-  /** The words of the button to place oneself by hand, or empty for none. */
+  /** Label of the button for placing by hand; empty for none. */
   byHand: string;
-  /** The state in few words, without what changes all the time. */
+  /** The state in few words, without those that change all the time. */
   spoken: string;
 }
 
 export interface Surroundings {
   now: number;
   connected: boolean;
-  /** Whether the room lets this page in at all. */
+  /** Whether the room admits this page at all. */
   invited: boolean;
   browser: Browser;
-  /** Whether there may be arrow keys. */
+  /** Whether arrow keys are likely. */
   keyboard: boolean;
 }
 
@@ -66,7 +66,7 @@ export function dockOf(sharer: Sharer, { now, connected, invited, keyboard }: Su
   });
   const left = fix && connected ? leftWords(terms.left(Date.now())) : '';
   return {
-    // Who shares must be able to stop.
+    // Sharing users must be able to stop.
     shown: invited || self.sharing,
     sharing: self.sharing,
     mayShare: sharer.mayShare !== false,
@@ -84,7 +84,7 @@ function spokenOf({ self }: Sharer, connected: boolean, old: number | undefined)
   if (!self.sharing) return 'Connected';
   if (self.placing) return 'Move the map until the cross is where you are, then press Enter';
   if (!self.fix) return self.problem ? 'Not on the map yet' : 'Looking for your position';
-  return old === undefined ? 'Live' : 'Your position is an old one';
+  return old === undefined ? 'Live' : 'Your position is out of date';
 }
 
 function byHandOf({ self }: Sharer, old: number | undefined): string {
@@ -101,7 +101,7 @@ function hintOf({ mayShare, self }: Sharer, keyboard: boolean): string {
   return self.steered && keyboard ? STEER : '';
 }
 
-/** The one thing about sharing that has to be said now. */
+/** The most important notice about sharing, if any. */
 export function sharingNotice(
   sharer: Sharer,
   { now, browser }: Pick<Surroundings, 'now' | 'browser'>,

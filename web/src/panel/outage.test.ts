@@ -15,35 +15,35 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-it('says why there is no link, when the next try is, and nothing once there is one', () => {
+it('explains the lost link and the next try, until there is a link again', () => {
   outage.changed(waiting);
   expect(outage.notice(waiting, 0, 1000)).toMatchObject({
     text: 'The server is restarting.',
-    more: 'Next try in 3 s.',
+    more: 'Retrying in 3 s.',
   });
   outage.notice(waiting, 0, 1000)!.action!.run();
   expect(pressed).toEqual(['hurry']);
-  expect(outage.notice({ phase: 'connecting' }, 0, 3500)?.more).toBe('Trying now.');
+  expect(outage.notice({ phase: 'connecting' }, 0, 3500)?.more).toBe('Retrying now.');
   expect(outage.affects({ phase: 'connecting' })).toBe(true);
   outage.changed(live);
   expect(outage.notice(live, 0, 4000)).toBeUndefined();
-  expect(outage.notice(live, 6000, 9000)?.text).toContain('does not answer');
+  expect(outage.notice(live, 6000, 9000)?.text).toContain('not responding');
 });
 
-it('calls a link that is only exchanged no outage', () => {
+it('does not call the exchange of a link an outage', () => {
   outage.changed(live);
   outage.changed({ phase: 'connecting' });
   expect(outage.affects({ phase: 'connecting' })).toBe(false);
   expect(outage.notice({ phase: 'connecting' }, 0, 0)).toBeUndefined();
 });
 
-it('knows a device that is offline from a server that is away', () => {
+it('distinguishes an offline device from an absent server', () => {
   vi.stubGlobal('navigator', { onLine: false });
   outage.changed(waiting);
   expect(outage.notice(waiting, 0, 0)?.text).toBe('You are offline.');
 });
 
-it('offers what helps when the server has ended it', () => {
+it('offers what helps when the server ended the link', () => {
   const ended = (code: CloseCode): State => ({ phase: 'ended', reason: '', code });
   expect(outage.notice(ended(CloseCode.Replaced), 0, 0)?.action?.label).toBe('Continue here');
   expect(outage.notice(ended(CloseCode.BadVersion), 0, 0)?.action?.label).toBe('Reload');

@@ -1,11 +1,11 @@
-/** What has to be said of the link, where the foot of the page alone would be overlooked. */
+/** Notices about the link, for what would be overlooked at the foot of the page. */
 import { type Client, CloseCode, type State } from '@gpys/client';
 import type { Notice } from './dock';
 import { reasonOf, STALLED_MS } from './status';
 
 type Reconnecting = Pick<Client, 'connect' | 'hurry'>;
 
-/** Why there is no link, from when it was lost until there is one again. */
+/** Remembers why the link was lost until there is one again. */
 export class Outage {
   private why: string | undefined;
 
@@ -18,7 +18,7 @@ export class Outage {
     }
   }
 
-  /** Whether what is known of others is out of date: not while a link is only exchanged. */
+  /** Whether others' data is out of date: not while a link is only exchanged. */
   affects(state: State): boolean {
     return state.phase === 'ended' || (state.phase !== 'live' && this.why !== undefined);
   }
@@ -28,22 +28,22 @@ export class Outage {
       case 'ended':
         return this.ended(state);
       case 'waiting': {
-        const more = `Next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s.`;
+        const more = `Retrying in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s.`;
         const action = { label: 'Try now', run: () => this.link.hurry() };
         return { text: this.why ?? '', more, tone: 'bad', action };
       }
       case 'connecting':
-        return this.why ? { text: this.why, more: 'Trying now.', tone: 'bad' } : undefined;
+        return this.why ? { text: this.why, more: 'Retrying now.', tone: 'bad' } : undefined;
       case 'live':
         return silence > STALLED_MS
-          ? { text: 'The server does not answer. What you see may be old.', tone: 'bad' }
+          ? { text: 'The server is not responding. What you see may be out of date.', tone: 'bad' }
           : undefined;
     }
   }
 
   private ended({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
     const text = reasonOf(code, reason);
-    // The same invitation will not do again.
+    // The same invitation will not work again.
     if (code === CloseCode.Expired) return { text, tone: 'bad' };
     const reload = code === CloseCode.BadVersion;
     const run = (): void => (reload ? location.reload() : this.link.connect());
@@ -52,7 +52,7 @@ export class Outage {
   }
 }
 
-/** Another invitation is needed; the room is closed to this one, or to whoever has none. */
+/** Whether only another invitation helps: the room rejects this one, or the lack of one. */
 export function isShutOut(state: State): boolean {
   return (
     state.phase === 'ended' &&

@@ -1,4 +1,4 @@
-/** The page's elements, and the few states that they can be in. */
+/** The page's elements and their few states. */
 
 import { DURATIONS, type Wish } from '../device/sharing';
 import type { Mode } from '../map/camera/camera';
@@ -50,12 +50,12 @@ export class Page {
     this.showPeople(matchMedia('(min-width: 1000px)').matches);
   }
 
-  /** Until somebody listens to them, the HTML lets nobody use what a press or a word would be lost on. */
+  /** Makes controls usable: the HTML leaves them inert until something listens. */
   ready(): void {
     for (const element of document.querySelectorAll('[inert]')) element.removeAttribute('inert');
   }
 
-  /** What the owner has chosen of how to share. */
+  /** The user's choice of terms. */
   get wish(): Wish {
     const approximate = this.precision.value === 'approximate';
     return { approximate, minutes: Number(this.duration.value) };
@@ -68,7 +68,7 @@ export class Page {
     this.duration.value = String(minutes);
   }
 
-  /** What lies over the map, told again by `changed` whenever that is another. */
+  /** Watches what covers the map, and calls `changed` when that changes. */
   watchArea(changed: () => void): void {
     const observer = new ResizeObserver(() => {
       this.area = undefined;
@@ -84,7 +84,7 @@ export class Page {
     return this.area;
   }
 
-  /** What the button that finds oneself does when it is pressed next, or goes on doing. */
+  /** Shows what the locate button will do next, or keeps doing. */
   located(mode: Mode): void {
     const words = { free: 'Find me', found: 'Follow me', follow: 'Following you' }[mode];
     this.locate.setAttribute('aria-pressed', String(mode === 'follow'));
@@ -102,7 +102,7 @@ export class Page {
 
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** A word in passing. */
+  /** Shows a message for a moment. */
   say(words: string): void {
     const toast = byId('toast');
     clearTimeout(this.toastTimer);
@@ -114,7 +114,10 @@ export class Page {
     }, TOAST_MS);
   }
 
-  /** On a small screen the list lies over the map, on which somebody wants to see now whom they chose. */
+  /**
+   * Closes the list where it covers the map, as on small screens, so that the picked person can be
+   * seen.
+   */
   uncoverMap(): void {
     if (getComputedStyle(this.panel).position !== 'fixed' || !this.peopleShown) return;
     this.showPeople(false);
@@ -130,7 +133,7 @@ export class Page {
     this.toggle.setAttribute('aria-expanded', String(shown));
   }
 
-  /** How many are online, or undefined while that is not known. */
+  /** Shows how many people are online; undefined: not known. */
   online(n: number | undefined): void {
     const words = n === undefined ? 'GPyS (not connected)' : `GPyS (${n} online)`;
     setText(byId('online'), n === undefined ? 'not connected' : String(n));
@@ -157,7 +160,7 @@ export class Page {
     byId('cross').hidden = !placing;
     this.byHand.hidden = byHand === '';
     setText(this.byHand, byHand);
-    // The button that was pressed goes away; the keyboard goes on from the one in its place.
+    // The pressed button disappears; the focus moves to the one in its place.
     if (focused === this.share && sharing) this.stop.focus();
     if (focused === this.stop && !sharing) this.share.focus();
     if (focused === this.placeHere || focused === this.placeCancel) {
@@ -180,13 +183,13 @@ export class Page {
     this.noticeAction.onclick = () => notice?.action?.run();
   }
 
-  /** What of the map is missing; people are there all the same. */
+  /** Shows what is missing of the map; people are drawn anyway. */
   mapTrouble(words: string | undefined): void {
     byId('map-trouble').hidden = !words;
     setText(byId('map-trouble'), words ?? '');
   }
 
-  /** Whether what was typed belongs to a field or a list, not to the own figure. */
+  /** Whether typing goes to a field or list, not to the user's figure. */
   static typesInto(target: EventTarget | null): boolean {
     return target instanceof HTMLElement && target.closest('input, select, aside') !== null;
   }
@@ -195,7 +198,7 @@ export class Page {
     return target instanceof HTMLElement && target.closest('.maplibregl-map') !== null;
   }
 
-  /** Where the cross is under which the own place is, in pixels of the map. */
+  /** Position of the cross for placing by hand, in pixels of the map. */
   crossed = { x: 0, y: 0 };
 
   cross(at: { x: number; y: number }): void {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { byNearness, distanceWords, leanWords, type Row, wayWords, wind } from './people';
 
-it('puts numbers into words', () => {
+it('words distances and directions', () => {
   expect([0, 22, 23, 180, 338, 359].map(wind)).toEqual(['N', 'N', 'NE', 'S', 'N', 'N']);
   expect([0.4, 999, 1234, 12_345, 1_234_567].map(distanceWords)).toEqual([
     '0 m',
@@ -15,7 +15,7 @@ it('puts numbers into words', () => {
   expect(about).toEqual(['within 986 m', 'about 12 km SE']);
 });
 
-it('says how somebody leans', () => {
+it('describes how a person leans', () => {
   const lean = (side: number | null, front: number | null): string =>
     leanWords({
       lat: 0,
@@ -33,7 +33,7 @@ it('says how somebody leans', () => {
   expect(lean(20, 30)).toBe('leaning back');
 });
 
-it('tells no distance more finely than a view is told', () => {
+it('gives distances no more finely than positions are known', () => {
   const words = (metres: number, unsure?: number): string => wayWords(metres, 135, unsure);
   expect([51, 230, 460, 1300].map((metres) => words(metres, 80))).toEqual([
     'within 80 m',
@@ -45,7 +45,7 @@ it('tells no distance more finely than a view is told', () => {
   expect(words(51)).toBe('51 m SE');
 });
 
-it('lists the nearest first, and 2 before 10 where nobody is nearer', () => {
+it('lists the nearest first, and 2 before 10 at equal distance', () => {
   const row = (name: string, metres = Number.MAX_VALUE): Row => ({
     id: 0,
     name,

@@ -1,12 +1,12 @@
-/** The map in words: counts, and a list of people that keyboards and screen readers reach. */
+/** The map in words: counts, and a list of people for keyboards and screen readers. */
 import { type Degrees, type Figure, type Online, Presence, UNIT, type View } from '@gpys/client';
 import { way } from '../map/geo';
 import { coarseness, type Place, type Scene, stepMetres } from '../map/scene';
 import { setText } from './dom';
 
-/** A longer list is no help to anybody, unless they ask for more of it. */
+/** Rows at first: a longer list helps only those who ask for more. */
 const ROWS = 50;
-/** Fewer people are found by looking. */
+/** Fewer people than this are found by looking. */
 const SEARCH_FROM = 12;
 const BY_NAME = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
@@ -15,12 +15,12 @@ export interface Row {
   name: string;
   kind: 'figure' | 'pin' | 'hidden' | 'watching' | 'away';
   metres: number;
-  /** Whether a press brings them into sight. */
+  /** Whether a press brings this person into sight. */
   canPick: boolean;
   text: string;
 }
 
-/** The nearest first; who is as near, or who nobody knows how near, by name, 2 before 10. */
+/** Sorts the nearest first; at equal or unknown distance by name, 2 before 10. */
 export function byNearness(a: Row, b: Row): number {
   return a.metres - b.metres || BY_NAME.compare(a.name, b.name) || a.id - b.id;
 }
@@ -37,13 +37,16 @@ export function distanceWords(metres: number): string {
   return km < 10 ? `${km.toFixed(1)} km` : `${Math.round(km).toLocaleString('en')} km`;
 }
 
-/** The smallest of 1, 2, 5, 10, 20 and so on that is not below. */
+/** The smallest of 1, 2, 5, 10, 20 and so on that is at least `least`. */
 function roundNumber(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5].map((n) => n * power).find((n) => n >= least) ?? 10 * power;
 }
 
-/** `unsure`: how far off they may be, in metres, if that is more than a step or two. */
+/**
+ * Distance and direction in words. `unsure`: how far off the position may be, in metres, if more
+ * than a step or two.
+ */
 export function wayWords(metres: number, bearing: number, unsure?: number): string {
   if (unsure !== undefined) {
     if (metres <= unsure) return `within ${distanceWords(unsure)}`;
@@ -51,7 +54,7 @@ export function wayWords(metres: number, bearing: number, unsure?: number): stri
     const about = Math.max(unit, Math.round(metres / unit) * unit);
     return `about ${distanceWords(about)} ${wind(bearing)}`;
   }
-  // Closer than a position is exact, a direction would be made up.
+  // Closer than positions are exact, a direction would be made up.
   return metres < 1 ? 'here' : `${distanceWords(metres)} ${wind(bearing)}`;
 }
 
@@ -63,18 +66,18 @@ export function leanWords(place: Place): string {
   return front < 0 ? 'leaning forward' : 'leaning back';
 }
 
-/** Steps below this are shorter than a person's; a position is never told more finely anyway. */
+/** Steps below this are shorter than a person's, the finest that positions have. */
 const FINE_M = 1.5;
 
-/** How far off somebody may be: for how they share, or for how coarsely this view is told. */
+/** How far off a position may be, because of coarse sharing or a coarse view. */
 function unsureOf(figure: Figure): number | undefined {
   const metres = stepMetres(figure);
   return coarseness(figure) ?? (metres > FINE_M ? metres : undefined);
 }
 
-/** Why somebody who was picked, or everybody if nobody was, cannot be brought into sight. */
+/** Why the picked person, or without an id the crowd, cannot be brought into sight. */
 export function missingWords({ people, clusters }: View, id: number | undefined): string {
-  if (id === undefined) return 'Nobody shares a position right now.';
+  if (id === undefined) return 'There are no shared positions right now.';
   const name = people.get(id)?.name || 'This person';
   return clusters.size > 0
     ? `${name} is somewhere in a crowd: zoom in to find them.`
@@ -110,7 +113,7 @@ export class PeopleList {
     });
   }
 
-  /** `from`: where distances are measured from; `online`: undefined while that is not known. */
+  /** Draws the list. `from`: origin of distances; `online`: undefined while unknown. */
   draw(
     me: number | undefined,
     from: Degrees | undefined,
@@ -118,7 +121,7 @@ export class PeopleList {
     online: Online | undefined,
   ): void {
     const n = (count: number): string => count.toLocaleString('en');
-    // An aria-live region speaks whenever it is written to, so it is written to only for news.
+    // Screen readers speak an aria-live region at every write, so it is written only for news.
     setText(
       this.parts.counts,
       online
@@ -139,13 +142,13 @@ export class PeopleList {
       more > 0
         ? `${n(this.most)} of ${n(rows.length)} are listed.`
         : wanted !== '' && rows.length === 0
-          ? 'Nobody of that name is here.'
+          ? 'No people match that name.'
           : '';
     this.parts.shown.hidden = words === '';
     setText(this.parts.shown, words);
   }
 
-  /** The nearest first; but nobody moves under the finger or the focus of who is choosing. */
+  /** Sorts the nearest first, but moves no rows while the user is choosing. */
   private sort(rows: Row[]): void {
     const place = new Map(this.order.map((id, i) => [id, i]));
     const rank = (row: Row): number => place.get(row.id) ?? place.size;
@@ -208,7 +211,7 @@ export class PeopleList {
     return { id, name, kind, metres, canPick: true, text };
   }
 
-  /** Of who shares and is not drawn: they are elsewhere, in a crowd, or only about somewhere. */
+  /** Describes a person who is not drawn: elsewhere, in a crowd, or only approximate. */
   private awayWords(id: number, from: Degrees | undefined): string {
     const last = this.view.remembered.get(id);
     const coarse = last && coarseness(last);
@@ -220,7 +223,7 @@ export class PeopleList {
     return this.view.clusters.size > 0 ? 'in a crowd or out of view' : 'not in this view';
   }
 
-  /** Reuses what is there, so that the keyboard's focus stays where it is. */
+  /** Fills the list, reusing its items so that the keyboard focus stays. */
   private fill(rows: Row[], me: number | undefined): void {
     const { list } = this.parts;
     while (list.children.length > rows.length) list.lastElementChild!.remove();
@@ -237,7 +240,7 @@ export class PeopleList {
       item.toggleAttribute('data-own', isOwn);
       setText(name, row.name);
       setText(text, row.text);
-      // Not `disabled`, which would throw the focus away when somebody leaves the view.
+      // Not `disabled`, which would lose the focus when a person leaves the view.
       button.setAttribute('aria-disabled', String(!row.canPick));
       button.setAttribute('aria-current', String(row.id === this.scene.picked));
       button.onclick = () => row.canPick && this.onPick(isOwn ? undefined : row.id);
@@ -250,7 +253,7 @@ function newItem(): HTMLLIElement {
   const button = document.createElement('button');
   button.type = 'button';
   const name = document.createElement('span');
-  // A name that is written from right to left turns round nothing but itself.
+  // A right-to-left name must not reorder what surrounds it.
   name.dir = 'auto';
   button.append(name, document.createElement('span'));
   item.append(button);

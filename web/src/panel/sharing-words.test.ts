@@ -19,7 +19,7 @@ const AGENTS = {
   other: ['curl/8', ''],
 } as const;
 
-it('knows the browsers that need to be told apart', () => {
+it('distinguishes the browsers that differ', () => {
   for (const [browser, agents] of Object.entries(AGENTS)) {
     for (const userAgent of agents) expect(browserOf({ userAgent })).toBe(browser);
   }
@@ -27,7 +27,7 @@ it('knows the browsers that need to be told apart', () => {
   expect(browserOf(tablet)).toBe('ios');
 });
 
-it('always says what to do without a position', () => {
+it('always says what to do about a missing position', () => {
   const problems: LocationProblem[] = ['insecure', 'refused', 'ignored', 'slow', 'unavailable'];
   for (const browser of ['chrome', 'firefox', 'safari', 'ios', 'other'] as const) {
     for (const problem of problems) {
@@ -38,7 +38,7 @@ it('always says what to do without a position', () => {
   }
 });
 
-it('says how long ago something was', () => {
+it('words how long ago something was', () => {
   const times = [0, 9999, 31_000, 59_999, 60_000, 179_000, 3_600_000, 7e6, 86_400_000];
   expect(times.map(agoWords)).toEqual([
     '0 s ago',
@@ -53,7 +53,7 @@ it('says how long ago something was', () => {
   ]);
 });
 
-it('calls live only what is', () => {
+it('calls only live positions live', () => {
   const facts = {
     fix: { lat: 46, lng: 14, accuracy: 5, at: 0 },
     byHand: false,
@@ -74,7 +74,7 @@ it('calls live only what is', () => {
   expect(liveWords({ ...facts, fix: undefined, waiting: true })).toBe('Not on the map yet');
 });
 
-it('puts the rest into words', () => {
+it('words the remaining time', () => {
   expect([undefined, 59_999, 60_000, 60_001, 900_000].map(leftWords)).toEqual([
     '',
     'less than 1 min left',

@@ -1,4 +1,4 @@
-/** What there is to say to somebody who shares, or tries to. Pure: facts in, sentences out. */
+/** Messages for users who share, or try to. Pure: facts in, sentences out. */
 import type { Fix, LocationProblem } from '../device/location';
 import { agoWords } from '../device/old';
 import { distanceWords } from './people';
@@ -11,7 +11,8 @@ export interface Agent {
 }
 
 export function browserOf({ userAgent, maxTouchPoints = 0 }: Agent): Browser {
-  // An iPad says that it is a Mac, but no Mac is touched. On iOS every browser asks the same system.
+  // iPads claim to be Macs, but no Mac has a touch screen. On iOS every browser asks the same
+  // system.
   if (/iPhone|iPad|iPod/.test(userAgent)) return 'ios';
   if (/Macintosh/.test(userAgent) && maxTouchPoints > 1) return 'ios';
   if (/Firefox\//.test(userAgent)) return 'firefox';
@@ -20,10 +21,10 @@ export function browserOf({ userAgent, maxTouchPoints = 0 }: Agent): Browser {
 }
 
 const ALLOW: Record<Browser, string> = {
-  chrome: 'Press the icon beside the address, allow location, then try again.',
-  firefox: 'Press the crossed-out icon beside the address, lift the block, then try again.',
+  chrome: 'Press the icon next to the address, allow location, then try again.',
+  firefox: 'Press the crossed-out icon next to the address, lift the block, then try again.',
   safari: 'Allow it in Safari’s menu under Settings for This Website, then try again.',
-  ios: 'Allow it in the page menu beside the address (Website Settings), and in Settings under Privacy, Location Services. Then try again.',
+  ios: 'Allow it in the page menu next to the address (Website Settings), and in Settings under Privacy, Location Services. Then try again.',
   other: 'Allow it in the settings for this page, then try again.',
 };
 
@@ -37,36 +38,36 @@ const ANSWER: Record<Browser, string> = {
 
 const BY_HAND = 'Or place yourself by hand.';
 
-/** Why there is no position, and what to do. */
+/** Explains why there is no position, and what to do. */
 export function locationWords(problem: LocationProblem, browser: Browser): string {
   switch (problem) {
     case 'insecure':
-      return `This page was opened over plain HTTP, so the browser gives it no location. Open the https address. ${BY_HAND}`;
+      return `This page was opened over plain HTTP, so the browser withholds your location. Open the https address. ${BY_HAND}`;
     case 'refused':
       return `Location is blocked. ${ALLOW[browser]} ${BY_HAND}`;
     case 'ignored':
-      return `Your browser asks whether this page may know where you are. ${ANSWER[browser]} ${BY_HAND}`;
+      return `Your browser is asking whether this page may use your location. ${ANSWER[browser]} ${BY_HAND}`;
     case 'slow':
-      return `Your device still looks for its position. Outdoors it is faster. ${BY_HAND}`;
+      return `Your device is still looking for its position. It is faster outdoors. ${BY_HAND}`;
     case 'unavailable':
-      return `This device cannot tell where it is. Check that location is switched on. ${BY_HAND}`;
+      return `This device cannot find its position. Check that location is switched on. ${BY_HAND}`;
   }
 }
 
-/** Why the position is an old one, and what to do. */
+/** Explains why the position is old, and what to do. */
 export function oldWords(problem: LocationProblem | undefined, browser: Browser): string {
   const others = 'Others see your last position and how old it is.';
   return problem === 'refused'
     ? `Location was turned off. ${others} ${ALLOW[browser]} ${BY_HAND}`
-    : `Your device does not tell its position any more. ${others} Check that location is switched on. ${BY_HAND}`;
+    : `Your device has stopped reporting its position. ${others} Check that location is switched on. ${BY_HAND}`;
 }
 
 export function coarseWords({ accuracy }: Fix): string {
-  return `Your device knows only to within ${distanceWords(accuracy)} where it is. You can place yourself by hand.`;
+  return `Your device knows its position only to within ${distanceWords(accuracy)}. You can place yourself by hand.`;
 }
 
 export function coarseHandWords({ accuracy }: Fix): string {
-  return `You are placed by hand, to within ${distanceWords(accuracy)}. Zoom in and press Move to be more exact.`;
+  return `You are placed by hand, to within ${distanceWords(accuracy)}. Zoom in and press Move to be more precise.`;
 }
 
 export const BETTER_WORDS = 'You are placed by hand. Your device has now found its position.';
@@ -81,9 +82,9 @@ export interface LiveFacts {
   byHand: boolean;
   approximate: boolean;
   connected: boolean;
-  /** How the position came to be old, in ms, if it is. */
+  /** Age of the position in ms, if it is old. */
   old: number | undefined;
-  /** Nothing is expected of the device for now. */
+  /** Whether no position is expected for now. */
   waiting: boolean;
 }
 
@@ -98,14 +99,14 @@ export function liveWords(it: LiveFacts): string {
 
 const MINUTE_MS = 60_000;
 
-/** The time left of a share, in ms, in words; empty without an end. */
+/** The remaining time in words, from ms; empty without an end. */
 export function leftWords(left: number | undefined): string {
   if (left === undefined) return '';
   if (left < MINUTE_MS) return 'less than 1 min left';
   return `${Math.ceil(left / MINUTE_MS)} min left`;
 }
 
-/** A choice of duration in words. */
+/** The label of a duration. */
 export function durationWords(minutes: number): string {
   if (minutes === 0) return 'Until I stop';
   return minutes < 60

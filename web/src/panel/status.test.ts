@@ -18,20 +18,20 @@ it('names the transport, the round trip and the age of information', () => {
   expect(text(live(), { silence: 7200 })).toBe('WebTransport: no answer for 7 s');
 });
 
-it('says why it is not WebTransport', () => {
+it('explains why WebTransport is not used', () => {
   expect(text(live('took longer to open this time'))).toBe(
     'WebSocket · WebTransport took longer to open this time',
   );
 });
 
-it('says what is wrong and when it tries again', () => {
+it('explains what is wrong and when it retries', () => {
   const waiting = { phase: 'waiting', until: 3500, reason: 'Connection lost.' } as const;
   expect(text({ ...waiting, code: undefined })).toBe(
-    'Not connected (Connection lost). Next try in 3 s',
+    'Not connected (Connection lost). Retrying in 3 s',
   );
-  expect(text({ ...waiting, code: 10 })).toBe('The server is restarting. Next try in 3 s');
+  expect(text({ ...waiting, code: 10 })).toBe('The server is restarting. Retrying in 3 s');
   expect(text({ phase: 'ended', code: 7, reason: '' })).toContain('another tab');
-  expect(text({ phase: 'ended', code: 11, reason: '' })).toContain('a link with an invitation');
+  expect(text({ phase: 'ended', code: 11, reason: '' })).toContain('an invitation link');
   const reason = 'the access token is for another room';
   expect(text({ phase: 'ended', code: 11, reason })).toBe(
     'This room does not let you in (the invitation is for another room).',
@@ -39,7 +39,7 @@ it('says what is wrong and when it tries again', () => {
   expect(text({ phase: 'ended', code: 12, reason: '' })).toContain('has expired');
 });
 
-it('says which value the server did not take, and what to do', () => {
+it('explains which value the server refused, and what to do', () => {
   const words = (field: number): string =>
     refusedWords({ type: 'Refused', field, reason: 'no\n\u202eway' });
   for (const field of [0, 1, 2, 3, 4, 255]) {

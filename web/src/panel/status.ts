@@ -1,4 +1,4 @@
-/** What is going on, in words for a person. Pure: state in, sentences out. */
+/** The state of the connection in words for the user. Pure: state in, sentences out. */
 import {
   CloseCode,
   clean,
@@ -16,11 +16,11 @@ export interface Facts {
   now: number;
   rtt: number | undefined;
   age: number | undefined;
-  /** For how long nothing at all has arrived, in ms. */
+  /** How long nothing has arrived, in ms. */
   silence: number;
 }
 
-/** Without a byte for this long, with a ping every two seconds, what is drawn may be wrong. */
+/** After this long without a byte, with a ping every two seconds, the map may be wrong. */
 export const STALLED_MS = 4500;
 
 const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
@@ -34,7 +34,7 @@ export function statusLine(facts: Facts): { tone: Tone; text: string } {
       const seconds = Math.max(0, Math.ceil((state.until - now) / 1000));
       return {
         tone: 'bad',
-        text: `${reasonOf(state.code, state.reason)} Next try in ${seconds} s`,
+        text: `${reasonOf(state.code, state.reason)} Retrying in ${seconds} s`,
       };
     }
     case 'ended':
@@ -73,13 +73,13 @@ export function reasonOf(code: number | undefined, reason: string): string {
     case CloseCode.Forbidden:
       return reason
         ? `This room does not let you in (${reason.replace('access token', 'invitation')}).`
-        : 'This room asks for a link with an invitation.';
+        : 'You need an invitation link for this room.';
     case CloseCode.Expired:
       return 'Your invitation has expired. Open a new link to come back.';
     case CloseCode.BadVersion:
-      return 'This page and the server speak different versions.';
+      return 'This page and the server have different protocol versions.';
     case CloseCode.BadRoom:
-      return 'The address names no room: use a-z, 0-9 and - after /r/.';
+      return 'The address has no valid room name: use a-z, 0-9 and - after /r/.';
     case CloseCode.BadMessage:
       return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
     default:
@@ -87,7 +87,7 @@ export function reasonOf(code: number | undefined, reason: string): string {
   }
 }
 
-/** What the server did not take, what comes of it, and what to do. */
+/** Explains what the server refused, what follows from it, and what to do. */
 export function refusedWords({ field, reason }: Refused): string {
   const why = clean(reason, MAX_REASON);
   return `${refusedField(field)}${why ? ` (The server says: ${isolated(why)}.)` : ''}`;
@@ -97,15 +97,15 @@ function refusedField(field: number): string {
   switch (field) {
     case Field.Position:
     case Field.Accuracy:
-      return 'The server could not use your position, so others see the last good one. If this stays, stop sharing and share again.';
+      return 'The server could not use your position, so others see the last good one. If this persists, stop sharing and share again.';
     case Field.Orientation:
-      return 'The server could not use what the motion sensor says, so others see you as you were. If this stays, reload the page.';
+      return "The server could not use your motion sensor's readings, so others see you as you were. If this persists, reload the page.";
     case Field.Viewport:
-      return 'The server could not use what this map shows. Move the map a little.';
+      return "The server could not use the map's view. Move the map a little.";
     case Field.Presence:
-      return 'The server could not use whether you share or watch. Stop sharing and share again.';
+      return 'The server could not use your choice to share or watch. Stop sharing and share again.';
     default:
-      return 'The server could not use something that this page sent. Reload the page for a newer one.';
+      return 'The server could not use something this page sent. Reload to get a newer page.';
   }
 }
 

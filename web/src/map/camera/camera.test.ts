@@ -8,7 +8,7 @@ const PHONE: Area = { width: 390, height: 720, top: 0, right: 56, bottom: 180, l
 const STAGE = { lat: 46.3639, lng: 14.0952 };
 const NOBODY: Known = { boxes: [], unsure: 0, count: 0, expected: 0 };
 
-/** A map that goes where it is told at once, and remembers how. */
+/** A map that moves at once, and remembers how. */
 class Desk implements CameraPorts {
   shown: Shot = { center: { lat: 25, lng: 10 }, zoom: 1.4 };
   went: { shot: Shot; how: string }[] = [];
@@ -52,7 +52,7 @@ class Desk implements CameraPorts {
     this.shown = { center: { lat: (phi * 180) / Math.PI, lng }, zoom: shot.zoom };
   }
 
-  /** Everybody at these places, told within so many metres. */
+  /** Shows people at these places, `unsure` metres off at most. */
   see(unsure: number, ...places: Degrees[]): void {
     const boxes = places.map((at) => boxAround(at, unsure));
     this.facts = { boxes, unsure, count: places.length, expected: places.length };
@@ -76,7 +76,7 @@ beforeEach(() => {
 });
 
 describe('where the page opens', () => {
-  it('is where it was, if that is known', () => {
+  it('is the stored place, if there is one', () => {
     desk.see(300, STAGE);
     camera.open({ center: { lat: 1, lng: 2 }, zoom: 15 }, 0);
     camera.update(1000);
@@ -84,7 +84,7 @@ describe('where the page opens', () => {
     expect(desk.whole).toBe(false);
   });
 
-  it('is where people are, first roughly, then closely, without a flight', () => {
+  it('is where people are, first roughly, then closely, without flying', () => {
     desk.stage = beside(STAGE, 9000, 0);
     camera.open(undefined, 0);
     expect(desk.whole).toBe(true);
@@ -104,7 +104,7 @@ describe('where the page opens', () => {
     expect(desk.went.map(({ how }) => how)).toEqual(['jump', 'jump']);
   });
 
-  it('waits for those who are still to be told of, but not for long', () => {
+  it('waits for people yet to be shown, but not for long', () => {
     camera.open(undefined, 0);
     desk.see(300, STAGE);
     desk.facts.expected = 2;
@@ -115,7 +115,7 @@ describe('where the page opens', () => {
     expect(desk.went.length).toBe(1);
   });
 
-  it('is the venue if nobody shares, and where people are once somebody does', () => {
+  it('is the venue until the first person shares, then where people are', () => {
     desk.stage = STAGE;
     camera.open(undefined, 0);
     desk.facts = NOBODY;
@@ -132,7 +132,7 @@ describe('where the page opens', () => {
     expect(desk.isInSight(far)).toBe(true);
   });
 
-  it('is the venue as long as the server says nothing', () => {
+  it('is the venue while the server is silent', () => {
     desk.stage = STAGE;
     camera.open(undefined, 0);
     camera.update(2900);
@@ -142,7 +142,7 @@ describe('where the page opens', () => {
     expect(desk.whole).toBe(true);
   });
 
-  it('is never changed once somebody has moved the map', () => {
+  it('never changes once the user has moved the map', () => {
     camera.open(undefined, 0);
     camera.touched(true);
     desk.see(300, STAGE);
@@ -155,7 +155,7 @@ describe('where the page opens', () => {
 describe('picking a person', () => {
   const ada = beside(STAGE, 0, 40);
 
-  it('brings them into sight from any zoom, however roughly they are told', () => {
+  it('brings them into sight from any zoom, however coarse their position', () => {
     for (const zoom of [0.5, 1.4, 5, 9, 13, 17, 20]) {
       desk.shown = { center: { lat: 25, lng: 10 }, zoom };
       desk.people.set(7, { at: beside(ada, 218, -128), metres: 320 });
@@ -191,7 +191,7 @@ describe('picking a person', () => {
     expect(camera.picked).toBe(7);
   });
 
-  it('looks for who is not in this view in the whole world', () => {
+  it('searches the whole world for a person out of view', () => {
     camera.pick(7, 0);
     expect(desk.whole).toBe(true);
     expect(desk.went).toEqual([]);
@@ -201,7 +201,7 @@ describe('picking a person', () => {
     expect(desk.isInSight(ada)).toBe(true);
   });
 
-  it('finds again who has jumped out of the view', () => {
+  it('finds a person again who jumped out of view', () => {
     desk.people.set(7, { at: ada, metres: 0.04 });
     camera.pick(7, 0);
     camera.update(100);
@@ -221,7 +221,7 @@ describe('picking a person', () => {
     expect(desk.shown.zoom).toBeCloseTo(CLOSE_ZOOM, 5);
   });
 
-  it('says who is not to be found, and shows where people are', () => {
+  it('reports a person who cannot be found, and shows where people are', () => {
     desk.see(300, STAGE);
     camera.pick(7, 0);
     camera.update(2900);
@@ -232,7 +232,7 @@ describe('picking a person', () => {
     expect(desk.isInSight(STAGE)).toBe(true);
   });
 
-  it('shows the whole circle of who is only about somewhere', () => {
+  it('shows the whole circle of an approximate person', () => {
     desk.people.set(7, { at: ada, metres: 986 });
     camera.pick(7, 0);
     for (const [n, e] of [
@@ -246,8 +246,8 @@ describe('picking a person', () => {
   });
 });
 
-describe('the own figure', () => {
-  it('is put in the middle of what nothing lies over, at every size', () => {
+describe('the user’s figure', () => {
+  it('is centred in the uncovered area, at every size', () => {
     for (const free of [
       PHONE,
       { width: 720, height: 340, top: 0, right: 56, bottom: 0, left: 312 },
@@ -262,7 +262,7 @@ describe('the own figure', () => {
     }
   });
 
-  it('is brought back when it walks out of sight, and followed after a second press', () => {
+  it('is brought back into sight, and followed after a second press', () => {
     desk.me = { at: STAGE, metres: 5 };
     camera.appeared(false);
     const times = desk.went.length;
@@ -282,7 +282,7 @@ describe('the own figure', () => {
     expect(camera.mode).toBe('follow');
   });
 
-  it('comes out from under a dock that grows', () => {
+  it('moves out from under a growing dock', () => {
     desk.me = { at: STAGE, metres: 5 };
     camera.appeared(false);
     camera.touched(true);
@@ -295,12 +295,12 @@ describe('the own figure', () => {
     expect(desk.isInSight(STAGE)).toBe(true);
   });
 
-  it('is not there to be found before it shares', () => {
+  it('cannot be found before it shares', () => {
     expect(camera.locate()).toBe(false);
   });
 });
 
-it('fits everybody, with oneself, and says if there is nobody', () => {
+it('fits everyone including the user, and reports an empty room', () => {
   const far = { lat: 20.5, lng: 80.2 };
   desk.me = { at: STAGE, metres: 5 };
   desk.see(300, far, STAGE);

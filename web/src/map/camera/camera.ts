@@ -1,6 +1,6 @@
 /**
- * Who and what the map shows: where the page opens, and whom it keeps in sight. It decides; the map
- * does (`CameraPorts`). No clock and no browser: `update` is told the time.
+ * Decides what the map shows: where the page opens, and whom it keeps in sight. The map acts
+ * (`CameraPorts`). No clock and no browser: `update` gets the time.
  */
 
 import type { Degrees } from '@gpys/client';
@@ -16,89 +16,91 @@ import {
   shotOf,
 } from './fit';
 
-/** Faces can be told apart, and what is around them as well. */
+/** Close enough to recognise faces and their surroundings. */
 export const CLOSE_ZOOM = 17;
 const VENUE_ZOOM = 16;
-/** A page that hears nothing for this long shows the venue meanwhile. */
+/** A page that hears nothing for this long shows the venue for now. */
 const UNHEARD_MS = 3000;
-/** What the world's first frames have not told after this long comes later or not at all. */
+/** How long to wait for the world's first frames; the rest comes later or not at all. */
 const SURVEY_MS = 1500;
-/** Whoever is not found by then is in a crowd, or somewhere that nobody is told of. */
+/** A person not found by then is in a crowd, or has no known place. */
 const HUNT_MS = 3000;
-/** For how long after a look at all people it is made better by what is told more finely. */
+/** How long a look at all people is refined by finer positions. */
 const SETTLE_MS = 6000;
-/** Positions that are this sure need no better look. */
+/** Positions at least this accurate need no closer look. */
 const SURE_M = 5;
-/** Farther off than this, in pixels, the camera travels; below, it goes along with a step. */
+/**
+ * The camera travels to targets farther than this, in pixels; otherwise it follows step by step.
+ */
 const STEP_PIXELS = 120;
 
-/** Where somebody is, within so many metres. */
+/** A person's place, within so many metres. */
 export interface Target {
   at: Degrees;
   metres: number;
 }
 
-/** What is known of where people are. */
+/** The known places of people. */
 export interface Known {
   boxes: Box[];
-  /** The least sure of the boxes: half its width, in metres. */
+  /** Half the width of the least certain box, in metres. */
   unsure: number;
-  /** How many people the boxes are of. */
+  /** Number of people in the boxes. */
   count: number;
-  /** How many there must be, or undefined before the server has said so. */
+  /** Number of people expected; undefined before the server has said so. */
   expected: number | undefined;
 }
 
 export interface CameraPorts {
   area(): Area;
   zoom(): number;
-  /** Where on the map a place is, in pixels. */
+  /** A place's position on the map, in pixels. */
   pixel(at: Degrees): { x: number; y: number };
   isMoving(): boolean;
   go(shot: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void;
-  /** Asks the server for all the world, coarsely, or again for what is shown. */
+  /** Asks the server for the whole world, coarsely, or again for what is shown. */
   survey(whole: boolean): void;
   known(): Known;
   self(): Target | undefined;
   person(id: number): Target | undefined;
   venue(): Degrees | undefined;
-  /** What `picked` or `mode` say has changed. */
+  /** `picked` or `mode` has changed. */
   changed(): void;
-  /** Who was looked for is not to be found: the one who was picked, or anybody. */
+  /** The picked person, or without an id anyone, cannot be found. */
   missing(id: number | undefined): void;
 }
 
-/** `found`: brought back when it leaves what is in sight. `follow`: kept in the middle. */
+/** `found`: brought back when out of sight. `follow`: kept in the middle. */
 export type Mode = 'free' | 'found' | 'follow';
 
 type Quest = { since: number; told?: number } & ({ of: 'all'; opening: boolean } | { of: number });
 
 export class CameraControl {
   mode: Mode = 'free';
-  /** Who has been picked, also after a pan. */
+  /** The picked person, also after a pan. */
   picked: number | undefined;
 
   private quest: Quest | undefined;
   private settling: { until: number; unsure: number; opening: boolean } | undefined;
-  /** Nobody has touched the map and nobody has been shown: whoever comes first is. */
+  /** Whether the first person to appear is shown: the map is untouched and has shown no people. */
   private hopeful = false;
-  /** How many there were to be when nobody was to be seen. */
+  /** Number of people expected when none was visible. */
   private hopedFor = 0;
   private venueShown = false;
-  /** The page shows what it showed before it was loaded again. */
+  /** Whether the page shows what it showed before a reload. */
   private restored = false;
-  /** How close the one that is kept is to be seen, until somebody zooms. */
+  /** Zoom at which to keep a person, until the user zooms. */
   private wanted: number | undefined;
-  /** How sure the place was that the camera went to last. */
+  /** Accuracy of the place the camera last went to. */
   private aimed = Number.POSITIVE_INFINITY;
   private lostSince: number | undefined;
   private wasClear = false;
-  /** Whether where the camera is now is worth coming back to after a reload. */
+  /** Whether the current view is worth storing for a reload. */
   worthKeeping = false;
 
   constructor(private readonly ports: CameraPorts) {}
 
-  /** Where the page opens: where it was, or else where people are. */
+  /** Opens the page at the stored view, or else where people are. */
   open(kept: Shot | undefined, now: number): void {
     if (kept) {
       this.worthKeeping = true;
@@ -110,7 +112,7 @@ export class CameraControl {
     this.seek({ of: 'all', opening: true, since: now });
   }
 
-  /** Somebody has moved the map by hand. */
+  /** The user has moved the map. */
   touched(isPan: boolean): void {
     this.worthKeeping = true;
     this.hopeful = false;
@@ -138,7 +140,7 @@ export class CameraControl {
     this.ports.changed();
   }
 
-  /** Brings the own figure to the middle; once more, and it stays there. False: there is none. */
+  /** Centres the user's figure; once more keeps it there. False: there is none. */
   locate(): boolean {
     if (!this.ports.self()) return false;
     const again = this.picked === undefined && this.mode !== 'free';
@@ -146,12 +148,12 @@ export class CameraControl {
     return true;
   }
 
-  /** Somebody asks for the own figure, whatever the page was opened with. */
+  /** The user asks for their own figure, whatever the page opened with. */
   expectSelf(): void {
     this.restored = false;
   }
 
-  /** The own figure has come onto the map; `inSight`: where somebody is looking already. */
+  /** The user's figure has appeared; `inSight`: where the user is already looking. */
   appeared(inSight: boolean): void {
     if (!inSight && !this.restored) this.keepSelf('found');
     this.restored = false;
@@ -177,7 +179,7 @@ export class CameraControl {
     this.ports.changed();
   }
 
-  /** Something else lies over the map now: the own figure does not stay under it. */
+  /** The covered area has changed: uncovers the user's figure. */
   areaChanged(): void {
     const self = this.ports.self();
     if (!self || this.mode !== 'free' || !this.wasClear) return;
@@ -186,7 +188,7 @@ export class CameraControl {
     }
   }
 
-  /** Call it whenever something may have changed: people, the map, the time. */
+  /** Updates the camera. Call it whenever people, the map or the time may have changed. */
   update(now: number): void {
     this.hope(now);
     this.look(now);
@@ -241,7 +243,7 @@ export class CameraControl {
     this.ports.survey(false);
   }
 
-  /** The page is open, nobody was there, and now somebody is. */
+  /** Shows the first person to appear in an empty room. */
   private hope(now: number): void {
     if (!this.hopeful || this.quest) return;
     const { expected = 0 } = this.ports.known();
@@ -290,7 +292,7 @@ export class CameraControl {
     this.shoot(shotOf(boundsOf(boxes)!, this.ports.area(), CLOSE_ZOOM), how);
   }
 
-  /** From afar, places are only known roughly; closer up they are told more finely. */
+  /** Looks again: places are coarse from afar, and get finer closer up. */
   private settle(now: number): void {
     const { settling } = this;
     if (!settling) return;
@@ -336,7 +338,7 @@ export class CameraControl {
     else if (off > 1.5) this.shoot(shot, 'jump');
   }
 
-  /** Goes as close as the place is sure, again whenever it is told more finely. */
+  /** Zooms in as far as the place is certain, again whenever it gets finer. */
   private approach(target: Target): boolean {
     if (this.wanted === undefined) return false;
     const shot = this.around(target, this.wanted);
@@ -361,7 +363,7 @@ export class CameraControl {
     this.lostSince ??= now;
     if (now - this.lostSince < HUNT_MS / 2) return;
     this.lostSince = undefined;
-    // They are found again as roughly as at first, and so are approached as at first.
+    // Found again, they are as coarse as at first, and are approached likewise.
     this.wanted = Math.max(CLOSE_ZOOM, this.ports.zoom());
     this.aimed = Number.POSITIVE_INFINITY;
     this.seek({ of: this.picked, since: now });

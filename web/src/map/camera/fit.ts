@@ -1,4 +1,4 @@
-/** Where a camera must be to show what it should: boxes in, a centre and a zoom out. Pure. */
+/** Computes camera positions: boxes in, a centre and a zoom out. Pure. */
 import { type Degrees, wrapDegrees } from '@gpys/client';
 import { CIRCUMFERENCE, fromMercator, mercator } from '../geo';
 
@@ -10,7 +10,7 @@ export interface Box {
   east: number;
 }
 
-/** The map in pixels, and how much of each side something lies over. */
+/** The map's size in pixels, and how much of each side is covered. */
 export interface Area {
   width: number;
   height: number;
@@ -26,12 +26,14 @@ export interface Shot {
 }
 
 const MIN_ZOOM = 0.5;
-/** Less than this is no room to show anybody in; then something may lie over them. */
+/** A smaller uncovered area cannot show a person, so it does not count. */
 const LEAST_PIXELS = 80;
-/** From a place on the ground to the top of a head, to its sides, and to the end of its name. */
+/**
+ * Pixels from a place on the ground to the top of a head, to its sides, and to the end of its name.
+ */
 export const HEADROOM = { top: 56, side: 36, bottom: 40 };
 
-/** What is surely around a place: a square of twice `metres`. */
+/** A square of twice `metres` around a place. */
 export function boxAround({ lat, lng }: Degrees, metres: number): Box {
   const high = (metres / CIRCUMFERENCE) * 360;
   const wide = Math.min(180, high / Math.max(0.01, Math.cos((lat * Math.PI) / 180)));
@@ -43,13 +45,13 @@ export function boxAround({ lat, lng }: Degrees, metres: number): Box {
   };
 }
 
-/** The smallest box around all, across the antimeridian if that is shorter. */
+/** The smallest box around all boxes, across the antimeridian if that is shorter. */
 export function boundsOf(boxes: readonly Box[]): Box | undefined {
   if (boxes.length === 0) return undefined;
   const spans = boxes
     .map(({ west, east }): [west: number, width: number] => [wrapDegrees(west), east - west])
     .sort(([a], [b]) => a - b);
-  // The widest gap is what stays outside.
+  // The widest gap stays outside.
   let reach = spans[0]![0] + spans[0]![1];
   let gap = { width: -1, end: spans[0]![0], start: 0 };
   for (const [west, width] of spans.slice(1)) {
@@ -66,7 +68,7 @@ export function boundsOf(boxes: readonly Box[]): Box | undefined {
   };
 }
 
-/** The middle of what nothing lies over, in pixels from the map's top left. */
+/** The middle of the uncovered area, in pixels from the map's top left. */
 export function middleOf(area: Area): { x: number; y: number } {
   return {
     x: (area.left + area.width - area.right) / 2,
@@ -74,13 +76,13 @@ export function middleOf(area: Area): { x: number; y: number } {
   };
 }
 
-/** How far that is from the map's own middle: what MapLibre calls an offset. */
+/** Its distance from the map's own middle, which MapLibre calls an offset. */
 export function offsetOf(area: Area): [x: number, y: number] {
   const { x, y } = middleOf(area);
   return [x - area.width / 2, y - area.height / 2];
 }
 
-/** Whether a figure that stands at this pixel is in sight from head to name. */
+/** Whether a figure standing at this pixel is visible from head to name. */
 export function isClear({ x, y }: { x: number; y: number }, area: Area): boolean {
   return (
     x >= area.left + HEADROOM.side &&
@@ -90,7 +92,7 @@ export function isClear({ x, y }: { x: number; y: number }, area: Area): boolean
   );
 }
 
-/** Shows a box where nothing lies over the map, no closer than `closest`. */
+/** The shot that shows a box in the uncovered area, no closer than `closest`. */
 export function shotOf(box: Box, area: Area, closest: number): Shot {
   const [west, north] = mercator(box.north, box.west);
   const [east, south] = mercator(box.south, box.east);

@@ -1,14 +1,17 @@
-/** How much of the map can be seen. */
+/** Measures the visible part of the map. */
 import type { Area } from './fit';
 
-/** The map's own buttons, with some air. */
+/** Width of the map's own buttons, with a margin. */
 const TOOLS_PIXELS = 56;
-/** A strip above what covers the map that is lower than this is worse than the space beside it. */
+/** A strip above the covers lower than this is worse than the space beside them. */
 const LOW_PIXELS = 220;
 
 type Edges = Pick<DOMRect, 'left' | 'top' | 'right' | 'bottom' | 'width' | 'height'>;
 
-/** `covers` lie over the lower part of the map, or over a lower corner; `top` over its upper edge. */
+/**
+ * The uncovered area. `covers` lie over the lower part of the map or a lower corner, `top` over its
+ * upper edge.
+ */
 export function freeArea(map: HTMLElement, covers: HTMLElement[], top: HTMLElement): Area {
   const boxes = covers.map((it) => it.getBoundingClientRect());
   return areaOf(map.getBoundingClientRect(), boxes, top.getBoundingClientRect());

@@ -1,6 +1,6 @@
 /**
  * The ground under the people: the operator's style or street file if it works, else the built-in
- * map. People never wait for it: they are drawn from the first moment, whatever becomes of it.
+ * map. People never wait for it; they are drawn from the first moment.
  */
 
 import type { Config } from '@gpys/client';
@@ -10,23 +10,23 @@ import { hostOf, loadStyle, Trouble, withoutMap } from './mapstyle';
 import { SourceWatch } from './sources';
 import { type Timeout, visibleTimeout } from './timeout';
 
-/** A style is set up within a frame; what takes this long will not come. */
+/** A style is set up within a frame; one that takes this long will not come. */
 const SET_UP_MS = 4000;
 
-/** Most drivers are back within a second. */
+/** Time for the driver to recover, which most do within a second. */
 const RESTORE_MS = 2000;
 const CONTEXT_LOST =
   "This device's graphics stopped drawing the map; reload the page if it stays empty.";
 
 export interface BaseEvents {
-  /** A style is there, and empty of people. */
+  /** A style is set up, without people. */
   ready(): void;
-  /** What is missing, in a sentence, or undefined. */
+  /** What is missing, in a sentence; undefined if nothing is. */
   trouble(words: string | undefined): void;
 }
 
 export class Base {
-  /** Whether the operator's map has failed: until the page is loaded again it is not tried again. */
+  /** Whether the operator's map has failed; it is not tried again before a reload. */
   private failed = false;
   private turn = 0;
   private words: string | undefined;
@@ -39,7 +39,7 @@ export class Base {
   ) {
     this.watch = new SourceWatch(map);
     map.on('style.load', () => {
-      // Whatever the style says: north is up and the map is flat.
+      // Whatever the style says, north is up and the map is flat.
       map.setProjection({ type: 'mercator' });
       map.setBearing(0);
       events.ready();
@@ -60,7 +60,7 @@ export class Base {
     this.events.trouble(words);
   }
 
-  /** The graphics driver may take the map away; MapLibre builds it anew when it gives it back. */
+  /** Watches the graphics driver, which may take the map away; MapLibre rebuilds it afterwards. */
   private watchContext(): void {
     let timer: Timeout | undefined;
     this.map.on('webglcontextlost', () => {
@@ -73,9 +73,9 @@ export class Base {
     });
   }
 
-  /** Puts the map in its colours for light or dark: at the start, and when that changes. */
+  /** Sets the map's colours for light or dark, at the start and on changes. */
   async dress(dark: boolean): Promise<void> {
-    // A style of somebody else's has its own colours.
+    // An external style has its own colours.
     if (this.turn > 0 && this.foreign && this.chosen.style) return;
     const turn = ++this.turn;
     const isOld = (): boolean => turn !== this.turn;
@@ -109,7 +109,7 @@ export class Base {
     await this.watch.settled(found, (words) => this.tell(words));
   }
 
-  /** Resolves when the style stands; rejects with what is wrong with it. */
+  /** Resolves when the style is set up; rejects with what is wrong with it. */
   private setUp(style: StyleSpecification): Promise<void> {
     const { map } = this;
     return new Promise((done, fail) => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { gridStep, unwrapRing } from './basemap';
 
-it('lets an outline run on past the antimeridian', () => {
+it('continues an outline past the antimeridian', () => {
   const ring = [
     [170, 60],
     [-170, 60],
@@ -17,7 +17,7 @@ it('closes an outline around a pole at the pole', () => {
   expect(unwrapRing(ring)).toEqual([...ring, [180, -90], [-180, -90], [-180, -70]]);
 });
 
-it('draws its grid at round distances, neither crowded nor bare', () => {
+it('spaces its grid at round distances, neither crowded nor sparse', () => {
   for (let zoom = 0; zoom <= 22; zoom += 0.1) {
     const step = gridStep(zoom);
     const pixels = (step * 512 * 2 ** zoom) / 360;
@@ -25,7 +25,7 @@ it('draws its grid at round distances, neither crowded nor bare', () => {
     expect(pixels).toBeLessThan(230);
     if (step > 10) expect(step).toBeOneOf([20, 45, 90]);
     else expect(Number.parseFloat(step.toExponential(6).split('e')[0]!)).toBeOneOf([1, 2, 5]);
-    // The lines go on evenly where the world wraps.
+    // The lines continue evenly where the world wraps.
     expect(Math.abs(360 / step - Math.round(360 / step))).toBeLessThan(1e-9 / step);
   }
 });

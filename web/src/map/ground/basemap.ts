@@ -1,4 +1,4 @@
-/** The built-in map: countries of Natural Earth and a grid for scale. It asks no third party. */
+/** The built-in map: Natural Earth's countries and a grid for scale. It contacts no third party. */
 
 import { wrapDegrees } from '@gpys/client';
 import type {
@@ -41,12 +41,12 @@ const DARK: Colours = {
   halo: '#131c26',
 };
 
-/** 240 KB, compressed, from the server that the page is from; on a slow line that may take a while. */
+/** Time limit for 240 KB (compressed) from the page's own server, for slow lines. */
 const COUNTRIES_MS = 30_000;
 
 let countries: Promise<Countries> | undefined;
 
-/** Rejects with a `Trouble`; the next call then tries again. */
+/** Fetches the countries. Rejects with a `Trouble`, and then the next call tries again. */
 export function loadCountries(): Promise<Countries> {
   countries ??= fetchJson(countriesUrl, COUNTRIES_MS)
     .then((found) => {
@@ -61,8 +61,8 @@ export function loadCountries(): Promise<Countries> {
 }
 
 /**
- * Lets every outline run on past the antimeridian (to 190 instead of -170), as the map wants it: a
- * side that went from 179 to -179 would be painted all the way round the world.
+ * Continues every outline past the antimeridian (to 190 instead of -170), as the map requires: a
+ * side from 179 to -179 would be painted all the way round the world.
  */
 function unwrapped(world: Countries): Countries {
   for (const { geometry } of world.features) {
@@ -81,7 +81,7 @@ export function unwrapRing(ring: GeoJSON.Position[]): GeoJSON.Position[] {
     last += wrapDegrees(lng - last);
     run.push([last, lat]);
   }
-  // An outline that has come all the way round, Antarctica's, encloses its pole.
+  // An outline that goes all the way round, Antarctica's, encloses its pole.
   const [start, end] = [run[0]!, run.at(-1)!];
   if (Math.abs(end[0]! - start[0]!) > 180) {
     const pole = Math.sign(start[1]!) * 90;
@@ -92,7 +92,7 @@ export function unwrapRing(ring: GeoJSON.Position[]): GeoJSON.Position[] {
 
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
-/** The map without its countries, which come with `fillCountries`: it needs nothing to be drawn. */
+/** The map without countries, which `fillCountries` adds: it needs no data. */
 export function builtInStyle(dark: boolean): StyleSpecification {
   const colours = dark ? DARK : LIGHT;
   return {
@@ -135,7 +135,7 @@ function layers(c: Colours): LayerSpecification[] {
       type: 'symbol',
       source: 'names',
       maxzoom: 9,
-      // Small countries are named once there is room for their neighbours' names, too.
+      // Small countries are labelled once their neighbours' names fit, too.
       filter: ['>=', ['get', 'extent'], ['step', ['zoom'], 60, 2, 25, 3, 8, 4, 1, 5, 0]],
       layout: {
         'text-field': ['get', 'name'],
@@ -150,7 +150,7 @@ function layers(c: Colours): LayerSpecification[] {
   ];
 }
 
-/** One point a country, in the middle of its largest piece of land. */
+/** One point per country, in the middle of its largest piece of land. */
 function labelPoints(world: Countries): GeoJSON.FeatureCollection {
   const features = world.features.map((country): GeoJSON.Feature => {
     const { geometry, properties } = country;
@@ -188,10 +188,10 @@ function centroid(ring: GeoJSON.Position[]): { extent: number; middle: number[] 
   return { extent: Math.abs(area), middle: [x / (3 * area), y / (3 * area)] };
 }
 
-/** All of them divide 180, so that the lines go on evenly where the world wraps. */
+/** All divide 180, so that the lines continue evenly where the world wraps. */
 const WIDE_STEPS = [20, 45, 90];
 
-/** The grid's spacing in degrees: a round number, some 90 to 230 pixels apart. */
+/** Spacing of the grid in degrees: a round number, some 90 to 230 pixels apart. */
 export function gridStep(zoom: number): number {
   const wanted = (360 / (512 * 2 ** zoom)) * 90;
   if (wanted > 10) return WIDE_STEPS.find((step) => step >= wanted) ?? 90;
@@ -199,10 +199,10 @@ export function gridStep(zoom: number): number {
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= wanted) ?? 10 * power;
 }
 
-/** Which lines a source has: a camera that goes along with somebody moves in every picture. */
+/** The lines of each source: a camera that follows a person moves in every picture. */
 const drawnIn = new WeakMap<GeoJSONSource, string>();
 
-/** Close to the ground there is nothing else to see movement against. */
+/** Draws the grid: close to the ground it is all that shows movement. */
 export function drawGrid(map: MapLibre): void {
   const source = map.getSource('grid') as GeoJSONSource | undefined;
   if (!source) return;
@@ -214,7 +214,7 @@ export function drawGrid(map: MapLibre): void {
     Math.ceil(bounds.getEast() / step) + 1,
     Math.min(Math.floor(85 / step), Math.ceil(bounds.getNorth() / step) + 1),
   ];
-  // More than once around, the copies of the world repeat the lines by themselves.
+  // Beyond one turn, the copies of the world repeat the lines by themselves.
   const around = Math.round(360 / step);
   const last = Math.min(east, west + around - 1);
   const drawn = [step, west, south, last, north].join();

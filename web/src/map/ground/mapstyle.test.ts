@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { checkStyle, Trouble, withoutMap } from './mapstyle';
 import { checkHeader, headerTrouble } from './streets';
 
-it('takes for a style only what MapLibre survives', () => {
+it('accepts only styles that MapLibre survives', () => {
   const style = { version: 8, sources: {}, layers: [] };
   expect(checkStyle(style, 'tiles.example')).toBe(style);
   for (const other of [
@@ -18,14 +18,14 @@ it('takes for a style only what MapLibre survives', () => {
   }
 });
 
-it('says what is missing in one sentence', () => {
+it('explains in one sentence what is missing', () => {
   const error = new Trouble('HTTP 404 from tiles.example');
   expect(withoutMap('The street map', error, 'people are shown on the built-in map')).toBe(
     'The street map could not be loaded (HTTP 404 from tiles.example); people are shown on the built-in map.',
   );
 });
 
-it('says what is wrong with a file of streets', () => {
+it('explains what is wrong with a street file', () => {
   const words = (message: string): string => headerTrouble(new Error(message), 'here');
   expect(words('Bad response code: 404')).toBe('HTTP 404 from here');
   expect(words('Failed to fetch')).toBe('here cannot be reached');

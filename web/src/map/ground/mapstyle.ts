@@ -1,11 +1,11 @@
-/** Fetches the style of somebody else's map, and says in words why it cannot be had. */
+/** Fetches the style of an external map, and explains in words why it is not available. */
 import type { StyleSpecification } from 'maplibre-gl';
 import { visibleTimeout } from './timeout';
 
-/** A style is a few kilobytes: a server that takes longer is down. */
+/** A style is a few kilobytes; a server that takes longer is down. */
 const FETCH_MS = 8000;
 
-/** Why there is no map, in words that fit into brackets. */
+/** Why there is no map, in words that fit in parentheses. */
 export class Trouble extends Error {}
 
 export function hostOf(url: string): string {
@@ -16,13 +16,13 @@ export function hostOf(url: string): string {
   }
 }
 
-/** What is missing and what is shown in its place, in one sentence. */
+/** What is missing and what is shown instead, in one sentence. */
 export function withoutMap(what: string, error: unknown, instead: string): string {
   const why = error instanceof Error ? error.message : String(error);
   return `${what} could not be loaded (${why.replace(/\.$/, '')}); ${instead}.`;
 }
 
-/** Fetches JSON within the time limit; whatever goes wrong is a `Trouble` that names the host. */
+/** Fetches JSON within the time limit; any error is a `Trouble` that names the host. */
 export async function fetchJson(url: string, limit = FETCH_MS): Promise<unknown> {
   const host = hostOf(url);
   const abort = new AbortController();
@@ -51,7 +51,7 @@ function notAllowed(host: string): string {
   return `this server's content security policy does not allow ${host}`;
 }
 
-/** A blocked request looks like a network failure to the one who made it; only this event tells. */
+/** Watches for policy violations: to the caller, a blocked request looks like a network failure. */
 function watchPolicy(host: string): { readonly blocked: boolean; end(): void } {
   let blocked = false;
   const look = ({ blockedURI }: SecurityPolicyViolationEvent): void => {
@@ -70,7 +70,7 @@ export async function loadStyle(url: string): Promise<StyleSpecification> {
   return checkStyle(await fetchJson(url), hostOf(url));
 }
 
-/** What MapLibre itself does not survive; the rest it checks. */
+/** Checks what MapLibre does not survive; it checks the rest itself. */
 export function checkStyle(found: unknown, host: string): StyleSpecification {
   const style = found as Partial<StyleSpecification> | null;
   const isObject = (it: unknown): boolean => typeof it === 'object' && it !== null;

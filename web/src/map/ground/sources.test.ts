@@ -16,7 +16,7 @@ const facts = (it: Partial<SourceFacts>): SourceFacts => ({
   ...it,
 });
 
-describe('what is there of a map', () => {
+describe('a map', () => {
   const of = (streets: Partial<SourceFacts>, extra: Partial<SourceFacts> = {}) =>
     judge(
       new Map([
@@ -26,25 +26,25 @@ describe('what is there of a map', () => {
       [layer(), layer('streets'), layer('streets'), layer('streets'), layer('extra')],
     );
 
-  it('is fine while nothing has failed', () => {
+  it('is fine until something fails', () => {
     expect(of({ asked: 4, loaded: 4 }, { asked: 1, loaded: 1 })).toBe('fine');
     expect(of({})).toBe('fine');
   });
 
-  it('is nothing if no tile came of what most layers draw', () => {
+  it('is missing if most layers have no tiles', () => {
     expect(of({ asked: 4 })).toBe('nothing');
     expect(of({ error: 'HTTP 404 from tiles.example' })).toBe('nothing');
-    // One cloud does not make a map.
+    // A single cloud does not make a map.
     expect(of({ asked: 4 }, { asked: 1, loaded: 1 })).toBe('nothing');
   });
 
-  it('is in parts if some tiles or a source that few layers draw are missing', () => {
+  it('is partial if some tiles are missing, or a source of few layers', () => {
     expect(of({ asked: 4, loaded: 3, error: 'HTTP 500 from tiles.example' })).toBe('parts');
     expect(of({ asked: 4, loaded: 4 }, { asked: 1 })).toBe('parts');
   });
 });
 
-it('puts causes into words', () => {
+it('words the causes', () => {
   const url = 'https://a.tiles.example/1/0/0.pbf';
   const http = Object.assign(new Error('AJAXError'), { status: 503, url });
   expect(causeOf(http, 'tiles.example')).toBe('HTTP 503 from a.tiles.example');

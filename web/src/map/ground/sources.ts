@@ -1,4 +1,4 @@
-/** Watches whether the tiles of somebody else's map arrive: a style alone shows nothing. */
+/** Watches whether the tiles of an external map arrive: a style alone shows nothing. */
 import type {
   ErrorEvent,
   LayerSpecification,
@@ -9,19 +9,19 @@ import type {
 import { hostOf, Trouble } from './mapstyle';
 import { type Timeout, visibleTimeout } from './timeout';
 
-/** Without a single tile for this long there is no map to wait for. */
+/** Time to wait for the first tile. */
 const FIRST_TILE_MS = 10_000;
 const PROBE_MS = 3000;
 
-/** What is known of one source since its style was set. */
+/** The facts about one source since its style was set. */
 export interface SourceFacts {
-  /** Tiles asked for, tiles that came, and tiles that came with nothing to draw. */
+  /** Tiles requested, received, and received empty. */
   asked: number;
   loaded: number;
   empty: number;
-  /** The first thing that went wrong, in words. */
+  /** The first error, in words. */
   error: string | undefined;
-  /** A tile that was asked for. */
+  /** A requested tile. */
   tile: Tile | undefined;
 }
 
@@ -34,8 +34,8 @@ interface Tile {
 export type Verdict = 'fine' | 'parts' | 'nothing';
 
 /**
- * What the map shows of a style, by how many of its layers have a source of which something came:
- * more than half of them without is no map.
+ * Judges what the map shows of a style by its layers: if more than half of them have an empty
+ * source, there is no map.
  */
 export function judge(
   facts: ReadonlyMap<string, SourceFacts>,
@@ -51,7 +51,7 @@ export function judge(
   return missing * 2 > drawn.length ? 'nothing' : 'parts';
 }
 
-/** What went wrong with a tile, a source or a picture of icons, in words that fit into brackets. */
+/** What went wrong with a tile, a source or a sprite, in words that fit in parentheses. */
 export function causeOf(error: Error & { status?: number; url?: string }, host: string): string {
   const from = error.url ? hostOf(error.url) : host;
   if (error.status) return `HTTP ${error.status} from ${from}`;
@@ -82,7 +82,7 @@ export class SourceWatch {
     this.other = undefined;
   }
 
-  /** From now on the events of this style's sources are counted. */
+  /** Starts counting the events of this style's sources. */
   begin(style: StyleSpecification, host: string): void {
     this.stop();
     this.host = host;
@@ -92,8 +92,8 @@ export class SourceWatch {
   }
 
   /**
-   * Resolves once the map shows something, and rejects with a `Trouble` if it will not. `missing` is
-   * told, at any time until `stop`, that parts of it are not there.
+   * Resolves once the map shows something; rejects with a `Trouble` if it will not. Until `stop`,
+   * `missing` learns of missing parts.
    */
   async settled(style: StyleSpecification, missing: (words: string) => void): Promise<void> {
     await this.wait();
@@ -125,12 +125,12 @@ export class SourceWatch {
     else this.other ??= words;
   }
 
-  /** The first thing that went wrong. */
+  /** The first error. */
   private get error(): string | undefined {
     return [...this.facts.values()].find((it) => it.error)?.error ?? this.other;
   }
 
-  /** Until everything that the map shows now has come or failed, or for as long as is bearable. */
+  /** Waits until everything visible has arrived or failed, within limits. */
   private wait(): Promise<void> {
     const { map } = this;
     return new Promise((done) => {
@@ -165,7 +165,7 @@ export class SourceWatch {
     look();
   }
 
-  /** Not found and empty are the same to MapLibre, so one of such tiles is asked for once more. */
+  /** MapLibre does not distinguish missing from empty tiles, so one of them is requested again. */
   private async probe({ sources }: StyleSpecification): Promise<void> {
     for (const [id, it] of this.facts) {
       if (it.loaded > 0 || it.error || !it.tile) continue;

@@ -1,4 +1,4 @@
-/** Streets from a file of the operator's own; this part of the page is loaded only if there is one. */
+/** Streets from the operator's own file; this part of the page is loaded only if there is one. */
 import { layers, namedFlavor } from '@protomaps/basemaps';
 import { addProtocol, type LayerSpecification, type StyleSpecification } from 'maplibre-gl';
 import { type Header, PMTiles, Protocol, TileType } from 'pmtiles';
@@ -6,18 +6,20 @@ import { hostOf, Trouble } from './mapstyle';
 import { visibleTimeout } from './timeout';
 
 const HEADER_MS = 8000;
-/** The header's first bytes, `PM`, and the only version that there is a reader for. */
+/** The header's first bytes, `PM`, and the only version that the reader knows. */
 const SPEC_VERSION = 3;
 
 const PICTURES = new Set([TileType.Png, TileType.Jpeg, TileType.Webp, TileType.Avif]);
-/** Most servers of pictures have them at this size; larger ones are drawn the sharper for it. */
+/** The usual size of picture tiles; larger ones are only drawn sharper. */
 const PICTURE_SIZE = 256;
 
 type Edge = 'minLon' | 'maxLon' | 'minLat' | 'maxLat';
 
 let protocol: Protocol | undefined;
 
-/** Rejects with a `Trouble` if the file is not there or holds something else. */
+/**
+ * The style for a street file. Rejects with a `Trouble` if the file is missing or of another kind.
+ */
 export async function streetStyle(file: string, dark: boolean): Promise<StyleSpecification> {
   const { href } = new URL(file, location.href);
   if (!protocol) {
@@ -47,7 +49,7 @@ function headerOf(archive: PMTiles, host: string): Promise<Header> {
   });
 }
 
-/** What the reader's own errors mean to somebody who looks at the page. */
+/** Words the reader's errors for users. */
 export function headerTrouble(error: Error, host: string): string {
   const status = /^Bad response code: (\d+)/.exec(error.message)?.[1];
   if (status) return `HTTP ${status} from ${host}`;
@@ -79,14 +81,14 @@ function pictureStyle(href: string, attribution: string): StyleSpecification {
   };
 }
 
-/** Whom the pictures are from, as the file says it. */
+/** The pictures' attribution, as the file gives it. */
 async function attributionOf(archive: PMTiles): Promise<string> {
   const metadata: unknown = await archive.getMetadata().catch(() => undefined);
   const said = (metadata as { attribution?: unknown } | undefined)?.attribution;
   return typeof said === 'string' ? said : '';
 }
 
-/** Icons come in a sprite, which is not in the file; words do without. */
+/** Drops icons: they need a sprite, which the file lacks. Text works without. */
 function plain(layer: LayerSpecification): LayerSpecification {
   if (layer.type !== 'symbol') return layer;
   const { 'icon-image': _, ...layout } = layer.layout ?? {};

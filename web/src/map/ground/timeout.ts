@@ -1,4 +1,4 @@
-/** A time limit that does not run in the background, where browsers stop what it waits for. */
+/** A time limit that pauses in the background, where browsers pause what it waits for. */
 
 export interface Timeout {
   cancel(): void;
