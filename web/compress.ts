@@ -1,11 +1,11 @@
-/** Compresses the built files once, as well as it goes, so that the server never has to. */
+/** Compresses the built files once, as small as possible, so that the server never has to. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { Plugin } from 'vite';
 
-/** Below this a file fits into a packet or two anyway. */
+/** Smaller files fit into a packet or two anyway. */
 const LEAST_BYTES = 1024;
 
 const brotli = (bytes: Buffer) =>
@@ -16,13 +16,13 @@ const brotli = (bytes: Buffer) =>
     },
   });
 
-/** What a compressed file's name ends with, and what makes it. */
+/** The endings of compressed files, and their encoders. */
 const CODINGS: [string, (bytes: Buffer) => Promise<Buffer>][] = [
   ['.br', brotli],
   ['.gz', (bytes) => promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION })],
 ];
 
-/** The compressed forms of a file that are worth it, by the ending of their names. */
+/** The compressed forms of a file that are worthwhile, by the ending of their names. */
 export async function compressed(bytes: Buffer): Promise<[string, Buffer][]> {
   if (bytes.length < LEAST_BYTES) return [];
   const all = CODINGS.map(
@@ -31,7 +31,7 @@ export async function compressed(bytes: Buffer): Promise<[string, Buffer][]> {
   return (await Promise.all(all)).filter(([, small]) => small.length < 0.9 * bytes.length);
 }
 
-/** Writes `NAME.br` and `NAME.gz` beside each file of the build. */
+/** Writes `NAME.br` and `NAME.gz` next to each built file. */
 export const compress: Plugin = {
   name: 'compress',
   apply: 'build',

@@ -2,7 +2,7 @@ import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { compress } from './compress.ts';
 
-/** Fetches the map's half of the page beside the half that connects, not after it. */
+/** Fetches the map's half of the page along with the half that connects, not after it. */
 const preloadMap: Plugin = {
   name: 'preload-map',
   transformIndexHtml: {
@@ -22,17 +22,17 @@ const preloadMap: Plugin = {
   },
 };
 
-/** The map and the benchmark are built one after the other, so that they share no files. */
+/** The map and the benchmark are built separately, so that they share no files. */
 export default defineConfig(({ mode }) => ({
   base: '/',
   plugins: [preloadMap, compress],
   build: {
     target: 'es2022',
-    // What is preloaded is said in the page, which every browser here understands by itself.
+    // The HTML names what to preload, which every supported browser understands.
     modulePreload: false,
-    // One style sheet, in one order, whichever half of the page it is for.
+    // One style sheet, in one order, for both halves of the page.
     cssCodeSplit: false,
-    // No file becomes a data: URL, so that the policy needs `data:` for images only.
+    // No file becomes a data: URL, so the policy needs `data:` only for images.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
     emptyOutDir: mode !== 'bench',

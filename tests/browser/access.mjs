@@ -1,4 +1,4 @@
-/** Rooms that ask for an access token: what a page with a link, a wrong one, or none shows. */
+/** Rooms that need an access token: what a page shows with a link, a wrong one, or none. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
@@ -22,10 +22,10 @@ after(async () => {
 });
 
 const open = (name, path, options) => Tab.open(world.browser, server, { name, path, ...options });
-/** A path as in a link that somebody was given. */
+/** A path with an invitation, as in a link. */
 const link = (room, ...flags) => `/r/${room}#access=${keys.token(room, ...flags)}`;
 
-test('with a link one shares, with another one watches, also after a reload', async () => {
+test('one link lets the user share, another only watch, also after a reload', async () => {
   const path = link('stage');
   const sharer = await open('Sharer', path, { at: HERE, held, transport: 'wt' });
   await sharer.online(1);
@@ -47,7 +47,7 @@ test('with a link one shares, with another one watches, also after a reload', as
   }
   const shown = await watcher.until('the counts', (it) => it.counts !== '');
   assert.match(shown.counts, /^1 sharing, 1 watching/);
-  // A reload goes on sharing, and with the same right nobody sees it go.
+  // A reload resumes sharing, and with the same rights others do not see it leave.
   const gone = watcher.page.evaluate(countAbsences, id);
   await sharer.page.reload();
   await sharer.until('itself live again', (it) => it.connected && it.live.startsWith('Live'));
@@ -57,7 +57,7 @@ test('with a link one shares, with another one watches, also after a reload', as
   await watcher.close();
 });
 
-test('whoever shares and opens a link to watch with stops sharing', async () => {
+test('a sharing user who opens a watch-only link stops sharing', async () => {
   const tab = await open('Demoted', link('demoted'), { at: HERE, held });
   await tab.online(1);
   await tab.share();
@@ -71,7 +71,7 @@ test('whoever shares and opens a link to watch with stops sharing', async () => 
   await tab.close();
 });
 
-test('an invitation that has expired is told, and a new link in the same tab helps', async () => {
+test('the page reports an expired invitation, and accepts a new link in the same tab', async () => {
   for (const transport of ['wt', 'ws']) {
     const tab = await open('Late', link('late', '--for', '0s'), { transport });
     const words = 'Your invitation has expired. Open a new link to come back.';
@@ -88,7 +88,7 @@ test('an invitation that has expired is told, and a new link in the same tab hel
   }
 });
 
-test('without an invitation, or with one for elsewhere, one is told so', async () => {
+test('the page reports a missing invitation, or one for another room', async () => {
   const cases = [
     ['/r/stage', 'You need an invitation link for this room.'],
     [

@@ -1,4 +1,4 @@
-/** Whatever happens to the map, people are drawn, and one sentence says what is missing. */
+/** Broken maps: people are drawn anyway, and one sentence says what is missing. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { around, count, looksLike, pixels } from './support/pixels.mjs';
@@ -7,7 +7,7 @@ import { beside, Tab } from './support/tab.mjs';
 import { VENUE, world } from './support/world.mjs';
 
 const held = { alpha: 0, beta: 0, gamma: 0 };
-/** Nobody listens there: the tests answer in its place. */
+/** Nothing listens at this host; the tests answer in its place. */
 const HOST = 'localhost:59321';
 const STYLE = `http://${HOST}/style.json`;
 const ON_BUILT_IN = /people are shown on the built-in map\.$/;
@@ -20,10 +20,10 @@ before(async () => {
 });
 after(() => styled?.stop());
 
-/** A page on which the map is as the routes make it. */
+/** Opens a page whose map is what the routes make of it. */
 function look(server, name, routes) {
   const path = `/r/${name}`;
-  // MapLibre may draw once between two styles, when it has neither's projection, and says so.
+  // MapLibre may draw once between two styles, with neither's projection, and report it.
   const pardon = /Failed to|ERR_|The map reports|Fetch API|policy|reading 'recalculate'/i;
   const prepare = async (context) => {
     for (const [url, answer] of Object.entries(routes)) await context.route(url, answer);
@@ -32,7 +32,7 @@ function look(server, name, routes) {
   return Tab.open(world.browser, server, { path, at, held, prepare, pardon });
 }
 
-/** Oneself is drawn where the page says, also while the map moves there. */
+/** Checks that the user is drawn where the page says, also while the map moves there. */
 async function isDrawnStill(tab) {
   const map = await tab.page.locator('#map').boundingBox();
   const yellow = async () => {
@@ -42,7 +42,7 @@ async function isDrawnStill(tab) {
   await looksLike('the own figure', yellow, (n) => n > 60);
 }
 
-/** Oneself and the venue are drawn. */
+/** Checks that the user and the venue are drawn. */
 async function isDrawn(tab) {
   await tab.share();
   await isDrawnStill(tab);
@@ -109,7 +109,7 @@ const broken = {
 };
 
 for (const [name, [routes, sentence]] of Object.entries(broken)) {
-  test(`a style: ${name}`, async () => {
+  test(`a broken style: ${name}`, async () => {
     const tab = await look(styled, 'broken', routes);
     await isDrawn(tab);
     const told = await words(tab, ON_BUILT_IN);
@@ -120,7 +120,7 @@ for (const [name, [routes, sentence]] of Object.entries(broken)) {
   });
 }
 
-test('a style that is back after a reload is shown', async () => {
+test('a style that works again after a reload is shown', async () => {
   let isDown = true;
   const empty = { contentType: 'application/x-protobuf', body: Buffer.alloc(0) };
   const tab = await look(styled, 'back', {
@@ -143,7 +143,7 @@ test('a style that is back after a reload is shown', async () => {
   await tab.close();
 });
 
-/** The first bytes of a file of such tiles (docs of PMTiles, version 3), with a directory of one. */
+/** The first bytes of a file of such tiles (PMTiles version 3), with a directory of one. */
 function pmtiles({ version = 3, type = 1, east = 180 } = {}) {
   const directory = [1, 0, 1, 10, 1];
   const bytes = Buffer.alloc(127 + directory.length);
@@ -164,14 +164,14 @@ const files = {
   empty: [{ body: '' }, /not a PMTiles file/],
   'a page': [{ contentType: 'text/html', body: '<!doctype html><h1>Sign in</h1>' }, /not a PMTiles file/],
   'a pointer to a file': [{ body: 'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n' }, /not a PMTiles file/],
-  'of an unknown kind': [{ body: pmtiles({ type: 0 }) }, /neither vector tiles nor pictures/],
+  'of an unknown kind': [{ body: pmtiles({ type: 0 }) }, /neither vector nor raster tiles/],
   'an older version': [{ body: pmtiles({ version: 2 }) }, /version 3/],
-  'of no place': [{ body: pmtiles({ east: -180 }) }, /covers no place/],
+  'of no area': [{ body: pmtiles({ east: -180 }) }, /covers no area/],
   'cut off': [{ body: pmtiles() }, /could not be loaded/],
 };
 
 for (const [name, [answer, sentence]] of Object.entries(files)) {
-  test(`a file of streets: ${name}`, async () => {
+  test(`a broken street file: ${name}`, async () => {
     const tab = await look(world.server, 'streets', {
       '**/config.json*': async (route) => {
         const config = await (await route.fetch()).json();
@@ -189,7 +189,7 @@ for (const [name, [answer, sentence]] of Object.entries(files)) {
   });
 }
 
-test('without the countries of the built-in map', async () => {
+test('people are drawn without the built-in map’s countries', async () => {
   const tab = await look(world.server, 'bare', {
     '**/countries-50m*.json': (route) => route.fulfill({ status: 500 }),
   });
@@ -198,7 +198,7 @@ test('without the countries of the built-in map', async () => {
   await tab.close();
 });
 
-test('a graphics context that is lost comes back with everybody', async () => {
+test('a lost graphics context comes back with all people', async () => {
   const tab = await look(world.server, 'context', {});
   await isDrawn(tab);
   await tab.page.evaluate(() => {

@@ -3,8 +3,8 @@
  *
  *     node tests/browser/bench.mjs --url https://10.77.0.2:4433/bench --seconds 10 --rate 60
  *
- * It needs no network but the way to the server, whose certificate need not be trusted. Errors are
- * told on stderr, with exit code 1; so is a run in which no transport got anywhere.
+ * It needs no network but the path to the server, whose certificate need not be trusted. Errors,
+ * including a run in which both transports failed, go to stderr with exit code 1.
  */
 import { parseArgs } from 'node:util';
 import { launch } from './support/browser.mjs';
@@ -13,14 +13,14 @@ const WINDOWS = {
   phone: { width: 390, height: 844 },
   desktop: { width: 1280, height: 800 },
 };
-/** What the page offers; it takes its usual value for anything else. */
+/** The page's choices; it takes its default for anything else. */
 const CHOICES = {
   rate: ['10', '30', '60'],
   transports: ['both', 'wt', 'ws'],
   window: Object.keys(WINDOWS),
 };
 const MOST_SECONDS = 600;
-/** Loading the page and joining, at most, over a bad network. */
+/** Time limit for loading the page and joining, over a bad network. */
 const PATIENCE_MS = 60_000;
 
 async function measure({ url, seconds, rate, transports, chromium, window }) {

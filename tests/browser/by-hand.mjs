@@ -1,11 +1,14 @@
-/** Without a location: what to do is said, and a place can be set by hand, by pointer and by keyboard. */
+/**
+ * Without a location the page says what to do, and the user can be placed by hand, by pointer and
+ * keyboard.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
 import { seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
-/** A location that is asked for and never answered, as a prompt that nobody sees. */
+/** A location request that is never answered, like an unseen prompt. */
 const ignored = (context) =>
   context.addInitScript(() => {
     navigator.geolocation.watchPosition = () => 1;
@@ -23,7 +26,7 @@ async function two(path, options = {}) {
 
 const focused = (tab) => tab.page.evaluate(() => document.activeElement?.id ?? '');
 
-test('a refused location says what to do; a place is set by hand, and taken back', async () => {
+test('a refused location says what to do; a place set by hand can be undone', async () => {
   const { ada, ben, id } = await two('/r/by-hand');
   const asking = await ada.until('what to do', (it) => it.notice.startsWith('Location is blocked.'));
   assert.match(asking.notice, /allow location, then try again\. Or place yourself by hand\.$/);
@@ -43,7 +46,7 @@ test('a refused location says what to do; a place is set by hand, and taken back
   const placed = await ada.until('itself', (it) => it.live === 'Live, placed by hand');
   const seenAt = await ben.until('a pin there', (it) => seen(it, id)?.kind === 'pin');
   assert.ok(Math.abs(seen(seenAt, id).lat - placed.self.lat) < 0.5);
-  // From afar nobody aims well, and the next key chunk tells that.
+  // Aiming from afar is imprecise, as the next key chunk says.
   await ben.until('how sure it is', (it) => seen(it, id)?.accuracy_m > 10_000);
   assert.match(placed.notice, /Zoom in and press Move/);
 
@@ -58,7 +61,7 @@ test('a refused location says what to do; a place is set by hand, and taken back
   await ben.close();
 });
 
-test('the keyboard alone places, moves and leans', async () => {
+test('the keyboard alone can place, move and lean', async () => {
   const { ada, ben, id } = await two('/r/by-keyboard');
   const { page } = ada;
   await ada.until('what to do', (it) => it.notice !== '');
@@ -69,13 +72,13 @@ test('the keyboard alone places, moves and leans', async () => {
   const placed = await ada.until('itself', (it) => it.live === 'Live, placed by hand');
   assert.ok(placed.self.lng > 15, `the map was moved: ${placed.self.lng}`);
   assert.equal(await focused(ada), 'by-hand');
-  // Off the map the arrow keys hold the device, for want of a sensor.
+  // Off the map the arrow keys control the orientation, for lack of a sensor.
   for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft');
   await ben.until('it lean left', (it) => {
     const figure = seen(it, id);
     return figure?.kind === 'figure' && Math.abs(figure.lean_left_right_deg + 30) < 1;
   });
-  // On the map they are the map's, and lean nobody.
+  // On the map they move the map, and lean no figure.
   const at = (await ada.shown()).self.screen.x;
   await page.focus('.maplibregl-canvas');
   await page.keyboard.press('ArrowLeft');
@@ -85,7 +88,7 @@ test('the keyboard alone places, moves and leans', async () => {
   await ben.close();
 });
 
-test('a prompt that nobody answers is not waited for in silence', async () => {
+test('the page mentions an unanswered prompt', async () => {
   const { ada, ben } = await two('/r/ignored', { prepare: ignored });
   await ada.until('the wait', (it) => it.live === 'Looking for your position');
   const told = await ada.until('what to do', (it) => it.notice.startsWith('Your browser asks'));
@@ -95,7 +98,7 @@ test('a prompt that nobody answers is not waited for in silence', async () => {
   await ben.close();
 });
 
-test('a location that is allowed at last needs no press', async () => {
+test('a location allowed late needs no press', async () => {
   const { ada, ben, id } = await two('/r/allowed');
   await ada.until('the refusal', (it) => it.notice.startsWith('Location is blocked.'));
   await ada.context.setGeolocation({ latitude: 46.3642, longitude: 14.0938, accuracy: 5 });
@@ -106,7 +109,7 @@ test('a location that is allowed at last needs no press', async () => {
   await ben.close();
 });
 
-test('a device that knows only roughly where it is says so', async () => {
+test('the page says so when the device is only roughly located', async () => {
   const context = {
     permissions: ['geolocation'],
     geolocation: { latitude: 46.3642, longitude: 14.0938, accuracy: 35_000 },
@@ -117,7 +120,7 @@ test('a device that knows only roughly where it is says so', async () => {
   await ada.page.click('#by-hand');
   await ada.page.click('#place-here');
   await ada.until('itself', (it) => it.live === 'Live, placed by hand');
-  // The device goes on to tell, and moves nobody.
+  // The device keeps reporting, and moves nothing.
   await ada.context.setGeolocation({ latitude: 46.4, longitude: 14.1, accuracy: 5 });
   await ada.page.click('#notice-action');
   await ada.until('the device’s own place', (it) => it.live === 'Live, ±5 m');

@@ -1,4 +1,7 @@
-/** Whom the map shows: where it opens, whoever is picked, oneself; and that it rests when nothing moves. */
+/**
+ * Whom the map shows: where it opens, a picked person, the user; and that it rests when nothing
+ * moves.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { around, count, looksLike, pixels } from './support/pixels.mjs';
@@ -21,7 +24,7 @@ const sharing = async (path, name, at) => {
   return { tab, id: (await tab.share()).id };
 };
 
-/** Whether a place on the map is where nothing lies over it. */
+/** Whether nothing covers a place on the map. */
 const isFree = (tab, { x, y }) =>
   tab.page.evaluate(
     ([left, top]) => {
@@ -31,7 +34,7 @@ const isFree = (tab, { x, y }) =>
     [x, y],
   );
 
-test('the page opens where people are, finely, and not where the venue is', async () => {
+test('the page opens close to people, not at the venue', async () => {
   const far = beside(VENUE, 8000, 3000);
   const ada = await sharing('/r/opens', 'Ada', far);
   const ben = await sharing('/r/opens', 'Ben', beside(far, 60, 40));
@@ -54,7 +57,7 @@ test('the page opens where people are, finely, and not where the venue is', asyn
   for (const it of [tab, ada.tab, ben.tab]) await it.close();
 });
 
-test('a person who is picked from afar is brought into sight, kept, and marked', async () => {
+test('a person picked from afar is brought into sight, kept there, and marked', async () => {
   const at = beside(VENUE, -120, 330);
   const ada = await sharing('/r/picked', 'Ada', at);
   const tab = await open('/r/picked', { camera: WORLD });
@@ -75,13 +78,13 @@ test('a person who is picked from afar is brought into sight, kept, and marked',
 });
 
 for (const [size, context] of Object.entries(SIZES)) {
-  test(`oneself is found and followed, and never under the dock: ${size}`, async () => {
+  test(`the user is found and followed, and never under the dock: ${size}`, async () => {
     const tab = await open(`/r/self-${context.viewport.width}`, { at: VENUE, held, context });
     const own = (await tab.share()).self.screen;
     const clear = async ({ x, y }) => (await isFree(tab, { x, y })) && (await isFree(tab, { x, y: y - 40 }));
     await looksLike('oneself in sight', async () => clear((await tab.shown()).self.screen), Boolean);
     assert.ok(Number.isFinite(own.x));
-    // A hundred and ninety metres on: out of sight, if nothing brought it back.
+    // 190 metres on: out of sight, unless brought back.
     await tab.move(beside(VENUE, 0, 190));
     await tab.until('itself there', (it) => metresBetween(it.self, beside(VENUE, 0, 190)) < 1);
     await looksLike('oneself in sight again', async () => clear((await tab.shown()).self.screen), Boolean);
@@ -106,7 +109,7 @@ test('a still room draws nothing', async () => {
         if (this.canvas.id === 'labels') window.gpysDrawn.labels++;
         return clearRect.apply(this, box);
       };
-      // Frames of the protocol that arrive over WebSocket: 0x46 leads them.
+      // Counts the protocol's frames that arrive over WebSocket: 0x46 leads them.
       window.gpysFrames = 0;
       const add = (socket) =>
         socket.addEventListener('message', ({ data }) => {
@@ -125,7 +128,7 @@ test('a still room draws nothing', async () => {
   await tab.share();
   await tab.until('her', (it) => seen(it, ada.id));
   const drawn = () => tab.page.evaluate(() => ({ ...window.gpysDrawn, frames: window.gpysFrames }));
-  // Everything that was on its way has arrived once several frames in a row have drawn nothing.
+  // Everything on its way has arrived once several frames in a row drew nothing.
   const rests = async () => {
     const before = await drawn();
     await tab.page.waitForFunction((n) => window.gpysFrames >= n, before.frames + 4);

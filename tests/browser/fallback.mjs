@@ -1,18 +1,20 @@
 /**
- * How long until a page hears of somebody, told by headless Chromium on a page of its own each time:
+ * Measures how long until a page hears of a peer, in headless Chromium with a new page each time:
  *
  *     node tests/browser/fallback.mjs --url https://10.77.0.2:4433/r/fallback --times 3
  *
- * Somebody must be walking in that room. Prints one line of JSON: for each time, the transport
+ * A peer must be walking in that room. Prints one line of JSON: for each time, the transport
  * that won and `first_frame_ms`, from the page's dial (by WebTransport) to the first
- * frame with somebody in it. Errors are told on stderr, with exit code 1.
+ * frame that shows a peer. Errors go to stderr, with exit code 1.
  */
 import { parseArgs } from 'node:util';
 import { launch } from './support/browser.mjs';
 
 const PATIENCE_MS = 30_000;
 
-/** Runs in the page before anything else: notes when it dials, and when the first frame is there. */
+/**
+ * Runs in the page before anything else: records when it dials, and when the first frame arrives.
+ */
 function watch() {
   let dialled;
   const Original = globalThis.WebTransport;

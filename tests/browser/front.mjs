@@ -1,4 +1,6 @@
-/** Behind nginx, and by addresses of every kind: how a page gets in, and what it says if not. */
+/**
+ * Behind nginx, and by addresses of all kinds: how a page gets in, and what it says if it cannot.
+ */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch } from './support/browser.mjs';
@@ -16,7 +18,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A page of this address; WebTransport may lose a race on a busy computer, so it is tried again. */
+/** Opens a page at this address, and retries if WebTransport loses the race on a busy computer. */
 async function byWebTransport(url, path) {
   for (let tries = 0; tries < 10; tries++) {
     const tab = await Tab.open(browser, { url }, { path, context, pardon });
@@ -29,7 +31,7 @@ async function byWebTransport(url, path) {
   throw new Error('WebTransport has lost ten races');
 }
 
-test('behind nginx a page has both transports, without a setting', async (t) => {
+test('behind nginx a page has both transports without any setting', async (t) => {
   const proxy = await nginx(world.server);
   if (!proxy) return t.skip('nginx is not installed');
   const tab = await byWebTransport(proxy.url, '/r/Proxied/');
@@ -41,7 +43,7 @@ test('behind nginx a page has both transports, without a setting', async (t) => 
   await proxy.stop();
 });
 
-test('a proxy that does not pass the Host on is named', async (t) => {
+test('the page names a proxy that does not forward the Host', async (t) => {
   const forget = (site) => site.replace(/^.*proxy_set_header Host .*\n/m, '');
   const proxy = await nginx(world.server, forget);
   if (!proxy) return t.skip('nginx is not installed');
@@ -52,14 +54,14 @@ test('a proxy that does not pass the Host on is named', async (t) => {
   await proxy.stop();
 });
 
-test('below a path a page says that this is not offered', async (t) => {
+test('a page under a path says that this is not supported', async (t) => {
   const below = (site) =>
     site.replace('location / {', 'location /map/ {').replace('//gpys;', '//gpys/;');
   const proxy = await nginx(world.server, below);
   if (!proxy) return t.skip('nginx is not installed');
   const page = await (await browser.newContext(context)).newPage();
   await page.goto(`${proxy.url}/map/`);
-  assert.ok(await page.getByText('it is not offered below a path').isVisible());
+  assert.ok(await page.getByText('it cannot be served under a path').isVisible());
   await page.context().close();
   await proxy.stop();
 });
@@ -78,7 +80,7 @@ test('an IPv6 address and a host with an underscore have both transports', async
   await ws.close();
 });
 
-test('an address that leads nowhere has a way to a room', async () => {
+test('an unknown address offers a way to a room', async () => {
   const page = await (await browser.newContext()).newPage();
   await page.goto(`${world.server.url}/r/no%20room`);
   assert.ok(await page.getByRole('heading', { name: 'No such room' }).isVisible());

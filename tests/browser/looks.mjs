@@ -1,4 +1,4 @@
-/** What it looks like: nothing blank, everybody in their colour, and no barrier for anybody. */
+/** Looks and accessibility: nothing blank, all people in their colour, no barriers. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
@@ -20,7 +20,7 @@ const at = beside(VENUE, -25, 15);
 let swarm;
 before(async () => {
   await mkdir(SHOTS, { recursive: true });
-  // They stand still for long, so that a picture of the page is no younger than what it tells.
+  // They stand still for long, so that a screenshot is no newer than the page's state.
   const still = ['--rate', '0.1', '--radius', '110'];
   swarm = new Swarm(world.server, 'walk', '--people', String(PEOPLE), ...still);
 });
@@ -55,7 +55,9 @@ async function everybodyIsDrawn(tab, name) {
   await tab.page.click('#people-close');
 }
 
-/** Takes a picture, in which everybody is drawn who is above what covers the map's lower part. */
+/**
+ * Takes a screenshot, and checks that people above the covers of the map's lower part are drawn.
+ */
 async function nobodyIsMissing(tab, map, cover, name, least) {
   const { y: top } = await tab.page.locator(cover).boundingBox();
   const bottom = Math.min(map.height, top - map.y) - 40;
@@ -74,7 +76,7 @@ async function nobodyIsMissing(tab, map, cover, name, least) {
   return image;
 }
 
-/** The colour that most of the map has. */
+/** The most common colour of the map. */
 function background(map, { width, height, channels, data }) {
   const votes = new Map();
   for (let i = 0; i < 1000; i++) {
@@ -87,7 +89,7 @@ function background(map, { width, height, channels, data }) {
   return most.split(',').map(Number);
 }
 
-test('no barriers, on a phone and a desktop, light and dark', async () => {
+test('accessibility on a phone and a desktop, light and dark', async () => {
   for (const [size, context] of Object.entries({ phone, desktop })) {
     const path = `/r/barriers-${size}`;
     const other = await Tab.open(world.browser, world.server, { path, name: 'Other', at: beside(at, 0, 30), held });

@@ -1,4 +1,4 @@
-/** Maps from elsewhere and from a file are drawn, and nobody learns more than must be. */
+/** Maps from other hosts and from a file are drawn, and hosts learn no more than necessary. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { Server } from './support/server.mjs';
 import { Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
-/** Colours that nothing else on the page has. */
+/** Colours used by nothing else on the page. */
 const RASTER = [0x12, 0xa4, 0x56];
 const VECTOR = [0xc8, 0x14, 0x64];
 const SECRET = /secret-room|secret-token/;
@@ -25,7 +25,7 @@ function chunk(kind, body) {
   return Buffer.concat([frame.subarray(0, 4), named, frame.subarray(4)]);
 }
 
-/** A picture of 256 by 256 pixels in one colour. */
+/** A PNG of 256 by 256 pixels in one colour. */
 function png(colour) {
   const head = Buffer.from([0, 0, 1, 0, 0, 0, 1, 0, 8, 2, 0, 0, 0]);
   const row = Buffer.from([0, ...Array.from({ length: 256 }, () => colour).flat()]);
@@ -44,7 +44,7 @@ function mvt() {
   return Buffer.from([0x1a, layer.length, ...layer]);
 }
 
-/** A server of maps that wants to know where a page comes from, as those of OpenStreetMap do. */
+/** A map server that requires a Referer, as OpenStreetMap's do. */
 class Host {
   heard = [];
 
@@ -103,7 +103,7 @@ after(() => {
   styles?.stop();
 });
 
-/** How many pixels of the page have this colour, or nearly. */
+/** Number of pixels of the page with about this colour. */
 async function coloured(tab, colour) {
   const { data, channels } = await pixels(tab);
   let n = 0;
@@ -115,7 +115,7 @@ async function coloured(tab, colour) {
 
 const styleUrl = () => `http://127.0.0.1:${styles.port}/style.json`;
 
-test('tiles from another host than the style come, and hear of the site alone', async () => {
+test('tiles from another host load, and that host learns only the site', async () => {
   const hosts = `http://localhost:${tiles.port}`;
   const server = await Server.start('--map-style', styleUrl(), '--map-hosts', hosts);
   const path = '/r/secret-room#access=secret-token';
@@ -133,7 +133,7 @@ test('tiles from another host than the style come, and hear of the site alone', 
   await server.stop();
 });
 
-test('what a worker may load follows the settings, also if it was here before', async () => {
+test('a worker’s policy follows the settings, also for cached workers', async () => {
   const server = await Server.start('--map-style', styleUrl());
   const pardon = /policy|Failed|ERR_|The map reports|Fetch API|WebSocket|WebTransport|reading 'recalculate'/i;
   const tab = await Tab.open(world.browser, server, { path: '/r/twice', pardon });
@@ -146,10 +146,10 @@ test('what a worker may load follows the settings, also if it was here before', 
   await server.stop();
 });
 
-/** An archive of one picture for the whole world (docs of PMTiles, version 3). */
+/** An archive of one picture for the whole world (PMTiles version 3). */
 function archive(tile) {
   const [directory, metadata] = [Buffer.from([1, 0, 1, 0, 1]), Buffer.from('{"attribution":"Me"}')];
-  // The tile's length as a varint of two bytes.
+  // The tile's length, as a varint of two bytes.
   const length = [(tile.length & 0x7f) | 0x80, tile.length >> 7];
   const root = Buffer.from([...directory.subarray(0, 3), ...length, directory[4]]);
   const header = Buffer.alloc(127);
@@ -171,7 +171,7 @@ function archive(tile) {
   return Buffer.concat([header, root, metadata, tile]);
 }
 
-test('a file of pictures is drawn, and says whom it is from', async () => {
+test('a file of raster tiles is drawn, with its attribution', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'gpys-map-'));
   const file = join(dir, 'pictures.pmtiles');
   writeFileSync(file, archive(png(RASTER)));
@@ -188,7 +188,7 @@ test('a file of pictures is drawn, and says whom it is from', async () => {
   rmSync(dir, { recursive: true });
 });
 
-/** The head and the bytes of an answer as they come, without a client that unpacks them. */
+/** The head and the raw bytes of an answer, from a client that decompresses nothing. */
 function raw(path, headers = {}) {
   return new Promise((done, fail) => {
     const asking = http.get(`${world.server.url}${path}`, { headers }, (response) => {
@@ -200,7 +200,7 @@ function raw(path, headers = {}) {
   });
 }
 
-test('the page and its files come compressed to whoever takes them so', async () => {
+test('the page and its files are compressed for clients that accept it', async () => {
   const { body: page } = await raw('/');
   const files = [...page.toString().matchAll(/"(\/assets\/[^"]+\.(?:js|css))"/g)].map(([, it]) => it);
   assert.ok(files.length >= 3);

@@ -1,4 +1,4 @@
-/** The page's own benchmark: both transports measured at once, by a person or by a program. */
+/** The page's own benchmark: both transports at once, run by a person or a program. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
@@ -12,7 +12,7 @@ const sizes = {
   desktop: { viewport: { width: 1280, height: 800 } },
 };
 
-/** It reads 30 samples a second, as servers do unless they are told otherwise. */
+/** A server that reads 30 samples a second, the default. */
 let server;
 before(async () => {
   server = await Server.start();
@@ -20,7 +20,7 @@ before(async () => {
 after(() => server?.stop());
 
 const open = (path, context) => Tab.open(world.browser, server, { path, context, name: path });
-/** A figure of the table, as a number. */
+/** A figure in the table, as a number. */
 const figure = async (tab, key) => {
   const words = await tab.page.textContent(`[data-figure="${key}"]`);
   return Number(words.replace(/[ %,]/g, ''));
@@ -29,7 +29,7 @@ const says = (tab, pattern) =>
   tab.page.locator('#summary').filter({ hasText: pattern }).waitFor();
 
 for (const [size, context] of Object.entries(sizes)) {
-  test(`both transports have figures, and nobody a barrier, on a ${size}`, async () => {
+  test(`both transports have figures, without barriers, on a ${size}`, async () => {
     const tab = await open('/bench?rate=60&seconds=4&auto=1', context);
     const result = await tab.page.evaluate(() => window.gpysBench);
     assert.deepEqual(JSON.parse(await tab.page.textContent('#result')), result);
@@ -63,7 +63,7 @@ for (const [size, context] of Object.entries(sizes)) {
   });
 }
 
-test('by keyboard, over HTTPS, one transport; time in the background does not count', async () => {
+test('one transport by keyboard over HTTPS; background time does not count', async () => {
   const context = { ignoreHTTPSErrors: true };
   const path = '/bench?transports=wt&seconds=600';
   const tab = await Tab.open(world.browser, world.server, { path, context, secure: true });

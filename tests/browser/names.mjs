@@ -1,4 +1,4 @@
-/** What becomes of names, stored or typed, and of a value that the server does not take. */
+/** Names, stored or typed, and values that the server refuses. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -19,14 +19,14 @@ const cases = [
 
 const open = (path, options) => Tab.open(world.browser, world.server, { path, ...options });
 
-test('a name that was stored before keeps nobody out', async () => {
+test('an unfit stored name does not prevent joining', async () => {
   const watcher = await open('/r/names', { name: 'Watcher' });
   const one = await open('/r/names', {});
   await one.online(2);
   for (const { name, text, cleaned } of cases) {
     await one.page.evaluate((it) => localStorage.setItem('gpys.name', it), text);
     await one.page.reload();
-    // Whoever has no name goes by the beginning of the uuid.
+    // A peer without a name is listed by the start of its uuid.
     const shown = (text) =>
       cleaned ? text.startsWith(`${cleaned}: `) : /^[0-9a-f]{8}: /.test(text);
     await watcher.until(`${name} by name`, ({ rows }) => rows.some((row) => shown(row.text)));
@@ -36,7 +36,7 @@ test('a name that was stored before keeps nobody out', async () => {
   await watcher.close();
 });
 
-test('a name that is typed is shown to its owner as to others', async () => {
+test('a typed name is shown to its owner as to others', async () => {
   const watcher = await open('/r/typed', { name: 'Watcher' });
   const one = await open('/r/typed', {});
   await one.online(2);
@@ -54,7 +54,7 @@ test('a name that is typed is shown to its owner as to others', async () => {
   await watcher.close();
 });
 
-test('a value that is refused is told of, and the link and the place stay', async () => {
+test('the page reports a refused value, and keeps the link and the place', async () => {
   const watcher = await open('/r/refused', { name: 'Watcher', at: HERE });
   await watcher.share();
   const one = await open('/r/refused', {
@@ -87,7 +87,7 @@ test('a value that is refused is told of, and the link and the place stay', asyn
   await watcher.close();
 });
 
-/** In the page: poses have an accuracy that there is not, while `corrupt` says so. */
+/** In the page: gives poses an invalid accuracy while `corrupt` is set. */
 function corruptPoses() {
   const { send } = WebSocket.prototype;
   WebSocket.prototype.send = function (data) {

@@ -1,4 +1,4 @@
-/** Words, rooms, refusals, and a server that goes away for a while. */
+/** Words, rooms, refusals, and a server that is away for a while. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
@@ -10,7 +10,7 @@ import { VENUE, world } from './support/world.mjs';
 const held = { alpha: 0, beta: 0, gamma: 0 };
 const HERE = ['127.0.0.1', 'localhost', '[::1]', 'my_map', 'map.example'];
 
-test('nothing can be pressed in vain while the map still loads', async () => {
+test('controls are inert while the map loads', async () => {
   let go;
   const loaded = new Promise((done) => (go = done));
   const prepare = (context) =>
@@ -32,14 +32,14 @@ test('nothing can be pressed in vain while the map still loads', async () => {
   await tab.close();
 });
 
-test('a map that does not arrive is said', async () => {
+test('the page reports a map that does not load', async () => {
   const prepare = (context) => context.route('**/assets/app-*.js', (route) => route.abort());
   const tab = await Tab.open(world.browser, world.server, { path: '/r/lost', prepare, pardon: /Failed to|could not be loaded/ });
   await tab.page.locator('#status', { hasText: 'Reload the page' }).waitFor();
   await tab.close();
 });
 
-test('without WebGL people are dots; list, counts and sharing work', async () => {
+test('without WebGL people are dots, and list, counts and sharing work', async () => {
   const noGraphics = (context) =>
     context.addInitScript(() => {
       const getContext = HTMLCanvasElement.prototype.getContext;
@@ -65,7 +65,7 @@ test('without WebGL people are dots; list, counts and sharing work', async () =>
   await other.close();
 });
 
-test('without JavaScript there is a page to read', async () => {
+test('without JavaScript the page has an explanation', async () => {
   const context = await world.browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(world.server.url);
@@ -75,7 +75,7 @@ test('without JavaScript there is a page to read', async () => {
   await context.close();
 });
 
-test('a page of localhost comes over WebTransport, too', async () => {
+test('a page from localhost can use WebTransport, too', async () => {
   const path = `http://localhost:${world.server.http}/r/local`;
   const tab = await Tab.open(world.browser, world.server, { path, transport: 'wt' });
   const shown = await tab.online(1);
@@ -83,7 +83,7 @@ test('a page of localhost comes over WebTransport, too', async () => {
   await tab.close();
 });
 
-test('a server that restarts: words, fading, and everybody is back by themselves', async () => {
+test('a server restart: the page explains, fades people, and reconnects', async () => {
   const server = await Server.start();
   const pardon = /Failed to load resource|WebSocket connection to|Failed to establish a connection/;
   try {
@@ -119,7 +119,7 @@ test('a server that restarts: words, fading, and everybody is back by themselves
   }
 });
 
-test('a room is apart from the lobby, also over HTTPS', async () => {
+test('a room is separate from the lobby, also over HTTPS', async () => {
   const { browser, server } = world;
   const lobby = await Tab.open(browser, server);
   const context = { ignoreHTTPSErrors: true };
@@ -134,7 +134,7 @@ test('a room is apart from the lobby, also over HTTPS', async () => {
   for (const tab of [lobby, ...room]) await tab.close();
 });
 
-test('a name that no room can have gets an answer in words', async () => {
+test('an invalid room name is explained', async () => {
   const page = await world.browser.newPage();
   const answer = await page.goto(`${world.server.url}/r/No_Room`);
   assert.equal(answer.status(), 404);
@@ -154,9 +154,9 @@ test('the venue is a purple pin', async () => {
   await tab.close();
 });
 
-/** Runs last: it is about all tabs of all tests. */
+/** Runs last, because it checks all tabs of all tests. */
 export function nothingElse() {
-  test('no tab asked a third party for anything, and no console complained', () => {
+  test('no tab contacted a third party, and no console reported an error', () => {
     const hosts = new Set([...asked].map((url) => new URL(url)).filter((url) => url.host));
     const elsewhere = [...hosts].filter((url) => !HERE.includes(url.hostname));
     assert.ok(hosts.size > 0);

@@ -1,4 +1,4 @@
-/** `node tests/browser/picture.mjs`: takes the picture in the README anew, docs/page.png. */
+/** `node tests/browser/picture.mjs`: retakes the README's picture, docs/page.png. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { launch } from './support/browser.mjs';
@@ -33,7 +33,7 @@ try {
     return it.figures.length >= PEOPLE && seen(it, pin.id) && seen(it, away.id)?.hidden;
   });
   await tab.until('a full list', (it) => it.rows.length === PEOPLE + 2);
-  // A computer that is busy with other things would look slow in the picture.
+  // A busy computer would look slow in the picture.
   const quick = /round trip (\d\.\d|\d\d) ms( · positions \d{1,2} ms old)?$/;
   await tab.until('a quick line', (it) => quick.test(it.status), 60_000);
   await writeFile(PICTURE, await tab.page.screenshot());

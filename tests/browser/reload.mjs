@@ -1,4 +1,4 @@
-/** What a reload, a way back, a duplicated tab and a browser that keeps nothing make of sharing. */
+/** Sharing across reloads, navigating back and duplicated tabs, and without storage. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ const watchFor = (tab, id) => {
 };
 const isLive = (it) => it.connected && it.live.startsWith('Live') && it.self.kind === 'figure';
 
-test('a reload and a way back go on sharing, and others see nobody leave', async () => {
+test('sharing survives a reload and navigating back, and others see no leave', async () => {
   for (const transport of ['wt', 'ws']) {
     const { ada, ben, id } = await two(`/r/reload-${transport}`, transport);
     await ada.page.selectOption('#duration', '15');
@@ -58,7 +58,7 @@ test('a reload and a way back go on sharing, and others see nobody leave', async
   }
 });
 
-test('what was shared for a time stays over after it', async () => {
+test('a timed share that ended stays ended after a reload', async () => {
   const { ada, ben, id } = await two('/r/over', 'wt');
   await ada.page.selectOption('#duration', '15');
   await ada.share();
@@ -75,12 +75,12 @@ test('what was shared for a time stays over after it', async () => {
   await ben.close();
 });
 
-test('a duplicated tab is somebody else, and shares nothing by itself', async () => {
+test('a duplicated tab is another peer, and shares nothing by itself', async () => {
   const { ada, ben, id } = await two('/r/twins', 'wt');
   await ada.share();
   const kept = await ada.page.evaluate(() => ({ ...sessionStorage }));
   const twin = await ada.context.newPage();
-  // As browsers do it: the new tab begins with a copy, and comes as if by the way back.
+  // Like browsers: the new tab starts with a copy, and arrives as if by navigating back.
   await twin.addInitScript((copy) => {
     if (sessionStorage.getItem('copied')) return;
     for (const [key, value] of Object.entries({ ...copy, copied: '1' })) sessionStorage.setItem(key, value);
@@ -96,7 +96,7 @@ test('a duplicated tab is somebody else, and shares nothing by itself', async ()
   await ben.close();
 });
 
-test('the page works where site data is blocked, and where storage is full', async () => {
+test('the page works with blocked site data, and with full storage', async () => {
   const profile = mkdtempSync(join(tmpdir(), 'gpys-profile-'));
   mkdirSync(join(profile, 'Default'));
   const blocked = { profile: { default_content_setting_values: { cookies: 2 } } };

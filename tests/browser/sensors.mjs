@@ -1,4 +1,4 @@
-/** Sensors that lie, fall silent or are taken away: nothing that is not known is shown as known. */
+/** Sensors that lie, fall silent or are taken away: the page shows only what is known. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { beside, listed, seen, Tab } from './support/tab.mjs';
@@ -17,7 +17,7 @@ async function two(path, options = {}) {
   return { ada, ben, id: (await ada.shown()).id };
 }
 
-/** In the page: what a phone's browser would tell. */
+/** In the page: dispatches what a phone's browser would. */
 const tell = (tab, kind, angles) =>
   tab.page.evaluate(
     ([type, it]) => {
@@ -41,7 +41,7 @@ test('a phone without a compass shows no heading', async () => {
   await ben.close();
 });
 
-test('a compass that is not calibrated is not believed, and its last word is kept', async () => {
+test('an uncalibrated compass is ignored, and its last reading kept', async () => {
   const { ada, ben, id } = await two('/r/compass');
   const relative = (alpha, heading, accuracy = 10) => {
     const compass = { webkitCompassHeading: heading, webkitCompassAccuracy: accuracy };
@@ -49,7 +49,7 @@ test('a compass that is not calibrated is not believed, and its last word is kep
   };
   await relative(100, 90);
   await ben.until('it face east', (it) => near(seen(it, id)?.heading, 90, 1));
-  // It turns by 30 degrees to the left, of which the compass knows nothing.
+  // It turns 30 degrees to the left, which the compass does not notice.
   await relative(130, -1, -1);
   await ben.until('it turned', (it) => near(seen(it, id)?.heading, 60, 1));
   await tell(ada, 'deviceorientation', { alpha: null, beta: null, gamma: null });
@@ -58,8 +58,8 @@ test('a compass that is not calibrated is not believed, and its last word is kep
   await ben.close();
 });
 
-test('in landscape the axes are the screen’s, also when it is turned later', async () => {
-  // Its own top to the west, as a phone is held across by who looks north.
+test('in landscape the axes are the screen’s, also after a later rotation', async () => {
+  // Its top to the west, like a phone held across by a user who looks north.
   const { ada, ben, id } = await two('/r/landscape', { held: { alpha: 90, beta: 0, gamma: -30 } });
   await ben.until('it face west', (it) => near(seen(it, id)?.heading, 270, 2));
   const cdp = await ada.context.newCDPSession(ada.page);
@@ -78,7 +78,7 @@ test('in landscape the axes are the screen’s, also when it is turned later', a
   await ben.close();
 });
 
-test('a permission that is taken away is said, and one that is given back helps by itself', async () => {
+test('the page reports a revoked permission, and recovers when it is granted again', async () => {
   const { ada, ben } = await two('/r/revoked');
   await ada.context.clearPermissions();
   const told = await ada.until('that it ended', (it) => it.live.startsWith('Last position'));
@@ -89,7 +89,7 @@ test('a permission that is taken away is said, and one that is given back helps 
   await ben.close();
 });
 
-test('a device that tells no position any more is shown with the age of its last one', async () => {
+test('a device that stops reporting is shown with the age of its last position', async () => {
   const once = (context) =>
     context.addInitScript(() => {
       const coords = { latitude: 46.36425, longitude: 14.0938, accuracy: 5 };
@@ -107,7 +107,7 @@ test('a device that tells no position any more is shown with the age of its last
   await ben.close();
 });
 
-test('nothing that is no place becomes one', async () => {
+test('an invalid position is never shown', async () => {
   const odd = (context) =>
     context.addInitScript(() => {
       const places = [

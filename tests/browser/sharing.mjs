@@ -1,4 +1,4 @@
-/** How precisely and for how long somebody shares: what others see of it, and how it ends. */
+/** Approximate and timed sharing: what others see of it, and how it ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { barriers } from './support/barriers.mjs';
@@ -6,7 +6,7 @@ import { beside, listed, metresBetween, seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
 const HERE = { lat: 46.36425, lng: 14.0938 };
-/** The middle of the cell that this is in (docs/PROTOCOL.md, section 4). */
+/** The middle of the venue's cell (docs/PROTOCOL.md, section 4). */
 const MIDDLE = { lat: 46.3635, lng: 14.0898533 };
 
 async function two(path, transport) {
@@ -14,7 +14,7 @@ async function two(path, transport) {
   const ada = await open('Ada', transport, HERE);
   const ben = await open('Ben', 'ws', beside(HERE, 0, 40));
   await ben.share();
-  // A kilometre is more than what is shown close up.
+  // A kilometre does not fit in a close view.
   for (let i = 0; i < 3; i++) await ben.page.click('.maplibregl-ctrl-zoom-out');
   await ada.online(2);
   return { ada, ben, id: (await ada.shown()).id };
@@ -27,10 +27,10 @@ const at = (place, by) => (it, id) => {
 const exactly = at(HERE, 0.3);
 const about = at(MIDDLE, 1);
 
-test('who shares approximately is seen in the cell, and not at the place', async () => {
+test('an approximate sharer is seen in the cell, not at the place', async () => {
   for (const transport of ['wt', 'ws']) {
     const { ada, ben, id } = await two(`/r/about-${transport}`, transport);
-    // By the keyboard, which does not lean the figure meanwhile.
+    // By keyboard, which must not lean the figure meanwhile.
     await ada.page.focus('#precision');
     await ada.page.keyboard.press('ArrowDown');
     assert.equal(await ada.page.inputValue('#precision'), 'approximate');
@@ -55,7 +55,7 @@ test('who shares approximately is seen in the cell, and not at the place', async
   }
 });
 
-/** In the page: how often somebody is drawn at a place until `gpysWatched.end()`. */
+/** In the page: counts how often a person is drawn at a place, until `gpysWatched.end()`. */
 function watchFor({ id, place }) {
   return new Promise((done) => {
     let n = 0;
@@ -72,7 +72,7 @@ function watchFor({ id, place }) {
   });
 }
 
-test('who shares for a time stops by itself, and says so', async () => {
+test('a timed share stops by itself, and the page says so', async () => {
   const { ada, ben, id } = await two('/r/timed', 'wt');
   await ada.page.selectOption('#duration', '15');
   await ada.share();
@@ -86,11 +86,11 @@ test('who shares for a time stops by itself, and says so', async () => {
   await ben.until('no pin', (it) => !seen(it, id));
   await ben.until('it watching', (it) => listed(it, id)?.text === 'Ada: watching');
   assert.deepEqual(await barriers(ada.page), []);
-  // The notice offers to go on, for as long again.
+  // The notice offers to share again for as long.
   await ada.page.click('#notice-action');
   await ada.until('itself live', (it) => it.live.endsWith('15 min left') && it.notice === '');
   await ben.until('it again', (it) => exactly(it, id));
-  // Until it stops: no end is told any more.
+  // Until the user stops: no end is shown any more.
   await ada.page.selectOption('#duration', '0');
   await ada.until('no end', (it) => it.live === 'Live, ±5 m');
   await ada.page.reload();
@@ -101,7 +101,7 @@ test('who shares for a time stops by itself, and says so', async () => {
   await ben.close();
 });
 
-/** Makes the page's wall clock later, as a device that slept finds it. */
+/** Moves the page's wall clock forward, as after a device's sleep. */
 function later(tab, minutes) {
   return tab.page.evaluate((by) => {
     const now = Date.now.bind(Date);
@@ -109,9 +109,9 @@ function later(tab, minutes) {
   }, minutes);
 }
 
-test('a page whose sharing the server has ended follows', async () => {
+test('a page follows when the server ends its sharing', async () => {
   const { ada, ben, id } = await two('/r/ended', 'ws');
-  // The server is told of eight seconds where the page means fifteen minutes.
+  // The server gets eight seconds where the page means fifteen minutes.
   await ada.page.evaluate(() => {
     const send = WebSocket.prototype.send;
     WebSocket.prototype.send = function (bytes) {

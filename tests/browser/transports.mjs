@@ -1,4 +1,4 @@
-/** UDP that is blocked on the way: the page goes on by WebSocket, and nobody else notices. */
+/** Blocked UDP: the page goes on by WebSocket, and others do not notice. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { beside, listed, metresBetween, seen, Tab } from './support/tab.mjs';
@@ -6,7 +6,7 @@ import { behindRelay, world } from './support/world.mjs';
 
 const HERE = { lat: 46.3604, lng: 14.0889 };
 const held = { alpha: 0, beta: 0, gamma: 0 };
-/** The browser reports what it cannot reach. */
+/** The browser reports connections that fail. */
 const pardon = /Failed to establish a connection to https:|WebTransport/;
 
 let browser;
@@ -19,7 +19,7 @@ after(async () => {
   await relay?.close();
 });
 
-test('a WebTransport session that dies moves to WebSocket, and nobody sees a leave', async () => {
+test('a dying WebTransport session moves to WebSocket, and others see no leave', async () => {
   const open = (name, at, transport) =>
     Tab.open(browser, world.server, { path: '/r/moved', name, at, held, transport, pardon });
   const mover = await byWebTransport(() => open('Mover', HERE));
@@ -78,7 +78,10 @@ test('a page whose UDP is refused ends on WebSocket and says why', async () => {
   await tab.close();
 });
 
-/** A tab that may choose and chose WebTransport; on a busy computer WebSocket may win the race. */
+/**
+ * A tab that was free to choose and chose WebTransport; on a busy computer WebSocket may win the
+ * race.
+ */
 async function byWebTransport(open) {
   for (let tries = 0; tries < 10; tries++) {
     const tab = await open();
@@ -89,7 +92,7 @@ async function byWebTransport(open) {
   throw new Error('WebTransport has lost ten races');
 }
 
-/** In the page: everything that it shows of one person, each time that it is different. */
+/** In the page: logs everything it shows of one person, each time it changes. */
 function keepLog(id) {
   window.log = [];
   const look = () => {

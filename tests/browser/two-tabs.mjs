@@ -1,4 +1,4 @@
-/** Two people, one by WebTransport and one by WebSocket: each sees everything of the other. */
+/** Two peers, one by WebTransport and one by WebSocket: each sees everything of the other. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coloured, looksLike } from './support/pixels.mjs';
@@ -6,12 +6,12 @@ import { beside, listed, metresBetween, seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
 const HERE = { lat: 46.36425, lng: 14.0938 };
-/** A figure's pixels that are of its colour, at the least; a pin has fewer. */
+/** Minimum number of pixels in a figure's colour; a pin has fewer. */
 const MANY = 60;
 const upright = { alpha: 0, beta: 0, gamma: 0 };
 const near = (value, wanted, by) => value !== null && Math.abs(value - wanted) <= by;
 
-test('two tabs, one per transport, see each other in everything', async () => {
+test('two tabs, one per transport, see everything of each other', async () => {
   const { browser, server } = world;
   const open = (name, transport, at) =>
     Tab.open(browser, server, { path: '/r/two-tabs', name, transport, at, held: upright });
@@ -49,7 +49,7 @@ test('two tabs, one per transport, see each other in everything', async () => {
   await ben.tab.close();
 });
 
-test('who goes to another room is gone soon', async () => {
+test('a peer that goes to another room is soon gone', async () => {
   const { browser, server } = world;
   const open = (transport) => Tab.open(browser, server, { path: '/r/leaving', transport });
   const stays = await open('wt');
@@ -58,7 +58,7 @@ test('who goes to another room is gone soon', async () => {
     await goes.online(2);
     await stays.online(2);
     await goes.page.goto(`${server.url}/r/elsewhere`);
-    // Well before silence alone would tell.
+    // Well before silence alone would show it.
     await stays.online(1, 10_000);
     await goes.close();
   }
@@ -80,7 +80,7 @@ async function arrives(who, { tab }) {
   );
 }
 
-/** People glide: one way, and never far in a short time. */
+/** Checks that people glide: in one direction, and never far in a short time. */
 async function moves(who, { tab }) {
   who.at = beside(who.at, 20, 0);
   const samples = tab.page.evaluate(watchMove, { id: who.id, to: who.at.lat });
@@ -95,12 +95,12 @@ async function moves(who, { tab }) {
     const step = way[i].lat - way[i - 1].lat;
     const ms = way[i].now - way[i - 1].now;
     assert.ok(step > -1e-8, 'it does not go back');
-    // The whole way takes about a second; a jump would be all of it between two samples.
+    // The whole way takes about a second; a jump would cover it between two samples.
     assert.ok(step / whole < ms / 300 + 0.05, `it goes ${step / whole} of its way in ${ms} ms`);
   }
 }
 
-/** In the page: where somebody is drawn, every few milliseconds, until they are there. */
+/** In the page: records where a person is drawn, every few milliseconds, until they arrive. */
 function watchMove({ id, to }) {
   return new Promise((done, fail) => {
     const way = [];
@@ -170,8 +170,8 @@ async function stops(who, { tab }) {
 
 async function leaves(who, { tab }) {
   await who.tab.close();
-  // It might have been a reload, so 5 s pass. Where the computer is too busy for a closing tab to
-  // close its link, silence tells after 15 s.
+  // It might have been a reload, so 5 s pass. On a computer too busy for the closing tab to close
+  // its link, silence shows it after 15 s.
   const shown = await tab.online(1, 25_000);
   assert.equal(seen(shown, who.id), undefined);
   await tab.until('an empty list', (it) => it.rows.length === 0);

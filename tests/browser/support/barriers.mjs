@@ -1,12 +1,12 @@
-/** What on a page somebody would stumble over, as far as a program can tell. */
+/** Accessibility barriers of a page, as far as a program can find them. */
 import { readFileSync } from 'node:fs';
 import { fromWeb } from './browser.mjs';
 
 const AXE = readFileSync(fromWeb.resolve('axe-core/axe.min.js'), 'utf8');
 
-/** Everything serious, in words. */
+/** All serious barriers, in words. */
 export async function barriers(page) {
-  // From outside of the page, so that its policy stays as it is.
+  // Injected from outside, so that the page's policy stays as it is.
   await page.evaluate(AXE);
   return page.evaluate(async () => {
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 
-// The page's packages are the tests' packages.
+// Loads packages from the page's node_modules.
 export const fromWeb = createRequire(new URL('../../../web/package.json', import.meta.url));
 const { chromium } = fromWeb('playwright-core');
 
@@ -23,21 +23,21 @@ function inPath() {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // It is not there.
+      // Not in this directory.
     }
   }
   throw new Error(`none of ${NAMES.join(', ')} is in PATH: install one, or name it in CHROMIUM`);
 }
 
-/** A browser with a profile of one's own; its one context. */
+/** Launches a browser with its own profile and one context. */
 export function launchWith(profile, options) {
   const executablePath = process.env.CHROMIUM || inPath();
   return chromium.launchPersistentContext(profile, { executablePath, args: ARGS, ...options });
 }
 
 /**
- * `detour`: packets and connections to the one port of this computer go to the other one. `names`
- * are this computer's.
+ * Launches a browser. Packets and connections to port `from` of this computer go to port `to`;
+ * `names` resolve to this computer.
  */
 export function launch({ from, to, names = [] } = {}) {
   const rules = names.map((name) => `MAP ${name} 127.0.0.1`);

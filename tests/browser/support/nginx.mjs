@@ -1,4 +1,4 @@
-/** A real nginx with the configuration of packaging/proxies, changed as an operator would. */
+/** A real nginx with the configuration from packaging/proxies, adapted as an operator would. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { BINARY } from './server.mjs';
 const CONFIG = new URL('../../../packaging/proxies/nginx.conf', import.meta.url);
 const START_MS = 20_000;
 
-/** Undefined if nginx is not installed. */
+/** Starts nginx; undefined if it is not installed. */
 export async function nginx(server, change = (text) => text) {
   try {
     execFileSync('nginx', ['-v'], { stdio: 'ignore' });

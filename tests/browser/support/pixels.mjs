@@ -1,7 +1,7 @@
-/** What colour the page really is. */
+/** Reads the page's real colours. */
 import { inflateSync } from 'node:zlib';
 
-/** In hue degrees, saturation and lightness from 0 to 1. */
+/** Hue in degrees, saturation and lightness from 0 to 1. */
 const COLOURS = {
   yellow: ([h, s, l]) => h > 40 && h < 56 && s > 0.75 && l > 0.3 && l < 0.7,
   red: ([h, s, l]) => (h > 350 || h < 12) && s > 0.55 && l > 0.25 && l < 0.7,
@@ -14,7 +14,7 @@ export async function pixels(tab, clip) {
   return { ...decode(png), png };
 }
 
-/** A PNG as Chromium writes it: 8 bits a channel, with or without alpha, not interlaced. */
+/** Decodes a PNG from Chromium: 8 bits per channel, with or without alpha, not interlaced. */
 function decode(png) {
   const width = png.readUInt32BE(16);
   const height = png.readUInt32BE(20);
@@ -65,7 +65,7 @@ function hsl(r, g, b) {
   return [(sixth * 60 + 360) % 360, s, l];
 }
 
-/** How many pixels of a colour there are, within `box` if there is one. */
+/** Number of pixels of a colour, within `box` if given. */
 export function count(image, colour, box = { x: 0, y: 0, width: image.width, height: image.height }) {
   const is = COLOURS[colour];
   let n = 0;
@@ -80,14 +80,14 @@ export function count(image, colour, box = { x: 0, y: 0, width: image.width, hei
   return n;
 }
 
-/** The box around a place on the map, on a page whose map is at `map`. */
+/** The box around a place on a map that is at `map` on the page. */
 export function around(map, { x, y }, radius = 30) {
   return { x: map.x + x - radius, y: map.y + y - radius, width: 2 * radius, height: 2 * radius };
 }
 
 const DEADLINE_MS = 20_000;
 
-/** Looks at the page until it is as it should be: what it tells is drawn a moment later. */
+/** Takes screenshots until one fits: the page's state is drawn a moment later. */
 export async function looksLike(what, look, fits) {
   const end = performance.now() + DEADLINE_MS;
   for (;;) {
@@ -97,7 +97,7 @@ export async function looksLike(what, look, fits) {
   }
 }
 
-/** How many pixels of a colour there are around somebody who is drawn. */
+/** Number of pixels of a colour around a drawn person. */
 export async function coloured(tab, figure, colour) {
   const map = await tab.page.locator('#map').boundingBox();
   return count(await pixels(tab, around(map, figure.screen)), colour);

@@ -1,10 +1,10 @@
-/** The way that UDP takes from the browser to the server, so that a test can block it for real. */
+/** A relay for UDP between browser and server, which a test can block for real. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 
 async function bound() {
   const socket = dgram.createSocket('udp4');
-  // Whoever sends to a port that is closed by now hears of it here; there is nothing to do.
+  // Sending to a port closed by now reports an error here, which does not matter.
   socket.on('error', () => undefined);
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
@@ -12,12 +12,12 @@ async function bound() {
 }
 
 export class Relay {
-  /** What has come by, in packets. */
+  /** Number of packets relayed. */
   passed = 0;
   #open = true;
   #front;
   #to = 0;
-  /** One socket per client, so that the answers find their way back. */
+  /** One socket per client, so that answers find their way back. */
   #backs = new Map();
 
   static async start() {
@@ -31,7 +31,7 @@ export class Relay {
     return this.#front.address().port;
   }
 
-  /** From now on packets go to this port. */
+  /** Directs packets to this port. */
   lead(to) {
     this.#to = to;
   }
@@ -50,12 +50,12 @@ export class Relay {
     return back;
   }
 
-  /** A firewall that drops everything, both ways, without a word. */
+  /** Drops everything silently in both directions, like a firewall. */
   block() {
     this.#open = false;
   }
 
-  /** From now on the computer answers that nobody listens. */
+  /** Closes the port, so that the computer answers that it is unreachable. */
   async close() {
     this.#open = false;
     this.#front?.close();

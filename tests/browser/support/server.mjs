@@ -1,4 +1,4 @@
-/** The real server and the real swarm, as child processes that end with the test. */
+/** The real server and swarm, as child processes that end with the test. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 export const BINARY = resolve(process.env.GPYS ?? join(TARGET, 'debug/gpys'));
-/** The page is the one inside the program, unless this names a directory. */
+/** The page inside the program is used, unless this names a directory. */
 const PAGE = process.env.WEB_DIR ? ['--web-dir', resolve(process.env.WEB_DIR)] : [];
 const START_MS = 20_000;
 const STOP_MS = 12_000;
@@ -19,7 +19,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts the program where no settings of this computer's owner reach it. */
+/** Starts the program where it finds no settings of this computer's owner. */
 function start(args) {
   if (!existsSync(BINARY)) {
     throw new Error(`${BINARY} is not there: run \`cargo build\`, or name it in GPYS`);
@@ -47,7 +47,7 @@ async function stop(child) {
   if (child.signalCode === 'SIGKILL') throw new Error(`it did not stop in time:\n${child.words}`);
 }
 
-/** Resolves once the program has said what `pattern` looks for. */
+/** Resolves once the program has printed what `pattern` matches. */
 function said(child, pattern) {
   return new Promise((done, fail) => {
     const look = () => {
@@ -75,7 +75,7 @@ export class Server {
     return Server.at('127.0.0.1', ...flags);
   }
 
-  /** `host`: an address of this computer, as URLs have it. */
+  /** Starts a server at `host`, an address of this computer as written in URLs. */
   static async at(host, ...flags) {
     const server = new Server();
     server.#host = host;
@@ -108,14 +108,14 @@ export class Server {
     return stop(this.#child);
   }
 
-  /** Starts it again where pages look for it, with other flags if some are given. */
+  /** Restarts it at the same ports, with new flags if given. */
   again(...flags) {
     if (flags.length > 0) this.#flags = flags;
     return this.#run(`${this.#host}:${this.udp}`, `${this.#host}:${this.http}`);
   }
 }
 
-/** A file of keys, and access tokens that they have signed. */
+/** A file of keys, and access tokens signed with them. */
 export class Keys {
   #dir = mkdtempSync(join(tmpdir(), 'gpys-keys-'));
   file = join(this.#dir, 'keys.toml');
@@ -134,7 +134,7 @@ export class Keys {
   }
 }
 
-/** People who walk about in a room until `stop`. */
+/** Simulated people who walk about in a room until `stop`. */
 export class Swarm {
   #child;
 

@@ -1,17 +1,17 @@
-/** One tab with its own window, device and storage, and what it shows. */
+/** A tab with its own window, device and storage, and what it shows. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const DEADLINE_MS = 60_000;
 const POLL_MS = 40;
 const SENSORS = ['accelerometer', 'gyroscope', 'magnetometer'];
 
-/** Everything that any tab has asked for, and what its console said that it should not have. */
+/** All URLs that any tab has requested, and all console messages that should not have appeared. */
 export const asked = new Set();
 export const complaints = [];
 
 const METRES = 111_320;
 
-/** A place so many metres north and east of another. */
+/** A place this many metres north and east of another. */
 export function beside({ lat, lng }, north, east) {
   return { lat: lat + north / METRES, lng: lng + east / METRES / Math.cos((lat * Math.PI) / 180) };
 }
@@ -21,21 +21,21 @@ export function metresBetween(a, b) {
   return Math.hypot((a.lat - b.lat) * METRES, east);
 }
 
-/** The figure of somebody, if it is drawn. */
+/** A person's figure, if drawn. */
 export const seen = (shown, id) => shown.figures.find((figure) => figure.id === id);
-/** The row of somebody in the list of people. */
+/** A person's row in the list. */
 export const listed = (shown, id) => shown.rows.find((row) => row.id === id);
 
 export class Tab {
-  /** Console errors that this test is about. */
+  /** Console errors that this test expects. */
   #pardoned = /^$/;
   #cdp;
   #sensors = new Set();
 
   /**
-   * `at`: where the device says it is, or undefined to refuse the location. `held`: the angles of
-   * its motion sensor, or undefined if it has none. `camera`: what the map shows, as if before a
-   * reload, in place of what a new page opens with. `prepare` is given the window before it opens
+   * Opens a tab. `at`: the device's position, or undefined to refuse the location. `held`: the angles of
+   * its motion sensor, or undefined if it has none. `camera`: what the map shows, as if after a
+   * reload, instead of what a new page opens with. `prepare` gets the window before it opens
    * the page.
    */
   static async open(browser, server, options = {}) {
@@ -45,7 +45,7 @@ export class Tab {
     if (pardon) tab.#pardoned = pardon;
     const context = await browser.newContext({
       viewport: { width: 1000, height: 480 },
-      // The map then jumps to a place instead of flying there. People glide all the same.
+      // With this the map jumps instead of flying. People still glide.
       reducedMotion: 'reduce',
       locale: 'en-GB',
       permissions: at ? ['geolocation', ...SENSORS] : SENSORS,
@@ -62,7 +62,7 @@ export class Tab {
     const url = new URL(options.path ?? '/', options.secure ? server.secureUrl : server.url);
     if (options.transport) url.searchParams.set('transport', options.transport);
     if (held) {
-      // Chromium takes up a sensor's substitute when the site's next page begins.
+      // Chromium applies a sensor override when the site's next page starts.
       await tab.page.goto(new URL('/healthz', url).href);
       await tab.hold(held);
     }
@@ -78,13 +78,13 @@ export class Tab {
     page.on('websocket', (socket) => asked.add(socket.url()));
     page.on('pageerror', (error) => complain(String(error)));
     page.on('console', (message) => {
-      // The page that the sensor is set up on is plain text, for which browsers want an icon.
+      // The page used to set up the sensor is plain text, for which browsers request an icon.
       const icon = message.location().url.endsWith('/favicon.ico');
       if (message.type() === 'error' && !icon) complain(message.text());
     });
   }
 
-  /** What a person who looks at the tab can see, and where on the map. */
+  /** What a user who looks at the tab sees, and where on the map. */
   shown() {
     return this.page.evaluate(() => {
       const words = (id) => {
@@ -109,7 +109,7 @@ export class Tab {
     });
   }
 
-  /** Waits until the tab shows what `fits` looks for. */
+  /** Waits until what the tab shows satisfies `fits`. */
   async until(what, fits, deadline = DEADLINE_MS) {
     const end = performance.now() + deadline;
     for (;;) {
@@ -139,14 +139,14 @@ export class Tab {
 
   /**
    * Turns the device: the angles of `deviceorientationabsolute`, in degrees. `north: false`: its
-   * compass is off; a phone's relative angles begin anywhere, here at 77 degrees.
+   * compass is off; a phone's relative angles start anywhere, here at 77 degrees.
    */
   async hold({ alpha = 0, beta = 0, gamma = 0, north = true }) {
     await this.#sense('relative-orientation', quaternion(alpha + 77, beta, gamma));
     if (north) await this.#sense('absolute-orientation', quaternion(alpha, beta, gamma));
   }
 
-  /** Takes the motion sensor away, as the page hears of it; Chromium's own way has no way back. */
+  /** Takes the motion sensor away as the page sees it; Chromium's own override cannot be undone. */
   letGo() {
     return this.page.evaluate(() => {
       for (const kind of ['deviceorientationabsolute', 'deviceorientation']) {
@@ -166,7 +166,7 @@ export class Tab {
     return this.#cdp.send('Emulation.setSensorOverrideEnabled', { type, enabled, ...(enabled && { metadata }) });
   }
 
-  /** What the page can tell of being in the background; headless tabs are never really there. */
+  /** Sets the page's visibility; headless tabs are never really hidden. */
   behind(hidden) {
     return this.page.evaluate((now) => {
       const state = now ? 'hidden' : 'visible';
@@ -176,14 +176,14 @@ export class Tab {
     }, hidden);
   }
 
-  /** As a person does it: the page hears of it, but is not asked. */
+  /** Closes the tab like a user: the page is notified, but not asked. */
   async close() {
     await this.page.close();
     await this.context.close();
   }
 }
 
-/** As docs/PROTOCOL.md, section 2, has it. */
+/** As defined in docs/PROTOCOL.md, section 2. */
 function quaternion(...angles) {
   const [a, b, c] = angles.map((angle) => (angle * Math.PI) / 360);
   const { cos, sin } = Math;
@@ -195,7 +195,10 @@ function quaternion(...angles) {
   };
 }
 
-/** In the page: how often somebody is not drawn, or not as sharing, until `gpysWatched.end()`. */
+/**
+ * In the page: counts how often a person is not drawn, or not as sharing, until
+ * `gpysWatched.end()`.
+ */
 export function countAbsences(id) {
   return new Promise((done) => {
     let n = 0;
@@ -211,14 +214,14 @@ export function countAbsences(id) {
   });
 }
 
-/** The map as this tab has left it: latitude, longitude, zoom. */
+/** Stores a view of the map, as if this tab had left it: latitude, longitude, zoom. */
 function keepCamera(camera) {
   const room = /^\/r\/([^/]+)/.exec(location.pathname)?.[1] ?? 'lobby';
   const key = `gpys.camera.${room}`;
   if (!sessionStorage.getItem(key)) sessionStorage.setItem(key, JSON.stringify(camera));
 }
 
-/** Whatever the Content-Security-Policy stops is an error in the console, in one form. */
+/** Reports what the Content-Security-Policy blocks as console errors of one form. */
 function watchPolicy() {
   document.addEventListener('securitypolicyviolation', (event) => {
     console.error(`the policy stopped ${event.blockedURI} (${event.effectiveDirective})`);

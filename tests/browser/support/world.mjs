@@ -8,11 +8,11 @@ export const VENUE = { lat: 46.3639, lng: 14.0952, label: 'Boat house' };
 
 export const world = { browser: undefined, server: undefined };
 
-/** Call it once, before the tests are told. */
+/** Call it once, before the tests are defined. */
 export function prepare() {
   before(async () => {
     const venue = `${VENUE.lat},${VENUE.lng},${VENUE.label}`;
-    // Sixty poses a second are what the page's benchmark sends if it may.
+    // The page's benchmark sends sixty poses a second if allowed.
     world.server = await Server.start('--venue', venue, '--pose-hz', '60');
     world.browser = await launch();
   });

@@ -4,7 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import type { Transport } from '@gpys/client';
 
 const HEIGHT = 240;
-/** The axis shows at least this many ms, so that the noise of a clean network looks like noise. */
+/** The axis covers at least this many ms, so that the noise of a clean network looks like noise. */
 const LEAST_MS = 100;
 const TRANSPORTS: Transport[] = ['webtransport', 'websocket'];
 
@@ -24,7 +24,7 @@ export class Chart {
     );
   }
 
-  /** Begins anew, for a run of so many seconds. */
+  /** Clears the chart for a run of `span` seconds. */
   clear(span: number): void {
     this.span = span;
     this.seconds = [];
@@ -32,7 +32,7 @@ export class Chart {
     this.draw();
   }
 
-  /** Ages in ms; a transport without one has a gap. */
+  /** Adds ages in ms; a transport without one gets a gap. */
   add(seconds: number, ages: Partial<Record<Transport, number | undefined>>): void {
     this.seconds.push(seconds);
     TRANSPORTS.forEach((transport, i) => {
@@ -51,7 +51,7 @@ export class Chart {
   }
 
   private options(): uPlot.Options {
-    // Functions, so that a redraw takes the colours of light or dark as they are by then.
+    // Functions, so that a redraw uses the current colours, light or dark.
     const colour = (name: string) => () => getComputedStyle(this.element).getPropertyValue(name);
     const font = '12px system-ui, sans-serif';
     const axis: uPlot.Axis = {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Gauge } from './gauge';
 
-it('counts arrivals once each, and the picture at every millisecond', () => {
+it('counts each arrival once, and the picture every millisecond', () => {
   const gauge = new Gauge();
   gauge.start(1000);
   gauge.show(1000, 1010);
@@ -16,7 +16,7 @@ it('counts arrivals once each, and the picture at every millisecond', () => {
   expect(gauge.looks.shareAbove(100)).toBeCloseTo(10 / 121, 12);
 });
 
-it('takes an older sample for no news', () => {
+it('ignores an older sample', () => {
   const gauge = new Gauge();
   gauge.start(0);
   gauge.show(20, 25);
@@ -26,7 +26,7 @@ it('takes an older sample for no news', () => {
   expect(gauge.looks.percentiles()!.max).toBe(10);
 });
 
-it('leaves out the time between a stop and a start, and what was taken in it', () => {
+it('leaves out the time between a stop and a start, and samples from it', () => {
   const gauge = new Gauge();
   gauge.start(0);
   gauge.show(1, 2);
@@ -41,7 +41,7 @@ it('leaves out the time between a stop and a start, and what was taken in it', (
   expect(gauge.looks.percentiles()!.max).toBe(3);
 });
 
-it('keeps the peak since it was asked for last', () => {
+it('keeps the peak since the last call', () => {
   const gauge = new Gauge();
   gauge.start(0);
   expect(gauge.takePeak(5)).toBeUndefined();

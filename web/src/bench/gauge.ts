@@ -1,30 +1,30 @@
-/** How old the positions of one sender are on one receiver's picture. Times are local, in ms. */
+/** Measures the age of one sender's positions on one receiver's picture. Times are local, in ms. */
 import { Histogram } from './histogram';
 
-/** The picture is looked at this often. It only ages between two arrivals, so no timer is needed. */
+/** Interval of looks at the picture. It only ages between arrivals, so no timer is needed. */
 const LOOK_MS = 1;
 
 export class Gauge {
   /** The age of each sample as it arrives. */
   readonly arrivals = new Histogram();
-  /** The age of what is shown, whenever one looks. */
+  /** The age of the picture at each look. */
   readonly looks = new Histogram();
   private counting = false;
-  /** Only samples taken from here on count. */
+  /** Time from which samples count. */
   private from = 0;
-  /** When the sample that is shown was taken. */
+  /** When the shown sample was taken. */
   private taken: number | undefined;
   private nextLook = 0;
   private peak: number | undefined;
 
-  /** Counts from now on, beginning with the first sample that is taken from now on. */
+  /** Starts counting with the first sample taken from now on. */
   start(now: number): void {
     this.counting = true;
     this.from = now;
     this.taken = undefined;
   }
 
-  /** Counts no more until the next start. */
+  /** Stops counting until the next start. */
   stop(now: number): void {
     this.advance(now);
     this.counting = false;
@@ -32,7 +32,7 @@ export class Gauge {
     this.peak = undefined;
   }
 
-  /** A sample is shown, which was taken at `taken`; an older one than before is no news. */
+  /** Shows a sample taken at `taken`; one older than before is no news. */
   show(taken: number, now: number): void {
     if (!this.counting || taken < this.from) return;
     if (this.taken !== undefined && taken <= this.taken) return;
@@ -42,7 +42,7 @@ export class Gauge {
     this.taken = taken;
   }
 
-  /** Catches up with the time that has gone by. */
+  /** Catches up with the time that has passed. */
   advance(now: number): void {
     if (!this.counting || this.taken === undefined) return;
     for (; this.nextLook <= now; this.nextLook += LOOK_MS) {
@@ -51,7 +51,7 @@ export class Gauge {
     this.peak = Math.max(this.peak ?? 0, now - this.taken);
   }
 
-  /** The highest age since the last call, or undefined while nothing is shown. */
+  /** The highest age since the last call; undefined while nothing is shown. */
   takePeak(now: number): number | undefined {
     this.advance(now);
     const { peak } = this;

@@ -7,8 +7,8 @@ function of(times: number[]): Histogram {
   return histogram;
 }
 
-it('ranks as sorting does', () => {
-  // 0.0 to 99.9 ms in steps of 0.1, in an order that is none.
+it('ranks like sorting', () => {
+  // 0.0 to 99.9 ms in steps of 0.1, shuffled.
   const times = Array.from({ length: 1000 }, (_, i) => ((i * 387) % 1000) / 10);
   const sorted = times.toSorted((a, b) => a - b);
   const ranked = of(times);
@@ -31,19 +31,19 @@ it('rounds up to a tenth of a millisecond, but never above the largest', () => {
   expect(of([-3]).percentile(1)).toBe(0);
 });
 
-it('knows the largest of what is too long for it', () => {
+it('knows the largest of the times that are too long for it', () => {
   const ranked = of([1, 2, 45_000, 70_000.5]);
   expect(ranked.percentile(0.5)).toBe(2);
   expect(ranked.percentile(1)).toBe(70_000.5);
 });
 
-it('tells the share above a limit, which does not count itself', () => {
+it('gives the share above a limit, excluding the limit', () => {
   expect(of([50, 99.9, 100, 100.1]).shareAbove(100)).toBe(0.25);
   expect(of([100, 100]).shareAbove(100)).toBe(0);
   expect(of([40_000]).shareAbove(100)).toBe(1);
 });
 
-it('says nothing of nothing', () => {
+it('has no figures without times', () => {
   const empty = new Histogram();
   expect(empty.percentile(0.5)).toBeUndefined();
   expect(empty.percentiles()).toBeNull();

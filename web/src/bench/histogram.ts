@@ -1,8 +1,8 @@
-/** Counts times in steps as fine as a browser's clock, so that memory and sums do not grow. */
+/** Counts times in steps as fine as a browser's clock, so that memory stays constant. */
 
-/** Chromium's clock has steps of 0.1 ms where a page is not isolated. */
+/** Chromium's clock has steps of 0.1 ms if a page is not isolated. */
 const STEPS_PER_MS = 10;
-/** Times from here on share one step; only the largest of them is known exactly. */
+/** Times from here on share one step; only the largest is known exactly. */
 const LONGEST_MS = 30_000;
 
 export interface Percentiles {
@@ -19,7 +19,7 @@ export class Histogram {
   private total = 0;
   private largest = 0;
 
-  /** Adds a time in ms; what is below zero counts as zero. */
+  /** Adds a time in ms; negative times count as zero. */
   add(ms: number): void {
     const step = Math.ceil(Math.max(0, ms) * STEPS_PER_MS);
     this.steps[Math.min(step, this.steps.length - 1)]!++;
@@ -31,12 +31,14 @@ export class Histogram {
     return this.total;
   }
 
-  /** What this share of all times, from 0 to 1, does not exceed, in ms, or undefined of nothing. */
+  /**
+   * The time in ms that this share (0 to 1) of all times does not exceed; undefined without times.
+   */
   percentile(share: number): number | undefined {
     return this.ranks([share])?.[0];
   }
 
-  /** The usual ones, or null of nothing. */
+  /** The usual percentiles; null without times. */
   percentiles(): Percentiles | null {
     const ranks = this.ranks([0.5, 0.9, 0.99, 0.999]);
     if (!ranks) return null;
@@ -44,7 +46,7 @@ export class Histogram {
     return { count: this.total, p50, p90, p99, p999, max: round(this.largest) };
   }
 
-  /** The share of times above `ms`, from 0 to 1, or null of nothing. */
+  /** The share of times above `ms`, from 0 to 1; null without times. */
   shareAbove(ms: number): number | null {
     if (this.total === 0) return null;
     let below = 0;
@@ -67,7 +69,7 @@ export class Histogram {
   }
 }
 
-/** To microseconds: what is behind them is noise of the arithmetic. */
+/** Rounds to microseconds; more digits are arithmetic noise. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

@@ -1,4 +1,4 @@
-/** The page `/bench`: controls, words, and where a result can be read by a program. */
+/** The page `/bench`: controls, words, and results for programs to read. */
 import { fetchConfig, messageOf, type Transport } from '@gpys/client';
 import { byId, setText } from '../panel/dom';
 import { Chart } from './chart';
@@ -12,12 +12,12 @@ const TRANSPORTS: Record<string, Transport[]> = {
   wt: ['webtransport'],
   ws: ['websocket'],
 };
-/** The table follows a run at this pace. */
+/** Interval of the table's updates during a run, in ms. */
 const TABLE_MS = 1000;
 
 declare global {
   interface Window {
-    /** The newest run's result, also of one that is still going on. */
+    /** The newest run's result, also during the run. */
     gpysBench?: Promise<BenchResult>;
   }
 }
@@ -54,7 +54,10 @@ async function measure(options: Options): Promise<BenchResult> {
 
 function changed(it: Run): void {
   if (it.phase === 'hidden') {
-    setText(summary, 'This page is hidden: browsers slow it down, so this time does not count.');
+    setText(
+      summary,
+      'This page is hidden, and browsers slow it down, so this time does not count.',
+    );
   } else if (it.phase === 'counting') {
     showRate(it.rate);
     const troubles = it.peers.filter(({ error }) => error).map(trouble);
@@ -63,7 +66,7 @@ function changed(it: Run): void {
   }
 }
 
-/** Lets the form say what the run does. */
+/** Shows the actual rate in the form. */
 function showRate(hz: number): void {
   const text = String(hz);
   if (![...rate.options].some((option) => option.value === text)) rate.add(new Option(text));
@@ -131,7 +134,10 @@ function setBusy(now: boolean): void {
   setText(start, now ? 'Stop' : 'Start');
 }
 
-/** `?rate=60&seconds=10&transports=both&auto=1`; what is not one of the choices is not taken. */
+/**
+ * Reads `?rate=60&seconds=10&transports=both&auto=1`; values that are not valid choices are
+ * ignored.
+ */
 function readAddress(): void {
   const asked = new URLSearchParams(location.search);
   for (const control of [rate, seconds, transports]) {
@@ -146,7 +152,7 @@ byId<HTMLFormElement>('controls').addEventListener('submit', (event) => {
   event.preventDefault();
   toggle();
 });
-// Pages that were not opened over HTTPS or on this computer have no clipboard.
+// Only pages opened over HTTPS or on this computer have a clipboard.
 copy.hidden = navigator.clipboard === undefined;
 copy.addEventListener('click', async () => {
   await navigator.clipboard.writeText(JSON.stringify(latest, null, 2));

@@ -1,4 +1,4 @@
-/** One link of the benchmark, by one transport and no other: it sends its walk, and receives. */
+/** One link of the benchmark, by one transport only: it sends the walk, and receives. */
 import {
   after,
   type Config,
@@ -25,31 +25,31 @@ import {
 import { OPENERS } from '../device/policy';
 import { spotOf, VIEWPORT } from './walk';
 
-/** As bytes go, it is somebody with a motion sensor. */
+/** Sends as many bytes as a peer with a motion sensor. */
 const HELD = encodeOrientation(fromEuler(0, 0, 0));
 
 export type PeerState = 'opening' | 'live' | 'failed' | 'ended' | 'closed';
 
 /**
- * What has gone by so far. Bytes are those of the protocol's messages; what TLS, QUIC, TCP and IP
- * add is not visible to a page.
+ * Traffic so far. Bytes are those of the protocol's messages; a page cannot see what TLS, QUIC, TCP
+ * and IP add.
  */
 export interface Traffic {
   messages_received: number;
   bytes_received: number;
   messages_sent: number;
   bytes_sent: number;
-  /** Moments of the room that frames showed, each once, however many frames it took. */
+  /** Moments of the room that frames showed, each counted once. */
   moments: number;
-  /** The first and the newest of these moments, in ms on the server's clock. */
+  /** The first and newest of these moments, in ms on the server's clock. */
   first: number;
   newest: number;
 }
 
 export interface PeerEvents {
-  /** It has been welcomed, or will never be, or its link has ended. */
+  /** The peer was welcomed, failed to join, or lost its link. */
   state(peer: Peer): void;
-  /** Its view shows something new. */
+  /** The peer's view shows something new. */
   frame(peer: Peer, now: number): void;
 }
 
@@ -57,7 +57,7 @@ export class Peer {
   state: PeerState = 'opening';
   error: string | null = null;
   welcome: Welcome | undefined;
-  /** From the dial, in ms. */
+  /** Times since the dial, in ms. */
   readonly join = {
     open: null as number | null,
     welcome: null as number | null,
@@ -72,7 +72,7 @@ export class Peer {
     first: 0,
     newest: 0,
   };
-  /** It is never told who it is, so it shows its own peer as it shows the others. */
+  /** The view is not told who it is, so it shows its own peer like the others. */
   readonly view = new View();
   private readonly sender = new Sender();
   private readonly session: Session;
@@ -125,7 +125,7 @@ export class Peer {
     }
   }
 
-  /** Sends the walk's position of this number, taken just now. */
+  /** Sends the walk's position with this number, taken just now. */
   walk(number: number, now: number): void {
     const { lat, lng } = spotOf(number);
     this.sender.offer({ lat, lng, accuracy: 0, orientation: HELD, at: now });
@@ -154,7 +154,7 @@ export class Peer {
     this.sender.open({
       sendDatagram: (bytes) => this.session.sendDatagram(bytes),
       serverTime: (at) => this.session.clock.at(at),
-      // Samples are taken at a pace already; a second one would only make them wait.
+      // Samples already have a pace; a second one would only delay them.
       poseHz: Number.POSITIVE_INFINITY,
     });
     this.events.state(this);
@@ -180,7 +180,7 @@ export class Peer {
     this.events.state(this);
   }
 
-  /** What arrives is counted before the session reads it. */
+  /** Counts what arrives before the session reads it. */
   private counted(): LinkEvents {
     const { session, traffic } = this;
     const count = (bytes: Uint8Array): void => {

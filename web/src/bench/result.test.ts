@@ -13,7 +13,7 @@ const traffic = (more: Partial<Traffic>): Traffic => ({
   ...more,
 });
 
-it('adds up what went by while it counted', () => {
+it('adds up the traffic while it counted', () => {
   const tally = new Tally();
   tally.start(traffic({ messages_received: 10, bytes_received: 1000 }));
   tally.stop(traffic({ messages_received: 40, bytes_received: 4000, bytes_sent: 220 }));
@@ -27,7 +27,7 @@ it('adds up what went by while it counted', () => {
   });
 });
 
-it('tells the ticks of which no frame came', () => {
+it('reports the ticks without a frame', () => {
   const tally = new Tally();
   tally.start(traffic({ moments: 5, newest: 0xffff_ff00 }));
   // 2 s later, past the wrap of the server's clock: of 60 ticks there were 45.
@@ -36,7 +36,7 @@ it('tells the ticks of which no frame came', () => {
   expect(tally.ticksMissed(10, 30)).toBeNull();
 });
 
-it('begins with the first frame of all', () => {
+it('starts with the very first frame', () => {
   const tally = new Tally();
   tally.start(traffic({}));
   tally.stop(traffic({ moments: 31, first: 500, newest: 1500 }));

@@ -1,4 +1,4 @@
-/** What a run measured; web/README.md says what each field means. */
+/** A run's result; web/README.md explains each field. */
 import type { Transport } from '@gpys/client';
 import type { Gauge } from './gauge';
 import type { Percentiles } from './histogram';
@@ -24,7 +24,7 @@ export interface TransportResult extends Ages {
   error: string | null;
   join_ms: { open: number | null; welcome: number | null; first_frame: number | null };
   rtt_ms: number | null;
-  /** Of what the page's other link sent; null if there is none. */
+  /** Ages of what the page's other link sent; null without one. */
   from_other: Ages | null;
   messages_per_second: number;
   bytes_per_second: number;
@@ -51,7 +51,7 @@ export interface BenchResult {
   transports: Partial<Record<Transport, TransportResult>>;
 }
 
-/** What one link's traffic came to in the time that counts. */
+/** Sums up a link's traffic over the time that counts. */
 export class Tally {
   private since: Traffic | undefined;
   private readonly sum = {
@@ -74,7 +74,7 @@ export class Tally {
     sum.bytes_received += traffic.bytes_received - since.bytes_received;
     sum.messages_sent += traffic.messages_sent - since.messages_sent;
     sum.bytes_sent += traffic.bytes_sent - since.bytes_sent;
-    // Of the first moment of all nobody can tell how many ticks went before it.
+    // The number of ticks before the very first moment is unknown.
     const fresh = since.moments === 0 && traffic.moments > 0;
     sum.moments += traffic.moments - since.moments - Number(fresh);
     sum.server_ms += (traffic.newest - (fresh ? traffic.first : since.newest)) >>> 0;
@@ -91,7 +91,10 @@ export class Tally {
     };
   }
 
-  /** Null where people do not move in every tick, so that a tick without a frame is no loss. */
+  /**
+   * The share of ticks without a frame; null if peers do not move in every tick, so that a missing
+   * frame is no loss.
+   */
   ticksMissed(rate: number, tickHz: number | undefined): number | null {
     if (tickHz === undefined || rate < tickHz || this.sum.server_ms === 0) return null;
     const ticks = (this.sum.server_ms * tickHz) / 1000;
@@ -121,7 +124,7 @@ export function round(n: number): number {
   return Math.round(n * 1000) / 1000;
 }
 
-/** The smallest step that this page's clock was seen to take, in ms. */
+/** The smallest step seen of this page's clock, in ms. */
 export function clockResolution(): number {
   let smallest = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 20; i++) {

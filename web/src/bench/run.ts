@@ -1,4 +1,4 @@
-/** One run: both links at once, the same samples to both, and what became of them. */
+/** One run: both links at once, with the same samples over both. */
 import type { Config, Transport } from '@gpys/client';
 import { Gauge } from './gauge';
 import { Peer } from './peer';
@@ -16,15 +16,17 @@ import { NUMBERS, numberOf } from './walk';
 
 const LOOK_EVERY_MS = 100;
 /**
- * Samples come a little slower than asked for. Otherwise a rate that the ticks divide would meet
- * every tick at the same moment, which is luck: a whole run would be as good as its first sample.
+ * Samples are slightly slower than requested. A rate that divides the ticks would otherwise meet
+ * every tick at the same moment, and a whole run would depend on the luck of its first sample.
  */
 const DRIFT = 1.003;
 
 export interface RunEvents {
-  /** A link opened, failed or ended, or the page went into the background or came back. */
+  /** A link opened, failed or ended, or the page was hidden or shown. */
   changed(run: Run): void;
-  /** Ten times a second while it counts: the highest age since the last time, per transport. */
+  /**
+   * Called ten times a second while counting: the highest age since the last call, per transport.
+   */
   looked(run: Run, seconds: number, peaks: (number | undefined)[]): void;
 }
 
@@ -36,7 +38,7 @@ export class Run {
   private readonly tallies = new Map<Peer, Tally>();
   private readonly startedAt = new Date();
   private readonly resolution = clockResolution();
-  /** When each sample was taken, by its number. */
+  /** When each sample was taken, by number. */
   private readonly taken = new Float64Array(NUMBERS);
   private samples = 0;
   private counted = 0;
@@ -70,13 +72,13 @@ export class Run {
     for (const peer of this.peers) void peer.open(config, room);
   }
 
-  /** Samples a second: what was asked for, or the most that the server reads. */
+  /** Samples per second: the requested rate, or the most that the server reads. */
   get rate(): number {
     const most = this.peers.flatMap(({ welcome }) => (welcome ? [welcome.limits.pose_hz] : []));
     return Math.min(this.options.rate, ...most);
   }
 
-  /** How old what a link shows is, of what it sent itself: there and back by one transport. */
+  /** The ages that `to` shows of what `from` sent; by default one link both ways. */
   gauge(to: Peer, from: Peer = to): Gauge {
     return this.gauges.get(to)!.get(from)!;
   }
@@ -85,7 +87,7 @@ export class Run {
     return (this.counted + (this.phase === 'counting' ? now - this.since : 0)) / 1000;
   }
 
-  /** Ends it now, with what has been measured so far. */
+  /** Ends the run now, with the figures so far. */
   stop(): void {
     if (this.phase === 'done') return;
     this.pause(performance.now());
@@ -99,7 +101,7 @@ export class Run {
     this.finish(result);
   }
 
-  /** Counting begins once every link is welcomed or has failed. */
+  /** Starts counting once every link was welcomed or has failed. */
   private peerChanged(): void {
     if (this.phase === 'done') return;
     if (this.peers.every(({ state }) => state === 'failed' || state === 'ended')) {
@@ -118,10 +120,10 @@ export class Run {
     const now = performance.now();
     const number = this.samples++;
     this.taken[number % NUMBERS] = now;
-    // Neither link is always the first.
+    // The links take turns in going first.
     const inTurn = number % 2 === 0 ? this.peers : this.peers.toReversed();
     for (const peer of inTurn) peer.walk(number, now);
-    // A timer that was late does not make up for it with a burst.
+    // A late timer does not catch up with a burst.
     const next = Math.max(due + (DRIFT * 1000) / this.rate, now);
     this.sampling = setTimeout(() => this.sample(next), next - now);
   }
@@ -153,7 +155,7 @@ export class Run {
     this.events.changed(this);
   };
 
-  /** Browsers slow the timers of a page that nobody sees, so that time says nothing. */
+  /** Browsers slow the timers of a hidden page, so that time means nothing. */
   private pause(now: number): void {
     if (this.phase === 'hidden') this.hidden += now - this.since;
     if (this.phase === 'counting') {
@@ -220,7 +222,7 @@ export class Run {
   }
 }
 
-/** A room of its own, so that nobody on a map sees two people in the sea. */
+/** A separate room, so that no map shows two people in the sea. */
 function randomRoom(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(4));
   return `bench-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;

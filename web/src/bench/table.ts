@@ -1,4 +1,4 @@
-/** The table of figures: what it shows of a result, and in which words. */
+/** The table of figures: its rows and their words. */
 import type { Transport } from '@gpys/client';
 import type { Percentiles } from './histogram';
 import type { Ages, BenchResult, TransportResult } from './result';
@@ -6,7 +6,7 @@ import type { Ages, BenchResult, TransportResult } from './result';
 type Cell = (it: TransportResult) => string;
 
 interface Row {
-  /** A name that does not change, for tests. */
+  /** A stable name, for tests. */
   key: string;
   label: string;
   cell: Cell;
@@ -74,7 +74,7 @@ const GROUPS: { title: string; rows: Row[] }[] = [
     rows: [fromOther('age_ms'), fromOther('sampled_age_ms')],
   },
   {
-    title: 'Joining, ms since the dial',
+    title: 'Joining, ms since dialling',
     rows: [
       { key: 'join_ms.open', label: 'link open', cell: (it) => ms(it.join_ms.open) },
       { key: 'join_ms.welcome', label: 'welcomed', cell: (it) => ms(it.join_ms.welcome) },
@@ -92,12 +92,12 @@ const GROUPS: { title: string; rows: Row[] }[] = [
       { key: 'rtt_ms', label: 'newest round trip, ms', cell: (it) => ms(it.rtt_ms) },
       {
         key: 'messages_per_second',
-        label: 'messages a second',
+        label: 'messages per second',
         cell: (it) => it.messages_per_second.toFixed(1),
       },
       {
         key: 'bytes_per_second',
-        label: 'bytes a second',
+        label: 'bytes per second',
         cell: (it) => Math.round(it.bytes_per_second).toLocaleString('en'),
       },
       {

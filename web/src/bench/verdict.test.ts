@@ -15,7 +15,7 @@ const failed: Partial<TransportResult> = {
 const of = (webtransport?: Partial<TransportResult>, websocket?: Partial<TransportResult>) =>
   verdict({ transports: { webtransport, websocket } } as BenchResult);
 
-it('says who is faster at what, and by how much', () => {
+it('says which transport is faster at what, and by how much', () => {
   expect(of(measured(30, 60, 90), measured(40, 200, 60))).toBe(
     'WebTransport shows positions 10 ms (25 %) sooner and shows the slowest 1 % of them 140 ms (70 %) sooner; WebSocket joins 30 ms (33 %) sooner.',
   );
@@ -27,11 +27,11 @@ it('says who is faster at what, and by how much', () => {
   );
 });
 
-it('calls alike what is', () => {
+it('calls similar figures alike', () => {
   expect(of(measured(30, 56, 10), measured(28.5, 52, 11))).toContain('Both transports are alike');
 });
 
-it('names the one that could not be measured, and is silent where there is one only', () => {
+it('names the transport that could not be measured, and is empty for a single one', () => {
   expect(of(measured(30, 60, 90), failed)).toBe(
     'Only WebTransport could be measured: WebSocket got nowhere.',
   );
@@ -39,8 +39,8 @@ it('names the one that could not be measured, and is silent where there is one o
   expect(of(measured(30, 60, 90))).toBe('');
 });
 
-it('says when the server reads less than was asked for', () => {
-  expect(limited(60, 30)).toContain('sends 30 and not 60');
+it('says when the server reads less than requested', () => {
+  expect(limited(60, 30)).toContain('sends 30 instead of 60');
   expect(limited(30, 60)).toBe('');
   expect(limited(30, 30)).toBe('');
 });

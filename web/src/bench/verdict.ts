@@ -1,21 +1,21 @@
-/** Which transport is faster at what, and by how much, in a line of words. */
+/** The verdict: which transport is faster at what, and by how much, in one line. */
 import type { Transport } from '@gpys/client';
 import type { BenchResult, TransportResult } from './result';
 
 export const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;
-/** Two figures closer than this share of the larger one are alike: runs differ by more. */
+/** Two figures closer than this share of the larger one are alike; runs differ by more. */
 const ALIKE_SHARE = 0.1;
-/** So are figures closer than this, in ms: nobody sees it. */
+/** So are figures closer than this, in ms, which is invisible. */
 const ALIKE_MS = 2;
 
-/** What is compared: in words, and where the figure is. */
+/** The comparisons: words, and the figure. */
 const CONTESTS: [string, (it: TransportResult) => number | null | undefined][] = [
   ['shows positions', (it) => it.sampled_age_ms?.p50],
   ['shows the slowest 1 % of them', (it) => it.sampled_age_ms?.p99],
   ['joins', (it) => it.join_ms.first_frame],
 ];
 
-/** The verdict of a run that is over; empty if there is nothing to compare. */
+/** The verdict of a finished run; empty if there is nothing to compare. */
 export function verdict(result: BenchResult): string {
   const { webtransport: wt, websocket: ws } = result.transports;
   if (!wt || !ws) return '';
@@ -46,12 +46,12 @@ export function verdict(result: BenchResult): string {
     .filter((transport) => wins[transport].length > 0)
     .map((transport) => `${NAMES[transport]} ${list(wins[transport])}`);
   if (parts.length === 0)
-    return 'Both transports are alike on this network: no difference that one would notice.';
+    return 'Both transports are alike on this network, with no noticeable difference.';
   if (alike > 0) parts.push('otherwise they are alike');
   return [`${parts.join('; ')}.`, ...lost(result)].join(' ');
 }
 
-/** Links that did not last for the run, whose pictures only aged from then on. */
+/** Links lost during the run, whose pictures only aged afterwards. */
 function lost({ transports }: BenchResult): string[] {
   const ended = (['webtransport', 'websocket'] as const).filter(
     (transport) => transports[transport]?.state === 'ended',
@@ -59,10 +59,10 @@ function lost({ transports }: BenchResult): string[] {
   return ended.map((transport) => `${NAMES[transport]} was lost on the way.`);
 }
 
-/** What to say where a run is slower than was asked for; empty if it is not. */
+/** Explains a run slower than requested; empty if it was not. */
 export function limited(asked: number, rate: number): string {
   if (rate >= asked) return '';
-  return `This server reads at most ${rate} positions a second, so the run sends ${rate} and not ${asked}.`;
+  return `This server reads at most ${rate} positions a second, so the run sends ${rate} instead of ${asked}.`;
 }
 
 function list(words: string[]): string {

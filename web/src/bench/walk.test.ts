@@ -2,7 +2,7 @@ import { CELL, MAX_LAT, MAX_LNG } from '@gpys/client';
 import { expect, it } from 'vitest';
 import { NUMBERS, numberOf, spotOf, VIEWPORT } from './walk';
 
-/** What a cell of this level makes of a position (docs/PROTOCOL.md, section 7). */
+/** Rounds a position as a cell of this level does (docs/PROTOCOL.md, section 7). */
 function rounded({ lat, lng }: { lat: number; lng: number }, level: number) {
   const { step, half } = CELL[level]!;
   const along = (at: number, least: number): number =>
@@ -28,12 +28,12 @@ it('positions are whole units within the view, and one step apart', () => {
     expect(spot.lat > VIEWPORT.south && spot.lat < VIEWPORT.north).toBe(true);
     expect(spot.lng > VIEWPORT.west && spot.lng < VIEWPORT.east).toBe(true);
     const apart = Math.abs(next.lat - spot.lat) + Math.abs(next.lng - spot.lng);
-    // From its end the walk begins again.
+    // After its end the walk starts again.
     if (number < NUMBERS - 1) expect(apart).toBe(448);
   }
 });
 
-it('a number means the newest sample that it can mean', () => {
+it('a position stands for the newest sample that it can', () => {
   for (const latest of [0, 5, NUMBERS - 1, NUMBERS, 3 * NUMBERS + 7]) {
     for (const age of [0, 1, 4, NUMBERS - 1]) {
       const number = latest - age;
@@ -43,7 +43,7 @@ it('a number means the newest sample that it can mean', () => {
   expect(numberOf(spotOf(9), 8)).toBeUndefined();
 });
 
-it('a position elsewhere is no number', () => {
+it('a position elsewhere has no number', () => {
   const { lat, lng } = spotOf(0);
   expect(numberOf({ lat: lat - 448, lng }, 100)).toBeUndefined();
   expect(numberOf({ lat, lng: VIEWPORT.east + 1 }, 100)).toBeUndefined();

@@ -1,19 +1,19 @@
 /**
- * A walk on the open sea whose every position is a number, so that whoever is shown a position
- * knows which sample it is: the wire's own age of a sample is too coarse to measure with.
+ * A walk on the open sea, each of whose positions is a number, so that receivers know which sample
+ * they see: the wire's own ages are too coarse to measure with.
  */
 import type { Viewport } from '@gpys/client';
 
 /**
- * Positions stand this far apart, in units of 1e-7 degree (5 m). Cells up to level 8 round to less
- * than half of that (docs/PROTOCOL.md, section 7), and a view as small as this one has finer cells.
+ * Distance between positions, in units of 1e-7 degree (5 m). Cells up to level 8 round to less than
+ * half of that (docs/PROTOCOL.md, section 7), and a view as small as this one has finer cells.
  */
 const APART = 448;
 const SIDE = 128;
-/** The walk starts again after so many samples: at 60 a second after four and a half minutes. */
+/** Number of samples until the walk starts again: at 60 a second, four and a half minutes. */
 export const NUMBERS = SIDE * SIDE;
 
-/** In the South Pacific, as far from any land as one can be: near 48.9 south, 123.4 west. */
+/** In the South Pacific, as far from any land as possible: near 48.9 south, 123.4 west. */
 const SOUTH = -488_800_000;
 const WEST = -1_234_000_000;
 
@@ -30,7 +30,7 @@ export interface Spot {
   lng: number;
 }
 
-/** Where the walk is at a sample's number; there and back again, a row further each time. */
+/** The walk's position at a number; there and back again, one row further each time. */
 export function spotOf(number: number): Spot {
   const place = number % NUMBERS;
   const row = Math.floor(place / SIDE);
@@ -40,8 +40,8 @@ export function spotOf(number: number): Spot {
 }
 
 /**
- * The newest number up to `latest` whose position this is, or undefined if it is not on the walk.
- * Right as long as what is shown is less than NUMBERS samples old.
+ * The newest number up to `latest` with this position; undefined if it is not on the walk. Correct
+ * while the picture is less than NUMBERS samples old.
  */
 export function numberOf({ lat, lng }: Spot, latest: number): number | undefined {
   const row = Math.floor((lat - SOUTH) / APART);

@@ -36,5 +36,5 @@ it('explains what is wrong with a street file', () => {
   expect(() => checkHeader({ ...header, specVersion: 0 })).toThrow(/version 3/);
   expect(() => checkHeader({ ...header, tileType: 2 })).not.toThrow();
   expect(() => checkHeader({ ...header, tileType: 0 })).toThrow(/neither/);
-  expect(() => checkHeader({ ...header, maxLat: -1 })).toThrow(/no place/);
+  expect(() => checkHeader({ ...header, maxLat: -1 })).toThrow(/no area/);
 });

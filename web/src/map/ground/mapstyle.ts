@@ -35,7 +35,7 @@ export async function fetchJson(url: string, limit = FETCH_MS): Promise<unknown>
     try {
       return JSON.parse(text);
     } catch {
-      throw new Trouble(`${host} answered with something that is not JSON`);
+      throw new Trouble(`the answer from ${host} is not JSON`);
     }
   } catch (error) {
     if (error instanceof Trouble) throw error;
@@ -81,7 +81,7 @@ export function checkStyle(found: unknown, host: string): StyleSpecification {
     !Array.isArray(style.layers) ||
     !style.layers.every(isObject)
   ) {
-    throw new Trouble(`what ${host} answered is not a map style of version 8`);
+    throw new Trouble(`the answer from ${host} is not a map style of version 8`);
   }
   return style as StyleSpecification;
 }

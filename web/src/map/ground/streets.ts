@@ -56,19 +56,19 @@ export function headerTrouble(error: Error, host: string): string {
   if (/failed to fetch|networkerror|load failed/i.test(error.message)) {
     return `${host} cannot be reached`;
   }
-  if (/byte serving/i.test(error.message)) return `${host} does not answer requests for ranges`;
-  return 'its file is not a PMTiles file that can be read';
+  if (/byte serving/i.test(error.message)) return `${host} does not support range requests`;
+  return 'its file is damaged or not a PMTiles file';
 }
 
 export function checkHeader(header: Pick<Header, 'specVersion' | 'tileType' | Edge>): void {
   if (header.specVersion !== SPEC_VERSION) {
-    throw new Trouble(`its PMTiles file is not of version ${SPEC_VERSION}`);
+    throw new Trouble(`its PMTiles file does not have version ${SPEC_VERSION}`);
   }
   if (header.tileType !== TileType.Mvt && !PICTURES.has(header.tileType)) {
-    throw new Trouble('its PMTiles file holds neither vector tiles nor pictures');
+    throw new Trouble('its PMTiles file contains neither vector nor raster tiles');
   }
   if (header.minLon >= header.maxLon || header.minLat >= header.maxLat) {
-    throw new Trouble('its PMTiles file covers no place');
+    throw new Trouble('its PMTiles file covers no area');
   }
 }
 
