@@ -21,7 +21,7 @@ use gpys::proto::time::Time;
 use gpys::proto::wire::bits::BitWriter;
 use gpys::proto::wire::frame::{self, ChunkKind, Entry, Ids, Page};
 use gpys::proto::wire::{PeerId, PublicId, ResumeToken, Sample};
-use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, Settings, World};
+use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, RoomSettings, World};
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
@@ -110,7 +110,7 @@ impl Room {
             Crowd::OneCell => (40.0, 60.0),
             Crowd::AllInView => VIEWPORT,
         };
-        let mut settings = Settings::default();
+        let mut settings = RoomSettings::default();
         let max_len = if matches!(crowd, Crowd::AllInView) {
             settings.default_budget = settings.limits.max_budget;
             60_000

@@ -20,7 +20,7 @@ use gpys::proto::wire::{
     ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, ResumeToken, VERSION,
     encode_pong,
 };
-use gpys::proto::world::{Arrival, Audience, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Newcomer, RoomSettings, World};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
@@ -130,7 +130,7 @@ struct Room {
 
 impl Room {
     fn new(tick_hz: u8) -> Self {
-        let mut settings = Settings { tick_hz, ..Settings::default() };
+        let mut settings = RoomSettings { tick_hz, ..RoomSettings::default() };
         settings.default_budget = settings.limits.max_budget;
         let inner = Inner { world: World::new(settings, 1), outs: HashMap::new(), ids: 0 };
         Self { epoch: Instant::now(), inner: Mutex::new(inner) }

@@ -26,7 +26,7 @@ use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::frame::Frame;
 use gpys::proto::wire::{PeerId, Presence, PublicId, ResumeToken, Sample};
-use gpys::proto::world::{Arrival, Newcomer, Settings, World};
+use gpys::proto::world::{Arrival, Newcomer, RoomSettings, World};
 
 use crate::others::{JSON, Others, identity};
 use crate::tally::Tally;
@@ -81,7 +81,7 @@ impl<'a> Room<'a> {
                 }
             })
             .collect();
-        let mut world = World::new(Settings::default(), 7);
+        let mut world = World::new(RoomSettings::default(), 7);
         let now = Time(START_MS);
         let narrow = (lat * PI / 180.0).cos();
         let half = |metres: f64, narrow: f64| (metres / 2.0 / DEGREE / narrow * 1e7) as i32;

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use gpys_proto::wire::Limits;
-use gpys_proto::world::Settings;
+use gpys_proto::world::RoomSettings;
 
 pub use self::acme::Acme;
 pub use self::archive::{Archive, Tiles};
@@ -63,7 +63,7 @@ pub struct Config {
     /// The certificate of HTTPS.
     pub certificate: Certificate,
     /// How rooms run.
-    pub room: Settings,
+    pub room: RoomSettings,
     /// What the server lets in.
     pub guard: Guard,
     /// What is logged, as a `tracing` filter.
@@ -188,7 +188,7 @@ impl Config {
 
 /// Checks what was given; what is wrong is added to `wrong`.
 fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
-    let rooms = Settings::default();
+    let rooms = RoomSettings::default();
     let one = |name| given.one(name);
     let socket = "an address and a port, like 0.0.0.0:4433 or [::]:4433";
     let mut reader = Reader { wrong };
@@ -254,7 +254,7 @@ fn check(given: &Given, wrong: &mut Vec<String>) -> Config {
         access_keys,
         identity_secret,
         certificate,
-        room: Settings {
+        room: RoomSettings {
             tick_hz: hz(tick_hz).unwrap_or(rooms.tick_hz),
             max_people: max_people.unwrap_or(10_000),
             default_budget: budget.unwrap_or(rooms.default_budget),
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(config.room.max_people, 7);
         assert_eq!(config.allow_origins, ["https://a.example", "https://b.example"]);
         let defaults = load(&Flags::default(), &[], "").unwrap();
-        assert_eq!(defaults.room.tick_hz, Settings::default().tick_hz);
+        assert_eq!(defaults.room.tick_hz, RoomSettings::default().tick_hz);
         assert_eq!(defaults.listen, None);
     }
 

@@ -34,7 +34,7 @@ use crate::room::places::{Keep, Places};
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
 use gpys_proto::world::{
-    Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, SILENCE_MS, Settings,
+    Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, RoomSettings, SILENCE_MS,
     Violation, World,
 };
 
@@ -68,7 +68,7 @@ pub(crate) struct Room {
     mint: Arc<Mint>,
     places: Arc<Places>,
     metrics: Arc<Metrics>,
-    settings: Settings,
+    settings: RoomSettings,
     own: WeakSender<Command>,
     inbox: Receiver<Command>,
     postbox: Arc<Postbox>,
@@ -84,7 +84,7 @@ pub(crate) struct Room {
 impl Room {
     /// An empty room that takes commands from `inbox`, to which `own` leads.
     pub(crate) fn new(
-        settings: Settings,
+        settings: RoomSettings,
         means: Means,
         own: WeakSender<Command>,
         inbox: Receiver<Command>,

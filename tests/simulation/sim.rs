@@ -11,7 +11,7 @@ use gpys::proto::wire::{
     ClientDatagram, ClientMessage, Limits, MAX_AGE_MS, POSE_LEN, PeerId, Presence, PublicId,
     ResumeToken, Sample, ServerMessage, Sharing,
 };
-use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
+use gpys::proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, RoomSettings, World};
 use uuid::Uuid;
 
 use crate::link::{Lane, Weather};
@@ -111,7 +111,7 @@ pub struct Sim {
     pub model: Model,
     pub now: Time,
     pub devices: Vec<Device>,
-    pub settings: Settings,
+    pub settings: RoomSettings,
     pub script: Script,
     next_id: u32,
     /// Everybody who was ever announced, and whether they left.
@@ -125,8 +125,8 @@ fn token(id: PeerId) -> ResumeToken {
 
 impl Sim {
     pub fn new(seed: u64, script: Script) -> Self {
-        let limits = Limits { resume_ms: 30_000, ..Settings::default().limits };
-        let settings = Settings { limits, ..Settings::default() };
+        let limits = Limits { resume_ms: 30_000, ..RoomSettings::default().limits };
+        let settings = RoomSettings { limits, ..RoomSettings::default() };
         Self {
             rng: Rng::with_seed(seed),
             world: World::new(settings, seed),

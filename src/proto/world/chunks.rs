@@ -5,8 +5,9 @@ use crate::geo::{Cell, TOP_LEVEL};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
 use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
+use crate::world::body::Body;
 use crate::world::grid::{Grid, Node};
-use crate::world::people::{Body, NONE, Slot, mix};
+use crate::world::slab::{NONE, Slot, mix};
 
 /// People on a page before a cell gets twice as many pages: some 450 bytes, so that two pages fit
 /// one datagram.

@@ -7,8 +7,9 @@
 
 use crate::geo::{Cell, Position, TOP_LEVEL};
 use crate::wire::frame::Entry;
+use crate::world::body::Body;
 use crate::world::news::News;
-use crate::world::people::{self, Body, NONE, Slot, mix};
+use crate::world::slab::{self, NONE, Slot, mix};
 
 /// Most people in the sample of a crowd.
 pub(crate) const SAMPLE: usize = 16;
@@ -343,7 +344,7 @@ impl Grid {
                 index
             }
             None => {
-                people::push(&mut self.nodes, node);
+                slab::push(&mut self.nodes, node);
                 self.nodes.len() as u32 - 1
             }
         };

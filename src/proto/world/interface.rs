@@ -5,15 +5,17 @@ use std::sync::Arc;
 use crate::geo::Viewport;
 use crate::time::Time;
 use crate::wire::{
-    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, ServerMessage,
-    Sharing,
+    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, Sharing,
 };
 
-use crate::world::VIEWPORTS_PER_SECOND;
+/// Viewports a second that a peer may set.
+pub(crate) const VIEWPORTS_PER_SECOND: u64 = 10;
+/// Viewports that it may set at once.
+pub(crate) const VIEWPORT_BURST: u16 = 20;
 
 /// How a room runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct RoomSettings {
     /// Ticks per second, 1 to 120.
     pub tick_hz: u8,
     /// Most people in the room.
@@ -24,7 +26,20 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-impl Default for Settings {
+impl RoomSettings {
+    /// The budget of a viewer that asks for this many bytes per second; 0 asks for the default.
+    pub(crate) fn clamp_budget(&self, asked: u32) -> u32 {
+        let asked = if asked == 0 { self.default_budget } else { asked };
+        asked.clamp(self.limits.min_budget, self.limits.max_budget)
+    }
+
+    /// Ticks after which every cell is repeated.
+    pub(crate) fn refresh_ticks(&self) -> u32 {
+        (u32::from(self.limits.refresh_ms) * u32::from(self.tick_hz) / 1000).max(1)
+    }
+}
+
+impl Default for RoomSettings {
     fn default() -> Self {
         Self {
             tick_hz: 30,
@@ -91,7 +106,7 @@ impl Default for Arrival {
 
 impl Arrival {
     /// The presence that it may have. Somebody hidden may be one who shared, and is drawn.
-    pub(super) const fn allowed_presence(&self) -> Presence {
+    pub(crate) const fn allowed_presence(&self) -> Presence {
         if self.may_share { self.presence } else { Presence::Watching }
     }
 }
@@ -155,24 +170,4 @@ pub struct Event {
     pub to: Audience,
     /// What: a [`ServerMessage`]'s bytes, encoded once for whoever is told it.
     pub message: Arc<[u8]>,
-}
-
-impl Event {
-    /// This message, for these.
-    pub(super) fn new(to: Audience, message: &ServerMessage) -> Self {
-        Self { to, message: message.encode().into() }
-    }
-}
-
-/// What a link learned of its path, for the budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Feedback {
-    /// Packets sent since the last feedback.
-    pub sent: u64,
-    /// Packets found lost since the last feedback.
-    pub lost: u64,
-    /// Round trip now, in ms; 0 if unknown.
-    pub rtt_ms: u32,
-    /// Frames that found no room in the link since the last feedback.
-    pub refused: u32,
 }

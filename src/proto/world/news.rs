@@ -2,7 +2,7 @@
 
 use crate::wire::PeerId;
 use crate::wire::frame::Entry;
-use crate::world::people;
+use crate::world::slab;
 
 /// The id of somebody who is not in the cell any more; nobody ever has it.
 const NOBODY: PeerId = PeerId(u32::MAX);
@@ -49,7 +49,7 @@ impl News {
     /// Somebody of that leaf changed; once a tick.
     pub(crate) fn push(&mut self, list: u32, entry: Entry, motion: u8) {
         let List { len, motion: sum, .. } = &mut self.lists[list as usize];
-        people::push(&mut self.items, Item { list, rank: *len, entry });
+        slab::push(&mut self.items, Item { list, rank: *len, entry });
         *len += 1;
         *sum += u32::from(motion);
     }

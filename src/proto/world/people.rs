@@ -1,147 +1,324 @@
-//! The people of a room as the grid and the encoder see them: a slab, and a way from ids to it.
+//! The people of a room, in tables that share one index.
+//!
+//! A person is spread over three tables by how often their parts are touched: a pose coming in
+//! touches only the [`Inbox`], a tick only the [`Body`], and joins and messages the [`Peer`].
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "the map is only looked up, never iterated; its keys are minted by the server, so \
-              nobody can aim for collisions"
-)]
-
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeSet;
 
 use crate::pose::Pose;
 use crate::time::Time;
-use crate::wire::PeerId;
-use crate::wire::frame::{self, Entry};
+use crate::wire::frame::Ids;
+use crate::wire::{Online, PeerId, Person, Presence, PublicId, ResumeToken, Sample};
+use crate::world::body::Body;
+use crate::world::inbox::Inbox;
+use crate::world::interface::{VIEWPORT_BURST, VIEWPORTS_PER_SECOND};
+use crate::world::slab::{self, Slot};
+use crate::world::slots::Slots;
+use crate::world::viewer::Viewer;
 
-/// No slot, no node.
-pub(crate) const NONE: u32 = u32::MAX;
-
-/// Somebody's place in the slab; used again once they left.
-pub(crate) type Slot = u32;
-
-/// Appends to a table that grows by a quarter, not by doubling: a room of many people then wastes
-/// an eighth of its memory on average, and still moves each entry only a few times.
-pub(crate) fn push<T>(table: &mut Vec<T>, value: T) {
-    if table.len() == table.capacity() {
-        table.reserve_exact(table.len() / 4 + 8);
-    }
-    table.push(value);
+/// A peer's identity, presence and viewer: the parts that most ticks do not touch.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) uuid: PublicId,
+    pub(crate) token: ResumeToken,
+    pub(crate) name: Box<str>,
+    /// Changed by [`Member::replace_presence`], which keeps the counts.
+    presence: Presence,
+    /// Whether the poses are shown, also while hidden.
+    pub(crate) shares: bool,
+    /// When sharing ends by itself.
+    pub(crate) ends: Option<Time>,
+    pub(crate) may_share: bool,
+    /// The deadlines of a peer without a link.
+    pub(crate) away: Option<Away>,
+    pub(crate) viewer: Option<Box<Viewer>>,
+    /// The viewer's seat.
+    pub(crate) seat: u32,
+    /// Viewports that may come at once, in thousandths, as of `looked`.
+    looks: u16,
+    looked: Time,
 }
 
-/// Where poses wait for the tick, apart from the bodies: taking one in touches half a cache line.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Mailbox {
-    /// The newest pose, until the next tick; kept aside while its sender is not shown.
-    pub(crate) pose: Option<Pose>,
-    /// Number of the newest pose taken from the link, once there was one.
-    pub(crate) seq: u32,
-    pub(crate) begun: bool,
-    /// Whether it is in the room's list of mail.
-    pub(crate) queued: bool,
-    /// Whether its sender shares and is not gone.
-    pub(crate) shown: bool,
-    /// Whether poses come in as the middle of their cell of about 1 km.
-    pub(crate) approximate: bool,
+/// When a peer without a link counts as gone, and when it has left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Away {
+    pub(crate) gone: Time,
+    pub(crate) left: Time,
 }
 
-/// One person: what every tick touches, in one cache line.
-#[derive(Clone, Debug)]
-#[repr(align(64))]
-pub(crate) struct Body {
-    /// Whose.
-    pub(crate) id: PeerId,
-    /// What everybody sees, if they are in the grid.
-    pub(crate) pose: Option<Pose>,
-    /// Leaf of the grid in which they are, or [`NONE`].
-    pub(crate) leaf: u32,
-    /// Next and previous person in that leaf.
-    pub(crate) next: Slot,
-    pub(crate) previous: Slot,
-    /// Whether their page is in the background.
-    pub(crate) hidden: bool,
-}
-
-impl Body {
-    pub(crate) const fn new(id: PeerId) -> Self {
-        Self { id, pose: None, leaf: NONE, next: NONE, previous: NONE, hidden: false }
-    }
-
-    /// What a frame says of them at `now`, if they are shown at all.
-    pub(crate) fn entry(&self, now: Time) -> Option<Entry> {
-        let Pose { position, orientation, accuracy, sampled } = self.pose?;
-        let age = frame::age_code(now.since(sampled));
-        Some(Entry { id: self.id, position, orientation, age, accuracy, hidden: self.hidden })
-    }
-}
-
-/// Spreads ids, which are nearly consecutive, over the hash table.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(u32::from(byte));
+impl Peer {
+    pub(crate) fn new(
+        (uuid, token): (PublicId, ResumeToken),
+        name: String,
+        presence: Presence,
+        may_share: bool,
+        now: Time,
+    ) -> Self {
+        Self {
+            uuid,
+            token,
+            name: name.into(),
+            presence,
+            shares: presence == Presence::Sharing,
+            ends: None,
+            may_share,
+            away: None,
+            viewer: None,
+            seat: 0,
+            looks: VIEWPORT_BURST * 1000,
+            looked: now,
         }
     }
 
-    fn write_u32(&mut self, n: u32) {
-        self.0 = mix(self.0 ^ u64::from(n));
+    pub(crate) const fn presence(&self) -> Presence {
+        self.presence
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    /// The peer's roster entry.
+    pub(crate) fn person(&self, id: PeerId) -> Person {
+        Person { id, uuid: self.uuid, name: self.name.clone().into(), presence: self.presence }
+    }
+
+    /// Counts one more viewport, and reports whether the limit allows it.
+    pub(crate) fn may_look(&mut self, now: Time) -> bool {
+        let earned = u64::from(self.looks) + now.since(self.looked) * VIEWPORTS_PER_SECOND;
+        self.looks = earned.min(u64::from(VIEWPORT_BURST) * 1000) as u16;
+        self.looked = now;
+        let left = self.looks.checked_sub(1000);
+        self.looks = left.unwrap_or(self.looks);
+        left.is_some()
     }
 }
 
-/// A bijection that spreads every input bit over the output (the finaliser of `SplitMix64`,
-/// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-pub(crate) const fn mix(n: u64) -> u64 {
-    let n = n.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    n ^ (n >> 31)
+/// Everyone with a place in the room, with or without a link.
+#[derive(Debug)]
+pub(crate) struct People {
+    bodies: Vec<Body>,
+    inboxes: Vec<Inbox>,
+    peers: Vec<Option<Peer>>,
+    free: Vec<Slot>,
+    slots: Slots,
+    /// Slots whose inbox has a pose for the tick.
+    filled: Vec<Slot>,
+    uuids: BTreeSet<PublicId>,
+    /// A range that holds every id.
+    ids: Ids,
+    online: Online,
 }
 
-/// From ids to slots.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Slots(HashMap<PeerId, Slot, BuildHasherDefault<IdHasher>>);
+/// One person, with what changes along with them.
+pub(crate) struct Member<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) peer: &'a mut Peer,
+    pub(crate) inbox: &'a mut Inbox,
+    /// All bodies, because the grid links neighbours.
+    pub(crate) bodies: &'a mut [Body],
+    filled: &'a mut Vec<Slot>,
+    online: &'a mut Online,
+}
 
-impl Slots {
-    pub(crate) fn get(&self, id: PeerId) -> Option<Slot> {
-        self.0.get(&id).copied()
-    }
-
-    pub(crate) fn insert(&mut self, id: PeerId, slot: Slot) {
-        self.0.insert(id, slot);
-    }
-
-    pub(crate) fn remove(&mut self, id: PeerId) {
-        self.0.remove(&id);
-        if self.0.capacity() > 64 && self.0.len() < self.0.capacity() / 8 {
-            self.0.shrink_to(self.0.len() * 2);
+impl People {
+    pub(crate) fn new() -> Self {
+        Self {
+            bodies: Vec::new(),
+            inboxes: Vec::new(),
+            peers: Vec::new(),
+            free: Vec::new(),
+            slots: Slots::default(),
+            filled: Vec::new(),
+            uuids: BTreeSet::new(),
+            ids: Ids { base: u32::MAX, span: 0 },
+            online: Online::default(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len()
     }
 
-    /// Bytes of memory held, by the table's layout: a key, a value and a control byte a bucket.
+    #[inline]
+    pub(crate) fn slot(&self, id: PeerId) -> Option<Slot> {
+        self.slots.get(id)
+    }
+
+    pub(crate) fn has(&self, uuid: PublicId) -> bool {
+        self.uuids.contains(&uuid)
+    }
+
+    pub(crate) const fn online(&self) -> Online {
+        self.online
+    }
+
+    pub(crate) const fn ids(&self) -> Ids {
+        self.ids
+    }
+
+    #[inline]
+    pub(crate) fn body(&self, slot: Slot) -> &Body {
+        &self.bodies[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn peer(&self, slot: Slot) -> Option<&Peer> {
+        self.peers.get(slot as usize)?.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn peer_mut(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.peers.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(crate) fn viewer_mut(&mut self, slot: Slot) -> Option<&mut Viewer> {
+        self.peer_mut(slot)?.viewer.as_deref_mut()
+    }
+
+    /// A peer to compose a frame for, and the bodies that the frame shows.
+    #[inline]
+    pub(crate) fn audience(&mut self, slot: Slot) -> Option<(&mut Peer, &[Body])> {
+        Some((self.peers.get_mut(slot as usize)?.as_mut()?, &self.bodies))
+    }
+
+    pub(crate) fn member(&mut self, slot: Slot) -> Option<Member<'_>> {
+        let Self { bodies, inboxes, peers, filled, online, .. } = self;
+        let peer = peers.get_mut(slot as usize)?.as_mut()?;
+        let inbox = &mut inboxes[slot as usize];
+        Some(Member { slot, peer, inbox, bodies, filled, online })
+    }
+
+    /// The roster entries of those whose id passes, by slot.
+    pub(crate) fn roster(&self, passes: impl Fn(PeerId) -> bool) -> impl Iterator<Item = Person> {
+        let people = self.peers.iter().zip(&self.bodies).filter(move |(_, body)| passes(body.id));
+        people.filter_map(|(peer, body)| Some(peer.as_ref()?.person(body.id)))
+    }
+
+    /// The roster entry of one person.
+    pub(crate) fn person(&self, id: PeerId) -> Option<Person> {
+        Some(self.peer(self.slot(id)?)?.person(id))
+    }
+
+    /// The deadlines of all peers without a link.
+    pub(crate) fn away_mut(&mut self) -> impl Iterator<Item = &mut Away> {
+        self.peers.iter_mut().flatten().filter_map(|peer| peer.away.as_mut())
+    }
+
+    pub(crate) fn insert(&mut self, id: PeerId, peer: Peer) -> Slot {
+        count(&mut self.online, peer.presence, |count| count + 1);
+        self.uuids.insert(peer.uuid);
+        self.widen_ids(id);
+        let body = Body::new(id, peer.presence == Presence::Hidden);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.bodies[slot as usize] = body;
+                let queued = self.inboxes[slot as usize].queued;
+                self.inboxes[slot as usize] = Inbox::new(peer.shares, queued);
+                self.peers[slot as usize] = Some(peer);
+                slot
+            }
+            None => {
+                slab::push(&mut self.bodies, body);
+                slab::push(&mut self.inboxes, Inbox::new(peer.shares, false));
+                slab::push(&mut self.peers, Some(peer));
+                self.bodies.len() as Slot - 1
+            }
+        };
+        self.slots.insert(id, slot);
+        slot
+    }
+
+    /// Removes a person, who has no viewer and is in no leaf of the grid.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let Some(peer) = self.peers[slot as usize].take() else { return };
+        self.uuids.remove(&peer.uuid);
+        count(&mut self.online, peer.presence, |count| count - 1);
+        self.inboxes[slot as usize].shown = false;
+        self.slots.remove(self.bodies[slot as usize].id);
+        self.free.push(slot);
+    }
+
+    /// Takes a pose into a person's inbox, and reports whether the tick has something to deliver.
+    #[inline]
+    pub(crate) fn receive(&mut self, slot: Slot, sample: Sample) -> bool {
+        let inbox = &mut self.inboxes[slot as usize];
+        let shown = inbox.receive(sample);
+        if shown {
+            queue(inbox, slot, &mut self.filled);
+        }
+        shown
+    }
+
+    /// Empties the inboxes of those who are shown.
+    #[inline]
+    pub(crate) fn deliver(&mut self, mut each: impl FnMut(&mut [Body], Slot, Pose)) {
+        let Self { bodies, inboxes, filled, .. } = self;
+        // In the order of the tables, in which memory is read ahead; poses come in any order.
+        filled.sort_unstable();
+        for slot in filled.drain(..) {
+            if let Some(pose) = inboxes[slot as usize].deliver() {
+                each(bodies, slot, pose);
+            }
+        }
+    }
+
+    fn widen_ids(&mut self, id: PeerId) {
+        let Ids { base, span } = self.ids;
+        let highest = if base == u32::MAX { id.0 } else { base + ((1_u32 << span) - 1) };
+        self.ids = Ids::between(base.min(id.0), highest.max(id.0));
+    }
+
+    /// Fits the range of ids to those who are left.
+    pub(crate) fn narrow_ids(&mut self) {
+        let ids = self.peers.iter().zip(&self.bodies);
+        let ids = ids.filter_map(|(peer, body)| peer.as_ref().map(|_| body.id.0));
+        let (low, high) = ids.fold((u32::MAX, 0), |(low, high), id| (low.min(id), high.max(id)));
+        self.ids = Ids::between(low, high);
+    }
+
+    /// Bytes of memory held, all indexes included, names and viewers' state not.
     pub(crate) fn memory(&self) -> usize {
-        let buckets = (self.0.capacity() * 8 / 7).next_power_of_two();
-        buckets * (size_of::<(PeerId, Slot)>() + 1)
+        self.bodies.capacity() * size_of::<Body>()
+            + self.inboxes.capacity() * size_of::<Inbox>()
+            + self.peers.capacity() * size_of::<Option<Peer>>()
+            + (self.free.capacity() + self.filled.capacity()) * size_of::<Slot>()
+            + self.slots.memory()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_every_tick_touches_stays_small() {
-        assert_eq!(size_of::<Body>(), 64);
-        assert_eq!(size_of::<Mailbox>(), 32);
+impl Member<'_> {
+    pub(crate) fn id(&self) -> PeerId {
+        self.bodies[self.slot as usize].id
     }
+
+    pub(crate) fn body(&mut self) -> &mut Body {
+        &mut self.bodies[self.slot as usize]
+    }
+
+    /// Marks the inbox as filled, so that the next tick delivers its pose.
+    pub(crate) fn queue_pose(&mut self) {
+        queue(self.inbox, self.slot, self.filled);
+    }
+
+    /// Replaces the presence, and counts the person under the new one.
+    pub(crate) fn replace_presence(&mut self, presence: Presence) {
+        let old = std::mem::replace(&mut self.peer.presence, presence);
+        count(self.online, old, |count| count - 1);
+        count(self.online, presence, |count| count + 1);
+    }
+}
+
+#[inline]
+fn queue(inbox: &mut Inbox, slot: Slot, filled: &mut Vec<Slot>) {
+    if !std::mem::replace(&mut inbox.queued, true) {
+        filled.push(slot);
+    }
+}
+
+/// Changes the count of the people of this presence; the gone are not counted.
+fn count(online: &mut Online, presence: Presence, change: impl FnOnce(u32) -> u32) {
+    let count = match presence {
+        Presence::Sharing => &mut online.sharing,
+        Presence::Hidden => &mut online.hidden,
+        Presence::Watching => &mut online.watching,
+        Presence::Gone => return,
+    };
+    *count = change(*count);
 }

@@ -1,7 +1,6 @@
 //! How many bytes a viewer may be sent: a bucket of tokens and its adaptation to the path.
 
 use crate::time::Time;
-use crate::world::Feedback;
 
 /// The bucket holds this many ms of the rate...
 const BURST_MS: u64 = 100;
@@ -27,6 +26,19 @@ const CALM_REPORTS: u8 = 16;
 /// What came through is what the path carries if it was at least 1 in this many of the rate, or of
 /// [`BEGIN`]. Less may only have been what there was to send.
 const TELLING_DIVISOR: u32 = 8;
+
+/// What a link learned of its path, for the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback {
+    /// Packets sent since the last feedback.
+    pub sent: u64,
+    /// Packets found lost since the last feedback.
+    pub lost: u64,
+    /// Round trip now, in ms; 0 if unknown.
+    pub rtt_ms: u32,
+    /// Frames that found no room in the link since the last feedback.
+    pub refused: u32,
+}
 
 /// A byte rate that doubles until the first congestion, sinks fast on congestion, and rises slowly
 /// from there.

@@ -2,11 +2,18 @@ use uuid::Uuid;
 
 use crate::blur::{FINEST, blur};
 use crate::geo::{Position, Viewport};
-use crate::pose::Accuracy;
+use crate::pose::{Accuracy, Orientation, Pose};
+use crate::time::Time;
 use crate::view::View;
 use crate::wire::frame::Frame;
-use crate::wire::{ServerMessage, Sharing};
-use crate::world::*;
+use crate::wire::{
+    ClientMessage, Online, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
+};
+use crate::world::interface::VIEWPORT_BURST;
+use crate::world::{
+    Ages, Arrival, Audience, JoinError, Newcomer, Parting, RoomSettings, SILENCE_MS, Violation,
+    World,
+};
 
 /// A room, and what its people see.
 struct Room {
@@ -21,7 +28,7 @@ fn named(name: &str) -> Arrival {
 
 impl Room {
     fn new() -> Self {
-        Self { world: World::new(Settings::default(), 1), now: Time(1000), views: Vec::new() }
+        Self { world: World::new(RoomSettings::default(), 1), now: Time(1000), views: Vec::new() }
     }
 
     fn join(&mut self, id: u32, presence: Presence) -> PeerId {
@@ -342,7 +349,7 @@ fn who_may_not_share_is_not_shown() {
 
 #[test]
 fn a_host_gets_into_a_full_room_and_no_uuid_comes_twice() {
-    let settings = Settings { max_people: 1, ..Settings::default() };
+    let settings = RoomSettings { max_people: 1, ..RoomSettings::default() };
     let mut world = World::new(settings, 1);
     let mut join = |id, host| {
         let (id, uuid) = (PeerId(id), PublicId(Uuid::from_u128(id.into())));

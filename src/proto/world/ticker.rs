@@ -1,19 +1,19 @@
 //! When a room ticks and when each of its viewers gets its turn.
 //!
-//! Viewers are spread over slots, a millisecond apart, so that a full room does not send
-//! everything at one instant; who has more to get than fits one datagram gets a second turn half
-//! a tick later. After a quiet spell the first change makes a tick at once.
+//! Viewers take turns in groups, a millisecond apart, so that a full room does not send everything
+//! at one instant; a viewer with more to get than one datagram holds gets a second turn half a tick
+//! later. After a quiet spell the first change makes a tick at once.
 
 use crate::time::Time;
 
-/// Most slots within a tick.
-pub(crate) const MAX_SLOTS: usize = 8;
+/// Most groups within a tick.
+const MAX_GROUPS: usize = 8;
 
 /// A group of viewers whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
-    /// The slot.
-    pub(crate) slot: usize,
+    /// Number of the group within the tick.
+    pub(crate) group: usize,
     /// Only for viewers with something left over.
     pub(crate) second: bool,
 }
@@ -22,17 +22,16 @@ pub(crate) struct Turn {
 #[derive(Clone, Debug)]
 pub(crate) struct Ticker {
     period: u64,
-    slots: usize,
+    groups: usize,
     next: u64,
     ticked: u64,
     /// When the last tick with a change was.
     changed: Option<u64>,
     /// Whether something changed since the last tick.
     pending: bool,
-    /// Turns that somebody waits for in this tick, a bit each: the first of every slot, then the
-    /// second.
+    /// Turns wanted in this tick, a bit each: the first of every group, then the second.
     turns: u32,
-    /// Turns that were taken in this tick: nobody has a third one.
+    /// Turns taken in this tick: there is no third one.
     taken: u32,
     /// Whether this tick's first turns are all at once.
     hurried: bool,
@@ -41,10 +40,10 @@ pub(crate) struct Ticker {
 impl Ticker {
     pub(crate) fn new(tick_hz: u8) -> Self {
         let period = 1_000_000 / u64::from(tick_hz.max(1));
-        let slots = ((period / 4_000) as usize).clamp(1, MAX_SLOTS);
+        let groups = ((period / 4_000) as usize).clamp(1, MAX_GROUPS);
         Self {
             period,
-            slots,
+            groups,
             next: 0,
             ticked: 0,
             changed: None,
@@ -55,11 +54,11 @@ impl Ticker {
         }
     }
 
-    pub(crate) const fn slots(&self) -> usize {
-        self.slots
+    pub(crate) const fn groups(&self) -> usize {
+        self.groups
     }
 
-    /// Something changed; the next tick is at once if the room was quiet for a tick.
+    /// Notes a change; the next tick is at once if the room was quiet for a tick.
     pub(crate) fn note_change(&mut self, now: Time) {
         let now = now.0 * 1000;
         self.pending = true;
@@ -68,7 +67,7 @@ impl Ticker {
         }
     }
 
-    /// When there is something to do; `watched` tells whether anybody looks.
+    /// When there is something to do; `watched` is whether the room has viewers.
     pub(crate) fn poll_timeout(&self, watched: bool) -> Option<Time> {
         let turn = (self.turns != 0).then(|| self.turn_at(self.turns.trailing_zeros() as usize));
         let tick = (self.pending || watched).then_some(self.next);
@@ -79,7 +78,7 @@ impl Ticker {
         Some(Time(soonest.div_ceil(1000)))
     }
 
-    /// Begins a tick if it is due; tells whether it did. Nobody has a turn yet.
+    /// Begins a tick if it is due, and reports whether it did. No group has a turn yet.
     pub(crate) fn begin(&mut self, now: Time, watched: bool) -> bool {
         let now = now.0 * 1000;
         if now < self.next || !(self.pending || watched) {
@@ -97,14 +96,14 @@ impl Ticker {
         true
     }
 
-    /// Gives slots their first turn in the tick that began; `slots` has a bit for each.
-    pub(crate) const fn want_first(&mut self, slots: u32) {
-        self.turns |= slots;
+    /// Gives groups, a bit each, their first turn in the tick that began.
+    pub(crate) const fn want_first(&mut self, groups: u32) {
+        self.turns |= groups;
     }
 
-    /// A viewer of this slot has something left over.
-    pub(crate) const fn want_second(&mut self, slot: usize) {
-        self.turns |= 1 << (self.slots + slot) & !self.taken;
+    /// Gives a group a second turn: one of its viewers has something left over.
+    pub(crate) const fn want_second(&mut self, group: usize) {
+        self.turns |= 1 << (self.groups + group) & !self.taken;
     }
 
     /// The next turn that is due.
@@ -115,12 +114,12 @@ impl Ticker {
         }
         self.turns &= self.turns - 1;
         self.taken |= 1 << turn;
-        Some(Turn { slot: turn % self.slots, second: turn >= self.slots })
+        Some(Turn { group: turn % self.groups, second: turn >= self.groups })
     }
 
     fn turn_at(&self, turn: usize) -> u64 {
-        let (slot, second) = (turn % self.slots, turn >= self.slots);
-        let spread = if self.hurried && !second { 0 } else { slot as u64 * 1000 };
+        let (group, second) = (turn % self.groups, turn >= self.groups);
+        let spread = if self.hurried && !second { 0 } else { group as u64 * 1000 };
         self.ticked + spread + if second { self.period / 2 } else { 0 }
     }
 }
@@ -172,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_has_a_turn_if_somebody_is_in_it_and_a_second_if_somebody_wants_more() {
+    fn a_group_with_viewers_has_a_turn_and_a_second_one_if_wanted() {
         let mut ticker = Ticker::new(30);
         assert!(ticker.begin(Time(100), true));
         ticker.want_first(0b1000_0001);
         let mut turns = Vec::new();
         while let Some(Time(now)) = ticker.poll_timeout(false) {
             while let Some(turn) = ticker.next_turn(Time(now)) {
-                turns.push((now, turn.slot, turn.second));
+                turns.push((now, turn.group, turn.second));
                 ticker.want_second(7);
             }
         }

@@ -8,9 +8,9 @@ use crate::geo::{Cover, Viewport};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
 use crate::wire::frame;
+use crate::world::body::Body;
 use crate::world::chunks::{Chunks, Piece, Watch, What};
 use crate::world::grid::Grid;
-use crate::world::people::Body;
 use crate::world::rate::Rate;
 
 /// A cell of at most this many people is never shown as a crowd.

@@ -15,7 +15,7 @@ use crate::room::command::{Command, Enter};
 use crate::room::mailbox::Mailbox;
 use crate::room::{Means, Room};
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
-use gpys_proto::world::Settings;
+use gpys_proto::world::RoomSettings;
 
 /// How often a link tries to enter a room that ends under its hands. An empty room ends once;
 /// one that ends again and again fails at this very hello.
@@ -43,7 +43,7 @@ struct Directory {
 /// The rooms of the server.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    settings: Settings,
+    settings: RoomSettings,
     /// Most rooms at once. Each costs a task, and whoever leaves one can open another.
     max_rooms: usize,
     means: Means,
@@ -52,7 +52,7 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     /// No rooms yet.
-    pub(crate) fn new(settings: Settings, max_rooms: u32, means: Means) -> Arc<Self> {
+    pub(crate) fn new(settings: RoomSettings, max_rooms: u32, means: Means) -> Arc<Self> {
         let (max_rooms, directory) = (max_rooms as usize, Mutex::default());
         Arc::new(Self { settings, max_rooms, means, directory })
     }
@@ -182,7 +182,7 @@ mod tests {
             places: Places::new(Gate::new(bounds)),
             metrics: Metrics::new(),
         };
-        Rooms::new(Settings { max_people: 6, ..Settings::default() }, max_rooms, means)
+        Rooms::new(RoomSettings { max_people: 6, ..RoomSettings::default() }, max_rooms, means)
     }
 
     async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {

@@ -14,7 +14,7 @@ use gpys_proto::wire::frame::Frame;
 use gpys_proto::wire::{
     ClientMessage, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
 };
-use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, Settings, World};
+use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, RoomSettings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -327,7 +327,7 @@ impl Shell {
 }
 
 fuzz_target!(|input: (u64, Vec<Op>)| {
-    let settings = Settings { max_people: 40, ..Settings::default() };
+    let settings = RoomSettings { max_people: 40, ..RoomSettings::default() };
     let (seed, ops) = input;
     let mut shell = Shell {
         world: World::new(settings, seed),

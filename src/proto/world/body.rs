@@ -1,0 +1,46 @@
+//! A person as the grid and the encoder see them.
+
+use crate::pose::Pose;
+use crate::time::Time;
+use crate::wire::PeerId;
+use crate::wire::frame::{self, Entry};
+use crate::world::slab::{NONE, Slot};
+
+/// What every tick touches of a person, in one cache line.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(crate) struct Body {
+    pub(crate) id: PeerId,
+    /// The pose that viewers see while the person is in the grid.
+    pub(crate) pose: Option<Pose>,
+    /// The leaf of the grid that holds them, or [`NONE`].
+    pub(crate) leaf: u32,
+    /// Next and previous person in that leaf.
+    pub(crate) next: Slot,
+    pub(crate) previous: Slot,
+    /// Whether their page is in the background.
+    pub(crate) hidden: bool,
+}
+
+impl Body {
+    pub(crate) const fn new(id: PeerId, hidden: bool) -> Self {
+        Self { id, pose: None, leaf: NONE, next: NONE, previous: NONE, hidden }
+    }
+
+    /// The person's entry in a frame at `now`, if they are shown at all.
+    pub(crate) fn entry(&self, now: Time) -> Option<Entry> {
+        let Pose { position, orientation, accuracy, sampled } = self.pose?;
+        let age = frame::age_code(now.since(sampled));
+        Some(Entry { id: self.id, position, orientation, age, accuracy, hidden: self.hidden })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_one_cache_line() {
+        assert_eq!(size_of::<Body>(), 64);
+    }
+}

@@ -1,0 +1,113 @@
+//! The map of a room: where people are, and the chunks that show them.
+
+use crate::pose::{Orientation, Pose};
+use crate::time::Time;
+use crate::world::ages::Ages;
+use crate::world::body::Body;
+use crate::world::chunks::Chunks;
+use crate::world::grid::Grid;
+use crate::world::people::People;
+use crate::world::slab::{NONE, Slot};
+use crate::world::viewer::{Scene, Scratch};
+
+/// Ticks between two fittings of the range of ids.
+const IDS_TICKS: u32 = 64;
+
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) grid: Grid,
+    pub(crate) chunks: Chunks,
+    scratch: Scratch,
+    tick: u32,
+    /// Ticks after which every cell is repeated.
+    refresh: u32,
+}
+
+impl Map {
+    pub(crate) fn new(seed: u64, refresh: u32) -> Self {
+        Self {
+            grid: Grid::new(seed),
+            chunks: Chunks::default(),
+            scratch: Scratch::default(),
+            tick: 0,
+            refresh,
+        }
+    }
+
+    /// Number of the current tick, from 1.
+    pub(crate) const fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    /// Begins a tick: moves the poses from the inboxes into the grid. `ages` counts the new ones.
+    pub(crate) fn advance(&mut self, people: &mut People, ages: &mut Ages, now: Time) {
+        self.tick += 1;
+        if self.tick.is_multiple_of(IDS_TICKS) {
+            people.narrow_ids();
+        }
+        self.grid.news_mut().clear();
+        people.deliver(|bodies, slot, pose| {
+            if let Some(age) = self.place(bodies, slot, pose, now) {
+                ages.note(age);
+            }
+        });
+        self.grid.news_mut().sort();
+        self.chunks.begin(&self.grid, self.tick, self.refresh, now, people.ids());
+    }
+
+    /// Shows a pose, and returns its age in ms unless its sample was shown before.
+    #[inline]
+    fn place(&mut self, bodies: &mut [Body], slot: Slot, pose: Pose, now: Time) -> Option<u64> {
+        self.grid.place(bodies, slot, pose.position);
+        let body = &mut bodies[slot as usize];
+        let old = body.pose.replace(pose);
+        let motion = old.map_or(u8::MAX, |old| motion(old, pose));
+        if let Some(entry) = body.entry(now) {
+            self.grid.note_change(body.leaf, entry, motion, self.tick);
+        }
+        let is_new = old.is_none_or(|old| old.sampled != pose.sampled);
+        is_new.then(|| now.since(pose.sampled))
+    }
+
+    /// Takes a person off the map, and reports whether they were on it. No frame shows them from
+    /// now on, not even in the current tick.
+    pub(crate) fn withdraw(&mut self, bodies: &mut [Body], slot: Slot) -> bool {
+        let leaf = bodies[slot as usize].leaf;
+        let placed = leaf != NONE;
+        if placed {
+            self.chunks.forget(&self.grid, leaf);
+            self.grid.remove(bodies, slot, self.tick);
+        }
+        placed
+    }
+
+    /// The map as a viewer's next frame needs it.
+    #[inline]
+    pub(crate) fn scene<'a>(&'a mut self, bodies: &'a [Body]) -> Scene<'a> {
+        Scene {
+            grid: &mut self.grid,
+            chunks: &mut self.chunks,
+            bodies,
+            scratch: &mut self.scratch,
+            tick: self.tick,
+            refresh: self.refresh,
+        }
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.grid.memory() + self.chunks.memory()
+    }
+}
+
+/// How far a person moved and turned, in steps of about 8 cm and half a degree, at most 255.
+fn motion(old: Pose, new: Pose) -> u8 {
+    let moved = old.position.lat().abs_diff(new.position.lat()) / 7
+        + old.position.lng().abs_diff(new.position.lng()) / 7;
+    let turned = match (old.orientation, new.orientation) {
+        (Some(old), Some(new)) => Orientation::steps_between(old, new),
+        (None, None) => 0,
+        _ => u32::MAX,
+    };
+    moved.saturating_add(turned).min(255) as u8
+}

@@ -1,0 +1,68 @@
+//! Messages on their way to the reliable lane.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::time::Time;
+use crate::wire::{PeerId, Roster, ServerMessage, Welcome};
+use crate::world::bulletin::Bulletin;
+use crate::world::interface::{Audience, Event};
+use crate::world::people::People;
+
+/// Most people in the roster that a newcomer gets.
+const MAX_ROSTER: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    events: VecDeque<Event>,
+    /// News that everyone will be told.
+    pub(crate) bulletin: Bulletin,
+    /// The roster for newcomers, encoded. Whatever changed since is in the bulletin.
+    snapshot: Option<Arc<[Arc<[u8]>]>>,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, to: Audience, message: &ServerMessage) {
+        self.events.push_back(Event { to, message: message.encode().into() });
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Sends a peer its welcome and the roster.
+    pub(crate) fn greet(&mut self, id: PeerId, welcome: Welcome, people: &People, now: Time) {
+        let to = Audience::One(id);
+        self.push(to, &ServerMessage::Welcome(welcome));
+        let snapshot = self.snapshot(people, now);
+        let events = snapshot.iter().map(|message| Event { to, message: Arc::clone(message) });
+        self.events.extend(events);
+        // The snapshot may be older than the newcomer.
+        let joined = people.person(id).into_iter().collect();
+        let (time, online) = (now.stamp(), people.online());
+        self.push(to, &ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() }));
+    }
+
+    /// Tells everyone the news, if there is some and it is time.
+    pub(crate) fn publish(&mut self, people: &People, viewers: usize, now: Time) {
+        if self.bulletin.is_due(viewers, now) {
+            let news = self.bulletin.publish(|id| people.person(id), people.online(), now);
+            for message in news {
+                self.push(Audience::Everyone, &message);
+            }
+            self.snapshot = None;
+        }
+    }
+
+    /// The roster for newcomers, encoded once for all who come before the next news: they get
+    /// that as well.
+    fn snapshot(&mut self, people: &People, now: Time) -> Arc<[Arc<[u8]>]> {
+        let bulletin = &self.bulletin;
+        let encode = || {
+            let known = people.roster(|id| !bulletin.announces(id)).take(MAX_ROSTER);
+            let messages = Bulletin::snapshot(known, people.online(), now);
+            messages.map(|message| message.encode().into()).collect()
+        };
+        Arc::clone(self.snapshot.get_or_insert_with(encode))
+    }
+}
