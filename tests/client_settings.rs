@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gpys::client::link::webtransport::{Link, endpoint};
+use gpys::client::link::webtransport::{Dialer, Link};
 use gpys::client::{Config, Trust};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -71,8 +71,8 @@ async fn settings_that_come_in_pieces_cost_a_connection_and_no_more() {
     });
     let config = json!({ "protocol": 1, "webtransport": url, "websocket": "ws://localhost" });
     let config: Config = serde_json::from_value(config).unwrap();
-    let (endpoint, _) = endpoint(&config, Trust::Public, address).await.unwrap();
-    let link = Link::open(&endpoint, &url, None, None).await;
+    let (dialer, _) = Dialer::new(&config, Trust::Public, address).await.unwrap();
+    let link = Link::open(&dialer, None, None).await;
     assert!(link.is_ok(), "{link:?}");
     drop(link);
     // It was the second one.

@@ -107,7 +107,7 @@ const fn transport(index: usize) -> Transport {
 async fn join(connector: &Connector, transport: Transport) -> Result<Client> {
     loop {
         match connector.connect(Options { transport, ..Options::default() }).await {
-            Err(gpys::client::ConnectError::Link { .. }) => tokio::time::sleep(REDIAL).await,
+            Err(error) if error.is_transient() => tokio::time::sleep(REDIAL).await,
             connected => return Ok(connected?),
         }
     }

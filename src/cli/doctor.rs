@@ -30,7 +30,7 @@ use crate::cli::doctor::report::{Name, Outcome, Report, Step, Verdict};
 use crate::cli::doctor::session::Visit;
 use crate::cli::output;
 use gpys_client::server_info::Target;
-use gpys_client::{ConfigError, Transport, Trust};
+use gpys_client::{ConnectError, Transport, Trust};
 use gpys_server::terminal;
 
 /// Where a token is looked for that is in no file.
@@ -105,7 +105,7 @@ impl Which {
 pub enum DoctorError {
     /// The URL is not one of a server.
     #[error(transparent)]
-    Url(#[from] ConfigError),
+    Url(#[from] ConnectError),
     /// The file with the token cannot be read.
     #[error("--access is {}, which cannot be read: {}", .0.display(), .1)]
     Access(PathBuf, std::io::Error),
@@ -152,7 +152,7 @@ pub async fn examine(
     access: Option<&str>,
     mut told: impl FnMut(&Step),
 ) -> Result<Report, DoctorError> {
-    let target = Target::parse(&args.url).ok_or_else(|| ConfigError::Url(args.url.clone()))?;
+    let target = Target::parse(&args.url)?;
     let origin = args.origin.clone().unwrap_or_else(|| own_origin(&target));
     let (judge, steps) = (record::judge(), Vec::new());
     let mut patient = Patient { target, origin, args, access, judge, steps, told: &mut told };

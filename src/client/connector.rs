@@ -1,145 +1,166 @@
 //! Opening links to one server, and joining over them.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
-use wtransport::Endpoint;
-use wtransport::endpoint::endpoint_side;
 
 use gpys_proto::text;
-use gpys_proto::wire::{Closing, Hello, ServerMessage, VERSION};
+use gpys_proto::wire::{Hello, ServerMessage, VERSION};
 
 use crate::client::Client;
 use crate::error::ConnectError;
-use crate::link::greeting::{JoinError, greet};
+use crate::link::greeting::greet;
+use crate::link::webtransport::Dialer;
 use crate::link::{Link, websocket, webtransport};
 use crate::options::{Options, Transport};
 use crate::server_info::{self, Config, Target};
 use crate::session::{ClientState, Session, lock};
 use crate::trust::Trust;
 
-/// How long a link and the welcome may take.
+/// How long opening a link and the welcome may take together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Links that share a UDP socket. One task reads a socket, for 50 us at a time, so in a process
-/// of many busy clients a socket for all would be read too slowly; a socket for each would cost
+/// of many busy clients one socket for all would be read too slowly, and one for each would cost
 /// a large read buffer each.
-const LINKS_PER_ENDPOINT: usize = 16;
+const LINKS_PER_SOCKET: usize = 16;
 
-/// The endpoint that takes new links. Older ones live as long as their links.
+/// The dialer that opens new links. Older ones live as long as their links.
 #[derive(Default)]
-struct Endpoints {
-    newest: Option<Arc<Endpoint<endpoint_side::Client>>>,
+struct Dialers {
+    newest: Option<Arc<Dialer>>,
     /// Links that it was used for.
     links: usize,
 }
 
-/// What the links to one server share.
+/// What the links to one server share: its configuration, a few UDP sockets, one TLS configuration.
 pub struct Connector {
+    /// The server, as the caller named it.
+    target: Target,
     config: Config,
     trust: Trust,
     /// An address at which the server answers.
-    known: std::net::SocketAddr,
-    endpoints: Mutex<Endpoints>,
+    known: SocketAddr,
+    dialers: Mutex<Dialers>,
     websocket: OnceCell<(Target, Option<TlsConnector>)>,
 }
 
 impl Connector {
-    /// Asks the server at `url` (such as `https://localhost:4433`) how it can be reached.
+    /// Asks the server at `url` (such as `https://localhost:4433`) how to reach it.
     ///
-    /// The certificate hashes in the answer are kept for the connector's life; the server's
-    /// change after some days, and then a new connector is due.
+    /// The connector keeps the certificate hashes of that answer for its life. The server's
+    /// certificates change after some days; then make a new connector.
     ///
     /// # Errors
     /// If the server cannot be reached or its answer is not right.
     pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
-        let (config, known) = server_info::fetch(url, trust).await?;
-        let (endpoints, websocket) = (Mutex::default(), OnceCell::new());
-        Ok(Self { config, trust, known, endpoints, websocket })
+        let target = Target::parse(url)?;
+        let (config, known) = server_info::fetch(&target, trust).await?;
+        let (dialers, websocket) = (Mutex::default(), OnceCell::new());
+        Ok(Self { target, config, trust, known, dialers, websocket })
     }
 
-    /// What the server's `/config.json` says.
+    /// The server's `/config.json`.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Joins; returns after the welcome.
+    /// Joins a room; returns after the welcome.
     ///
     /// # Errors
     /// If the link cannot be opened within 10 s, or the server refuses.
     pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
+        let deadline = Instant::now() + PATIENCE;
         let url = match options.transport {
             Transport::WebTransport => &self.config.webtransport,
             Transport::WebSocket => &self.config.websocket,
         };
-        let failed = |reason: String| ConnectError::Link { url: url.clone(), reason };
-        let joined = tokio::time::timeout(PATIENCE, async {
-            let opened = self.open(options.transport, options.own_socket).await;
-            let link = opened.map_err(failed)?;
-            join(link, options).await.map_err(|error| match error {
-                JoinError::Link(reason) => failed(reason),
-                JoinError::Refused(Closing { code, retry_ms, reason }) => {
-                    ConnectError::Refused { code, reason, retry_ms }
-                }
-            })
-        });
-        joined.await.map_err(|_| failed(format!("no welcome within {PATIENCE:?}")))?
+        let (own, origin) = (options.own_socket, options.origin.as_deref());
+        let link = match options.transport {
+            Transport::WebTransport => self.open_webtransport(own, origin, deadline).await,
+            Transport::WebSocket => timeout_at(deadline, self.open_websocket(origin))
+                .await
+                .unwrap_or_else(|_| Err(timed_out(url))),
+        };
+        let link = match link {
+            Ok(link) => link,
+            Err(error) => return Err(self.explained(error, origin).await),
+        };
+        timeout_at(deadline, join(link, options, url)).await.unwrap_or_else(|_| Err(timed_out(url)))
     }
 
-    async fn open(&self, transport: Transport, own_socket: bool) -> Result<Link, String> {
-        match transport {
-            Transport::WebTransport => {
-                let (endpoint, own) = if own_socket {
-                    let (endpoint, socket) = self.new_endpoint().await?;
-                    (Arc::new(endpoint), Some(socket))
-                } else {
-                    (self.endpoint().await?, None)
-                };
-                let url = &self.config.webtransport;
-                let link = webtransport::Link::open(&endpoint, url, None, own)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                Ok(Link::WebTransport(Box::new(link)))
+    async fn open_webtransport(
+        &self,
+        own: bool,
+        origin: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Link, ConnectError> {
+        let late = |_| Err(timed_out(&self.config.webtransport));
+        let dialing = self.dialer(own);
+        let (dialer, own) = timeout_at(deadline, dialing).await.unwrap_or_else(late)?;
+        let opening = webtransport::Link::open(&dialer, origin, own);
+        let opened = timeout_at(deadline, opening).await;
+        let link = opened.unwrap_or_else(|_| Err(dialer.timed_out(PATIENCE)))?;
+        Ok(Link::WebTransport(Box::new(link)))
+    }
+
+    async fn open_websocket(&self, origin: Option<&str>) -> Result<Link, ConnectError> {
+        let prepare = || async { self.config.websocket_target(self.trust) };
+        let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
+        let (stream, _) = target.open_with(tls.as_ref()).await?;
+        let link = websocket::Link::open(stream, target, origin).await?;
+        Ok(Link::WebSocket(Box::new(link)))
+    }
+
+    /// Finds out whether a session was refused because of its origin. The WebTransport library
+    /// does not pass on the status, but the server says over HTTPS which origins it takes.
+    async fn explained(&self, error: ConnectError, origin: Option<&str>) -> ConnectError {
+        match (error, origin) {
+            (ConnectError::Rejected { url, status: None }, Some(origin))
+                if server_info::admits(&self.target, self.trust, origin).await == Some(false) =>
+            {
+                ConnectError::Origin { url, origin: Some(origin.to_owned()) }
             }
-            Transport::WebSocket => {
-                let prepare = || async { self.config.websocket_target(self.trust) };
-                let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
-                let (stream, _) = target.open_with(tls.as_ref()).await?;
-                let link = websocket::Link::open(stream, target, None)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                Ok(Link::WebSocket(Box::new(link)))
-            }
+            (error, _) => error,
         }
     }
 
-    /// The endpoint for one more link.
-    async fn endpoint(&self) -> Result<Arc<Endpoint<endpoint_side::Client>>, String> {
-        let mut endpoints = self.endpoints.lock().await;
-        let room = endpoints.newest.as_ref().filter(|_| endpoints.links < LINKS_PER_ENDPOINT);
-        let endpoint = match room {
-            Some(endpoint) => Arc::clone(endpoint),
+    /// The dialer for one more link, with its socket if the link has that to itself.
+    async fn dialer(&self, own: bool) -> Result<(Arc<Dialer>, Option<UdpSocket>), ConnectError> {
+        if own {
+            let (dialer, socket) = self.new_dialer().await?;
+            return Ok((Arc::new(dialer), Some(socket)));
+        }
+        let mut dialers = self.dialers.lock().await;
+        let room = dialers.newest.as_ref().filter(|_| dialers.links < LINKS_PER_SOCKET);
+        let dialer = match room {
+            Some(dialer) => Arc::clone(dialer),
             None => {
-                endpoints.links = 0;
-                let (opened, _) = self.new_endpoint().await?;
-                Arc::clone(endpoints.newest.insert(Arc::new(opened)))
+                dialers.links = 0;
+                let (opened, _) = self.new_dialer().await?;
+                Arc::clone(dialers.newest.insert(Arc::new(opened)))
             }
         };
-        endpoints.links += 1;
-        Ok(endpoint)
+        dialers.links += 1;
+        Ok((dialer, None))
     }
 
-    async fn new_endpoint(&self) -> Result<(Endpoint<endpoint_side::Client>, UdpSocket), String> {
-        webtransport::endpoint(&self.config, self.trust, self.known).await
+    async fn new_dialer(&self) -> Result<(Dialer, UdpSocket), ConnectError> {
+        Dialer::new(&self.config, self.trust, self.known).await
     }
 }
 
+fn timed_out(url: &str) -> ConnectError {
+    ConnectError::TimedOut { url: url.to_owned(), after: PATIENCE }
+}
+
 impl Client {
-    /// Joins the server at `url` alone; who joins many times shares a [`Connector`].
+    /// Joins the server at `url`. To join many times, share a [`Connector`].
     ///
     /// # Errors
     /// If the server cannot be reached or refuses.
@@ -154,15 +175,15 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// Becomes a peer on an open link.
-async fn join(mut link: Link, options: Options) -> Result<Client, JoinError> {
+/// Becomes a peer on an open link to `url`.
+async fn join(mut link: Link, options: Options, url: &str) -> Result<Client, ConnectError> {
     let Options { room, name, presence, resume, budget, viewport, access, sharing, events, .. } =
         options;
     let (version, name) = (VERSION, text::name(&name));
     let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
     let shared = Arc::new(ClientState::new());
     let sent = shared.local();
-    let welcome = greet(&mut link, hello).await?;
+    let welcome = greet(&mut link, hello, url).await?;
     shared.note_clock(sent, shared.local(), welcome.time);
     lock(&shared.view).handle_message(&ServerMessage::Welcome(welcome.clone()));
     let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);

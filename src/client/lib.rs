@@ -1,10 +1,10 @@
 //! A native client, for programs that walk on the map without a browser.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), gpys::client::ConnectError> {
-//! use gpys::client::{Connector, Options, Reading, Trust};
-//! use gpys::proto::geo::Position;
-//! use gpys::proto::pose::Accuracy;
+//! # async fn example() -> Result<(), gpys_client::ConnectError> {
+//! use gpys_client::{Connector, Options, Reading, Trust};
+//! use gpys_proto::geo::Position;
+//! use gpys_proto::pose::Accuracy;
 //!
 //! let server = Connector::new("https://localhost:4433", Trust::Public).await?;
 //! let client = server.connect(Options::default()).await?;
@@ -42,5 +42,5 @@ pub use self::client::Client;
 pub use self::connector::Connector;
 pub use self::error::{ConnectError, Ended};
 pub use self::options::{Event, Events, Options, Reading, Traffic, Transport};
-pub use self::server_info::{Config, ConfigError};
-pub use self::trust::Trust;
+pub use self::server_info::Config;
+pub use self::trust::{Trust, TrustError};

@@ -35,6 +35,9 @@ pub struct Options {
     pub viewport: Option<Viewport>,
     /// The access token, for a room that asks for one.
     pub access: Option<String>,
+    /// The origin to name, as a page would. Servers take clients without one unless they run with
+    /// `--require-origin`.
+    pub origin: Option<String>,
     /// The terms on which the client shares.
     pub sharing: Sharing,
     /// Whether a WebTransport link has a UDP socket to itself, as [`Client::cut`](crate::Client::cut) needs it.
@@ -54,6 +57,7 @@ impl Default for Options {
             budget: 0,
             viewport: None,
             access: None,
+            origin: None,
             sharing: Sharing::default(),
             own_socket: false,
             events: None,

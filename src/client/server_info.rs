@@ -1,5 +1,6 @@
 //! `/config.json` (docs/PROTOCOL.md, section 10): where a server can be reached and how.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::trust::{self, Trust};
+use crate::error::ConnectError;
+use crate::trust::{self, Trust, TrustError};
 use gpys_proto::wire::VERSION;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where a server tells how it can be reached.
 pub const CONFIG: &str = "/config.json";
@@ -27,20 +31,6 @@ const MAX_CONFIG: usize = 64 * 1024;
 const WORDS: usize = 300;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why `/config.json` cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The URL is not one of a server.
-    #[error("{0} is not a server's address; https://localhost:4433 would be")]
-    Url(String),
-    /// The server cannot be reached.
-    #[error("cannot reach {0}: {1}")]
-    Unreachable(String, String),
-    /// The server has no `/config.json`, or one that is not right.
-    #[error("{0}/config.json is not what a GPyS server says: {1}")]
-    Answer(String, String),
-}
 
 /// What `/config.json` says.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,13 +53,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where WebSocket is, and with which TLS.
+    /// The target of WebSocket links, and the TLS they use.
     ///
     /// # Errors
     /// If it has no such URL, or the platform no roots to verify with.
-    pub fn websocket_target(&self, trust: Trust) -> Result<(Target, Option<TlsConnector>), String> {
-        let target = Target::parse(&self.websocket)
-            .ok_or_else(|| format!("{} is no URL for WebSocket", self.websocket))?;
+    pub fn websocket_target(
+        &self,
+        trust: Trust,
+    ) -> Result<(Target, Option<TlsConnector>), ConnectError> {
+        let target = Target::parse(&self.websocket)?;
         let tls = if target.tls { Some(target.tls(trust)?) } else { None };
         Ok((target, tls))
     }
@@ -118,34 +110,46 @@ pub struct Venue {
     pub label: String,
 }
 
-/// Fetches `/config.json` from the server at `url` (scheme, host and port; the rest is ignored).
-/// Tells as well which of the host's addresses answered.
+/// Fetches `/config.json` of a server, and returns it with the host's address that answered.
 ///
 /// # Errors
-/// If the URL is not an address, the server cannot be reached, or its answer is not right.
-pub async fn fetch(url: &str, trust: Trust) -> Result<(Config, SocketAddr), ConfigError> {
-    let target = Target::parse(url).ok_or_else(|| ConfigError::Url(url.to_owned()))?;
-    let unreachable = |why: String| ConfigError::Unreachable(target.base(), why);
-    let fetched = tokio::time::timeout(PATIENCE, async {
-        let (stream, address) = target.open(trust).await.map_err(unreachable)?;
-        let answer = get(stream, &target, CONFIG, &[]).await.map_err(unreachable)?;
-        if answer.status != StatusCode::OK {
-            let words = answer.words();
-            return Err(unreachable(format!("{CONFIG} is answered with {}{words}", answer.status)));
-        }
-        Ok((answer.body, address))
-    });
-    let (body, address) =
-        fetched.await.map_err(|_| unreachable(format!("no answer within {PATIENCE:?}")))??;
-    let wrong = |why: String| ConfigError::Answer(target.base(), why);
-    let config: Config = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
-    // Whatever a proxy made the server think of scheme and host, that address has answered.
+/// If the server cannot be reached, or its answer is not right.
+pub async fn fetch(target: &Target, trust: Trust) -> Result<(Config, SocketAddr), ConnectError> {
+    let (config, address) = ask(target, trust, CONFIG).await?;
+    // This address has answered, whatever scheme and host a proxy made the server name.
     let config = Config { websocket: target.socket(), ..config };
     if config.protocol != VERSION {
-        let theirs = config.protocol;
-        return Err(wrong(format!("it speaks protocol {theirs}, this client speaks {VERSION}")));
+        let server = config.protocol;
+        let reason = format!("it speaks version {server}, this client version {VERSION}");
+        return Err(ConnectError::Version { url: target.base(), server: Some(server), reason });
     }
     Ok((config, address))
+}
+
+/// Asks a server whether it takes sessions of pages of this origin; `None` if it does not say.
+pub(crate) async fn admits(target: &Target, trust: Trust, origin: &str) -> Option<bool> {
+    let asked = ask(target, trust, &format!("{CONFIG}?origin={origin}")).await;
+    Some(asked.ok()?.0.seen?.origin_allowed)
+}
+
+async fn ask(
+    target: &Target,
+    trust: Trust,
+    path: &str,
+) -> Result<(Config, SocketAddr), ConnectError> {
+    let url = target.base();
+    let fetched = tokio::time::timeout(PATIENCE, async {
+        let (stream, address) = target.open(trust).await?;
+        Ok::<_, ConnectError>((get(stream, target, path, &[]).await?, address))
+    });
+    let late = |_| Err(ConnectError::TimedOut { url: url.clone(), after: PATIENCE });
+    let (answer, address) = fetched.await.unwrap_or_else(late)?;
+    if answer.status != StatusCode::OK {
+        let (status, words) = (answer.status, answer.words());
+        return Err(ConnectError::Status { url, status, words });
+    }
+    let config = serde_json::from_slice(&answer.body);
+    Ok((config.map_err(|source| ConnectError::NotGpys { url, source })?, address))
 }
 
 /// Where a URL points to.
@@ -166,18 +170,23 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Target {
-    /// From a URL with scheme http, https, ws or wss.
-    #[must_use]
-    pub fn parse(url: &str) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let tls = match uri.scheme_str()? {
-            "https" | "wss" => true,
-            "http" | "ws" => false,
-            _ => return None,
+    /// Parses a URL with scheme http, https, ws or wss.
+    ///
+    /// # Errors
+    /// If it has another scheme, or no host.
+    pub fn parse(url: &str) -> Result<Self, ConnectError> {
+        let parse = || {
+            let uri: Uri = url.parse().ok()?;
+            let tls = match uri.scheme_str()? {
+                "https" | "wss" => true,
+                "http" | "ws" => false,
+                _ => return None,
+            };
+            let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+            let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+            Some(Self { uri, host, port, tls })
         };
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        Some(Self { uri, host, port, tls })
+        parse().ok_or_else(|| ConnectError::InvalidUrl { url: url.to_owned() })
     }
 
     /// Scheme, host and port.
@@ -194,11 +203,25 @@ impl Target {
         format!("{}://{authority}/ws", if self.tls { "wss" } else { "ws" })
     }
 
-    /// Connects by TCP, and by TLS if the URL wants it.
+    /// The addresses of the host.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        let failed = |source| ConnectError::Dns { host: self.host.clone(), source };
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let found: Vec<_> = found.map_err(failed)?.collect();
+        if found.is_empty() {
+            return Err(failed(io::Error::new(io::ErrorKind::NotFound, "it has no address")));
+        }
+        Ok(found)
+    }
+
+    /// Connects over TCP, and over TLS if the URL asks for it.
     ///
     /// # Errors
     /// If the host has no address, refuses, or fails at TLS.
-    pub async fn open(&self, trust: Trust) -> Result<(Box<dyn Stream>, SocketAddr), String> {
+    pub async fn open(&self, trust: Trust) -> Result<(Box<dyn Stream>, SocketAddr), ConnectError> {
         let tls = if self.tls { Some(self.tls(trust)?) } else { None };
         self.open_with(tls.as_ref()).await
     }
@@ -207,29 +230,34 @@ impl Target {
     ///
     /// # Errors
     /// If the platform has no roots to verify with.
-    pub fn tls(&self, trust: Trust) -> Result<TlsConnector, String> {
+    pub fn tls(&self, trust: Trust) -> Result<TlsConnector, TrustError> {
         Ok(TlsConnector::from(Arc::new(trust::tls(trust.verifies(&self.host), b"http/1.1")?)))
     }
 
-    /// Connects by TCP, and by TLS with this configuration if there is one.
+    /// Connects over TCP, and over TLS with this configuration if there is one.
     ///
     /// # Errors
     /// If the host has no address, refuses, or fails at TLS.
     pub async fn open_with(
         &self,
         tls: Option<&TlsConnector>,
-    ) -> Result<(Box<dyn Stream>, SocketAddr), String> {
-        let tcp = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(|error| error.to_string())?;
-        let address = tcp.peer_addr().map_err(|error| error.to_string())?;
+    ) -> Result<(Box<dyn Stream>, SocketAddr), ConnectError> {
+        let addresses = self.addresses().await?;
+        let failed = |source| {
+            let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+            ConnectError::Tcp { address: authority.to_owned(), source }
+        };
+        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(failed)?;
+        let address = tcp.peer_addr().map_err(failed)?;
         // Poses are small and must not wait for more to fill a packet.
-        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        tcp.set_nodelay(true).map_err(failed)?;
         let Some(tls) = tls else {
             return Ok((Box::new(tcp), address));
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
-        let stream = tls.connect(name, tcp).await.map_err(|error| error.to_string())?;
+        let failed = |source| ConnectError::Tls { host: self.host.clone(), source };
+        let name = ServerName::try_from(self.host.clone())
+            .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let stream = tls.connect(name, tcp).await.map_err(failed)?;
         Ok((Box::new(stream), address))
     }
 }
@@ -270,23 +298,23 @@ pub async fn get(
     target: &Target,
     path: &str,
     fields: &[(HeaderName, &str)],
-) -> Result<Answer, String> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| error.to_string())?;
-    let driver = tokio::spawn(connection);
-    let authority = target.uri.authority().map_or("", |authority| authority.as_str());
-    let mut request = http::Request::get(path).header(http::header::HOST, authority);
-    for (name, value) in fields {
-        request = request.header(name, *value);
-    }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    let (head, body) = response.into_parts();
-    let body = Limited::new(body, MAX_CONFIG);
-    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-    driver.abort();
-    Ok(Answer { status: head.status, headers: head.headers, body })
+) -> Result<Answer, ConnectError> {
+    let exchange = async {
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let authority = target.uri.authority().map_or("", |authority| authority.as_str());
+        let mut request = http::Request::get(path).header(http::header::HOST, authority);
+        for (name, value) in fields {
+            request = request.header(name, *value);
+        }
+        let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_CONFIG).collect().await?.to_bytes();
+        driver.abort();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    };
+    exchange.await.map_err(|error: BoxError| ConnectError::broken(&target.base(), error))
 }
 
 #[cfg(test)]
@@ -324,15 +352,19 @@ mod tests {
         let page = Target::parse("https://gpys.example/r/x").unwrap();
         assert_eq!(page.socket(), "wss://gpys.example/ws");
         for bad in ["localhost:4433", "ftp://x", "", "https://"] {
-            assert!(Target::parse(bad).is_none(), "{bad}");
+            assert!(Target::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[tokio::test]
-    async fn nobody_there_is_a_sentence() {
-        let error = fetch("http://127.0.0.1:9", Trust::Public).await.unwrap_err().to_string();
-        assert!(error.starts_with("cannot reach http://127.0.0.1:9: "), "{error}");
-        let error = fetch("nonsense", Trust::Public).await.unwrap_err().to_string();
+    async fn errors_say_what_to_do() {
+        let target = Target::parse("http://127.0.0.1:9").unwrap();
+        let error = fetch(&target, Trust::Public).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot connect to 127.0.0.1:9 over TCP: "), "{error}");
+        assert!(
+            error.ends_with("check that the server runs and that a firewall lets the port through")
+        );
+        let error = Target::parse("nonsense").unwrap_err().to_string();
         assert!(error.starts_with("nonsense is not a server's address"), "{error}");
     }
 }

@@ -14,9 +14,12 @@ use tokio_rustls::TlsConnector;
 use crate::cli::doctor::front;
 use crate::cli::doctor::record::{Judge, recording};
 use crate::cli::doctor::report::{Finding, Step, Topic, Watch};
+use gpys_client::ConnectError;
 use gpys_client::server_info::{self, Answer, CONFIG, Config, Stream, Target};
 use gpys_client::trust::{Trust, is_private};
 use gpys_proto::wire::VERSION;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a step may take. Whoever waits longer for a page has closed it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -115,13 +118,11 @@ pub(super) async fn certificate(target: &Target, address: SocketAddr, judge: &Ju
         });
     }
     let shake_hands = async {
-        let fail = |error: &dyn ToString| error.to_string();
         let (tls, record) = recording(judge, b"http/1.1")?;
-        let stream = TcpStream::connect(address).await.map_err(|error| fail(&error))?;
-        let name = ServerName::try_from(host.clone()).map_err(|error| fail(&error))?;
-        let connector = TlsConnector::from(std::sync::Arc::new(tls));
-        connector.connect(name, stream).await.map_err(|error| fail(&error))?;
-        record.shown().ok_or_else(|| "it showed no certificate".to_owned())
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(host.clone())?;
+        TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await?;
+        record.shown().ok_or_else(|| BoxError::from("it showed no certificate"))
     };
     let advice = "The port may be another program's, or of one that speaks plain HTTP.";
     watch.stop(match timeout(PATIENCE, shake_hands).await {
@@ -143,13 +144,13 @@ async fn get(
     trust: Trust,
     path: &str,
     fields: &[(HeaderName, &str)],
-) -> Result<(Answer, SocketAddr), String> {
+) -> Result<(Answer, SocketAddr), ConnectError> {
     let answer = async {
         let (stream, address): (Box<dyn Stream>, _) = target.open(trust).await?;
         let answer = server_info::get(stream, target, path, fields).await?;
         Ok((answer, address))
     };
-    let late = |_| Err(format!("no answer within {PATIENCE:?}"));
+    let late = |_| Err(ConnectError::TimedOut { url: target.base(), after: PATIENCE });
     timeout(PATIENCE, answer).await.unwrap_or_else(late)
 }
 
@@ -238,6 +239,8 @@ pub(super) async fn health(target: &Target, trust: Trust) -> Step {
                 "A proxy may keep it to itself; nothing depends on it.",
             ),
         },
-        Err(error) => Finding::warning(error, "Try again; if it stays, look at the server's log."),
+        Err(error) => {
+            Finding::warning(error.to_string(), "Try again; if it stays, look at the server's log.")
+        }
     })
 }

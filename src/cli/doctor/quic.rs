@@ -39,7 +39,7 @@ pub(super) async fn shake_hands(config: &Config, page: u16, judge: &Judge) -> (V
     let watch = Watch::start(Topic::Quic, Some(Name::Wt));
     let hashes = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
     let hashes: Vec<_> = hashes.collect();
-    let Some(target) = Target::parse(&config.webtransport).filter(|target| target.tls) else {
+    let Some(target) = Target::parse(&config.webtransport).ok().filter(|target| target.tls) else {
         let says = format!("/config.json names {}, which is no https address", config.webtransport);
         let finding = Finding::failure(says, "Update the server.");
         return (vec![watch.stop(finding)], false);

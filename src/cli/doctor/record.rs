@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::crypto::ring;
 use rustls::{ClientConfig, Error};
 
 use crate::cli::lock::lock;
-use gpys_client::trust::{self, Anybody, Certificate, Look};
+use gpys_client::TrustError;
+use gpys_client::trust::{self, AcceptAny, Certificate, Observer};
 
 /// A certificate that a server showed, and what the platform's authorities say of it.
 #[derive(Clone, Debug)]
@@ -21,14 +21,11 @@ pub(super) struct Shown {
 }
 
 /// The platform's authorities, or why there are none.
-pub(super) type Judge = Result<Arc<WebPkiServerVerifier>, String>;
+pub(super) type Judge = Result<Arc<WebPkiServerVerifier>, Arc<TrustError>>;
 
 /// Reads the platform's authorities, which takes a while.
 pub(super) fn judge() -> Judge {
-    let provider = Arc::new(ring::default_provider());
-    WebPkiServerVerifier::builder_with_provider(Arc::new(trust::roots()?), provider)
-        .build()
-        .map_err(|error| error.to_string())
+    trust::platform().map_err(Arc::new)
 }
 
 /// Remembers a certificate and what would have been said of it.
@@ -38,11 +35,11 @@ struct Recorder {
     shown: Mutex<Option<Shown>>,
 }
 
-impl Look for Recorder {
-    fn look(&self, Certificate { leaf, others, name, ocsp, now }: Certificate<'_>) {
+impl Observer for Recorder {
+    fn observe(&self, Certificate { leaf, others, name, ocsp, now }: Certificate<'_>) {
         let judged = match &self.judge {
             Ok(judge) => judge.verify_server_cert(leaf, others, name, ocsp, now).map(drop),
-            Err(error) => Err(Error::General(error.clone())),
+            Err(error) => Err(Error::General(error.to_string())),
         };
         *lock(&self.shown) = Some(Shown { leaf: leaf.to_vec(), others: others.len(), judged });
     }
@@ -50,12 +47,12 @@ impl Look for Recorder {
 
 /// What a handshake showed.
 #[derive(Clone, Debug)]
-pub(super) struct Record(Arc<Anybody<Recorder>>);
+pub(super) struct Record(Arc<AcceptAny<Recorder>>);
 
 impl Record {
     /// The certificate, once the handshake is done.
     pub(super) fn shown(&self) -> Option<Shown> {
-        lock(&self.0.look.shown).clone()
+        lock(&self.0.observer.shown).clone()
     }
 }
 
@@ -63,9 +60,9 @@ impl Record {
 ///
 /// # Errors
 /// If TLS has no version in common with its cryptography.
-pub(super) fn recording(judge: &Judge, protocol: &[u8]) -> Result<(ClientConfig, Record), String> {
+pub(super) fn recording(judge: &Judge, protocol: &[u8]) -> Result<(ClientConfig, Record), Error> {
     let recorder = Recorder { judge: judge.clone(), shown: Mutex::default() };
-    let record = Record(Arc::new(Anybody::new(recorder)));
-    let config = trust::tls_of(record.0.clone(), protocol)?;
+    let record = Record(Arc::new(AcceptAny::new(recorder)));
+    let config = trust::tls_with(record.0.clone(), protocol)?;
     Ok((config, record))
 }

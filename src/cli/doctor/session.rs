@@ -8,15 +8,14 @@ use tokio::time::{interval, timeout};
 
 use crate::cli::doctor::net::PATIENCE;
 use crate::cli::doctor::report::{Finding, Name, Outcome, Step, Topic, Verdict, Watch};
-use gpys_client::Transport;
-use gpys_client::link::Link;
-use gpys_client::link::end::{Incoming, OpenError};
-use gpys_client::link::greeting::{JoinError, greet};
-use gpys_client::link::{websocket, webtransport};
+use gpys_client::link::end::Incoming;
+use gpys_client::link::greeting::greet;
+use gpys_client::link::webtransport::Dialer;
+use gpys_client::link::{Link, websocket, webtransport};
 use gpys_client::server_info::Config;
-use gpys_client::trust::Trust;
+use gpys_client::{ConnectError, Transport, Trust};
 use gpys_proto::wire::{
-    ClientMessage, CloseCode, Closing, Hello, PONG_TAG, Presence, VERSION, decode_pong, encode_ping,
+    ClientMessage, CloseCode, Hello, PONG_TAG, Presence, VERSION, decode_pong, encode_ping,
 };
 
 /// How many pings are sent.
@@ -55,14 +54,18 @@ impl Visit<'_> {
         let Some(mut link) = link else { return outcome };
 
         let watch = Watch::start(Topic::Join, name);
-        let joined = timeout(PATIENCE, greet(&mut link, self.hello())).await;
+        let url = match transport {
+            Transport::WebTransport => &self.config.webtransport,
+            Transport::WebSocket => &self.config.websocket,
+        };
+        let joined = timeout(PATIENCE, greet(&mut link, self.hello(), url)).await;
         let finding = match joined {
             Ok(Ok(welcome)) => {
                 outcome.works = true;
                 let hz = welcome.tick_hz;
                 Finding::ok(format!("in room {:?}, {hz} ticks a second", self.room))
             }
-            Ok(Err(error)) => refused(error),
+            Ok(Err(error)) => refused(&error),
             Err(_) => Finding::failure(
                 format!("no welcome within {PATIENCE:?}"),
                 "The server or the network is very busy; try again.",
@@ -92,14 +95,22 @@ impl Visit<'_> {
             }
             Err(error) => error,
         };
-        // WebTransport does not tell the status; what happens without an origin does.
-        let anonymous = match &error {
-            OpenError::Rejected(None) => self.try_open(transport, None).await.is_ok(),
-            OpenError::Rejected(Some(status)) => *status == StatusCode::FORBIDDEN,
-            OpenError::Failed(_) => false,
+        // WebTransport does not pass on the status; a try without an origin shows the cause.
+        let error = match error {
+            ConnectError::Rejected { status: None, url }
+                if self.try_open(transport, None).await.is_ok() =>
+            {
+                ConnectError::Origin { url, origin: Some(self.origin.to_owned()) }
+            }
+            error => error,
         };
-        Err(match error {
-            OpenError::Rejected(_) if anonymous => Finding::failure(
+        Err(self.failed(transport, &error))
+    }
+
+    /// Why there is no session.
+    fn failed(&self, transport: Transport, error: &ConnectError) -> Finding {
+        match error {
+            ConnectError::Origin { .. } => Finding::failure(
                 format!("pages of {} are refused (403)", self.origin),
                 format!(
                     "If they are the server's own, start it with --public-url {0}, and let a proxy \
@@ -108,12 +119,14 @@ impl Visit<'_> {
                     self.origin
                 ),
             ),
-            OpenError::Rejected(Some(StatusCode::TOO_MANY_REQUESTS)) => Finding::failure(
-                "too many connections come from here (429)",
-                "See --max-per-address and --handshakes-per-address; behind a proxy, let it say \
-                 whom it speaks for, and name it with --trusted-proxy.",
-            ),
-            OpenError::Rejected(status) => {
+            ConnectError::Rejected { status: Some(StatusCode::TOO_MANY_REQUESTS), .. } => {
+                Finding::failure(
+                    "too many connections come from here (429)",
+                    "See --max-per-address and --handshakes-per-address; behind a proxy, let it \
+                     say whom it speaks for, and name it with --trusted-proxy.",
+                )
+            }
+            ConnectError::Rejected { status, .. } => {
                 let status = status.map(|it| format!(" ({it})")).unwrap_or_default();
                 match transport {
                     Transport::WebTransport => Finding::failure(
@@ -127,62 +140,77 @@ impl Visit<'_> {
                     ),
                 }
             }
-            OpenError::Failed(why) => {
+            error => {
                 let advice = "Look at the server's log; a firewall may let only a part through.";
-                Finding::failure(why, advice)
+                Finding::failure(error.to_string(), advice)
             }
-        })
+        }
     }
 
     async fn try_open(
         &self,
         transport: Transport,
         origin: Option<&str>,
-    ) -> Result<Link, OpenError> {
-        let fail = |why: String| OpenError::Failed(why);
-        let open = async {
-            Ok(match transport {
-                Transport::WebTransport => {
-                    let endpoint = webtransport::endpoint(self.config, self.trust, self.known);
-                    let (endpoint, _socket) = endpoint.await.map_err(fail)?;
-                    let url = &self.config.webtransport;
-                    let link = webtransport::Link::open(&endpoint, url, origin, None).await?;
-                    Link::WebTransport(Box::new(link))
-                }
-                Transport::WebSocket => {
-                    let (target, tls) = self.config.websocket_target(self.trust).map_err(fail)?;
-                    let (stream, _) = target.open_with(tls.as_ref()).await.map_err(fail)?;
+    ) -> Result<Link, ConnectError> {
+        match transport {
+            Transport::WebTransport => {
+                let (dialer, _socket) = Dialer::new(self.config, self.trust, self.known).await?;
+                let opening = webtransport::Link::open(&dialer, origin, None);
+                let opened = timeout(PATIENCE, opening).await;
+                let link = opened.unwrap_or_else(|_| Err(dialer.timed_out(PATIENCE)))?;
+                Ok(Link::WebTransport(Box::new(link)))
+            }
+            Transport::WebSocket => {
+                let open = async {
+                    let (target, tls) = self.config.websocket_target(self.trust)?;
+                    let (stream, _) = target.open_with(tls.as_ref()).await?;
                     let link = websocket::Link::open(stream, &target, origin).await?;
-                    Link::WebSocket(Box::new(link))
-                }
-            })
-        };
-        let late = |_| Err(OpenError::Failed(format!("no session within {PATIENCE:?}")));
-        timeout(PATIENCE, open).await.unwrap_or_else(late)
+                    Ok(Link::WebSocket(Box::new(link)))
+                };
+                let url = self.config.websocket.clone();
+                let late = |_| Err(ConnectError::TimedOut { url, after: PATIENCE });
+                timeout(PATIENCE, open).await.unwrap_or_else(late)
+            }
+        }
     }
 }
 
-fn refused(error: JoinError) -> Finding {
-    let Closing { code, reason, .. } = match error {
-        JoinError::Refused(closing) => closing,
-        JoinError::Link(why) => {
-            let advice = "Look at the server's log; a proxy may end what it does not understand.";
-            return Finding::failure(format!("the link breaks: {why}"), advice);
+/// Why the server does not let a page in, and what to do.
+fn refused(error: &ConnectError) -> Finding {
+    let says = |reason: &str, code: u8| format!("the server refuses: {reason} (code {code})");
+    match error {
+        ConnectError::Version { reason, .. } => Finding::failure(
+            says(reason, CloseCode::BadVersion as u8),
+            format!(
+                "This program speaks protocol {VERSION}: update whichever of the two is older."
+            ),
+        ),
+        ConnectError::Forbidden { reason, .. } => Finding::failure(
+            says(reason, CloseCode::Forbidden as u8),
+            "Give a token for this room with --access, or choose another with --room.",
+        ),
+        ConnectError::Expired { .. } => Finding::failure(
+            says("the access token has expired", CloseCode::Expired as u8),
+            "Give a new token for this room with --access, or choose another with --room.",
+        ),
+        ConnectError::Full { reason, .. } => Finding::failure(
+            says(reason, CloseCode::Full as u8),
+            "See --max-people, --max-rooms and --max-connections of the server.",
+        ),
+        ConnectError::Refused { code, reason, .. } => {
+            let advice = if *code == CloseCode::Restarting as u8 {
+                "The server is about to stop; wait until it has started again."
+            } else {
+                "Look at the server's log."
+            };
+            Finding::failure(says(reason, *code), advice)
         }
-    };
-    let is = |it: CloseCode| code == it as u8;
-    let advice = if is(CloseCode::BadVersion) {
-        format!("This program speaks protocol {VERSION}: update whichever of the two is older.")
-    } else if is(CloseCode::Forbidden) || is(CloseCode::Expired) {
-        "Give a token for this room with --access, or choose another with --room.".to_owned()
-    } else if is(CloseCode::Full) {
-        "See --max-people, --max-rooms and --max-connections of the server.".to_owned()
-    } else if is(CloseCode::Restarting) {
-        "The server is about to stop; wait until it has started again.".to_owned()
-    } else {
-        "Look at the server's log.".to_owned()
-    };
-    Finding::failure(format!("the server refuses: {reason} (code {code})"), advice)
+        ConnectError::Broken { source, .. } => Finding::failure(
+            format!("the link breaks: {source}"),
+            "Look at the server's log; a proxy may end what it does not understand.",
+        ),
+        error => Finding::failure(error.to_string(), "Look at the server's log."),
+    }
 }
 
 /// Pings, and says how long the answers took.
@@ -283,12 +311,14 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let says = |code: CloseCode| {
-            let closing = Closing { code: code as u8, retry_ms: None, reason: "no".to_owned() };
-            refused(JoinError::Refused(closing)).advice.unwrap()
-        };
-        assert!(says(CloseCode::BadVersion).contains("update whichever"));
-        assert!(says(CloseCode::Forbidden).contains("--access"));
-        assert!(says(CloseCode::Full).contains("--max-people"));
+        let (url, room, reason) = (String::new(), "lobby".to_owned(), "no".to_owned());
+        let version = ConnectError::Version { url, server: None, reason: reason.clone() };
+        let forbidden = ConnectError::Forbidden { room, reason: reason.clone() };
+        let full = ConnectError::Full { reason, retry_ms: None };
+        let advice = |error: &ConnectError| refused(error).advice.unwrap();
+        assert!(advice(&version).contains("update whichever"));
+        assert!(advice(&forbidden).contains("--access"));
+        assert!(advice(&full).contains("--max-people"));
+        assert!(refused(&full).says.contains("(code 9)"));
     }
 }

@@ -211,7 +211,7 @@ impl Person {
         let mut redials = 0;
         let client = loop {
             match server.connect(options()).await {
-                Err(ConnectError::Link { .. }) if redials < REDIALS => {
+                Err(error) if error.is_transient() && redials < REDIALS => {
                     redials += 1;
                     crowd.redials.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(REDIAL).await;

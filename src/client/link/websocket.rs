@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::link::end::{End, Incoming, OpenError};
+use crate::error::ConnectError;
+use crate::link::end::{End, Incoming};
 use crate::server_info::{Stream, Target};
 use gpys_proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
 
@@ -42,10 +43,18 @@ impl Link {
         stream: Box<dyn Stream>,
         target: &Target,
         origin: Option<&str>,
-    ) -> Result<Self, OpenError> {
-        let fail = |error: Error| match error {
-            Error::Http(response) => OpenError::Rejected(Some(response.status())),
-            error => OpenError::because(&error),
+    ) -> Result<Self, ConnectError> {
+        let fail = |error: Error| {
+            let url = target.uri.to_string();
+            match error {
+                Error::Http(response) if response.status() == StatusCode::FORBIDDEN => {
+                    ConnectError::Origin { url, origin: origin.map(str::to_owned) }
+                }
+                Error::Http(response) => {
+                    ConnectError::Rejected { url, status: Some(response.status()) }
+                }
+                error => ConnectError::broken(&url, error),
+            }
         };
         let mut request = target.uri.clone().into_client_request().map_err(fail)?;
         if let Some(origin) = origin {

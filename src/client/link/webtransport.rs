@@ -1,22 +1,27 @@
 //! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
 //! and datagrams.
 
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use rustls::CertificateError;
 use socket2::SockRef;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 use wtransport::endpoint::{ConnectOptions, endpoint_side};
 use wtransport::error::{ConnectingError, ConnectionError};
 use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
+use wtransport::tls::client::ServerHashVerification;
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
-use crate::link::end::{End, Incoming, OpenError};
+use crate::error::ConnectError;
+use crate::link::end::{End, Incoming};
 use crate::server_info::{CertificateHash, Config, Target};
-use crate::trust::{self, Trust};
+use crate::trust::{self, Trust, TrustError, Witness};
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
 const IDLE_MS: u32 = 15_000;
@@ -35,42 +40,94 @@ const TRIES: u32 = 3;
 /// Read from the stream at a time, in bytes.
 const CHUNK: usize = 2_048;
 
-/// Opens an endpoint that several WebTransport links to one server can share.
-///
-/// `known` is an address at which the server's host answers already. The other handle on the
-/// endpoint's socket is for [`Link::cut`].
-///
-/// # Errors
-/// If the host has no address, or no socket or TLS configuration can be made.
-pub async fn endpoint(
-    config: &Config,
-    trust: Trust,
-    known: SocketAddr,
-) -> Result<(Endpoint<endpoint_side::Client>, UdpSocket), String> {
-    let target = Target::parse(&config.webtransport)
-        .ok_or_else(|| format!("{} is no URL for WebTransport", config.webtransport))?;
-    let address = resolve(&target, known.ip()).await?;
-    // The socket keeps the system's own buffer: few links share it, and in a larger one frames
-    // would only grow old when the process falls behind.
-    let any: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).map_err(|error| error.to_string())?;
-    let handle = socket.try_clone().map_err(|error| error.to_string())?;
-    let builder = ClientConfig::builder().with_bind_socket(socket);
-    let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
-    let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
-    let builder = if digests.is_empty() {
-        let verify = trust.verifies(&target.host);
-        builder.with_custom_tls(trust::tls(verify, WEBTRANSPORT_ALPN)?)
-    } else {
-        builder.with_server_certificate_hashes(digests)
-    };
-    let mut client = builder.dns_resolver(Fixed(address)).build();
-    client.quic_config_mut().transport_config(Arc::new(transport()));
-    let endpoint = Endpoint::client(client).map_err(|error| error.to_string())?;
-    Ok((endpoint, handle))
+/// Opens WebTransport links to one server, over one UDP socket.
+pub struct Dialer {
+    endpoint: Endpoint<endpoint_side::Client>,
+    url: String,
+    host: String,
+    /// Whether the certificate is known by its hash.
+    hashes: bool,
+    witness: Arc<Witness>,
+}
+
+impl Dialer {
+    /// Opens a socket for links to the server that `config` describes.
+    ///
+    /// `known` is an address at which the server's host has answered. The second value is another
+    /// handle on the socket, for [`Link::cut`].
+    ///
+    /// # Errors
+    /// If the host has no address, or no socket or TLS configuration can be made.
+    pub async fn new(
+        config: &Config,
+        trust: Trust,
+        known: SocketAddr,
+    ) -> Result<(Self, UdpSocket), ConnectError> {
+        let target = Target::parse(&config.webtransport)?;
+        let address = resolve(&target, known.ip()).await?;
+        // The socket keeps the system's own buffer: few links share it, and in a larger one frames
+        // would only grow old when the process falls behind.
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).map_err(ConnectError::Socket)?;
+        let handle = socket.try_clone().map_err(ConnectError::Socket)?;
+        let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
+        let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
+        let hashes = !digests.is_empty();
+        let witness = Arc::new(Witness::new(if hashes {
+            Arc::new(ServerHashVerification::new(digests))
+        } else {
+            trust::verifier(trust.verifies(&target.host))?
+        }));
+        let tls = trust::tls_with(Arc::<Witness>::clone(&witness), WEBTRANSPORT_ALPN);
+        let mut client = ClientConfig::builder()
+            .with_bind_socket(socket)
+            .with_custom_tls(tls.map_err(TrustError::from)?)
+            .dns_resolver(Fixed(address))
+            .build();
+        client.quic_config_mut().transport_config(Arc::new(transport()));
+        let endpoint = Endpoint::client(client).map_err(ConnectError::Socket)?;
+        let (url, host) = (config.webtransport.clone(), target.host);
+        Ok((Self { endpoint, url, host, hashes, witness }, handle))
+    }
+
+    /// The error of a link that was not open `after` this time: blocked UDP if nothing has ever
+    /// come from the server over it.
+    #[must_use]
+    pub fn timed_out(&self, after: Duration) -> ConnectError {
+        let url = self.url.clone();
+        if self.witness.verdict().is_none() {
+            ConnectError::UdpBlocked { url }
+        } else {
+            ConnectError::TimedOut { url, after }
+        }
+    }
+
+    fn failed(&self, error: ConnectionError) -> ConnectError {
+        if matches!(error, ConnectionError::TimedOut) {
+            return self.timed_out(Duration::from_millis(IDLE_MS.into()));
+        }
+        match self.witness.verdict() {
+            Some(Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+                if self.hashes =>
+            {
+                ConnectError::CertificateHash { url: self.url.clone() }
+            }
+            Some(Err(error)) => {
+                let source = io::Error::new(io::ErrorKind::InvalidData, error);
+                ConnectError::Tls { host: self.host.clone(), source }
+            }
+            Some(Ok(())) | None => ConnectError::broken(&self.url, error),
+        }
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 fn transport() -> TransportConfig {
@@ -85,12 +142,10 @@ fn transport() -> TransportConfig {
 
 /// The host's address: the one that answered already, if it is among them, because a server may
 /// listen on one family only.
-async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, String> {
-    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-    let found: Vec<_> = found.map_err(|error| error.to_string())?.collect();
+async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, ConnectError> {
+    let found = target.addresses().await?;
     let same = found.iter().find(|address| address.ip() == known);
-    let address = same.or_else(|| found.first());
-    address.copied().ok_or_else(|| format!("{} has no address", target.host))
+    Ok(*same.unwrap_or(&found[0]))
 }
 
 /// Answers every question with the address that is known already.
@@ -126,11 +181,11 @@ impl Link {
     /// # Errors
     /// If the server rejects the session, or cannot be reached.
     pub async fn open(
-        endpoint: &Endpoint<endpoint_side::Client>,
-        url: &str,
+        dialer: &Dialer,
         origin: Option<&str>,
         own: Option<UdpSocket>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, ConnectError> {
+        let url = &dialer.url;
         let mut options = ConnectOptions::builder(url);
         if let Some(origin) = origin {
             options = options.add_header("origin", origin);
@@ -139,17 +194,24 @@ impl Link {
         let mut tries = TRIES;
         let connection = loop {
             tries -= 1;
-            match endpoint.connect(options.clone()).await {
+            match dialer.endpoint.connect(options.clone()).await {
                 Ok(connection) => break connection,
                 // It had a status, which the library keeps to itself.
-                Err(ConnectingError::SessionRejected) => return Err(OpenError::Rejected(None)),
+                Err(ConnectingError::SessionRejected) => {
+                    return Err(ConnectError::Rejected { url: url.clone(), status: None });
+                }
                 Err(ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)))
                     if tries > 0 => {}
-                Err(error) => return Err(OpenError::because(&error)),
+                Err(ConnectingError::ConnectionError(error)) => return Err(dialer.failed(error)),
+                Err(ConnectingError::InvalidUrl(_)) => {
+                    return Err(ConnectError::InvalidUrl { url: url.clone() });
+                }
+                Err(error) => return Err(ConnectError::broken(url, error)),
             }
         };
-        let opening = connection.open_bi().await.map_err(|error| OpenError::because(&error))?;
-        let (sending, receiving) = opening.await.map_err(|error| OpenError::because(&error))?;
+        let opening = connection.open_bi().await.map_err(|error| dialer.failed(error))?;
+        let opened = opening.await.map_err(|error| ConnectError::broken(url, error));
+        let (sending, receiving) = opened?;
         let pending = BytesMut::new();
         let chunk = [0; CHUNK];
         Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
