@@ -1,11 +1,11 @@
 //! WebSocket: the fallback, with the same messages under the same rules.
 //!
 //! TCP keeps everything it is given, so it is given little: one frame at a time, and the next
-//! one only when the kernel has taken the last. Nothing stale waits here; what waits in the path is
-//! seen by the pings that lead the frames.
+//! only when the kernel has taken the last. Nothing stale waits here; the pings sent ahead of
+//! frames reveal what waits in the path.
 //!
-//! The library shows whole messages alone, so what comes is counted beneath it: a message that
-//! never ends, in fragments as empty as they may be, is seen by its bytes.
+//! The library delivers only whole messages, so bytes are counted beneath it: a message that never
+//! ends, even in empty fragments, shows up as bytes.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -29,22 +29,22 @@ use crate::panics::caught;
 use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use gpys_proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
 
-/// Longest message or fragment that is read, in bytes. It is a little above what the protocol
-/// allows, so that a client with a message too long is told so.
+/// Maximum size of a message or fragment, in bytes. It is a little above what the protocol
+/// allows, so that the client of an oversized message learns that it was too long.
 const MAX_MESSAGE: usize = 2 * 1024;
-/// Most bytes that may come without a whole message: one of the longest, a byte a fragment.
+/// Most bytes to read without a whole message: the longest one, at one byte per fragment.
 const MAX_FRAGMENTS: u64 = 8 * 1024;
-/// Read at a time, in bytes, and kept for as long as the socket lives: most messages are poses.
+/// Size of the read buffer, in bytes; each socket keeps one, and most messages are poses.
 const READ_BUFFER: usize = 512;
-/// Bytes that wait for what is written next: a ping leaves in one piece with its frame.
+/// Bytes to hold back for the next write, so that a ping leaves together with its frame.
 const WRITE_TOGETHER: usize = 64;
-/// How often the server pings, whatever is sent.
+/// How often the server pings, whatever else it sends.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a client that was told why has to close the socket itself.
+/// How long a client that knows the reason has to close the socket itself.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Answers an upgrade whose origin has been checked.
+/// Answers an upgrade request whose origin has been checked.
 pub(crate) fn upgrade(
     upgrade: WebSocketUpgrade,
     context: Arc<ServerContext>,
@@ -58,9 +58,9 @@ pub(crate) fn upgrade(
         .max_write_buffer_size(256 * 1024)
         .on_upgrade(move |socket| async move {
             let _counted = context.count_session();
-            // The library keeps a callback twice over in its task, so the callback is small.
+            // The library's task stores the callback twice, so it is boxed to keep it small.
             let session = Box::pin(serve(socket, &permit, &context));
-            // What failed has been told.
+            // `caught` has already counted and logged a failure.
             drop(caught(&context.metrics, Part::Connection, session).await);
             drop(permit);
         })
@@ -82,12 +82,12 @@ async fn serve(socket: WebSocket, permit: &Permit, context: &Arc<ServerContext>)
         }
     };
     tokio::join!(session::run(context, &link, ending, &mut source), writer);
-    // A socket that is dropped with bytes unread is reset, and a reset can overtake the reason.
+    // Dropping a socket with unread bytes resets it, and the reset can overtake the reason.
     let unread = async { while let Some(Ok(_)) = source.stream.next().await {} };
     drop(timeout(LINGER, unread).await);
 }
 
-/// Writes both lanes until the link ends, tells the client why, and closes.
+/// Writes both lanes until the link ends, sends the reason, and closes.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut end: LinkEnd,
@@ -97,9 +97,9 @@ async fn write(
     let mut ending = end.ending.clone();
     let lanes = async {
         loop {
-            let written = write_next(&mut sink, &mut end, path, link).await;
+            let written = write_lanes(&mut sink, &mut end, path, link).await;
             if written.is_err() {
-                // What the client said last, a close perhaps, is still to be read.
+                // The client's last message, perhaps a close, may still be unread.
                 let mut read = end.ending.clone();
                 if timeout(LINGER, ended(&mut read)).await.is_err() {
                     link.close(Ending::gone("the socket is gone"));
@@ -108,25 +108,25 @@ async fn write(
             }
         }
     };
-    // A message that is cut short here is whole in the socket's own buffer.
+    // A send cancelled here has its whole message in the socket's buffer already.
     tokio::select! {
         biased;
         _ = ended(&mut ending) => {}
         () = lanes => {}
     }
     let Some(ending) = ended(&mut ending).await else { return };
-    let told = async {
+    let sent = async {
         sink.send(Message::Binary(ending.message().slice(LENGTH_PREFIX..))).await?;
         let reason = ending.reason.as_ref().into();
         sink.send(Message::Close(Some(CloseFrame { code: ending.code.websocket(), reason }))).await
     };
-    // A client that does not read is not told; its connection ends all the same.
-    drop(timeout(CLOSE_DEADLINE, told).await);
+    // A client that does not read misses the reason; its connection ends all the same.
+    drop(timeout(CLOSE_DEADLINE, sent).await);
 }
 
-/// Writes for as long as there is something to write: a ping when it is time, what waits on the
-/// reliable lane, and the newest frame.
-async fn write_next(
+/// Writes until the socket fails: pings when due, messages of the reliable lane, and the newest
+/// frame.
+async fn write_lanes(
     sink: &mut SplitSink<WebSocket, Message>,
     end: &mut LinkEnd,
     path: &SocketPath,
@@ -162,14 +162,14 @@ struct SocketSource {
     stream: SplitStream<WebSocket>,
     link: Link,
     path: Arc<SocketPath>,
-    /// How many bytes came over the connection.
+    /// Bytes received over the connection so far.
     came: Arc<AtomicU64>,
-    /// How many had come at the last message.
+    /// The same at the last message.
     read: u64,
 }
 
 impl SocketSource {
-    /// The next message.
+    /// Waits for the next message, and counts the bytes until it is whole.
     async fn message(&mut self) -> Result<Message, Over> {
         let Self { stream, came, read, .. } = self;
         let message = poll_fn(|cx| match stream.poll_next_unpin(cx) {
@@ -181,7 +181,7 @@ impl SocketSource {
             }
             Poll::Pending => Poll::Pending,
         });
-        let message = message.await?.map_err(over)?;
+        let message = message.await?.map_err(end_from_error)?;
         *read = came.load(Ordering::Relaxed);
         Ok(message)
     }
@@ -197,32 +197,31 @@ impl Source for SocketSource {
                 _ => Input::Reliable(bytes),
             }),
             Message::Text(_) => {
-                let reason = "text messages are not part of the protocol";
+                let reason = "text messages are not part of this protocol";
                 Err(Ending::new(CloseCode::BadMessage, reason).into())
             }
-            // The library answers it.
+            // The library sends the pong.
             Message::Ping(_) => Ok(Input::Other(1)),
             Message::Pong(payload) => {
                 self.path.pong(&payload);
                 Ok(Input::Stray)
             }
-            Message::Close(close) => Err(closed(close.as_ref())),
+            Message::Close(close) => Err(end_from_close(close.as_ref())),
         }
     }
 }
 
-/// Why a session is over whose client sent this close frame: browsers send 1001 for a page that
-/// goes away, and 1000, or no code, if the page closes the socket. Other codes tell of a mistake,
-/// here or in a proxy.
-fn closed(close: Option<&CloseFrame>) -> Over {
+/// Maps a close frame to how the session ends: browsers send 1001 when a page goes away, and 1000
+/// or no code when the page closes the socket. Other codes mean an error, here or in a proxy.
+fn end_from_close(close: Option<&CloseFrame>) -> Over {
     match close.map(|close| close.code) {
         None | Some(close_code::NORMAL | close_code::AWAY | close_code::STATUS) => Over::Closed,
         Some(_) => Over::Gone,
     }
 }
 
-/// Why a session is over whose socket failed.
-fn over(error: axum::Error) -> Over {
+/// Maps a socket error to how the session ends.
+fn end_from_error(error: axum::Error) -> Over {
     match error.into_inner().downcast_ref::<tungstenite::Error>() {
         Some(tungstenite::Error::Capacity(_)) => {
             Ending::from(DecodeError::TooLong(MAX_CLIENT_MESSAGE)).into()
@@ -231,7 +230,7 @@ fn over(error: axum::Error) -> Over {
             tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
         )) => Over::Gone,
         Some(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_)) => {
-            Ending::new(CloseCode::BadMessage, "the bytes are not a WebSocket's").into()
+            Ending::new(CloseCode::BadMessage, "the bytes are not valid WebSocket frames").into()
         }
         _ => Over::Gone,
     }

@@ -1,7 +1,7 @@
-//! WebTransport: accept, then a session over one stream and datagrams.
+//! WebTransport: accepts connections and runs each session over one stream and datagrams.
 //!
-//! The limits here are the first defence: a client that has not said anything yet costs a few
-//! kilobytes and is gone after a deadline.
+//! The limits here are the first defence: a client that has sent nothing yet costs a few
+//! kilobytes and is dropped at a deadline.
 
 mod h3;
 pub(crate) mod quic;
@@ -34,9 +34,9 @@ use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use crate::webtransport::h3::{Fault, Http3, Lane};
 use gpys_proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
 
-/// The one path that has sessions.
+/// The path at which sessions are accepted.
 const PATH: &str = "/wt";
-/// How long a client that was told why has to close the connection itself.
+/// How long a client that knows the reason has to close the connection itself.
 const LINGER: Duration = Duration::from_millis(250);
 
 /// Accepts sessions until the endpoint is closed.
@@ -48,7 +48,7 @@ pub(crate) async fn accept(
     while let Some(incoming) = endpoint.accept().await {
         if context.gate.is_pressed() && incoming.may_retry() {
             context.metrics.retried();
-            // A retry fails only for a client that has answered one, which has been ruled out.
+            // A retry fails only for a client that has answered one, which `may_retry` rules out.
             drop(incoming.retry());
             continue;
         }
@@ -60,20 +60,20 @@ pub(crate) async fn accept(
         tokio::spawn(async move {
             let _counted = context.count_session();
             let session = async {
-                match request(incoming, addresses, &permit, &context).await {
+                match handshake(incoming, addresses, &permit, &context).await {
                     Ok((connection, proof)) => serve(connection, proof, &permit, &context).await,
                     Err(failure) => context.metrics.failed(failure),
                 }
             };
-            // What failed has been told.
+            // `caught` has already counted and logged a failure.
             drop(caught(&context.metrics, Part::Connection, session).await);
         });
     }
 }
 
-/// Lets QUIC shake hands, and accepts a session that asks for the right path from a page that may
-/// connect. All of that has one deadline, and whoever does not meet it is disconnected.
-async fn request(
+/// Completes the QUIC handshake and accepts a session whose path and origin are allowed. One
+/// deadline covers all of it; a client that misses it is disconnected.
+async fn handshake(
     incoming: quinn::Incoming,
     addresses: Arc<Addresses>,
     permit: &Permit,
@@ -86,7 +86,7 @@ async fn request(
         Err(_) => return Err(Failure::QuicTimeout),
     };
     let proof = Proof::new(addresses, address);
-    let (failure, fault) = match timeout_at(deadline, accepted(quic.clone(), context)).await {
+    let (failure, fault) = match timeout_at(deadline, accept_session(quic.clone(), context)).await {
         Ok(Ok(http)) => {
             permit.settle();
             return Ok((http, proof));
@@ -98,8 +98,8 @@ async fn request(
     Err(failure)
 }
 
-/// Answers the first request for a session.
-async fn accepted(
+/// Waits for the first session request and answers it.
+async fn accept_session(
     quic: quinn::Connection,
     context: &ServerContext,
 ) -> Result<Http3, (Failure, Fault)> {
@@ -113,7 +113,7 @@ async fn accepted(
         tracing::warn!(
             origin,
             authority,
-            "a page of another site, or a client that names none, was refused"
+            "refused a page of another site, or a client without an origin"
         );
         (SessionResponse::forbidden(), Some(Failure::Origin))
     } else {
@@ -157,8 +157,8 @@ async fn serve(mut http: Http3, proof: Proof, permit: &Permit, context: &Arc<Ser
     tokio::join!(session::run(context, &link, ending, &mut source), writer);
 }
 
-/// The number of a session as its datagrams begin with it: a quarter of its stream's number, as
-/// a QUIC variable-length integer (RFC 9297, section 2.1).
+/// The session id that prefixes each of its datagrams: a quarter of the stream id, as a QUIC
+/// variable-length integer (RFC 9297, section 2.1).
 fn session_prefix(session_id: u64) -> Bytes {
     let quarter = session_id / 4;
     let [.., a, b, c, d] = quarter.to_be_bytes();
@@ -170,7 +170,7 @@ fn session_prefix(session_id: u64) -> Bytes {
     }
 }
 
-/// Writes the reliable lane until the link ends, tells the client why, and closes.
+/// Writes the reliable lane until the link ends, sends the reason, and closes.
 async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd, link: &Link) {
     let ending = loop {
         let message = tokio::select! {
@@ -183,22 +183,22 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
         tokio::pin!(write);
         let written = tokio::select! {
             written = &mut write => written,
-            // Half a message would garble the one that says why.
+            // Half a message would garble the reason that follows it.
             _ = ended(&mut end.ending) => timeout(CLOSE_DEADLINE, write).await.unwrap_or(Ok(())),
         };
-        // Who does not take any more of the stream may have closed the session: the reader knows.
+        // A client that stops the stream may have closed the session; the reader will know.
         if written.is_err() && timeout(LINGER, ended(&mut end.ending)).await.is_err() {
             link.close(Ending::gone("the stream is gone"));
         }
     };
     let Some(ending) = ending else { return };
-    let told = async {
+    let sent = async {
         send.write_all(&ending.message()).await.ok()?;
         send.finish().ok()?;
         send.stopped().await.ok()
     };
-    // The client has all of it, unless it does not want any more.
-    if let Ok(Some(None)) = timeout(CLOSE_DEADLINE, told).await {
+    // `None` means that the client has all of it; a code, that it stopped the stream.
+    if let Ok(Some(None)) = timeout(CLOSE_DEADLINE, sent).await {
         drop(timeout(LINGER, quic.closed()).await);
     }
     close(quic, &ending);
@@ -224,14 +224,14 @@ impl Source for QuicSource {
         link.look();
         let datagram = tokio::select! {
             biased;
-            datagram = quic.read_datagram() => datagram.map_err(|error| lost(&error))?,
+            datagram = quic.read_datagram() => datagram.map_err(|error| end_from_error(&error))?,
             message = next_message(quic, recv, buffer) => return message.map(Input::Reliable),
             step = http.step() => {
                 return match step {
-                    Ok(said) => Ok(Input::Other(said)),
+                    Ok(count) => Ok(Input::Other(count)),
                     Err(fault) => {
                         fault.close(quic);
-                        Err(over(fault, quic))
+                        Err(end_from_fault(fault, quic))
                     }
                 };
             }
@@ -239,7 +239,7 @@ impl Source for QuicSource {
         if datagram.starts_with(&prefix[..]) {
             return Ok(Input::Datagram(datagram.slice(prefix.len()..)));
         }
-        // Another session's, or nobody's: this connection has one session.
+        // For another session, or malformed: this connection has one session.
         if Datagram::read(&datagram).is_err() {
             Fault::Http(ErrorCode::Datagram).close(quic);
             return Err(Over::Gone);
@@ -248,9 +248,9 @@ impl Source for QuicSource {
     }
 }
 
-/// Why a session is over whose connection ended. Chromium closes that of a page that goes away with
-/// QUIC's own code for that, other clients with HTTP/3's or with 0; any other code is a mistake's.
-fn lost(error: &ConnectionError) -> Over {
+/// Maps a connection error to how the session ends. When a page goes away, Chromium closes with
+/// QUIC's own code, and other clients with HTTP/3's or 0; any other code means an error.
+fn end_from_error(error: &ConnectionError) -> Over {
     let closed = match error {
         ConnectionError::ApplicationClosed(close) => {
             [VarInt::from_u32(0), h3::quic_code(ErrorCode::NoError)].contains(&close.error_code)
@@ -263,16 +263,16 @@ fn lost(error: &ConnectionError) -> Over {
     if closed { Over::Closed } else { Over::Gone }
 }
 
-/// Why a session is over that ended like this.
-fn over(fault: Fault, quic: &quinn::Connection) -> Over {
+/// Maps a fault to how the session ends.
+fn end_from_fault(fault: Fault, quic: &quinn::Connection) -> Over {
     match fault {
         Fault::Closed => Over::Closed,
-        Fault::Lost => quic.close_reason().map_or(Over::Gone, |error| lost(&error)),
+        Fault::Lost => quic.close_reason().map_or(Over::Gone, |error| end_from_error(&error)),
         Fault::Http(_) | Fault::Qpack(_) => Over::Gone,
     }
 }
 
-/// The stream's next message. Dropping the future loses nothing, for what was read is in `buffer`.
+/// The stream's next message. Cancel-safe: whatever has been read stays in `buffer`.
 async fn next_message(
     quic: &quinn::Connection,
     recv: &mut RecvStream,
@@ -290,10 +290,10 @@ async fn next_message(
             }
         }
         match recv.read_buf(buffer).await {
-            // Whoever ends the stream ends the session.
+            // The end of the stream is the end of the session.
             Ok(0) => return Err(Over::Closed),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(Over::Closed),
-            Err(_) => return Err(over(Fault::Lost, quic)),
+            Err(_) => return Err(end_from_fault(Fault::Lost, quic)),
             Ok(_) => {}
         }
     }

@@ -1,10 +1,9 @@
-//! HTTP/3 as far as one WebTransport session needs it (RFC 9114, RFC 9220,
+//! The part of HTTP/3 that one WebTransport session needs (RFC 9114, RFC 9220,
 //! draft-ietf-webtrans-http3): settings, the request, one stream, and an answer to whatever else
-//! a client says.
+//! a client sends.
 //!
-//! Everything of a connection is in one place that its one task polls, so a deadline over that
-//! task is a deadline over the connection, and nothing that a client leaves half said keeps
-//! anything alive.
+//! One task polls everything on a connection, so a deadline over that task is a deadline over the
+//! connection, and a half-finished request or stream keeps nothing alive.
 
 mod critical;
 mod fault;
@@ -28,22 +27,22 @@ pub(crate) use self::lane::Lane;
 pub(crate) use self::request::Request;
 use crate::webtransport::h3::streams::Streams;
 
-/// Most frames, reads and streams until there is a session with its stream. Browsers need about 12.
+/// Maximum number of frames, reads and streams before the lane opens. Browsers need about 12.
 const STEPS: u32 = 100;
 
-/// A connection that speaks HTTP/3.
+/// An HTTP/3 connection.
 #[derive(Debug)]
 pub(crate) struct Http3 {
     quic: Connection,
-    /// The server's own control stream, which must not end.
+    /// The server's own control stream, which must stay open.
     _control: SendStream,
     streams: Streams,
-    /// How many more steps may lead to a session.
+    /// How many steps are left before the lane must be open.
     steps: u32,
 }
 
 impl Http3 {
-    /// Says the server's settings.
+    /// Opens the server's control stream and sends its settings.
     ///
     /// # Errors
     /// If the connection is lost.
@@ -63,28 +62,28 @@ impl Http3 {
         Ok(Self { quic, _control: control, streams: Streams::default(), steps: STEPS })
     }
 
-    /// The connection.
+    /// The QUIC connection underneath.
     pub(crate) fn quic(&self) -> &Connection {
         &self.quic
     }
 
-    /// Waits until a client whose settings are known asks for a session.
+    /// Waits for the client's settings and its request for a session.
     ///
     /// # Errors
-    /// Why none will.
+    /// If the client breaks HTTP/3's rules or uses up its steps, or the connection is lost.
     pub(crate) async fn request(&mut self) -> Result<Request, Fault> {
         loop {
             if let Some(request) = self.streams.take_request() {
                 return Ok(request);
             }
-            self.early_step().await?;
+            self.counted_step().await?;
         }
     }
 
-    /// Answers the request for a session. One that is refused gets no more than this answer.
+    /// Answers the request for a session. A refusal also ends the request's stream.
     ///
     /// # Errors
-    /// If the client does not want the answer.
+    /// If the client no longer accepts the answer.
     pub(crate) async fn answer(&mut self, response: &SessionResponse) -> Result<(), Fault> {
         let Some(send) = self.streams.session_send() else { return Err(Fault::Closed) };
         let mut bytes = Vec::new();
@@ -97,36 +96,37 @@ impl Http3 {
         Ok(())
     }
 
-    /// Waits until the client opens its session's stream.
+    /// Waits until the client opens the stream of its session.
     ///
     /// # Errors
-    /// Why it will not.
+    /// If the client breaks HTTP/3's rules or uses up its steps, ends the session, or the
+    /// connection is lost.
     pub(crate) async fn lane(&mut self) -> Result<Lane, Fault> {
         loop {
             if let Some(lane) = self.streams.take_lane() {
                 return Ok(lane);
             }
-            self.early_step().await?;
+            self.counted_step().await?;
         }
     }
 
-    /// The number of the session: that of the stream on which it was asked for.
+    /// The session's id: that of the stream that requested it.
     pub(crate) fn session_id(&self) -> u64 {
         self.streams.session_id().unwrap_or_default()
     }
 
-    /// A step while there is nobody else to count them.
-    async fn early_step(&mut self) -> Result<(), Fault> {
-        let said = self.step().await?;
-        self.steps = self.steps.checked_sub(said).ok_or(ErrorCode::ExcessiveLoad)?;
+    /// Takes a step and counts it, because the session's rate limit does not apply yet.
+    async fn counted_step(&mut self) -> Result<(), Fault> {
+        let count = self.step().await?;
+        self.steps = self.steps.checked_sub(count).ok_or(ErrorCode::ExcessiveLoad)?;
         Ok(())
     }
 
-    /// Waits until the client says something that is not the session's own, and deals with it;
-    /// tells how much that is, in frames. Dropping the future loses nothing.
+    /// Waits for input outside the session's own lanes and handles it; returns how much that was,
+    /// in frames. Cancel-safe.
     ///
     /// # Errors
-    /// If that ends the connection.
+    /// If the input ends the connection.
     pub(crate) async fn step(&mut self) -> Result<u32, Fault> {
         let Self { quic, streams, .. } = self;
         tokio::select! {
@@ -145,6 +145,6 @@ impl Http3 {
 }
 
 fn write_frame(frame: &Frame<'_>, bytes: &mut Vec<u8>) {
-    // A vector does not end.
+    // Writing to a vector cannot fail.
     drop(frame.write(bytes));
 }

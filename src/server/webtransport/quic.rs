@@ -1,4 +1,4 @@
-//! The QUIC endpoint: its limits, its certificate, its socket.
+//! The QUIC endpoint: its limits, certificate and socket.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use crate::limits::amplification::{Addresses, PACKET};
 use crate::metrics::Metrics;
 use crate::tls::CertificateError;
 use crate::tls::provider::provider;
-use crate::webtransport::strays::{self, Names};
+use crate::webtransport::strays::{self, ConnectionIds};
 use crate::webtransport::udp::Counting;
 
-/// Memory of a datagram that waits to be sent, beside its bytes.
+/// Overhead of a queued datagram, in bytes on top of its payload.
 const DATAGRAM_OVERHEAD: usize = 64;
 
-/// What QUIC runs with.
+/// The configuration of QUIC with this certificate and these frames, of at most `max_frame` bytes.
 ///
 /// # Errors
-/// If TLS has no version in common with its cryptography.
+/// If the TLS provider supports no usable version or cipher.
 pub(crate) fn config(
     certificate: Arc<dyn ResolvesServerCert>,
     max_frame: usize,
@@ -35,8 +35,8 @@ pub(crate) fn config(
     Ok(with_limits(tls, max_frame)?)
 }
 
-/// What QUIC may cost: streams for the session, the lane and HTTP/3's own; windows for messages
-/// of a kilobyte; buffers for a few poses in and `max_frame` twice out.
+/// Limits on what a connection may cost: streams for the session, the lane and HTTP/3 itself;
+/// windows for messages of a kilobyte; buffers for a few poses in and two frames out.
 fn transport(max_frame: usize) -> quinn::TransportConfig {
     let mut config = quinn::TransportConfig::default();
     config
@@ -50,17 +50,17 @@ fn transport(max_frame: usize) -> quinn::TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(15_000))))
         .keep_alive_interval(Some(Duration::from_secs(5)))
         .initial_mtu(PACKET)
-        // Frames fit the smallest packet, so probes for larger ones would only cost.
+        // Frames fit the smallest packet, so probing for a larger MTU would only cost.
         .mtu_discovery_config(None)
-        // One frame per client and tick leaves nothing to segment, and this buffer would stay.
+        // One frame per client and tick leaves nothing to segment; the buffer would be wasted.
         .enable_segmentation_offload(false);
     config
 }
 
-/// What the endpoint runs with: limits, and the certificate in `tls`.
+/// The endpoint's configuration: limits, and the certificate in `tls`.
 ///
 /// # Errors
-/// If `tls` has no cipher that QUIC begins with.
+/// If `tls` lacks the cipher suite that QUIC starts with.
 fn with_limits(
     tls: ServerConfig,
     max_frame: usize,
@@ -74,8 +74,8 @@ fn with_limits(
     Ok(config)
 }
 
-/// An endpoint on this socket, which counts what comes in for nobody, and the accounts of those
-/// whom it may send little.
+/// Creates an endpoint on this socket that counts strays; also returns its accounts of unproven
+/// addresses.
 ///
 /// # Errors
 /// If the socket cannot be used.
@@ -89,11 +89,16 @@ pub(crate) fn endpoint(
     let addresses = Addresses::new(Arc::clone(metrics));
     let counting =
         Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };
-    let mut own = quinn::EndpointConfig::default();
+    let mut endpoint_config = quinn::EndpointConfig::default();
     let metrics = Arc::clone(metrics);
-    own.supported_versions(vec![strays::VERSION])
-        .cid_generator(move || Box::new(Names::new(Arc::clone(&metrics))));
-    let endpoint =
-        quinn::Endpoint::new_with_abstract_socket(own, Some(config), Arc::new(counting), runtime)?;
+    endpoint_config
+        .supported_versions(vec![strays::VERSION])
+        .cid_generator(move || Box::new(ConnectionIds::new(Arc::clone(&metrics))));
+    let endpoint = quinn::Endpoint::new_with_abstract_socket(
+        endpoint_config,
+        Some(config),
+        Arc::new(counting),
+        runtime,
+    )?;
     Ok((endpoint, addresses))
 }

@@ -1,7 +1,7 @@
-//! The certificates of WebTransport whose hashes pages expect.
+//! Rotation of the WebTransport certificates that pages pin by hash.
 //!
-//! Browsers take such certificates only if they are valid for at most 14 days, so they are replaced
-//! while the server runs; pages know the current and the next one.
+//! Browsers accept a pinned certificate only if it is valid for at most 14 days, so the server
+//! replaces its own while it runs; pages know the current one and the next.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,40 +13,40 @@ use crate::lock::lock;
 use crate::tls::{CertificateError, DAY, HOUR, Hash, SKEW, ServerCertificate};
 use crate::webtransport::quic;
 
-/// How long a certificate of WebTransport is valid, in s; browsers allow 14 days.
+/// Lifetime of a WebTransport certificate, in s; browsers allow 14 days.
 const VALID: i64 = 13 * DAY;
-/// How long a certificate is the next one and then the current one, in s.
+/// How long a certificate is next, and then current, in s.
 const PERIOD: i64 = 5 * DAY;
-/// How far the server's own clock may be set back before that matters, in s.
+/// How far the server's own clock may be set back before certificates are renewed, in s.
 const SETBACK: i64 = HOUR;
-/// How often the clock is read, in case the computer slept.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often the clock is checked; one long sleep would overshoot if the machine is suspended.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// Times of the certificates, in s since 1970.
+/// Times of the two certificates, in s since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Times {
-    /// When the current one was made.
+    /// When the current one was issued.
     current: i64,
-    /// When the next one was made.
+    /// When the next one was issued.
     next: i64,
-    /// Since when the current one is in use.
+    /// When the current one came into use.
     since: i64,
 }
 
-/// What is to be done with the certificates.
+/// What to do with the certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Nothing.
+    /// Keep both.
     Keep,
-    /// The next one becomes the current one, and a new next one is made.
+    /// Make the next one current, and issue another.
     Advance,
-    /// The clock jumped; both are made anew.
+    /// Replace both, because the clock jumped.
     Renew,
 }
 
-/// From when to when a certificate made at `made` is valid, in s since 1970.
-const fn validity(made: i64) -> (i64, i64) {
-    (made - SKEW, made - SKEW + VALID)
+/// The period for which a certificate issued at `issued` is valid, in s since 1970.
+const fn validity(issued: i64) -> (i64, i64) {
+    (issued - SKEW, issued - SKEW + VALID)
 }
 
 impl Times {
@@ -54,15 +54,16 @@ impl Times {
         Self { current: now, next: now, since: now }
     }
 
-    /// Whether every client takes a certificate made at `made`, however its clock is off.
-    const fn serves(made: i64, now: i64) -> bool {
-        let (from, until) = validity(made);
+    /// Whether every client whose clock is off by at most [`SKEW`] accepts a certificate issued at
+    /// `issued`.
+    const fn is_good(issued: i64, now: i64) -> bool {
+        let (from, until) = validity(issued);
         from + SKEW <= now + SETBACK && now + SKEW <= until
     }
 
     const fn step(self, now: i64) -> Step {
-        let due = now - self.since >= PERIOD || !Self::serves(self.current, now);
-        match (due, Self::serves(self.next, now)) {
+        let due = now - self.since >= PERIOD || !Self::is_good(self.current, now);
+        match (due, Self::is_good(self.next, now)) {
             (false, true) => Step::Keep,
             (true, true) => Step::Advance,
             (_, false) => Step::Renew,
@@ -78,10 +79,10 @@ impl Times {
     }
 }
 
-/// Hashes of the certificates that pages may expect: the current one and the next.
+/// Hashes of the certificates that pages may accept: the current one and the next.
 pub(crate) type Hashes = Arc<Mutex<Vec<Hash>>>;
 
-/// The certificates of WebTransport, and when each is used.
+/// The WebTransport certificates and their schedule.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     times: Times,
@@ -91,10 +92,10 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Makes the first two certificates.
+    /// Issues the first two certificates.
     ///
     /// # Errors
-    /// If they cannot be made.
+    /// If a certificate cannot be generated.
     pub(crate) fn start() -> Result<Self, CertificateError> {
         let times = Times::new(unix_now());
         let (current, next) = (Self::mint(times.current)?, Self::mint(times.next)?);
@@ -102,21 +103,21 @@ impl Rotation {
         Ok(Self { times, current, next, hashes })
     }
 
-    fn mint(made: i64) -> Result<ServerCertificate, CertificateError> {
-        ServerCertificate::mint(vec!["localhost".to_owned()], validity(made))
+    fn mint(issued: i64) -> Result<ServerCertificate, CertificateError> {
+        ServerCertificate::mint(vec!["localhost".to_owned()], validity(issued))
     }
 
-    /// The hashes, always those of now.
+    /// The hashes, shared and kept up to date.
     pub(crate) fn hashes(&self) -> Hashes {
         Arc::clone(&self.hashes)
     }
 
-    /// The certificate to use now.
+    /// The certificate in use.
     pub(crate) fn current(&self) -> ServerCertificate {
         self.current.clone()
     }
 
-    /// Takes the step that is due at `now`, and tells whether the current certificate is another.
+    /// Takes the step due at `now`; returns whether the current certificate changed.
     fn advance(&mut self, now: i64) -> Result<bool, CertificateError> {
         let step = self.times.step(now);
         match step {
@@ -132,33 +133,33 @@ impl Rotation {
         Ok(true)
     }
 
-    /// Replaces certificates as they age, for as long as the server runs. Connections that are
-    /// there stay.
+    /// Replaces certificates as they age, for as long as the server runs. Open connections are
+    /// unaffected.
     pub(crate) async fn run(mut self, endpoint: quinn::Endpoint, max_frame: usize) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_EVERY).await;
             match self.turn(&endpoint, max_frame, unix_now()) {
                 Ok(false) => {}
-                Ok(true) => tracing::info!("WebTransport uses its next certificate"),
+                Ok(true) => tracing::info!("WebTransport now uses its next certificate"),
                 Err(error) => {
-                    tracing::error!(%error, "WebTransport's certificate could not be replaced");
+                    tracing::error!(%error, "failed to replace WebTransport's certificate");
                 }
             }
         }
     }
 
-    /// Lets the endpoint show the certificate of `now`, and tells whether that is another.
+    /// Gives the endpoint the certificate due at `now`; returns whether it changed.
     fn turn(
         &mut self,
         endpoint: &quinn::Endpoint,
         max_frame: usize,
         now: i64,
     ) -> Result<bool, CertificateError> {
-        let another = self.advance(now)?;
-        if another {
+        let changed = self.advance(now)?;
+        if changed {
             endpoint.set_server_config(Some(quic::config(self.current().single()?, max_frame)?));
         }
-        Ok(another)
+        Ok(changed)
     }
 }
 
@@ -166,8 +167,8 @@ impl Rotation {
 mod tests {
     use super::*;
 
-    fn is_valid(made: i64, clock: i64) -> bool {
-        let (from, until) = validity(made);
+    fn is_valid(issued: i64, clock: i64) -> bool {
+        let (from, until) = validity(issued);
         (from..=until).contains(&clock)
     }
 
@@ -183,7 +184,7 @@ mod tests {
             for skew in [-SKEW, 0, SKEW] {
                 assert!(is_valid(times.current, now + skew), "{now} {skew}");
             }
-            // A page that was loaded up to a period ago knows the certificate in use.
+            // A page loaded less than a period ago knows the certificate in use.
             known.retain(|(loaded, _)| now - loaded < PERIOD);
             known.push((now, [times.current, times.next]));
             assert!(known.iter().all(|(_, hashes)| hashes.contains(&times.current)));
@@ -193,24 +194,28 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_gets_new_certificates() {
+    fn a_clock_jump_renews_both_certificates() {
         let times = Times::new(1_800_000_000);
         assert_eq!(times.step(1_800_000_000 - SETBACK), Step::Keep);
         assert_eq!(times.step(1_800_000_000 - SETBACK - 1), Step::Renew);
         assert_eq!(times.step(1_800_000_000 + PERIOD), Step::Advance);
         assert_eq!(times.step(1_800_000_000 + 30 * DAY), Step::Renew);
         let later = Times { next: times.current + PERIOD, ..times };
-        assert_eq!(later.step(times.current + 12 * DAY), Step::Advance, "the next one is good");
+        assert_eq!(
+            later.step(times.current + 12 * DAY),
+            Step::Advance,
+            "the next one is still good"
+        );
     }
 
     #[tokio::test]
-    async fn connections_outlive_the_certificate_that_they_began_with() {
+    async fn connections_outlive_their_certificate() {
         use crate::metrics::Metrics;
         use wtransport::endpoint::IncomingSessionFuture;
         use wtransport::tls::Sha256Digest;
         use wtransport::{ClientConfig, Connection, Endpoint};
 
-        /// Opens a stream, and takes the one that comes back.
+        /// Opens a stream and accepts the one that the server opens in return.
         async fn talk(session: &Connection) {
             session.open_uni().await.unwrap().await.unwrap().finish().await.unwrap();
             drop(session.accept_uni().await.unwrap());
@@ -237,7 +242,7 @@ mod tests {
                 });
             }
         });
-        // A page that knows what it was told before the first certificate was replaced.
+        // A page that was loaded before the first certificate was replaced.
         let visit = async || {
             let known = known.iter().copied().map(Sha256Digest::new);
             let config = ClientConfig::builder()
@@ -260,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_advance_keeps_what_pages_know() {
+    fn advancing_keeps_the_hash_that_pages_know() {
         let mut rotation = Rotation::start().unwrap();
         let hashes = rotation.hashes();
         let before = lock(&hashes).clone();

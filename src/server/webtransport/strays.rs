@@ -1,5 +1,5 @@
-//! UDP datagrams that belong to no connection, counted by kind as they come in. Those for a
-//! connection pass with one look at their first bytes.
+//! Strays: UDP datagrams that belong to no connection, counted by kind as they arrive. Datagrams
+//! of a connection cost one check of their first bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use quinn_proto::{ConnectionId, ConnectionIdGenerator, HashedConnectionIdGenerat
 
 use crate::metrics::{Metrics, Stray};
 
-/// Set in the first byte of the packets that begin a connection (RFC 9000, section 17.2). The
-/// fixed bit beside it says nothing, as QUIC's extension of RFC 9287 lets clients clear it.
+/// Set in the first byte of packets that open a connection (RFC 9000, section 17.2). The fixed
+/// bit next to it proves nothing, because RFC 9287 lets clients clear it.
 const LONG_HEADER: u8 = 0x80;
-/// Where a long header's type is (section 17.2); of version 1, an Initial packet's is zero.
+/// Mask of a long header's type (section 17.2); zero for an Initial packet of version 1.
 const LONG_TYPE: u8 = 0x30;
-/// The shortest datagram that can be told from noise (section 10.3).
+/// Length below which a datagram cannot be a packet of this server (section 10.3), in bytes.
 const SHORTEST: usize = 21;
-/// The shortest datagram that may carry an Initial packet (section 14.1).
+/// Length of the shortest datagram that may carry an Initial packet (section 14.1), in bytes.
 const SHORTEST_INITIAL: usize = 1_200;
-/// The one version that is spoken (section 15).
+/// The only QUIC version supported (section 15).
 pub(crate) const VERSION: u32 = 1;
 
-/// What a datagram is, if it says of itself that it is for no connection yet, or for none at all.
-pub(crate) fn kind(datagram: &[u8]) -> Option<Stray> {
+/// Classifies a datagram whose header alone shows that no connection owns it; `None` for others.
+pub(crate) fn stray_kind(datagram: &[u8]) -> Option<Stray> {
     if datagram.len() < SHORTEST {
         return Some(Stray::Short);
     }
@@ -36,35 +36,35 @@ pub(crate) fn kind(datagram: &[u8]) -> Option<Stray> {
     (first & LONG_TYPE == 0).then_some(if is_small { Stray::SmallInitial } else { Stray::Initial })
 }
 
-/// The names that connections are found by. A packet for one that the server never gave out is
-/// counted, and not answered.
-pub(crate) struct Names {
-    given: HashedConnectionIdGenerator,
+/// Generator of connection ids. A packet for an id that this server never issued is counted and
+/// not answered.
+pub(crate) struct ConnectionIds {
+    hashed: HashedConnectionIdGenerator,
     metrics: Arc<Metrics>,
 }
 
-impl Names {
-    /// Names of a key of their own.
+impl ConnectionIds {
+    /// A generator with a fresh random key.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { given: HashedConnectionIdGenerator::new(), metrics }
+        Self { hashed: HashedConnectionIdGenerator::new(), metrics }
     }
 }
 
-impl ConnectionIdGenerator for Names {
+impl ConnectionIdGenerator for ConnectionIds {
     fn generate_cid(&mut self) -> ConnectionId {
-        self.given.generate_cid()
+        self.hashed.generate_cid()
     }
 
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
-        self.given.validate(id).inspect_err(|_| self.metrics.strayed(Stray::Nobody))
+        self.hashed.validate(id).inspect_err(|_| self.metrics.strayed(Stray::Nobody))
     }
 
     fn cid_len(&self) -> usize {
-        self.given.cid_len()
+        self.hashed.cid_len()
     }
 
     fn cid_lifetime(&self) -> Option<Duration> {
-        self.given.cid_lifetime()
+        self.hashed.cid_lifetime()
     }
 }
 
@@ -76,30 +76,30 @@ mod tests {
         let mut datagram = vec![first];
         datagram.extend(version.to_be_bytes());
         datagram.resize(length, 7);
-        kind(&datagram)
+        stray_kind(&datagram)
     }
 
     #[test]
-    fn only_what_belongs_to_no_connection_has_a_kind() {
-        assert_eq!(kind(&[]), Some(Stray::Short));
-        assert_eq!(kind(&[0x40; 20]), Some(Stray::Short));
-        assert_eq!(kind(&[0x40; 21]), None, "it may be for a connection");
-        assert_eq!(kind(&[0x00; 1_200]), None, "the fixed bit may be clear");
+    fn only_datagrams_without_a_connection_are_strays() {
+        assert_eq!(stray_kind(&[]), Some(Stray::Short));
+        assert_eq!(stray_kind(&[0x40; 20]), Some(Stray::Short));
+        assert_eq!(stray_kind(&[0x40; 21]), None, "could belong to a connection");
+        assert_eq!(stray_kind(&[0x00; 1_200]), None, "clients may clear the fixed bit");
         assert_eq!(long(0xC0, 1, 1_200), Some(Stray::Initial));
         assert_eq!(long(0x8F, 1, 1_200), Some(Stray::Initial));
         assert_eq!(long(0xC0, 1, 1_199), Some(Stray::SmallInitial));
-        assert_eq!(long(0xE0, 1, 1_200), None, "a handshake goes on");
+        assert_eq!(long(0xE0, 1, 1_200), None, "belongs to a handshake in progress");
         assert_eq!(long(0xC0, 2, 1_200), Some(Stray::Version));
         assert_eq!(long(0xE0, 0xFF00_001D, 1_200), Some(Stray::Version));
     }
 
     #[test]
-    fn a_name_that_was_not_given_out_is_counted() {
+    fn counts_a_connection_id_that_was_never_issued() {
         let metrics = Metrics::new();
-        let mut names = Names::new(Arc::clone(&metrics));
-        let given = names.generate_cid();
-        assert!(names.validate(&given).is_ok());
-        assert!(names.validate(&ConnectionId::new(&[1; 8])).is_err());
+        let mut ids = ConnectionIds::new(Arc::clone(&metrics));
+        let issued = ids.generate_cid();
+        assert!(ids.validate(&issued).is_ok());
+        assert!(ids.validate(&ConnectionId::new(&[1; 8])).is_err());
         let text = metrics.text().unwrap();
         let line = "gpys_stray_datagrams_total{kind=\"nobody\"} 1";
         assert!(text.lines().any(|it| it == line), "{text}");

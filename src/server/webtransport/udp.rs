@@ -1,5 +1,5 @@
-//! The UDP socket of QUIC, with what the library leaves to it: what comes in for nobody is
-//! counted, and what goes out to an address that has not proved anything is limited.
+//! QUIC's UDP socket, with two duties that the library leaves to it: counting stray datagrams, and
+//! limiting what is sent to an address that has not yet proved itself.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -12,26 +12,26 @@ use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
 
 use crate::limits::amplification::Addresses;
 use crate::metrics::Metrics;
-use crate::webtransport::strays::kind;
+use crate::webtransport::strays::stray_kind;
 
-/// A socket that counts.
+/// A socket that counts strays and enforces the limits on unproven addresses.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    /// The socket.
+    /// The underlying socket.
     pub(crate) socket: Arc<dyn AsyncUdpSocket>,
     /// Where strays are counted.
     pub(crate) metrics: Arc<Metrics>,
-    /// What its remote addresses may be sent.
+    /// How much each remote address may be sent.
     pub(crate) addresses: Arc<Addresses>,
 }
 
 impl Counting {
     fn received(&self, datagrams: &[u8], about: &RecvMeta) {
-        for stray in datagrams.chunks(about.stride.max(1)).filter_map(kind) {
+        for stray in datagrams.chunks(about.stride.max(1)).filter_map(stray_kind) {
             self.metrics.strayed(stray);
         }
         let waited = self.addresses.received(about.addr, datagrams.len());
-        // If the socket has no room, it is lost, as any datagram may be.
+        // Lost if the socket's buffer is full, as any datagram may be.
         drop(waited.map(|waited| self.socket.try_send(&waited.transmit())));
     }
 }
@@ -43,7 +43,7 @@ impl AsyncUdpSocket for Counting {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         if !self.addresses.admits(transmit) {
-            // To QUIC it is a datagram that the network lost.
+            // To QUIC, this is a datagram that the network lost.
             return Ok(());
         }
         self.socket.try_send(transmit).inspect_err(|_| self.addresses.refund(transmit))
@@ -100,10 +100,10 @@ mod tests {
 
     const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-    /// A client that believes in this identity.
-    fn client(identity: ServerCertificate) -> ClientConfig {
+    /// Configures a client that trusts this certificate.
+    fn client(certificate: ServerCertificate) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        roots.add(identity.certified().unwrap().cert[0].clone()).unwrap();
+        roots.add(certificate.certified().unwrap().cert[0].clone()).unwrap();
         let mut tls = rustls::ClientConfig::builder_with_provider(
             rustls::crypto::ring::default_provider().into(),
         )
@@ -116,11 +116,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_moves_is_soon_sent_as_much_as_before() {
+    async fn a_client_that_moves_soon_gets_its_full_rate_again() {
         let now = unix_now();
-        let identity =
+        let certificate =
             ServerCertificate::mint(vec!["localhost".into()], (now - DAY, now + DAY)).unwrap();
-        let config = quic::config(identity.clone().single().unwrap(), 1_000).unwrap();
+        let config = quic::config(certificate.clone().single().unwrap(), 1_000).unwrap();
         let (metrics, socket) = (Metrics::new(), UdpSocket::bind(HERE).unwrap());
         let (server, addresses) = quic::endpoint(socket, config, &metrics).unwrap();
         let address = server.local_addr().unwrap();
@@ -136,7 +136,7 @@ mod tests {
             }
         });
         let endpoint = Endpoint::client(HERE.into()).unwrap();
-        let connecting = endpoint.connect_with(client(identity), address, "localhost");
+        let connecting = endpoint.connect_with(client(certificate), address, "localhost");
         let quic = connecting.unwrap().await.unwrap();
         for _ in 0..3 {
             endpoint.rebind(UdpSocket::bind(HERE).unwrap()).unwrap();
@@ -146,7 +146,7 @@ mod tests {
             }
         }
         let withheld = metrics.hits(Limit::Unproven);
-        assert!((1..100).contains(&withheld), "{withheld} datagrams were withheld");
+        assert!((1..100).contains(&withheld), "{withheld} datagrams withheld");
         serving.abort();
     }
 }

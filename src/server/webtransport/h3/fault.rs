@@ -1,14 +1,14 @@
-//! Why a connection ends, in HTTP/3's terms.
+//! The faults that end a connection, in HTTP/3's terms.
 
 use wtransport::quinn::{Connection, VarInt};
 use wtransport_proto::error::ErrorCode;
 
-/// Why there is nothing more to come.
+/// Why a connection has no more input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The client breaks HTTP/3's rules in this way.
+    /// The client broke HTTP/3's rules, with this error code.
     Http(ErrorCode),
-    /// The client breaks QPACK's rules; with its code.
+    /// The client broke QPACK's rules, with this error code.
     Qpack(u32),
     /// The client ended its session.
     Closed,
@@ -23,7 +23,7 @@ impl From<ErrorCode> for Fault {
 }
 
 impl Fault {
-    /// Closes the connection for this reason.
+    /// Closes the connection with the matching error code.
     pub(crate) fn close(self, quic: &Connection) {
         match self {
             Self::Http(code) => quic.close(quic_code(code), b""),
@@ -34,7 +34,7 @@ impl Fault {
     }
 }
 
-/// A code of HTTP/3 as QUIC has it.
+/// Converts an HTTP/3 error code to QUIC's type.
 pub(crate) fn quic_code(code: ErrorCode) -> VarInt {
     VarInt::from_u64(code.to_code().into_inner()).unwrap_or_default()
 }

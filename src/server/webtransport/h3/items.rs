@@ -1,47 +1,48 @@
-//! Bytes of HTTP/3, as they come: into frames, and the data of frames into capsules. Both are a
-//! type, a length and as many bytes (RFC 9114, section 7.1; RFC 9297, section 3.2).
+//! A streaming parser of HTTP/3's type-length-value items: frames on a stream, and capsules in the
+//! data of frames (RFC 9114, section 7.1; RFC 9297, section 3.2).
 
 use wtransport_proto::bytes::BytesReader as _;
 use wtransport_proto::error::ErrorCode;
 
-/// Longest payload of a frame that is kept until it is whole, in bytes. Browsers' requests have
-/// less than a tenth of it.
+/// Maximum payload of a frame that is buffered whole, in bytes. Browsers' requests need less than
+/// a tenth of it.
 pub(super) const MAX_PAYLOAD: u64 = 4_096;
+/// The frame type `MAX_PUSH_ID` (RFC 9114, section 7.2.7).
 pub(super) const MAX_PUSH_ID: u64 = 0x0D;
-/// The beginning of a session's stream, which looks like a frame with the session's number as
+/// The type that opens a stream of a session; the session's id stands where a frame has its
 /// length.
 pub(super) const WEBTRANSPORT: u64 = 0x41;
 
-/// Longest head: two integers of eight bytes.
-const HEAD: usize = 16;
+/// Maximum length of a header: two integers of eight bytes.
+const HEADER: usize = 16;
 
-/// What is to be done with what follows a head.
+/// How to handle the payload that follows a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// So many bytes are kept until all have come.
+pub(super) enum Handling {
+    /// Buffer the payload until it is complete.
     Keep,
-    /// So many bytes are passed over.
+    /// Discard the payload.
     Skip,
-    /// Nothing belongs to it: the second integer is no length.
+    /// Expect no payload: the second integer is not a length.
     Bare,
 }
 
-/// Something with a type and a length.
+/// A type-length-value item.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Item {
     /// The type.
     pub(super) kind: u64,
-    /// The length, or what stands in its place.
+    /// The length, or the integer in its place.
     pub(super) value: u64,
-    /// The bytes, if they were kept.
+    /// The payload, if it was kept.
     pub(super) payload: Vec<u8>,
 }
 
-/// What of the next item has come.
+/// A parser of consecutive items, which holds the part of the next one that has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    head: [u8; HEAD],
-    head_len: usize,
+    header: [u8; HEADER],
+    header_len: usize,
     current: Option<Current>,
 }
 
@@ -52,13 +53,13 @@ struct Current {
     left: u64,
 }
 
-/// The two integers of a head, once both are there.
-fn head(mut bytes: &[u8]) -> Option<(u64, u64)> {
+/// Decodes the two integers of a header, once both are complete.
+fn decode_header(mut bytes: &[u8]) -> Option<(u64, u64)> {
     let kind = bytes.get_varint()?;
     Some((kind.into_inner(), bytes.get_varint()?.into_inner()))
 }
 
-/// The integer at the beginning of `bytes`, and how long it is.
+/// Decodes the integer at the start of `bytes`; returns it with its encoded length.
 pub(super) fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut rest = bytes;
     let value = rest.get_varint()?.into_inner();
@@ -66,25 +67,25 @@ pub(super) fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
 }
 
 impl Items {
-    /// Whether the last item is whole and the next one has not begun.
+    /// Whether the last item is complete and the next has not begun.
     pub(super) const fn is_between(&self) -> bool {
-        self.head_len == 0 && self.current.is_none()
+        self.header_len == 0 && self.current.is_none()
     }
 
-    /// Takes bytes away up to the end of an item, and gives the item; `None` if all bytes are
-    /// taken. `rest` decides about each item by its type and length, as soon as these are known.
+    /// Consumes `bytes` up to the end of the next item and returns the item, or `None` once all
+    /// bytes are consumed. `handling` decides by type and length, as soon as these are known.
     ///
     /// # Errors
-    /// What `rest` says.
+    /// The error that `handling` returns.
     pub(super) fn take(
         &mut self,
         bytes: &mut &[u8],
-        rest: impl Fn(u64, u64) -> Result<Rest, ErrorCode>,
+        handling: impl Fn(u64, u64) -> Result<Handling, ErrorCode>,
     ) -> Result<Option<Item>, ErrorCode> {
         let mut current = match self.current.take() {
             Some(current) => current,
-            None => match self.take_head(bytes) {
-                Some((kind, value)) => Current::new(kind, value, rest(kind, value)?),
+            None => match self.take_header(bytes) {
+                Some((kind, value)) => Current::new(kind, value, handling(kind, value)?),
                 None => return Ok(None),
             },
         };
@@ -96,14 +97,14 @@ impl Items {
         Ok(None)
     }
 
-    fn take_head(&mut self, bytes: &mut &[u8]) -> Option<(u64, u64)> {
+    fn take_header(&mut self, bytes: &mut &[u8]) -> Option<(u64, u64)> {
         while let Some((&byte, rest)) = bytes.split_first() {
-            *self.head.get_mut(self.head_len)? = byte;
-            self.head_len += 1;
+            *self.header.get_mut(self.header_len)? = byte;
+            self.header_len += 1;
             *bytes = rest;
-            let read = head(&self.head[..self.head_len]);
+            let read = decode_header(&self.header[..self.header_len]);
             if read.is_some() {
-                self.head_len = 0;
+                self.header_len = 0;
                 return read;
             }
         }
@@ -112,10 +113,10 @@ impl Items {
 }
 
 impl Current {
-    fn new(kind: u64, value: u64, rest: Rest) -> Self {
-        let left = if rest == Rest::Bare { 0 } else { value };
+    fn new(kind: u64, value: u64, handling: Handling) -> Self {
+        let left = if handling == Handling::Bare { 0 } else { value };
         let item = Item { kind, value, payload: Vec::new() };
-        Self { item, keeps: rest == Rest::Keep, left }
+        Self { item, keeps: handling == Handling::Keep, left }
     }
 
     fn take(&mut self, bytes: &mut &[u8]) {
@@ -139,15 +140,15 @@ mod tests {
         Item { kind, value: payload.len() as u64, payload: payload.to_vec() }
     }
 
-    fn keep_even(kind: u64, _: u64) -> Result<Rest, ErrorCode> {
+    fn keep_even(kind: u64, _: u64) -> Result<Handling, ErrorCode> {
         match kind {
-            0x41 => Ok(Rest::Bare),
-            kind if kind % 2 == 0 => Ok(Rest::Keep),
-            _ => Ok(Rest::Skip),
+            0x41 => Ok(Handling::Bare),
+            kind if kind % 2 == 0 => Ok(Handling::Keep),
+            _ => Ok(Handling::Skip),
         }
     }
 
-    /// Hands over bytes in pieces of this length.
+    /// Parses `bytes` in pieces of this length.
     fn items(bytes: &[u8], piece: usize) -> Vec<Item> {
         let mut items = Items::default();
         let mut all = Vec::new();
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_make_no_difference() {
+    fn piece_size_does_not_matter() {
         let bytes = [2, 3, 7, 8, 9, 1, 2, 5, 5, 0x40, 0x41, 4, 4, 0, 0x40, 0x10, 0x40, 1, 6];
         let skipped = Item { kind: 1, value: 2, payload: Vec::new() };
         let bare = Item { kind: 0x41, value: 4, payload: Vec::new() };
@@ -172,20 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_refused_by_its_head() {
-        let refuse = |_, length| if length > 9 { Err(ErrorCode::Frame) } else { Ok(Rest::Keep) };
+    fn rejects_an_item_as_soon_as_its_header_is_read() {
+        let reject =
+            |_, length| if length > 9 { Err(ErrorCode::Frame) } else { Ok(Handling::Keep) };
         // A length of 2^62 - 1.
         let mut bytes = [&[0], [0xFF; 8].as_slice()].concat();
         bytes.push(1);
-        let taken = Items::default().take(&mut bytes.as_slice(), refuse);
+        let taken = Items::default().take(&mut bytes.as_slice(), reject);
         assert_eq!(taken, Err(ErrorCode::Frame));
     }
 
     #[test]
-    fn what_is_passed_over_is_not_kept() {
+    fn skipped_payloads_use_no_memory() {
         let mut items = Items::default();
-        let mut head: &[u8] = &[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-        assert_eq!(items.take(&mut head, keep_even), Ok(None));
+        let mut header: &[u8] = &[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+        assert_eq!(items.take(&mut header, keep_even), Ok(None));
         for _ in 0..1_000 {
             assert_eq!(items.take(&mut [0; 1_024].as_slice(), keep_even), Ok(None));
         }
@@ -194,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces(bytes in prop::collection::vec(0_u8..0x42, 0..200), piece in 1_usize..50) {
+        fn piece_size_does_not_matter_for_any_bytes(bytes in prop::collection::vec(0_u8..0x42, 0..200), piece in 1_usize..50) {
             prop_assert_eq!(items(&bytes, piece), items(&bytes, 200));
         }
     }

@@ -1,15 +1,15 @@
-//! The stream of a session.
+//! The stream that carries a session's reliable lane.
 
 use wtransport::quinn::{RecvStream, SendStream};
 
 /// The stream of a session's reliable lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// To the client.
+    /// The half towards the client.
     pub(crate) send: SendStream,
-    /// From the client.
+    /// The half from the client.
     pub(crate) recv: RecvStream,
-    /// What came from the client already.
+    /// Bytes of that half that have been read already.
     pub(crate) read: Vec<u8>,
     pub(super) session: u64,
 }

@@ -1,4 +1,4 @@
-//! What a request asks for, and whether it is one (RFC 9114, section 4; RFC 9220).
+//! Parsing and validation of requests (RFC 9114, section 4; RFC 9220).
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method};
@@ -6,36 +6,36 @@ use wtransport_proto::error::ErrorCode;
 
 use crate::webtransport::h3::fields::{self, Field};
 
-/// What a server that speaks WebTransport is asked for.
+/// The `:protocol` of a WebTransport session.
 const PROTOCOL: &str = "webtransport";
-/// Fields of a connection, which HTTP/3 has no place for (RFC 9114, section 4.2).
-const OF_CONNECTIONS: [&str; 5] =
+/// Connection-specific fields, which are malformed in HTTP/3 (RFC 9114, section 4.2).
+const CONNECTION_FIELDS: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 /// A request for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// The host that it is addressed to.
+    /// The host that it names.
     pub(crate) authority: String,
-    /// The path, and the query behind it.
+    /// The path with its query.
     pub(crate) path: String,
-    /// The origin of the page that asks, if a page does.
+    /// The origin of the page that sent it, if a page did.
     pub(crate) origin: Option<String>,
 }
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// There is no telling what it says; nothing of the connection can be read any more.
+    /// It cannot be decoded, so the connection's compression state is lost.
     Undecodable,
     /// It is malformed.
     Malformed,
-    /// It asks for something else than a session.
+    /// It is valid but asks for something other than a session.
     Unwanted,
 }
 
 impl Refusal {
-    /// The code with which its stream, or the connection if it is undecodable, ends.
+    /// The error code for its stream, or for the connection if it cannot be decoded.
     pub(super) const fn code(self) -> ErrorCode {
         match self {
             Self::Undecodable => ErrorCode::Decompression,
@@ -73,8 +73,8 @@ impl Pseudo {
     }
 }
 
-/// The other fields that matter here. Each may come once: which of two counts would be anybody's
-/// guess.
+/// The regular fields that matter here. Each may occur once, because two values would be
+/// ambiguous.
 #[derive(Debug, Default)]
 struct Regular {
     host: Option<String>,
@@ -84,9 +84,9 @@ struct Regular {
 
 impl Regular {
     fn take(&mut self, name: &str, value: String) -> Result<(), Refusal> {
-        // Of names, those in lower case are well formed.
+        // Field names must be in lower case.
         let is_good = HeaderName::from_lowercase(name.as_bytes()).is_ok()
-            && !OF_CONNECTIONS.contains(&name)
+            && !CONNECTION_FIELDS.contains(&name)
             && (name != "te" || value == "trailers");
         let field = match name {
             "host" => &mut self.host,
@@ -103,16 +103,16 @@ impl Regular {
 }
 
 impl Request {
-    /// What the field section of a HEADERS frame asks for.
+    /// Parses the field section of a HEADERS frame.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub(super) fn read(section: &[u8]) -> Result<Self, Refusal> {
+    /// If the request is undecodable, malformed, or not for a session.
+    pub(super) fn parse(section: &[u8]) -> Result<Self, Refusal> {
         let fields = fields::decode(section).map_err(|_| Refusal::Undecodable)?;
-        Self::of(fields)
+        Self::from_fields(fields)
     }
 
-    fn of(fields: Vec<Field>) -> Result<Self, Refusal> {
+    fn from_fields(fields: Vec<Field>) -> Result<Self, Refusal> {
         let (mut pseudo, mut regular) = (Pseudo::default(), None::<Regular>);
         for (name, value) in fields {
             if !is_value(&value) {
@@ -124,7 +124,7 @@ impl Request {
             }
         }
         let Regular { host, origin, content_length } = regular.unwrap_or_default();
-        // A session's stream carries capsules, which are no content (RFC 9297, section 3.4).
+        // A session's stream carries capsules, not content (RFC 9297, section 3.4).
         if !matches!(content_length.as_deref(), None | Some("0")) && pseudo.is_connect() {
             return Err(Refusal::Malformed);
         }
@@ -138,7 +138,7 @@ impl Pseudo {
         self.method.as_deref() == Some("CONNECT")
     }
 
-    /// Where a session is asked for: the host and the path there.
+    /// The host and path of a valid request for a session.
     fn target(self, host: Option<&str>) -> Result<(String, String), Refusal> {
         let is_connect = self.is_connect();
         let Self { method: Some(method), scheme, authority, path, protocol } = self else {
@@ -153,7 +153,7 @@ impl Pseudo {
             return Err(Refusal::Malformed);
         }
         if is_connect && protocol.is_none() {
-            // To a host, not to a resource (RFC 9114, section 4.4).
+            // A plain CONNECT names only a host (RFC 9114, section 4.4).
             let is_good = scheme.is_none() && path.is_none() && authority.is_some();
             return Err(if is_good { Refusal::Unwanted } else { Refusal::Malformed });
         }
@@ -163,24 +163,24 @@ impl Pseudo {
         }
         match (authority, protocol.as_deref()) {
             (Some(authority), Some(PROTOCOL)) if scheme == "https" => Ok((authority, path)),
-            // RFC 8441, section 4, and the scheme of WebTransport.
+            // Required by RFC 8441, section 4; WebTransport's scheme is https.
             (None, Some(_)) | (_, Some(PROTOCOL)) => Err(Refusal::Malformed),
             _ => Err(Refusal::Unwanted),
         }
     }
 }
 
-/// Whether a field may have this value (RFC 9110, section 5.5).
+/// Whether this is a valid field value (RFC 9110, section 5.5).
 fn is_value(value: &str) -> bool {
     HeaderValue::from_bytes(value.as_bytes()).is_ok() && value == value.trim_matches([' ', '\t'])
 }
 
-/// Whether this is a host and perhaps a port, without a user's name.
+/// Whether this is a host with an optional port and no user name.
 fn is_authority(authority: &str) -> bool {
     authority.parse::<Authority>().is_ok() && !authority.contains('@')
 }
 
-/// Whether a request of this method may be for this path, which has no fragment.
+/// Whether this is a valid path for a request with this method; fragments are not allowed.
 fn is_path(path: &str, method: &str) -> bool {
     let is_absolute = path.starts_with('/') || path == "*" && method == "OPTIONS";
     is_absolute && !path.contains('#') && path.parse::<PathAndQuery>().is_ok()
@@ -200,12 +200,12 @@ mod tests {
         (":protocol", "webtransport"),
     ];
 
-    fn read(fields: &[(&str, &str)]) -> Result<Request, Refusal> {
-        Request::read(&Encoder::encode(fields.iter().copied()))
+    fn parse(fields: &[(&str, &str)]) -> Result<Request, Refusal> {
+        Request::parse(&Encoder::encode(fields.iter().copied()))
     }
 
-    /// The good request with some fields in place of others, where they were; empty ones are left
-    /// out; and then others.
+    /// Parses the good request with some fields changed in place, or removed if changed to `-`,
+    /// followed by more fields.
     fn changed(changes: &[(&str, &str)], more: &[(&str, &str)]) -> Result<Request, Refusal> {
         let change = |(name, value)| {
             let changed = changes.iter().find(|(other, _)| *other == name);
@@ -214,11 +214,11 @@ mod tests {
         let mut fields: Vec<_> = GOOD.into_iter().map(change).collect();
         fields.retain(|(_, value)| *value != "-");
         fields.extend(more);
-        read(&fields)
+        parse(&fields)
     }
 
     #[test]
-    fn a_browser_s_request_is_read() {
+    fn parses_a_browser_s_request() {
         let more = [
             ("sec-webtransport-http3-draft02", "1"),
             ("origin", "https://localhost:4433"),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_pseudo_fields_are_malformed() {
+    fn rejects_invalid_pseudo_fields() {
         for (name, value) in [
             (":method", "-"),
             (":method", ""),
@@ -267,14 +267,14 @@ mod tests {
             assert_eq!(changed(&[], &[extra]), Err(Refusal::Malformed), "{extra:?}");
         }
         let late = [&[("accept", "*/*")], &GOOD[..]].concat();
-        assert_eq!(read(&late), Err(Refusal::Malformed), "behind a regular field");
+        assert_eq!(parse(&late), Err(Refusal::Malformed), "after a regular field");
         let late = [&GOOD[..4], &[("accept", "*/*"), GOOD[4]]].concat();
-        assert_eq!(read(&late), Err(Refusal::Malformed), "behind a regular field");
-        assert_eq!(read(&[]), Err(Refusal::Malformed));
+        assert_eq!(parse(&late), Err(Refusal::Malformed), "after a regular field");
+        assert_eq!(parse(&[]), Err(Refusal::Malformed));
     }
 
     #[test]
-    fn wrong_fields_are_malformed() {
+    fn rejects_invalid_fields() {
         for (name, value) in [
             ("Accept", "x"),
             ("x y", "z"),
@@ -313,21 +313,21 @@ mod tests {
     }
 
     #[test]
-    fn other_requests_are_unwanted_but_good() {
+    fn valid_requests_for_anything_else_are_unwanted() {
         let get = [(":method", "GET"), (":scheme", "https"), (":path", "/wt")];
-        let with = |more: &[(&'static str, &'static str)]| read(&[&get, more].concat());
+        let with = |more: &[(&'static str, &'static str)]| parse(&[&get, more].concat());
         assert_eq!(with(&[GOOD[2]]), Err(Refusal::Unwanted));
         assert_eq!(with(&[("host", "localhost")]), Err(Refusal::Unwanted));
         assert_eq!(with(&[GOOD[2], ("content-length", "7")]), Err(Refusal::Unwanted));
-        assert_eq!(with(&[]), Err(Refusal::Malformed), "to whom?");
+        assert_eq!(with(&[]), Err(Refusal::Malformed), "no host");
         assert_eq!(with(&[GOOD[2], ("connection", "close")]), Err(Refusal::Malformed));
         let options = [(":method", "OPTIONS"), (":scheme", "https"), (":path", "*"), GOOD[2]];
-        assert_eq!(read(&options), Err(Refusal::Unwanted));
+        assert_eq!(parse(&options), Err(Refusal::Unwanted));
         let tunnel = [(":method", "CONNECT"), GOOD[2]];
-        assert_eq!(read(&tunnel), Err(Refusal::Unwanted));
-        assert_eq!(read(&[tunnel[0]]), Err(Refusal::Malformed));
-        assert_eq!(read(&[tunnel[0], ("host", "x")]), Err(Refusal::Malformed));
-        assert_eq!(read(&[tunnel[0], tunnel[1], (":path", "/")]), Err(Refusal::Malformed));
+        assert_eq!(parse(&tunnel), Err(Refusal::Unwanted));
+        assert_eq!(parse(&[tunnel[0]]), Err(Refusal::Malformed));
+        assert_eq!(parse(&[tunnel[0], ("host", "x")]), Err(Refusal::Malformed));
+        assert_eq!(parse(&[tunnel[0], tunnel[1], (":path", "/")]), Err(Refusal::Malformed));
         assert_eq!(changed(&[(":protocol", "websocket")], &[]), Err(Refusal::Unwanted));
         let no_authority = [(":protocol", "websocket"), (":authority", "-")];
         assert_eq!(changed(&no_authority, &[("host", "x")]), Err(Refusal::Malformed));

@@ -1,4 +1,4 @@
-//! The streams of a connection: what each is for is known from its first bytes.
+//! The streams of a connection; the first bytes of each determine its purpose.
 
 use std::task::{Context, Poll, ready};
 
@@ -8,32 +8,33 @@ use wtransport_proto::error::ErrorCode;
 use crate::webtransport::h3::critical::{Control, Qpack};
 use crate::webtransport::h3::fault::{Fault, quic_code};
 use crate::webtransport::h3::items::{
-    self, Item, Items, MAX_PAYLOAD, MAX_PUSH_ID, Rest, WEBTRANSPORT,
+    self, Handling, Item, Items, MAX_PAYLOAD, MAX_PUSH_ID, WEBTRANSPORT,
 };
 use crate::webtransport::h3::lane::Lane;
 use crate::webtransport::h3::request::{Refusal, Request};
 
-/// Types of streams of one direction (RFC 9114, section 6.2; RFC 9204, section 4.2).
+/// Types of unidirectional streams (RFC 9114, section 6.2; RFC 9204, section 4.2).
 const CONTROL: u64 = 0x00;
 const PUSH: u64 = 0x01;
 const QPACK_ENCODER: u64 = 0x02;
 const QPACK_DECODER: u64 = 0x03;
 
-/// Types of frames (RFC 9114, section 7.2).
+/// Frame types (RFC 9114, section 7.2).
 const DATA: u64 = 0x00;
 const HEADERS: u64 = 0x01;
-/// The capsule with which a client ends its session, and its longest payload: a code, and words.
+/// The capsule that ends a session, and its maximum payload: a code and a message, in bytes.
 const CLOSE_SESSION: u64 = 0x2843;
 const MAX_CLOSE: u64 = 4 + 1_024;
 
-/// Why a stream is over without a request (RFC 9114, section 8.1).
+/// Error codes for a stream that ends without a request (RFC 9114, section 8.1).
 const REQUEST_INCOMPLETE: u32 = 0x10D;
 const REQUEST_CANCELLED: u32 = 0x10C;
 
-/// Most bytes that are read at once from a stream that is not the session's.
+/// Size of the read buffer for streams other than the lane, in bytes.
 const READ: usize = 2_048;
-/// A stream of one direction: one that is not known yet, or one that lasts as long as the
-/// connection. Others are not read.
+
+/// A unidirectional stream: of unknown type so far, or one that lasts as long as the connection.
+/// Others are not read.
 #[derive(Debug)]
 struct Uni {
     recv: RecvStream,
@@ -42,20 +43,20 @@ struct Uni {
 
 #[derive(Debug)]
 enum UniKind {
-    /// Bytes of a type that is not whole.
+    /// The bytes of an incomplete type.
     Unknown(Vec<u8>),
     Control(Control),
     Qpack(Qpack),
 }
 
-/// A stream of both directions whose first frame is not there yet.
+/// A bidirectional stream that has not yet shown whether it is a request or the lane.
 #[derive(Debug)]
 struct Bi {
     id: u64,
     send: SendStream,
     recv: RecvStream,
     frames: Items,
-    /// Whether a frame has come, of a kind that is passed over.
+    /// Whether a skipped frame has arrived.
     has_begun: bool,
 }
 
@@ -66,59 +67,59 @@ impl Bi {
     }
 
     fn reject(mut self, code: VarInt) {
-        // A stream that is over needs no more.
+        // Fails only on a stream that has ended already.
         drop(self.send.reset(code));
         drop(self.recv.stop(code));
     }
 }
 
-/// The streams of a connection, and what is known from them.
+/// The streams of a connection, and the session that they have set up.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     uni: Vec<Uni>,
     bi: Vec<Bi>,
-    /// Which of the streams have come that come once, by their type.
+    /// Which of the streams that may occur once have occurred, by type.
     seen: [bool; 4],
     has_settings: bool,
     request: Option<Request>,
     session: Option<Bi>,
     capsules: Items,
-    /// What the session's stream is read for before it is asked for.
+    /// The lane, which may arrive before the request for its session.
     lane: Option<Lane>,
     has_lane: bool,
 }
 
-/// What is to be done with a frame on a stream of both directions.
-fn on_request(kind: u64, length: u64) -> Result<Rest, ErrorCode> {
+/// Decides how to handle a frame on a bidirectional stream.
+fn frame_handling(kind: u64, length: u64) -> Result<Handling, ErrorCode> {
     match kind {
         DATA | HEADERS if length > MAX_PAYLOAD => Err(ErrorCode::ExcessiveLoad),
-        DATA | HEADERS => Ok(Rest::Keep),
-        WEBTRANSPORT => Ok(Rest::Bare),
+        DATA | HEADERS => Ok(Handling::Keep),
+        WEBTRANSPORT => Ok(Handling::Bare),
         0..0x0A | MAX_PUSH_ID => Err(ErrorCode::FrameUnexpected),
-        _ => Ok(Rest::Skip),
+        _ => Ok(Handling::Skip),
     }
 }
 
-/// What is to be done with a capsule.
-fn on_capsule(kind: u64, length: u64) -> Result<Rest, ErrorCode> {
+/// Decides how to handle a capsule.
+fn capsule_handling(kind: u64, length: u64) -> Result<Handling, ErrorCode> {
     match kind {
-        CLOSE_SESSION if (4..=MAX_CLOSE).contains(&length) => Ok(Rest::Keep),
+        CLOSE_SESSION if (4..=MAX_CLOSE).contains(&length) => Ok(Handling::Keep),
         CLOSE_SESSION => Err(ErrorCode::Datagram),
-        _ => Ok(Rest::Skip),
+        _ => Ok(Handling::Skip),
     }
 }
 
-/// What was read from a stream.
+/// The result of a read from a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read<'a> {
     Bytes(&'a [u8]),
-    /// The client has said all.
+    /// The client finished the stream.
     End,
-    /// The client does not want to go on.
+    /// The client reset the stream.
     Reset,
 }
 
-/// Reads some bytes, or that there are no more.
+/// Reads some bytes, or the end of the stream.
 fn poll_read<'a>(
     recv: &mut RecvStream,
     cx: &mut Context<'_>,
@@ -136,38 +137,38 @@ fn poll_read<'a>(
 }
 
 impl Streams {
-    /// The client opened a stream of one direction.
+    /// Adds a unidirectional stream that the client opened.
     pub(super) fn add_uni(&mut self, recv: RecvStream) {
         self.uni.push(Uni { recv, kind: UniKind::Unknown(Vec::new()) });
     }
 
-    /// The client opened a stream of both directions.
+    /// Adds a bidirectional stream that the client opened.
     pub(super) fn add_bi(&mut self, send: SendStream, recv: RecvStream) {
         self.bi.push(Bi::new(send, recv));
     }
 
-    /// The request for a session, once the client's settings are there as well.
+    /// The request for a session, once the client's settings have arrived as well.
     pub(super) fn take_request(&mut self) -> Option<Request> {
         if self.has_settings { self.request.take() } else { None }
     }
 
-    /// The stream of the session's lane, once it is there.
+    /// The stream of the session's lane, once it has opened.
     pub(super) fn take_lane(&mut self) -> Option<Lane> {
         self.lane.take()
     }
 
-    /// The session's number, once it is asked for.
+    /// The session's id, once the session has been requested.
     pub(super) fn session_id(&self) -> Option<u64> {
         self.session.as_ref().map(|session| session.id)
     }
 
-    /// Where a session that is asked for is answered.
+    /// The stream on which to answer the request for a session.
     pub(super) fn session_send(&mut self) -> Option<&mut SendStream> {
         self.session.as_mut().map(|session| &mut session.send)
     }
 
-    /// Waits until a stream has bytes or ends, and handles that. Tells how much the client said:
-    /// a frame is something, even an empty one, and so is each read.
+    /// Waits until a stream has bytes or ends, and handles that. Returns how much to count against
+    /// the client's rate: one for each frame, even an empty one, and at least one for the read.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Fault>> {
         let mut buffer = [0; READ];
         if let Some(session) = &mut self.session
@@ -209,20 +210,20 @@ impl Streams {
                 uni.kind = kind;
             }
         }
-        let mut said = 1;
+        let mut count = 1;
         match &mut uni.kind {
             UniKind::Unknown(_) => {}
             UniKind::Control(control) => {
-                said = control.take(bytes)?.max(1);
+                count = control.take(bytes)?.max(1);
                 self.has_settings = control.has_settings();
             }
             UniKind::Qpack(qpack) => qpack.take(bytes)?,
         }
         self.uni.push(uni);
-        Ok(said)
+        Ok(count)
     }
 
-    /// What a stream of this type is for; `None` if for nothing.
+    /// The purpose of a unidirectional stream of this type; `None` if it has none here.
     fn uni_kind(&mut self, kind: u64) -> Result<Option<UniKind>, ErrorCode> {
         let once = usize::try_from(kind).ok().and_then(|kind| self.seen.get_mut(kind));
         if once.is_some_and(|seen| std::mem::replace(seen, true)) {
@@ -250,28 +251,28 @@ impl Streams {
                 return Ok(1);
             }
         };
-        let mut said = 0;
-        while let Some(frame) = bi.frames.take(&mut bytes, on_request)? {
-            said += 1;
+        let mut count = 0;
+        while let Some(frame) = bi.frames.take(&mut bytes, frame_handling)? {
+            count += 1;
             match frame.kind {
                 DATA => return Err(ErrorCode::FrameUnexpected.into()),
-                HEADERS => return Ok(said + self.handle_request(bi, &frame, bytes)?),
-                // It is a stream's beginning or nothing.
+                HEADERS => return Ok(count + self.handle_request(bi, &frame, bytes)?),
+                // Valid only at the start of a stream.
                 WEBTRANSPORT if bi.has_begun => return Err(ErrorCode::Frame.into()),
                 WEBTRANSPORT => {
                     self.handle_lane(bi, frame.value, bytes)?;
-                    return Ok(said);
+                    return Ok(count);
                 }
                 _ => bi.has_begun = true,
             }
         }
         self.bi.push(bi);
-        Ok(said.max(1))
+        Ok(count.max(1))
     }
 
-    /// Somebody asks for something; behind the request there may be more.
+    /// Handles a request, which data may follow.
     fn handle_request(&mut self, bi: Bi, frame: &Item, rest: &[u8]) -> Result<u32, Fault> {
-        match Request::read(&frame.payload) {
+        match Request::parse(&frame.payload) {
             Err(Refusal::Undecodable) => return Err(Refusal::Undecodable.code().into()),
             Err(refusal) => bi.reject(quic_code(refusal.code())),
             Ok(_) if self.session.is_some() => bi.reject(quic_code(ErrorCode::RequestRejected)),
@@ -289,9 +290,9 @@ impl Streams {
         Ok(0)
     }
 
-    /// A stream of a session has begun. There is one session, which has one.
+    /// Handles the start of a session's stream. There is one session, with one such stream.
     fn handle_lane(&mut self, bi: Bi, session: u64, read: &[u8]) -> Result<(), ErrorCode> {
-        // The number of a stream that a client opens for both directions is a multiple of 4.
+        // The id of a bidirectional stream that a client opens is a multiple of 4.
         if !session.is_multiple_of(4) {
             return Err(ErrorCode::Id);
         }
@@ -306,7 +307,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The session's own stream carries capsules, and its end is the session's.
+    /// Handles the session's own stream: it carries capsules, and its end ends the session.
     fn handle_session(&mut self, read: Read<'_>) -> Result<u32, Fault> {
         let Self { session: Some(session), capsules, .. } = self else { return Ok(1) };
         let mut bytes = match read {
@@ -314,26 +315,26 @@ impl Streams {
             Read::End if !session.frames.is_between() => return Err(ErrorCode::Frame.into()),
             Read::End | Read::Reset => return Err(Fault::Closed),
         };
-        let mut said = 0;
-        while let Some(frame) = session.frames.take(&mut bytes, on_request)? {
-            said += 1;
+        let mut count = 0;
+        while let Some(frame) = session.frames.take(&mut bytes, frame_handling)? {
+            count += 1;
             match frame.kind {
                 DATA => {}
-                // Behind a CONNECT there is nothing but data (RFC 9114, section 4.4).
+                // Only data may follow a CONNECT (RFC 9114, section 4.4).
                 HEADERS => return Err(ErrorCode::FrameUnexpected.into()),
                 WEBTRANSPORT => return Err(ErrorCode::Frame.into()),
                 _ => continue,
             }
             let mut data = frame.payload.as_slice();
-            while let Some(capsule) = capsules.take(&mut data, on_capsule)? {
-                said += 1;
+            while let Some(capsule) = capsules.take(&mut data, capsule_handling)? {
+                count += 1;
                 if capsule.kind == CLOSE_SESSION {
-                    let words = capsule.payload.get(4..).unwrap_or_default();
-                    std::str::from_utf8(words).map_err(|_| ErrorCode::Datagram)?;
+                    let reason = capsule.payload.get(4..).unwrap_or_default();
+                    std::str::from_utf8(reason).map_err(|_| ErrorCode::Datagram)?;
                     return Err(Fault::Closed);
                 }
             }
         }
-        Ok(said.max(1))
+        Ok(count.max(1))
     }
 }
