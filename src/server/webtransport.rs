@@ -4,6 +4,7 @@
 //! kilobytes and is dropped at a deadline.
 
 mod h3;
+mod polled;
 pub(crate) mod quic;
 pub(crate) mod rotation;
 mod strays;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, IdleTimeout, Runtime as _, VarInt};
+use wtransport::quinn::{self, IdleTimeout, VarInt};
 
 use crate::limits::amplification::{Addresses, PACKET};
 use crate::metrics::Metrics;
 use crate::tls::CertificateError;
 use crate::tls::provider::provider;
+use crate::webtransport::polled::Polled;
 use crate::webtransport::strays::{self, ConnectionIds};
 use crate::webtransport::udp::Counting;
 
@@ -85,7 +86,7 @@ pub(crate) fn endpoint(
     metrics: &Arc<Metrics>,
 ) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)> {
     let runtime = Arc::new(quinn::TokioRuntime);
-    let socket = runtime.wrap_udp_socket(socket)?;
+    let socket = Arc::new(Polled::new(socket)?);
     let addresses = Addresses::new(Arc::clone(metrics));
     let counting =
         Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };

@@ -1,0 +1,253 @@
+//! A UDP socket that is waited for while little comes in, and looked at once a millisecond while
+//! much does, as network drivers do: being woken for every packet is the largest part of a frame's
+//! cost (docs/BENCHMARKS.md).
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net;
+use tokio::time::{Instant, Sleep, sleep};
+use wtransport::quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
+
+use crate::lock::lock;
+
+/// Between two looks. It is the most by which looking makes a pose older; tokio's timers are no
+/// finer.
+const LOOK: Duration = Duration::from_millis(1);
+/// The time over which arrivals are counted while the socket is waited for.
+const WINDOW: Duration = Duration::from_millis(16);
+/// Arrivals in a window from which looking is cheaper: one each millisecond.
+const MANY: usize = 16;
+/// Looks after which the socket is waited for again, unless they found [`MANY`] datagrams. They take
+/// two windows: what is half as much as begins the looking ends it.
+const LOOKS: u32 = 32;
+
+/// A socket, and how its owner learns of arrivals.
+#[derive(Debug)]
+pub(crate) struct Polled {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    watch: Mutex<Watch>,
+    /// Whether the last datagram found no room.
+    is_full: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Watch {
+    /// The kernel wakes for each arrival.
+    Wait { ready: net::UdpSocket, since: Instant, arrived: usize },
+    /// A timer wakes.
+    Look { timer: Pin<Box<Sleep>>, looks: u32, arrived: usize },
+}
+
+impl Watch {
+    /// Watches a handle of its own, for closing that ends the watch.
+    fn wait(socket: &UdpSocket) -> io::Result<Self> {
+        let ready = net::UdpSocket::from_std(socket.try_clone()?)?;
+        Ok(Self::Wait { ready, since: Instant::now(), arrived: 0 })
+    }
+}
+
+impl Polled {
+    /// Wraps a socket. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// If the system refuses an option of the socket, or to watch it.
+    pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let state = UdpSocketState::new((&socket).into())?;
+        let watch = Mutex::new(Watch::wait(&socket)?);
+        Ok(Self { socket, state, watch, is_full: AtomicBool::new(false) })
+    }
+
+    fn recv(&self, buffers: &mut [IoSliceMut<'_>], about: &mut [RecvMeta]) -> io::Result<usize> {
+        self.state.recv((&self.socket).into(), buffers, about)
+    }
+}
+
+impl AsyncUdpSocket for Polled {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Room { socket: self, ready: None })
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        self.state.send((&self.socket).into(), transmit).inspect_err(|error| {
+            self.is_full.fetch_or(error.kind() == ErrorKind::WouldBlock, Ordering::Relaxed);
+        })
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        about: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut watch = lock(&self.watch);
+        loop {
+            match &mut *watch {
+                Watch::Wait { ready, since, arrived } => {
+                    ready!(ready.poll_recv_ready(context))?;
+                    let received = ready.try_io(Interest::READABLE, || self.recv(buffers, about));
+                    if let Err(error) = &received
+                        && error.kind() == ErrorKind::WouldBlock
+                    {
+                        continue;
+                    }
+                    *arrived += received.as_ref().copied().unwrap_or_default();
+                    if since.elapsed() >= WINDOW {
+                        if *arrived >= MANY {
+                            let timer = Box::pin(sleep(LOOK));
+                            *watch = Watch::Look { timer, looks: 0, arrived: 0 };
+                        } else {
+                            (*since, *arrived) = (Instant::now(), 0);
+                        }
+                    }
+                    return Poll::Ready(received);
+                }
+                Watch::Look { timer, looks, arrived } => {
+                    ready!(timer.as_mut().poll(context));
+                    match self.recv(buffers, about) {
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        received => {
+                            *arrived += received.as_ref().copied().unwrap_or_default();
+                            return Poll::Ready(received);
+                        }
+                    }
+                    *looks += 1;
+                    if *looks < LOOKS {
+                        timer.as_mut().reset(Instant::now() + LOOK);
+                    } else if *arrived >= MANY {
+                        (*looks, *arrived) = (0, 0);
+                        timer.as_mut().reset(Instant::now() + LOOK);
+                    } else {
+                        *watch = Watch::wait(&self.socket)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.state.gro_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
+}
+
+/// Waits until a full socket has room again.
+#[derive(Debug)]
+struct Room {
+    socket: Arc<Polled>,
+    /// A handle of its own, which is watched.
+    ready: Option<net::UdpSocket>,
+}
+
+impl UdpPoller for Room {
+    fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.socket.is_full.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let ready = match self.ready.take() {
+            Some(ready) => ready,
+            None => net::UdpSocket::from_std(self.socket.socket.try_clone()?)?,
+        };
+        let polled = ready.poll_send_ready(context);
+        if polled.is_pending() {
+            self.ready = Some(ready);
+        } else {
+            self.socket.is_full.store(false, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::Ipv4Addr;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Receives one batch, and returns how many datagrams it held.
+    async fn receive(socket: &Polled) -> usize {
+        let mut bytes = [0; 2_048];
+        let received = poll_fn(|context| {
+            let mut buffers = [IoSliceMut::new(&mut bytes)];
+            let mut about = [RecvMeta::default()];
+            socket.poll_recv(context, &mut buffers, &mut about).map(|received| {
+                received.unwrap();
+                about[0].len.div_ceil(about[0].stride.max(1))
+            })
+        });
+        timeout(PATIENCE, received).await.unwrap()
+    }
+
+    fn looks(socket: &Polled) -> bool {
+        matches!(&*lock(&socket.watch), Watch::Look { .. })
+    }
+
+    #[tokio::test]
+    async fn many_arrivals_are_looked_for_and_few_are_waited_for() {
+        let socket = Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap();
+        let (sender, to) = (UdpSocket::bind(HERE).unwrap(), socket.local_addr().unwrap());
+        let send = || sender.send_to(b"x", to).unwrap();
+        let (mut sent, mut received) = (0, 0);
+        while !looks(&socket) {
+            assert!(sent < 100_000, "the socket is still waited for");
+            for _ in 0..8 {
+                send();
+                sent += 1;
+            }
+            while received < sent {
+                received += receive(&socket).await;
+            }
+        }
+        for _ in 0..100 {
+            send();
+        }
+        let mut looked = 0;
+        while looked < 100 {
+            looked += receive(&socket).await;
+        }
+        // Nothing comes in for a while, so the next one is waited for.
+        let none = timeout(LOOK * LOOKS * 20, receive(&socket)).await;
+        assert!(none.is_err() && !looks(&socket));
+        send();
+        assert_eq!(receive(&socket).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_socket_with_room_is_writable_at_once_and_a_full_one_later() {
+        let socket = Arc::new(Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap());
+        let mut room = Arc::clone(&socket).create_io_poller();
+        for is_full in [false, true] {
+            socket.is_full.store(is_full, Ordering::Relaxed);
+            let writable = poll_fn(|context| room.as_mut().poll_writable(context));
+            timeout(PATIENCE, writable).await.unwrap().unwrap();
+            assert!(!socket.is_full.load(Ordering::Relaxed));
+        }
+    }
+}
