@@ -1,14 +1,14 @@
 //! The page, its settings, the server's health, and the way in for WebSockets.
 
-mod answers;
-pub(crate) mod asked;
 pub(crate) mod assets;
+mod error_pages;
 pub(crate) mod files;
 mod policy;
 pub(crate) mod reach;
+pub(crate) mod request_info;
+mod responses;
 mod site;
 mod upgrade;
-mod words;
 
 pub use self::assets::Page;
 pub(crate) use self::site::Site;
@@ -31,10 +31,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::host::{Host, Origin};
-use crate::http::answers::{Answer, Flow, pace};
-use crate::http::asked::{Asked, Forwarded, Refusal};
 use crate::http::assets::{BENCH_PAGE, PAGE};
 use crate::http::reach::Addresses;
+use crate::http::request_info::{Forwarded, Refusal, RequestInfo};
+use crate::http::responses::{Flow, pace};
 use crate::limits::origin::Addressed;
 use crate::lock::lock;
 use crate::metrics::Failure;
@@ -59,26 +59,26 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/ws", get(socket))
         .route("/map.pmtiles", get(map_file))
         .fallback(get(asset))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), asked::asked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), request_info::attach))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
         .layer(middleware::from_fn_with_state(flow, pace))
         .with_state(site)
 }
 
-async fn index(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Answer {
+async fn index(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Response {
     site.assets.page(PAGE, &method, &headers).await
 }
 
-async fn bench(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Answer {
+async fn bench(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Response {
     site.assets.page(BENCH_PAGE, &method, &headers).await
 }
 
 /// Where the form of a page for a wrong address leads.
-async fn choose(uri: Uri, asked: Result<Query<Choice>, QueryRejection>) -> Response {
-    match asked {
-        Ok(Query(Choice { room: Some(wish) })) => match words::suggested(&wish) {
+async fn choose(uri: Uri, query: Result<Query<Choice>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(Choice { room: Some(wish) })) => match error_pages::suggested(&wish) {
             Some(name) => Redirect::temporary(&format!("/r/{name}")).into_response(),
-            None => words::no_such_room(&wish),
+            None => error_pages::no_such_room(&wish),
         },
         _ => moved("/", &uri),
     }
@@ -96,11 +96,11 @@ async fn room(
     uri: Uri,
     method: Method,
     headers: HeaderMap,
-) -> Answer {
-    let Ok(Path(name)) = name else { return words::no_such_room("") };
+) -> Response {
+    let Ok(Path(name)) = name else { return error_pages::no_such_room("") };
     let lower = name.to_ascii_lowercase();
     if !is_room_name(&lower) {
-        return words::no_such_room(&name);
+        return error_pages::no_such_room(&name);
     }
     // One address for each room, which is what people pass on.
     if lower != name || uri.path().ends_with('/') {
@@ -115,10 +115,10 @@ fn moved(path: &str, uri: &Uri) -> Response {
     Redirect::temporary(&format!("{path}{query}")).into_response()
 }
 
-async fn asset(State(site): State<Arc<Site>>, request: Request) -> Answer {
+async fn asset(State(site): State<Arc<Site>>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
-    let answer = site.assets.file(path, request.method(), request.headers()).await;
-    if answer.status() == StatusCode::NOT_FOUND { words::not_found() } else { answer }
+    let response = site.assets.file(path, request.method(), request.headers()).await;
+    if response.status() == StatusCode::NOT_FOUND { error_pages::not_found() } else { response }
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {
@@ -130,15 +130,15 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
 
 async fn config(
     State(site): State<Arc<Site>>,
-    Extension(asked): Extension<Asked>,
+    Extension(info): Extension<RequestInfo>,
     page: Result<Query<Asking>, QueryRejection>,
 ) -> Response {
-    let Some(host) = &asked.host else {
+    let Some(host) = &info.host else {
         return Refusal::bad("the request has no Host header").into_response();
     };
     let page = page.ok().and_then(|Query(page)| page.origin);
     let caching = [(header::CACHE_CONTROL, "no-store")];
-    (caching, Json(site.config(host, &asked, page.as_deref()))).into_response()
+    (caching, Json(site.config(host, &info, page.as_deref()))).into_response()
 }
 
 /// What a page says of itself when it asks how to connect.
@@ -149,7 +149,7 @@ struct Asking {
 
 async fn socket(
     State(site): State<Arc<Site>>,
-    Extension(asked): Extension<Asked>,
+    Extension(info): Extension<RequestInfo>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -157,7 +157,7 @@ async fn socket(
         return refusal.into_response();
     }
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
-    let Asked { host, secure, permit, .. } = &asked;
+    let RequestInfo { host, secure, permit, .. } = &info;
     let addressed = Addressed { host: host.as_ref(), secure: *secure };
     if !site.context.origins.admit_at(origin, addressed) {
         tracing::warn!(origin, "a page of another site, or a client without Origin, was refused");
@@ -176,7 +176,7 @@ async fn map_file(State(site): State<Arc<Site>>, method: Method, headers: Header
         return (StatusCode::NOT_FOUND, "no map file is configured\n").into_response();
     };
     let kind = "application/vnd.pmtiles";
-    site.files.answer(path, kind, &method, &headers).await.unwrap_or_else(|error| {
+    site.files.respond(path, kind, &method, &headers).await.unwrap_or_else(|error| {
         tracing::error!(%error, "the map file cannot be read");
         (StatusCode::INTERNAL_SERVER_ERROR, "the map file cannot be read\n").into_response()
     })
@@ -184,9 +184,9 @@ async fn map_file(State(site): State<Arc<Site>>, method: Method, headers: Header
 
 impl Site {
     /// What `/config.json` says to somebody who addressed `host`, and to a page of `origin`.
-    fn config(&self, host: &Host, asked: &Asked, origin: Option<&str>) -> Value {
+    fn config(&self, host: &Host, info: &RequestInfo, origin: Option<&str>) -> Value {
         let page = origin.and_then(Origin::parse);
-        let (here, secure) = self.reach.seen(host, asked.secure == Some(true), page.as_ref());
+        let (here, secure) = self.reach.seen(host, info.secure == Some(true), page.as_ref());
         let Addresses { web_transport, web_socket } = self.reach.at(&here, secure);
         let mut config = json!({
             "protocol": VERSION,
@@ -205,21 +205,21 @@ impl Site {
             config["serverCertificateHashes"] = lock(hashes).iter().map(entry).collect();
         }
         if let Some(origin) = origin {
-            config["seen"] = self.seen(host, asked, origin, &web_transport);
+            config["seen"] = self.seen(host, info, origin, &web_transport);
         }
         config
     }
 
     /// What the server makes of a page that asks, so that the page can tell why it is refused.
-    fn seen(&self, host: &Host, asked: &Asked, origin: &str, web_transport: &str) -> Value {
+    fn seen(&self, host: &Host, info: &RequestInfo, origin: &str, web_transport: &str) -> Value {
         let origins = &self.context.origins;
         if let Some(page) = Origin::parse(origin) {
-            origins.learn(&page, host, asked.secure);
+            origins.learn(&page, host, info.secure);
         }
-        let addressed = Addressed { host: Some(host), secure: asked.secure };
+        let addressed = Addressed { host: Some(host), secure: info.secure };
         let udp = web_transport.strip_prefix("https://");
         let allowed = origins.admit_at(Some(origin), addressed) && origins.admit(Some(origin), udp);
-        let forwarded = match asked.forwarded {
+        let forwarded = match info.forwarded {
             Forwarded::None => "none",
             Forwarded::Believed => "believed",
             Forwarded::Ignored => "ignored",

@@ -21,7 +21,7 @@ use crate::files::{self, Files, Watched};
 use crate::host::Origin;
 use crate::http::assets::{Assets, Page};
 use crate::http::reach::Reach;
-use crate::http::{self, Site, asked};
+use crate::http::{self, Site, request_info};
 use crate::limits::amplification::Addresses;
 use crate::limits::gate::{Bounds, Gate};
 use crate::metrics::{self, Metrics};
@@ -213,7 +213,7 @@ impl Server {
             // A gate of its own: whoever crowds the other one is what an operator looks for.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
             let router = metrics::router(Arc::clone(&context.metrics))
-                .layer(from_fn_with_state(Arc::clone(&context), asked::named));
+                .layer(from_fn_with_state(Arc::clone(&context), request_info::check_host));
             let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
             tokio::spawn(tcp.accept(scrapes));
         }

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ring::digest::{SHA256, digest};
 
-use crate::http::answers::{Answer, Coding, Validators, Verdict, choose};
 use crate::http::files::Files;
+use crate::http::responses::{Coding, Validators, Verdict, choose};
 
 /// The codings of a built file beside its plain bytes, and how their names end.
 const CODED: [(Coding, &str); 2] = [(Coding::Brotli, ".br"), (Coding::Gzip, ".gz")];
@@ -43,7 +43,7 @@ struct Form {
 /// A file in all its codings; the plain one is always there.
 type Forms = HashMap<Coding, Form>;
 
-/// The files of a page that is built into a program. What an answer needs is worked out once, so
+/// The files of a page that is built into a program. What an response needs is worked out once, so
 /// that a request costs no hashing and no compressing.
 #[derive(Clone, Debug, Default)]
 pub struct Page(Arc<HashMap<String, Forms>>);
@@ -97,24 +97,24 @@ impl Assets {
         path: &'static str,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Answer {
+    ) -> Response {
         let found = self.find(path, method, headers).await;
         found.unwrap_or_else(|| words(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT))
     }
 
     /// The file at this path, which has no slash in front.
-    pub(crate) async fn file(&self, path: &str, method: &Method, headers: &HeaderMap) -> Answer {
+    pub(crate) async fn file(&self, path: &str, method: &Method, headers: &HeaderMap) -> Response {
         let nothing = "<!doctype html><title>Not found</title>";
         let found = self.find(path, method, headers).await;
         found.unwrap_or_else(|| words(StatusCode::NOT_FOUND, nothing))
     }
 
-    async fn find(&self, path: &str, method: &Method, headers: &HeaderMap) -> Option<Answer> {
+    async fn find(&self, path: &str, method: &Method, headers: &HeaderMap) -> Option<Response> {
         match self {
             Self::Built(page) => Some(respond(path, page.0.get(path)?, headers)),
             Self::Directory(root, files) => {
                 let found = root.join(inside(path)?);
-                files.answer(found, content_type(path), method, headers).await.ok()
+                files.respond(found, content_type(path), method, headers).await.ok()
             }
         }
     }
@@ -126,7 +126,7 @@ fn inside(path: &str) -> Option<&Path> {
     path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
 }
 
-fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Answer {
+fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Response {
     let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
     let Some(coding) = choose(headers, forms.keys().copied()) else {
         let codings =
@@ -139,9 +139,9 @@ fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Answer {
         Verdict::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
         Verdict::Failed => (StatusCode::PRECONDITION_FAILED, Bytes::new()),
     };
-    let mut answer = Answer::new(body.into());
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     if status == StatusCode::OK {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
         if let Some(name) = coding.name() {
@@ -153,16 +153,16 @@ fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Answer {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.extend([vary]);
     validators.add_to(headers);
-    answer
+    response
 }
 
-fn words(status: StatusCode, page: &'static str) -> Answer {
-    let mut answer = Answer::new(page.into());
-    *answer.status_mut() = status;
+fn words(status: StatusCode, page: &'static str) -> Response {
+    let mut response = Response::new(page.into());
+    *response.status_mut() = status;
     let html = HeaderValue::from_static("text/html; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, html);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -216,7 +216,7 @@ mod tests {
         Form { bytes: bytes.into(), validators: Validators { etag, modified: None } }
     }
 
-    fn asked(path: &str, fields: &[(header::HeaderName, &'static str)]) -> Answer {
+    fn asked(path: &str, fields: &[(header::HeaderName, &'static str)]) -> Response {
         let plain = (Coding::Identity, form("plain"));
         let forms = Forms::from([plain, (Coding::Gzip, form("gz")), (Coding::Brotli, form("br"))]);
         let fields = fields.iter().cloned();
@@ -239,11 +239,11 @@ mod tests {
             ("gzip", Some("gzip"), "\"gz\""),
             ("br", Some("br"), "\"br\""),
         ] {
-            let answer = asked("assets/a.js", &[(encoding.clone(), wish)]);
-            let named = answer.headers().get(header::CONTENT_ENCODING);
+            let response = asked("assets/a.js", &[(encoding.clone(), wish)]);
+            let named = response.headers().get(header::CONTENT_ENCODING);
             assert_eq!(named.map(|it| it.to_str().unwrap()), name);
-            assert_eq!(answer.headers()[header::ETAG], etag);
-            assert_eq!(answer.headers()[header::VARY], "accept-encoding");
+            assert_eq!(response.headers()[header::ETAG], etag);
+            assert_eq!(response.headers()[header::VARY], "accept-encoding");
             let known = (header::IF_NONE_MATCH, "\"br\"");
             let again = asked("assets/a.js", &[(encoding.clone(), wish), known]);
             let expected = if wish == "br" { StatusCode::NOT_MODIFIED } else { StatusCode::OK };

@@ -1,4 +1,4 @@
-//! Files of this computer as answers: the parts that are asked for, piece by piece.
+//! Files of this computer as responses: the parts that are asked for, piece by piece.
 
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read as _, Result, Seek as _, SeekFrom};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -15,21 +15,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::http::answers::Answer;
-use crate::http::answers::{PIECE, Part, Validators, Verdict, part};
+use crate::http::responses::{PIECE, Part, Validators, Verdict, part};
 use crate::metrics::{Limit, Metrics};
 
-/// Most answers from files at once. Each holds one piece: 64 MiB in all.
-const ANSWERS: usize = 1_024;
+/// Most responses from files at once. Each holds one piece: 64 MiB in all.
+const RESPONSES: usize = 1_024;
 /// Most reads at once, on as many threads beside those of the runtime.
 const READS: usize = 8;
-/// How long a request waits for its turn while there are as many answers as there may be.
+/// How long a request waits for its turn while there are as many responses as there may be.
 const TURN: Duration = Duration::from_secs(10);
 
 /// Answers from files, as many at once as there may be.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
-    answers: Arc<Semaphore>,
+    responses: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     turn: Duration,
     metrics: Arc<Metrics>,
@@ -45,22 +44,22 @@ struct Opened {
 impl Files {
     /// Nobody reads yet.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        let (answers, reads) = (Semaphore::new(ANSWERS), Semaphore::new(READS));
-        Self { answers: Arc::new(answers), reads: Arc::new(reads), turn: TURN, metrics }
+        let (responses, reads) = (Semaphore::new(RESPONSES), Semaphore::new(READS));
+        Self { responses: Arc::new(responses), reads: Arc::new(reads), turn: TURN, metrics }
     }
 
     /// Answers a GET or HEAD with the file, or the part of it that is asked for.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub(crate) async fn answer(
+    pub(crate) async fn respond(
         &self,
         path: PathBuf,
         content_type: &'static str,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Result<Answer> {
-        let Ok(Ok(permit)) = timeout(self.turn, Arc::clone(&self.answers).acquire_owned()).await
+    ) -> Result<Response> {
+        let Ok(Ok(permit)) = timeout(self.turn, Arc::clone(&self.responses).acquire_owned()).await
         else {
             self.metrics.hit(Limit::FileAnswers);
             let later = [(header::RETRY_AFTER, "10")];
@@ -68,7 +67,7 @@ impl Files {
             return Ok((StatusCode::SERVICE_UNAVAILABLE, later, words).into_response());
         };
         let Opened { file, length, validators } = self.blocking(move || open(&path)).await?;
-        let mut answer = match validators.judge(headers) {
+        let mut response = match validators.judge(headers) {
             Verdict::NotModified => (StatusCode::NOT_MODIFIED, ()).into_response(),
             Verdict::Failed => {
                 (StatusCode::PRECONDITION_FAILED, "it has changed\n").into_response()
@@ -80,15 +79,15 @@ impl Files {
                 self.send(file, part, length, method, permit)
             }
         };
-        let sends = matches!(answer.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
-        let headers = answer.headers_mut();
+        let sends = matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        let headers = response.headers_mut();
         if sends {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         validators.add_to(headers);
-        Ok(answer)
+        Ok(response)
     }
 
     fn send(
@@ -98,7 +97,7 @@ impl Files {
         length: u64,
         method: &Method,
         permit: OwnedSemaphorePermit,
-    ) -> Answer {
+    ) -> Response {
         let (status, first, last) = match part {
             Part::Beyond => {
                 let range = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
@@ -114,16 +113,16 @@ impl Files {
         } else {
             Body::from_stream(self.pieces(file, first, count, permit))
         };
-        let mut answer = Answer::new(body);
-        *answer.status_mut() = status;
-        let headers = answer.headers_mut();
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, count.into());
         if let (Part::Bytes(..), Some(last)) = (part, last)
             && let Ok(range) = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"))
         {
             headers.insert(header::CONTENT_RANGE, range);
         }
-        answer
+        response
     }
 
     /// Reads `count` bytes from `first` on, a piece whenever the connection has taken the last
@@ -214,18 +213,18 @@ mod tests {
             Self { files: Files::new(Metrics::new()), map }
         }
 
-        async fn ask(&self, method: Method, fields: &[(header::HeaderName, &str)]) -> Answer {
+        async fn ask(&self, method: Method, fields: &[(header::HeaderName, &str)]) -> Response {
             let fields = fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             let headers: HeaderMap = fields.collect();
             let path = self.map.path().to_owned();
-            self.files.answer(path, "text/plain", &method, &headers).await.unwrap()
+            self.files.respond(path, "text/plain", &method, &headers).await.unwrap()
         }
 
         async fn get(&self, range: &str) -> (StatusCode, String, Bytes) {
-            let answer = self.ask(Method::GET, &[(header::RANGE, range)]).await;
-            let range = answer.headers().get(header::CONTENT_RANGE);
+            let response = self.ask(Method::GET, &[(header::RANGE, range)]).await;
+            let range = response.headers().get(header::CONTENT_RANGE);
             let range = range.map_or("", |range| range.to_str().unwrap()).to_owned();
-            (answer.status(), range, answer.into_body().collect().await.unwrap().to_bytes())
+            (response.status(), range, response.into_body().collect().await.unwrap().to_bytes())
         }
     }
 
@@ -258,12 +257,12 @@ mod tests {
     #[tokio::test]
     async fn a_head_tells_what_there_is() {
         let bench = Bench::with(b"a map");
-        let answer = bench.ask(Method::HEAD, &[(header::RANGE, "bytes=0-1")]).await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()[header::CONTENT_LENGTH], "5");
-        assert_eq!(answer.headers()[header::ACCEPT_RANGES], "bytes");
-        assert!(answer.headers().contains_key(header::LAST_MODIFIED));
-        assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+        let response = bench.ask(Method::HEAD, &[(header::RANGE, "bytes=0-1")]).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_LENGTH], "5");
+        assert_eq!(response.headers()[header::ACCEPT_RANGES], "bytes");
+        assert!(response.headers().contains_key(header::LAST_MODIFIED));
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
     }
 
     #[tokio::test]
@@ -281,8 +280,8 @@ mod tests {
         assert_eq!(other.status(), StatusCode::OK);
         assert_ne!(other.headers()[header::ETAG], first);
         let (range, condition) = ((header::RANGE, "bytes=0-2"), (header::IF_RANGE, known));
-        let answer = bench.ask(Method::GET, &[range, condition]).await;
-        assert_eq!(answer.status(), StatusCode::OK, "the rest of another version is of no use");
+        let response = bench.ask(Method::GET, &[range, condition]).await;
+        assert_eq!(response.status(), StatusCode::OK, "the rest of another version is of no use");
         let failed = bench.ask(Method::GET, &[(header::IF_MATCH, known)]).await;
         assert_eq!(failed.status(), StatusCode::PRECONDITION_FAILED);
     }
@@ -301,7 +300,7 @@ mod tests {
         let mut bench = Bench::with(b"a map");
         bench.files.turn = Duration::from_millis(10);
         let mut held = Vec::new();
-        for _ in 0..ANSWERS {
+        for _ in 0..RESPONSES {
             held.push(bench.ask(Method::GET, &[]).await);
         }
         let refused = bench.ask(Method::GET, &[]).await;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::config::Tiles;
-use crate::http::asked::Asked;
+use crate::http::request_info::RequestInfo;
 use crate::http::site::Site;
 
 /// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
@@ -31,9 +31,9 @@ const HEADERS: [(HeaderName, &str); 3] = [
 
 impl Site {
     /// The content security policy of an answer to this request.
-    fn policy(&self, asked: Option<&Asked>) -> String {
-        let host = asked.and_then(|asked| asked.host.as_ref());
-        let connect = self.reach.sources(host, asked.and_then(|asked| asked.secure));
+    fn policy(&self, info: Option<&RequestInfo>) -> String {
+        let host = info.and_then(|info| info.host.as_ref());
+        let connect = self.reach.sources(host, info.and_then(|info| info.secure));
         let map: String = self.map.hosts.iter().map(|host| format!(" {host}")).collect();
         let raster = self.map.file.as_ref().is_some_and(|file| file.tiles == Tiles::Raster);
         let pictures = raster || !map.is_empty();
@@ -51,7 +51,7 @@ pub(super) async fn finish(
 ) -> Response {
     let mut response = next.run(request).await;
     site.context.metrics.answered(response.status());
-    let policy = site.policy(response.extensions().get::<Asked>());
+    let policy = site.policy(response.extensions().get::<RequestInfo>());
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));

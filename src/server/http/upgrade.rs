@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use crate::http::asked::Refusal;
+use crate::http::request_info::Refusal;
 
 /// The version that RFC 6455 is.
 const VERSION: &str = "13";

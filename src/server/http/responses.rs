@@ -10,6 +10,3 @@ pub(crate) use self::coding::{Coding, choose};
 pub(crate) use self::flow::{Flow, PIECE, pace};
 pub(crate) use self::range::{Part, part};
 pub(crate) use self::validators::{Validators, Verdict};
-
-/// An answer without the headers that every answer has.
-pub(crate) type Answer = http::Response<axum::body::Body>;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
 
-use crate::http::answers::Answer;
+use axum::response::Response;
 use gpys_proto::wire::is_room_name;
 
 /// Most letters of a room's name.
@@ -40,7 +40,7 @@ const FORM: &str = "<form action=\"/r\"><label>Name of a room <input name=\"room
     <p>Or meet everybody in the <a href=\"/\">lobby</a>.</p>";
 
 /// Said for an address that is nothing.
-pub(super) fn not_found() -> Answer {
+pub(super) fn not_found() -> Response {
     let words = "<p>The address may be cut off or mistyped. Rooms are at \
         <code>/r/</code> and their name.</p>";
     let operators = "<p><small>Do you run this server behind a proxy? Give GPyS a host name of \
@@ -49,7 +49,7 @@ pub(super) fn not_found() -> Answer {
 }
 
 /// Said for a room whose name is not one.
-pub(super) fn no_such_room(name: &str) -> Answer {
+pub(super) fn no_such_room(name: &str) -> Response {
     let meant = suggested(name);
     let meant = meant.map(|name| format!(" Did you mean <a href=\"/r/{name}\">{name}</a>?"));
     let words = format!(
@@ -70,23 +70,23 @@ pub(super) fn suggested(text: &str) -> Option<String> {
 }
 
 /// `body` is HTML, and nothing in it is what somebody else wrote.
-fn page(title: &str, body: &str) -> Answer {
+fn page(title: &str, body: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title} - GPyS</title>\
          <style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
     );
-    let mut answer = Answer::new(html.into());
-    *answer.status_mut() = StatusCode::NOT_FOUND;
-    let headers = answer.headers_mut();
+    let mut response = Response::new(html.into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(policy) = POLICY.clone() {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    answer
+    response
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// What is known of a request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestInfo {
     /// The host that the client addressed; probes may have none.
     pub(crate) host: Option<Host>,
     /// Whether the client's link is encrypted; `None` where a proxy may have ended TLS before.
@@ -96,21 +96,21 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Lets requests pass that are for this server, with what is known of them as [`Asked`], in
+/// Lets requests pass that are for this server, with what is known of them as [`RequestInfo`], in
 /// answers as well.
-pub(crate) async fn asked(
+pub(crate) async fn attach(
     State(site): State<Arc<Site>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let asked = match ask(&site.context, &request) {
-        Ok(asked) => asked,
+    let info = match inspect(&site.context, &request) {
+        Ok(info) => info,
         Err(refusal) => return refusal.into_response(),
     };
-    let permit = Arc::clone(&asked.permit);
-    request.extensions_mut().insert(asked.clone());
+    let permit = Arc::clone(&info.permit);
+    request.extensions_mut().insert(info.clone());
     let mut response = next.run(request).await;
-    response.extensions_mut().insert(asked);
+    response.extensions_mut().insert(info);
     response.map(|body| Body::new(Held { body, _permit: permit }))
 }
 
@@ -141,7 +141,7 @@ impl hyper::body::Body for Held {
 }
 
 /// Lets requests pass that name this server; nothing else is looked at.
-pub(crate) async fn named(
+pub(crate) async fn check_host(
     State(context): State<Arc<ServerContext>>,
     request: Request,
     next: Next,
@@ -153,7 +153,7 @@ pub(crate) async fn named(
     }
 }
 
-fn ask(context: &ServerContext, request: &Request) -> Result<Asked, Refusal> {
+fn inspect(context: &ServerContext, request: &Request) -> Result<RequestInfo, Refusal> {
     let headers = request.headers();
     let Some(wire) = request.extensions().get::<Wire>() else {
         return Err(Refusal::bad("the connection is not known"));
@@ -195,7 +195,7 @@ fn ask(context: &ServerContext, request: &Request) -> Result<Asked, Refusal> {
             return Err(Refusal::misdirected(host));
         }
     }
-    Ok(Asked { host: host.or(named), secure, forwarded, permit })
+    Ok(RequestInfo { host: host.or(named), secure, forwarded, permit })
 }
 
 /// The host that a request names.
