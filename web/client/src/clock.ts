@@ -7,7 +7,7 @@ const KEPT = 8;
  */
 const SLACK_MS = 10;
 /**
- * A frame this far off the estimate prompts a ping at once; queues on the path are seldom that
+ * A frame this far off the estimate prompts a ping at once; queues on the path are rarely that
  * long.
  */
 const ODD_MS = 500;

@@ -156,7 +156,7 @@ export class Session implements LinkEvents {
     if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(PADDING);
   }
 
-  /** A background tab's timers seldom run, so a frame whose time is off prompts a ping. */
+  /** A background tab's timers rarely run, so a frame whose time is off prompts a ping. */
   private frame(frame: Frame): void {
     const now = performance.now();
     const since = now - this.pinged;
