@@ -91,7 +91,7 @@ test('the keyboard alone can place, move and lean', async () => {
 test('the page mentions an unanswered prompt', async () => {
   const { ada, ben } = await two('/r/ignored', { prepare: ignored });
   await ada.until('the wait', (it) => it.live === 'Looking for your position');
-  const told = await ada.until('what to do', (it) => it.notice.startsWith('Your browser asks'));
+  const told = await ada.until('what to do', (it) => it.notice.startsWith('Your browser is asking'));
   assert.match(told.notice, /Or place yourself by hand\.$/);
   assert.ok(await ada.page.isVisible('#by-hand'));
   await ada.close();

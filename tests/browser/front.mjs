@@ -75,7 +75,7 @@ test('an IPv6 address and a host with an underscore have both transports', async
   await under.close();
   const plain = { url: `http://my_map:${world.server.http}` };
   const ws = await Tab.open(browser, plain, { path: '/r/under', pardon });
-  const shown = await ws.until('why', (it) => it.status.includes('needs a page that was opened by'));
+  const shown = await ws.until('why', (it) => it.status.includes('needs a page opened over'));
   assert.equal(shown.transport, 'websocket');
   await ws.close();
 });

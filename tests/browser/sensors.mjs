@@ -131,7 +131,7 @@ test('an invalid position is never shown', async () => {
   const tab = await Tab.open(world.browser, world.server, { path: '/r/odd', at: HERE, prepare: odd });
   await tab.online(1);
   await tab.page.click('#share');
-  const none = await tab.until('no place', (it) => it.notice.startsWith('This device cannot tell'));
+  const none = await tab.until('no place', (it) => it.notice.startsWith('This device cannot find'));
   assert.equal(none.self.lat, undefined);
   await tab.page.evaluate(() => window.tellGood());
   await tab.until('a place without a made-up accuracy', (it) => it.live === 'Live');
