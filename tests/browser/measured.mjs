@@ -37,7 +37,7 @@ for (const [size, context] of Object.entries(sizes)) {
     assert.ok(result.samples_taken > 60, `${result.samples_taken} samples`);
     assert.deepEqual([result.asked_rate_hz, result.rate_hz], [60, 30]);
     assert.equal(await tab.page.inputValue('#rate'), '30');
-    await says(tab, 'sends 30 and not 60');
+    await says(tab, 'sends 30 instead of 60');
     const verdict = await tab.page.textContent('#verdict');
     assert.match(verdict, /^(WebTransport|WebSocket) .+ sooner|^Both transports are alike/);
     for (const transport of TRANSPORTS) {
