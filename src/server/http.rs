@@ -1,4 +1,4 @@
-//! The page, its settings, the server's health, and the way in for WebSockets.
+//! HTTP routes: the page, its configuration, health checks and WebSocket upgrades.
 
 pub(crate) mod assets;
 mod error_pages;
@@ -41,7 +41,7 @@ use crate::metrics::Failure;
 use crate::websocket;
 use gpys_proto::wire::{VERSION, is_room_name};
 
-/// The routes.
+/// Builds the router, with the layers that every request passes.
 pub(crate) fn router(site: Site) -> Router {
     let site = Arc::new(site);
     let flow = Flow::new(Arc::clone(&site.context.metrics));
@@ -52,7 +52,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/r/{name}", get(room))
         .route("/r/{name}/", get(room))
         .route("/bench", get(bench))
-        .route("/bench/", get(async |uri: Uri| moved("/bench", &uri)))
+        .route("/bench/", get(async |uri: Uri| redirect("/bench", &uri)))
         .route("/config.json", get(config))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -73,18 +73,18 @@ async fn bench(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap
     site.assets.page(BENCH_PAGE, &method, &headers).await
 }
 
-/// Where the form of a page for a wrong address leads.
+/// Redirects to the room that the user typed into the form of an error page.
 async fn choose(uri: Uri, query: Result<Query<Choice>, QueryRejection>) -> Response {
     match query {
-        Ok(Query(Choice { room: Some(wish) })) => match error_pages::suggested(&wish) {
+        Ok(Query(Choice { room: Some(typed) })) => match error_pages::suggested(&typed) {
             Some(name) => Redirect::temporary(&format!("/r/{name}")).into_response(),
-            None => error_pages::no_such_room(&wish),
+            None => error_pages::no_such_room(&typed),
         },
-        _ => moved("/", &uri),
+        _ => redirect("/", &uri),
     }
 }
 
-/// What somebody writes into that form.
+/// The fields of that form.
 #[derive(Deserialize)]
 struct Choice {
     room: Option<String>,
@@ -102,15 +102,15 @@ async fn room(
     if !is_room_name(&lower) {
         return error_pages::no_such_room(&name);
     }
-    // One address for each room, which is what people pass on.
+    // Each room has one canonical address, the one that people share.
     if lower != name || uri.path().ends_with('/') {
-        return moved(&format!("/r/{lower}"), &uri);
+        return redirect(&format!("/r/{lower}"), &uri);
     }
     index(State(site), method, headers).await
 }
 
-/// Sends on to a path of this server, with the query that there is.
-fn moved(path: &str, uri: &Uri) -> Response {
+/// Redirects to another path of this server and keeps the query.
+fn redirect(path: &str, uri: &Uri) -> Response {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     Redirect::temporary(&format!("{path}{query}")).into_response()
 }
@@ -131,7 +131,7 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
 async fn config(
     State(site): State<Arc<Site>>,
     Extension(info): Extension<RequestInfo>,
-    page: Result<Query<Asking>, QueryRejection>,
+    page: Result<Query<ConfigQuery>, QueryRejection>,
 ) -> Response {
     let Some(host) = &info.host else {
         return Refusal::bad("the request has no Host header").into_response();
@@ -141,9 +141,10 @@ async fn config(
     (caching, Json(site.config(host, &info, page.as_deref()))).into_response()
 }
 
-/// What a page says of itself when it asks how to connect.
+/// The query with which a page requests its configuration.
 #[derive(Deserialize)]
-struct Asking {
+struct ConfigQuery {
+    /// The page's own origin.
     origin: Option<String>,
 }
 
@@ -160,10 +161,10 @@ async fn socket(
     let RequestInfo { host, secure, permit, .. } = &info;
     let addressed = Addressed { host: host.as_ref(), secure: *secure };
     if !site.context.origins.admit_at(origin, addressed) {
-        tracing::warn!(origin, "a page of another site, or a client without Origin, was refused");
+        tracing::warn!(origin, "refused a page of another site, or a client without an origin");
         site.context.metrics.failed(Failure::Origin);
-        let words = "pages of this origin may not connect: see --public-url and --allow-origin\n";
-        return (StatusCode::FORBIDDEN, words).into_response();
+        let reason = "pages of this origin may not connect: see --public-url and --allow-origin\n";
+        return (StatusCode::FORBIDDEN, reason).into_response();
     }
     match upgrade {
         Ok(upgrade) => websocket::upgrade(upgrade, Arc::clone(&site.context), Arc::clone(permit)),
@@ -177,13 +178,13 @@ async fn map_file(State(site): State<Arc<Site>>, method: Method, headers: Header
     };
     let kind = "application/vnd.pmtiles";
     site.files.respond(path, kind, &method, &headers).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "the map file cannot be read");
+        tracing::error!(%error, "cannot read the map file");
         (StatusCode::INTERNAL_SERVER_ERROR, "the map file cannot be read\n").into_response()
     })
 }
 
 impl Site {
-    /// What `/config.json` says to somebody who addressed `host`, and to a page of `origin`.
+    /// The content of `/config.json` for a client that addressed `host` from a page of `origin`.
     fn config(&self, host: &Host, info: &RequestInfo, origin: Option<&str>) -> Value {
         let page = origin.and_then(Origin::parse);
         let (here, secure) = self.reach.seen(host, info.secure == Some(true), page.as_ref());
@@ -210,7 +211,7 @@ impl Site {
         config
     }
 
-    /// What the server makes of a page that asks, so that the page can tell why it is refused.
+    /// How the server sees the requesting page, so that the page can explain a refusal.
     fn seen(&self, host: &Host, info: &RequestInfo, origin: &str, web_transport: &str) -> Value {
         let origins = &self.context.origins;
         if let Some(page) = Origin::parse(origin) {

@@ -1,4 +1,4 @@
-//! The page: built into the program, or read from a directory while somebody works on it.
+//! The page's files: built into the program, or read from a directory during development.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,44 +13,44 @@ use ring::digest::{SHA256, digest};
 use crate::http::files::Files;
 use crate::http::responses::{Coding, Validators, Verdict, choose};
 
-/// The codings of a built file beside its plain bytes, and how their names end.
+/// The codings of a built file besides its plain bytes, and their file extensions.
 const CODED: [(Coding, &str); 2] = [(Coding::Brotli, ".br"), (Coding::Gzip, ".gz")];
 
-/// Said in place of the page if it was not built.
+/// Shown in place of the page if it was not built.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
     <title>GPyS</title><h1>The page was not built</h1>\
     <p>This server runs, but it was built without its page. In the project's directory run \
     <code>npm ci</code> and <code>npm run build</code> in <code>web/</code>, then build the \
     server again; <code>./scripts/run</code> does all of it.</p></html>";
-/// The map, which every room has.
+/// The map page, the same for every room.
 pub(crate) const PAGE: &str = "index.html";
-/// The benchmark that runs in a browser.
+/// The page of the browser benchmark.
 pub(crate) const BENCH_PAGE: &str = "bench.html";
 
-/// Vite names what is in this directory after its content, so it never changes.
+/// Vite names the files in this directory by content hash, so they never change.
 const HASHED: &str = "assets/";
-/// What the name of a worker's script has in it. It runs under the headers that its file came
-/// with, and these follow the settings: it is asked for each time.
+/// Part of the name of a worker's script. A worker runs under its file's own headers, which depend
+/// on the settings, so browsers must revalidate it.
 const WORKER: &str = "worker";
 
-/// One coding of a file.
+/// A file in one coding.
 #[derive(Clone, Debug)]
 struct Form {
     bytes: Bytes,
     validators: Validators,
 }
 
-/// A file in all its codings; the plain one is always there.
+/// A file in all its codings, always including the plain one.
 type Forms = HashMap<Coding, Form>;
 
-/// The files of a page that is built into a program. What an response needs is worked out once, so
-/// that a request costs no hashing and no compressing.
+/// The files of a page that is built into a program. Hashing and compression are done once, not
+/// for each request.
 #[derive(Clone, Debug, Default)]
 pub struct Page(Arc<HashMap<String, Forms>>);
 
 impl Page {
-    /// From paths without a slash in front, and what is at them. `NAME.br` and `NAME.gz` are the
-    /// codings of `NAME`.
+    /// Builds a page from files, given as paths without a leading slash and content. `NAME.br` and
+    /// `NAME.gz` are the codings of `NAME`.
     pub fn new(files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>) -> Self {
         let mut page: HashMap<String, Forms> = HashMap::new();
         for (path, bytes) in files {
@@ -72,7 +72,7 @@ impl Form {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
             Cow::Owned(bytes) => bytes.into(),
         };
-        // Of these bytes, so that each coding has a tag of its own.
+        // A hash of the coded bytes, so that each coding has its own tag.
         let hash = digest(&SHA256, &bytes);
         let hash: String =
             hash.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
@@ -81,17 +81,17 @@ impl Form {
     }
 }
 
-/// Where the page's files come from.
+/// The source of the page's files.
 #[derive(Clone, Debug)]
 pub(crate) enum Assets {
-    /// From this program.
+    /// Built into this program.
     Built(Page),
-    /// From a directory, read anew for every request.
+    /// Read from a directory for every request.
     Directory(PathBuf, Files),
 }
 
 impl Assets {
-    /// One of the pages.
+    /// Responds with one of the pages.
     pub(crate) async fn page(
         &self,
         path: &'static str,
@@ -99,14 +99,14 @@ impl Assets {
         headers: &HeaderMap,
     ) -> Response {
         let found = self.find(path, method, headers).await;
-        found.unwrap_or_else(|| words(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT))
+        found.unwrap_or_else(|| html(StatusCode::SERVICE_UNAVAILABLE, NOT_BUILT))
     }
 
-    /// The file at this path, which has no slash in front.
+    /// Responds with the file at this path, which has no leading slash.
     pub(crate) async fn file(&self, path: &str, method: &Method, headers: &HeaderMap) -> Response {
         let nothing = "<!doctype html><title>Not found</title>";
         let found = self.find(path, method, headers).await;
-        found.unwrap_or_else(|| words(StatusCode::NOT_FOUND, nothing))
+        found.unwrap_or_else(|| html(StatusCode::NOT_FOUND, nothing))
     }
 
     async fn find(&self, path: &str, method: &Method, headers: &HeaderMap) -> Option<Response> {
@@ -120,7 +120,7 @@ impl Assets {
     }
 }
 
-/// The path, if it stays inside the directory that it is joined to.
+/// Returns the path if it stays inside the directory that it is joined to.
 fn inside(path: &str) -> Option<&Path> {
     let path = Path::new(path);
     path.components().all(|part| matches!(part, Component::Normal(_))).then_some(path)
@@ -129,12 +129,11 @@ fn inside(path: &str) -> Option<&Path> {
 fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Response {
     let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
     let Some(coding) = choose(headers, forms.keys().copied()) else {
-        let codings =
-            "this comes as br, gzip or identity, and the request takes none of what there is\n";
-        return (StatusCode::NOT_ACCEPTABLE, [vary], codings).into_response();
+        let reason = "available codings are br, gzip and identity, and the request accepts none\n";
+        return (StatusCode::NOT_ACCEPTABLE, [vary], reason).into_response();
     };
     let Form { bytes, validators } = &forms[&coding];
-    let (status, body) = match validators.judge(headers) {
+    let (status, body) = match validators.evaluate(headers) {
         Verdict::Send => (StatusCode::OK, bytes.clone()),
         Verdict::NotModified => (StatusCode::NOT_MODIFIED, Bytes::new()),
         Verdict::Failed => (StatusCode::PRECONDITION_FAILED, Bytes::new()),
@@ -156,11 +155,11 @@ fn respond(path: &str, forms: &Forms, headers: &HeaderMap) -> Response {
     response
 }
 
-fn words(status: StatusCode, page: &'static str) -> Response {
+fn html(status: StatusCode, page: &'static str) -> Response {
     let mut response = Response::new(page.into());
     *response.status_mut() = status;
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_is_served_and_nothing_outside_it() {
+    async fn serves_a_directory_and_nothing_outside_it() {
         let root = tempfile::tempdir().unwrap();
         let web = root.path().join("web");
         std::fs::create_dir_all(web.join("assets")).unwrap();
@@ -216,7 +215,7 @@ mod tests {
         Form { bytes: bytes.into(), validators: Validators { etag, modified: None } }
     }
 
-    fn asked(path: &str, fields: &[(header::HeaderName, &'static str)]) -> Response {
+    fn get(path: &str, fields: &[(header::HeaderName, &'static str)]) -> Response {
         let plain = (Coding::Identity, form("plain"));
         let forms = Forms::from([plain, (Coding::Gzip, form("gz")), (Coding::Brotli, form("br"))]);
         let fields = fields.iter().cloned();
@@ -224,34 +223,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_after_its_content_is_kept_for_ever() {
-        let caching = |path| asked(path, &[]).headers()[header::CACHE_CONTROL].clone();
+    fn files_named_by_hash_are_cached_for_ever() {
+        let caching = |path| get(path, &[]).headers()[header::CACHE_CONTROL].clone();
         assert!(caching("assets/index-1.js").to_str().unwrap().contains("immutable"));
         assert_eq!(caching("index.html"), "no-cache");
         assert_eq!(caching("assets/map-worker-1.js"), "no-cache", "its headers may change");
     }
 
     #[test]
-    fn each_coding_is_an_answer_of_its_own() {
+    fn each_coding_is_a_response_of_its_own() {
         let encoding = header::ACCEPT_ENCODING;
         for (wish, name, etag) in [
             ("identity", None, "\"plain\""),
             ("gzip", Some("gzip"), "\"gz\""),
             ("br", Some("br"), "\"br\""),
         ] {
-            let response = asked("assets/a.js", &[(encoding.clone(), wish)]);
+            let response = get("assets/a.js", &[(encoding.clone(), wish)]);
             let named = response.headers().get(header::CONTENT_ENCODING);
             assert_eq!(named.map(|it| it.to_str().unwrap()), name);
             assert_eq!(response.headers()[header::ETAG], etag);
             assert_eq!(response.headers()[header::VARY], "accept-encoding");
             let known = (header::IF_NONE_MATCH, "\"br\"");
-            let again = asked("assets/a.js", &[(encoding.clone(), wish), known]);
+            let again = get("assets/a.js", &[(encoding.clone(), wish), known]);
             let expected = if wish == "br" { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
             assert_eq!(again.status(), expected, "{wish}");
             assert_eq!(again.headers()[header::ETAG], etag);
             assert_eq!(again.headers()[header::VARY], "accept-encoding");
         }
-        let none = asked("assets/a.js", &[(encoding, "identity;q=0")]);
+        let none = get("assets/a.js", &[(encoding, "identity;q=0")]);
         assert_eq!(none.status(), StatusCode::NOT_ACCEPTABLE);
     }
 }

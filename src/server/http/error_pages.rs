@@ -1,4 +1,4 @@
-//! Pages of a few words: for addresses that lead nowhere.
+//! Error pages for addresses that lead nowhere.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,10 @@ use ring::digest::{SHA256, digest};
 use axum::response::Response;
 use gpys_proto::wire::is_room_name;
 
-/// Most letters of a room's name.
+/// Maximum length of a room's name, in characters.
 const LONGEST: usize = 64;
 
-/// They stand alone, so that they look right where no file can be loaded.
+/// Inline, so that the pages look right even where no other file loads.
 const STYLE: &str = ":root{color-scheme:light dark;font:1.1rem/1.5 system-ui,sans-serif}\
     body{max-width:34rem;margin:0 auto;padding:12vh 1.25rem 2rem}\
     h1{font-size:1.6rem;line-height:1.2}\
@@ -24,7 +24,7 @@ const STYLE: &str = ":root{color-scheme:light dark;font:1.1rem/1.5 system-ui,san
     button{background:#ffcc1f;color:#1c1400;border-color:#7a5600;cursor:pointer}\
     small{opacity:.8}";
 
-/// Nothing but that style, and the form.
+/// A policy that allows only that style and the form.
 static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
     let policy = format!(
@@ -39,27 +39,27 @@ const FORM: &str = "<form action=\"/r\"><label>Name of a room <input name=\"room
     placeholder=\"my-room\"></label><button>Go to the room</button></form>\
     <p>Or meet everybody in the <a href=\"/\">lobby</a>.</p>";
 
-/// Said for an address that is nothing.
+/// The page for an unknown address.
 pub(super) fn not_found() -> Response {
-    let words = "<p>The address may be cut off or mistyped. Rooms are at \
-        <code>/r/</code> and their name.</p>";
-    let operators = "<p><small>Do you run this server behind a proxy? Give GPyS a host name of \
-        its own: it is not offered below a path.</small></p>";
-    page("There is no page here", &format!("{words}{FORM}{operators}"))
+    let hint = "<p>The address may be cut off or mistyped. Rooms are at \
+        <code>/r/</code> followed by their name.</p>";
+    let operators = "<p><small>Do you run this server behind a proxy? Give GPyS its own host \
+        name: it cannot run below a path.</small></p>";
+    page("There is no page here", &format!("{hint}{FORM}{operators}"))
 }
 
-/// Said for a room whose name is not one.
+/// The page for an invalid room name.
 pub(super) fn no_such_room(name: &str) -> Response {
     let meant = suggested(name);
     let meant = meant.map(|name| format!(" Did you mean <a href=\"/r/{name}\">{name}</a>?"));
-    let words = format!(
-        "<p>A room's name is 1 to 64 of a-z, 0-9 and -.{}</p>{FORM}",
+    let hint = format!(
+        "<p>A room's name has 1 to 64 characters: a-z, 0-9 and -.{}</p>{FORM}",
         meant.unwrap_or_default()
     );
-    page("No such room", &words)
+    page("No such room", &hint)
 }
 
-/// The room's name that is nearest to what somebody wrote.
+/// The valid room name closest to what the user typed, if there is one.
 pub(super) fn suggested(text: &str) -> Option<String> {
     let text = text.to_lowercase();
     let parts = text.split(|letter: char| !letter.is_ascii_alphanumeric());
@@ -69,7 +69,7 @@ pub(super) fn suggested(text: &str) -> Option<String> {
     Some(name.trim_end_matches('-').to_owned()).filter(|name| is_room_name(name))
 }
 
-/// `body` is HTML, and nothing in it is what somebody else wrote.
+/// Renders a page; `body` is HTML and must contain no unescaped input.
 fn page(title: &str, body: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_write_leads_to_a_room() {
+    fn suggests_a_valid_name_for_what_people_type() {
         assert_eq!(suggested("My Room!").as_deref(), Some("my-room"));
         assert_eq!(suggested("  --Party__2 ").as_deref(), Some("party-2"));
         assert_eq!(suggested("\"><script>").as_deref(), Some("script"));

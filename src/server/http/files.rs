@@ -1,4 +1,4 @@
-//! Files of this computer as responses: the parts that are asked for, piece by piece.
+//! Responses from local files: whole or in ranges, read piece by piece.
 
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read as _, Result, Seek as _, SeekFrom};
@@ -15,17 +15,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::http::responses::{PIECE, Part, Validators, Verdict, part};
+use crate::http::responses::{PIECE, Part, Validators, Verdict, requested_part};
 use crate::metrics::{Limit, Metrics};
 
-/// Most responses from files at once. Each holds one piece: 64 MiB in all.
+/// Maximum number of file responses at once. Each holds one piece: 64 MiB in all.
 const RESPONSES: usize = 1_024;
-/// Most reads at once, on as many threads beside those of the runtime.
+/// Maximum number of reads at once, each on a blocking thread.
 const READS: usize = 8;
-/// How long a request waits for its turn while there are as many responses as there may be.
+/// How long a request waits for its turn while all responses are taken.
 const TURN: Duration = Duration::from_secs(10);
 
-/// Answers from files, as many at once as there may be.
+/// Responds with files, a bounded number at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     responses: Arc<Semaphore>,
@@ -34,7 +34,7 @@ pub(crate) struct Files {
     metrics: Arc<Metrics>,
 }
 
-/// A file that is open.
+/// An open file.
 struct Opened {
     file: File,
     length: u64,
@@ -42,13 +42,13 @@ struct Opened {
 }
 
 impl Files {
-    /// Nobody reads yet.
+    /// Creates it with no response in progress.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let (responses, reads) = (Semaphore::new(RESPONSES), Semaphore::new(READS));
         Self { responses: Arc::new(responses), reads: Arc::new(reads), turn: TURN, metrics }
     }
 
-    /// Answers a GET or HEAD with the file, or the part of it that is asked for.
+    /// Responds to a GET or HEAD with the file, or with the part that is requested.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -63,19 +63,19 @@ impl Files {
         else {
             self.metrics.hit(Limit::FileAnswers);
             let later = [(header::RETRY_AFTER, "10")];
-            let words = "too many are reading files; try again in a moment\n";
-            return Ok((StatusCode::SERVICE_UNAVAILABLE, later, words).into_response());
+            let reason = "too many files are being read; try again in a moment\n";
+            return Ok((StatusCode::SERVICE_UNAVAILABLE, later, reason).into_response());
         };
         let Opened { file, length, validators } = self.blocking(move || open(&path)).await?;
-        let mut response = match validators.judge(headers) {
+        let mut response = match validators.evaluate(headers) {
             Verdict::NotModified => (StatusCode::NOT_MODIFIED, ()).into_response(),
             Verdict::Failed => {
-                (StatusCode::PRECONDITION_FAILED, "it has changed\n").into_response()
+                (StatusCode::PRECONDITION_FAILED, "the file has changed\n").into_response()
             }
             Verdict::Send => {
-                // Ranges are for GET alone (RFC 9110, section 14.2).
+                // Only GET has ranges (RFC 9110, section 14.2).
                 let ranged = method == Method::GET && validators.fits_part(headers);
-                let part = if ranged { part(headers, length) } else { Part::Whole };
+                let part = if ranged { requested_part(headers, length) } else { Part::Whole };
                 self.send(file, part, length, method, permit)
             }
         };
@@ -101,8 +101,8 @@ impl Files {
         let (status, first, last) = match part {
             Part::Beyond => {
                 let range = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
-                let words = format!("there are {length} bytes\n");
-                return (StatusCode::RANGE_NOT_SATISFIABLE, range, words).into_response();
+                let reason = format!("the file has {length} bytes\n");
+                return (StatusCode::RANGE_NOT_SATISFIABLE, range, reason).into_response();
             }
             Part::Whole => (StatusCode::OK, 0, length.checked_sub(1)),
             Part::Bytes(first, last) => (StatusCode::PARTIAL_CONTENT, first, Some(last)),
@@ -125,8 +125,8 @@ impl Files {
         response
     }
 
-    /// Reads `count` bytes from `first` on, a piece whenever the connection has taken the last
-    /// one. A file that has become too short ends the connection: what came of it is not whole.
+    /// Reads `count` bytes from `first` on, a piece each time the connection has taken the last. A
+    /// file that has shrunk ends the connection, because the response cannot be completed.
     fn pieces(
         &self,
         file: File,
@@ -149,14 +149,14 @@ impl Files {
         })
     }
 
-    /// Does this on a thread that may wait for a disk, as soon as one is free.
+    /// Runs `work` on a blocking thread, as soon as one is free.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let turn = Arc::clone(&self.reads).acquire_owned().await.map_err(Error::other)?;
         let working = spawn_blocking(move || {
-            // Kept until it is done: whoever waited may have gone.
+            // Held until the work is done, even if the request is gone by then.
             let _turn = turn;
             work()
         });
@@ -165,19 +165,19 @@ impl Files {
 }
 
 fn open(path: &PathBuf) -> Result<Opened> {
-    // Looked at first: to open a pipe is to wait for somebody who writes.
+    // Checked first, because opening a pipe waits for a writer.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(Error::new(ErrorKind::NotFound, "it is no file"));
+        return Err(Error::new(ErrorKind::NotFound, "not a regular file"));
     }
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     let modified = metadata.modified().ok();
-    let etag = HeaderValue::try_from(tag(&metadata, modified)).map_err(Error::other)?;
+    let etag = HeaderValue::try_from(entity_tag(&metadata, modified)).map_err(Error::other)?;
     Ok(Opened { file, length: metadata.len(), validators: Validators { etag, modified } })
 }
 
-/// A tag that changes whenever the file is replaced or written to.
-fn tag(metadata: &Metadata, modified: Option<SystemTime>) -> String {
+/// An entity tag that changes whenever the file is replaced or written to.
+fn entity_tag(metadata: &Metadata, modified: Option<SystemTime>) -> String {
     #[cfg(unix)]
     let number = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]
@@ -201,19 +201,19 @@ mod tests {
 
     use super::*;
 
-    struct Bench {
+    struct Fixture {
         files: Files,
         map: tempfile::NamedTempFile,
     }
 
-    impl Bench {
+    impl Fixture {
         fn with(bytes: &[u8]) -> Self {
             let mut map = tempfile::NamedTempFile::new().unwrap();
             map.write_all(bytes).unwrap();
             Self { files: Files::new(Metrics::new()), map }
         }
 
-        async fn ask(&self, method: Method, fields: &[(header::HeaderName, &str)]) -> Response {
+        async fn request(&self, method: Method, fields: &[(header::HeaderName, &str)]) -> Response {
             let fields = fields.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             let headers: HeaderMap = fields.collect();
             let path = self.map.path().to_owned();
@@ -221,7 +221,7 @@ mod tests {
         }
 
         async fn get(&self, range: &str) -> (StatusCode, String, Bytes) {
-            let response = self.ask(Method::GET, &[(header::RANGE, range)]).await;
+            let response = self.request(Method::GET, &[(header::RANGE, range)]).await;
             let range = response.headers().get(header::CONTENT_RANGE);
             let range = range.map_or("", |range| range.to_str().unwrap()).to_owned();
             (response.status(), range, response.into_body().collect().await.unwrap().to_bytes())
@@ -229,35 +229,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn parts_of_a_file_are_sent_as_they_are_asked_for() {
+    async fn sends_the_requested_range() {
         let bytes: Vec<u8> = (0..3 * PIECE + 5).map(|number| (number % 251) as u8).collect();
-        let (bench, length) = (Bench::with(&bytes), bytes.len());
-        for (asked, first, last) in [
+        let (fixture, length) = (Fixture::with(&bytes), bytes.len());
+        for (range, first, last) in [
             ("bytes=0-9", 0, 9),
             ("bytes=-5", length - 5, length - 1),
             ("bytes=7-", 7, length - 1),
             ("bytes=65535-200000000", 65_535, length - 1),
         ] {
-            let (status, range, part) = bench.get(asked).await;
-            assert_eq!(status, StatusCode::PARTIAL_CONTENT, "{asked}");
-            assert_eq!(range, format!("bytes {first}-{last}/{length}"), "{asked}");
-            assert_eq!(part, &bytes[first..=last], "{asked}");
+            let (status, content_range, part) = fixture.get(range).await;
+            assert_eq!(status, StatusCode::PARTIAL_CONTENT, "{range}");
+            assert_eq!(content_range, format!("bytes {first}-{last}/{length}"), "{range}");
+            assert_eq!(part, &bytes[first..=last], "{range}");
         }
         for whole in ["bytes=0-1,3-4", "lines=1-2"] {
             assert_eq!(
-                bench.get(whole).await,
+                fixture.get(whole).await,
                 (StatusCode::OK, String::new(), bytes.clone().into())
             );
         }
-        let (status, range, _) = bench.get(&format!("bytes={length}-")).await;
+        let (status, range, _) = fixture.get(&format!("bytes={length}-")).await;
         assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
         assert_eq!(range, format!("bytes */{length}"));
     }
 
     #[tokio::test]
-    async fn a_head_tells_what_there_is() {
-        let bench = Bench::with(b"a map");
-        let response = bench.ask(Method::HEAD, &[(header::RANGE, "bytes=0-1")]).await;
+    async fn a_head_describes_the_file() {
+        let fixture = Fixture::with(b"a map");
+        let response = fixture.request(Method::HEAD, &[(header::RANGE, "bytes=0-1")]).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_LENGTH], "5");
         assert_eq!(response.headers()[header::ACCEPT_RANGES], "bytes");
@@ -266,47 +266,47 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_replaced_is_another_version() {
-        let bench = Bench::with(b"one map");
-        let first = bench.ask(Method::GET, &[]).await.headers()[header::ETAG].clone();
+    async fn a_replaced_file_is_a_new_version() {
+        let fixture = Fixture::with(b"one map");
+        let first = fixture.request(Method::GET, &[]).await.headers()[header::ETAG].clone();
         let known = first.to_str().unwrap();
-        let same = bench.ask(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
+        let same = fixture.request(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
         assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(same.headers()[header::ETAG], first);
-        let replacement = bench.map.path().with_extension("new");
+        let replacement = fixture.map.path().with_extension("new");
         std::fs::write(&replacement, b"two map").unwrap();
-        std::fs::rename(&replacement, bench.map.path()).unwrap();
-        let other = bench.ask(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
+        std::fs::rename(&replacement, fixture.map.path()).unwrap();
+        let other = fixture.request(Method::GET, &[(header::IF_NONE_MATCH, known)]).await;
         assert_eq!(other.status(), StatusCode::OK);
         assert_ne!(other.headers()[header::ETAG], first);
         let (range, condition) = ((header::RANGE, "bytes=0-2"), (header::IF_RANGE, known));
-        let response = bench.ask(Method::GET, &[range, condition]).await;
-        assert_eq!(response.status(), StatusCode::OK, "the rest of another version is of no use");
-        let failed = bench.ask(Method::GET, &[(header::IF_MATCH, known)]).await;
+        let response = fixture.request(Method::GET, &[range, condition]).await;
+        assert_eq!(response.status(), StatusCode::OK, "a part of another version is useless");
+        let failed = fixture.request(Method::GET, &[(header::IF_MATCH, known)]).await;
         assert_eq!(failed.status(), StatusCode::PRECONDITION_FAILED);
     }
 
     #[tokio::test]
-    async fn a_file_that_becomes_too_short_is_not_passed_off_as_whole() {
-        let bench = Bench::with(&vec![7; 3 * PIECE]);
-        let mut body = bench.ask(Method::GET, &[]).await.into_body();
+    async fn a_file_that_shrinks_ends_the_response_with_an_error() {
+        let fixture = Fixture::with(&vec![7; 3 * PIECE]);
+        let mut body = fixture.request(Method::GET, &[]).await.into_body();
         body.frame().await.unwrap().unwrap();
-        bench.map.as_file().set_len(PIECE as u64 + 10).unwrap();
+        fixture.map.as_file().set_len(PIECE as u64 + 10).unwrap();
         assert!(body.frame().await.unwrap().is_err());
     }
 
     #[tokio::test]
-    async fn answers_at_once_are_bounded() {
-        let mut bench = Bench::with(b"a map");
-        bench.files.turn = Duration::from_millis(10);
+    async fn limits_concurrent_responses() {
+        let mut fixture = Fixture::with(b"a map");
+        fixture.files.turn = Duration::from_millis(10);
         let mut held = Vec::new();
         for _ in 0..RESPONSES {
-            held.push(bench.ask(Method::GET, &[]).await);
+            held.push(fixture.request(Method::GET, &[]).await);
         }
-        let refused = bench.ask(Method::GET, &[]).await;
+        let refused = fixture.request(Method::GET, &[]).await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(bench.files.metrics.hits(Limit::FileAnswers), 1);
+        assert_eq!(fixture.files.metrics.hits(Limit::FileAnswers), 1);
         held.pop();
-        assert_eq!(bench.ask(Method::GET, &[]).await.status(), StatusCode::OK);
+        assert_eq!(fixture.request(Method::GET, &[]).await.status(), StatusCode::OK);
     }
 }

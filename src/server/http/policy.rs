@@ -1,4 +1,4 @@
-//! The headers that every answer has, above all what the page may load.
+//! Headers of every response, above all the Content-Security-Policy.
 
 use std::sync::Arc;
 
@@ -11,17 +11,16 @@ use crate::config::Tiles;
 use crate::http::request_info::RequestInfo;
 use crate::http::site::Site;
 
-/// What the page may load and whom it may talk to; web/README.md says what it needs. `{connect}`
-/// are this server's addresses for sessions. A map's style needs its own host and others `{map}`,
-/// and its pictures `{images}` come as blobs.
+/// What the page may load and connect to; web/README.md lists what it needs. `{connect}` stands for
+/// this server's session addresses, `{map}` for the hosts of the map's style and its sources, and
+/// `{images}` for the sources of its pictures, which come as blobs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// Headers that every answer has, beside the policy above.
+/// Headers of every response, besides the policy above.
 const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // There are tile servers that ask where a page comes from. They are told its host alone: a
-    // path names a room.
+    // Some tile servers require a referrer. They get the host alone, because a path names a room.
     (header::REFERRER_POLICY, "strict-origin"),
     (
         HeaderName::from_static("permissions-policy"),
@@ -30,7 +29,7 @@ const HEADERS: [(HeaderName, &str); 3] = [
 ];
 
 impl Site {
-    /// The content security policy of an answer to this request.
+    /// The Content-Security-Policy of the response to this request.
     fn policy(&self, info: Option<&RequestInfo>) -> String {
         let host = info.and_then(|info| info.host.as_ref());
         let connect = self.reach.sources(host, info.and_then(|info| info.secure));
@@ -43,7 +42,7 @@ impl Site {
     }
 }
 
-/// Adds the headers that every answer has, and counts the answer.
+/// Middleware that adds the headers of every response and counts the response.
 pub(super) async fn finish(
     State(site): State<Arc<Site>>,
     request: Request,
@@ -56,7 +55,7 @@ pub(super) async fn finish(
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // A page that needs less says so itself.
+    // An error page sets a stricter policy of its own.
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     }

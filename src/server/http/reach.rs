@@ -1,18 +1,18 @@
-//! Where clients reach this server, as `/config.json` tells them.
+//! The addresses at which clients reach this server, as published in `/config.json`.
 
 use std::net::SocketAddr;
 
 use crate::config::{Front, PublicUdp};
 use crate::host::{Host, Origin};
 
-/// What the addresses follow from.
+/// The settings that determine the addresses.
 #[derive(Debug)]
 pub(crate) struct Reach {
-    /// Where WebTransport listens.
+    /// The address on which WebTransport listens.
     pub(crate) web_transport: SocketAddr,
-    /// Whether pages know its certificate by a hash.
+    /// Whether pages pin its certificate by hash.
     pub(crate) by_hash: bool,
-    /// What is in front.
+    /// What is in front of the server.
     pub(crate) front: Front,
 }
 
@@ -24,8 +24,8 @@ pub(crate) struct Addresses {
 }
 
 impl Reach {
-    /// The host and the scheme of somebody who addressed `host` from a page of `origin`: a page
-    /// that was opened at the public address stays there, whatever host a proxy names.
+    /// The host of a client that addressed `host` from a page of `origin`, and whether to use TLS
+    /// there. A page opened at the public address stays there, whatever host a proxy forwards.
     pub(crate) fn seen(&self, host: &Host, secure: bool, origin: Option<&Origin>) -> (Host, bool) {
         match &self.front.public_url {
             Some(public) if origin == Some(public) => (public.host(), public.secure),
@@ -34,7 +34,7 @@ impl Reach {
         }
     }
 
-    /// The addresses for somebody who addressed `host`.
+    /// The addresses for a client that addressed `host`.
     pub(crate) fn at(&self, host: &Host, secure: bool) -> Addresses {
         let scheme = if secure { "wss" } else { "ws" };
         let (name, port) = self.udp(host);
@@ -48,15 +48,14 @@ impl Reach {
         if let Some(PublicUdp { name, port }) = &self.front.public_udp {
             return (name.as_ref().unwrap_or(&host.name), *port);
         }
-        // Browsers take localhost for ::1 first and do not try again over QUIC. A certificate known
-        // by its hash needs no name.
+        // Browsers resolve localhost to ::1 first and do not retry over QUIC. A certificate pinned
+        // by hash needs no name.
         let loopback = host.name == "localhost" && self.web_transport.is_ipv4() && self.by_hash;
         (if loopback { "127.0.0.1" } else { &host.name }, self.web_transport.port())
     }
 
-    /// What a page may connect to that was opened at `host`, as sources of its policy. Where it is
-    /// not known whether the page is encrypted, both schemes are, of which the browser lets an
-    /// https page use one alone.
+    /// The CSP sources to which a page opened at `host` may connect. If it is unknown whether the
+    /// page came over TLS, both schemes are listed; browsers let an https page use only one.
     pub(crate) fn sources(&self, host: Option<&Host>, secure: Option<bool>) -> String {
         let public = self.front.public_url.as_ref().map(Origin::host);
         let mut sources: Vec<String> = Vec::new();
@@ -76,9 +75,9 @@ impl Reach {
     }
 }
 
-/// A host as a source of a policy. The grammar (CSP 3, section 2.3.1) has neither IPv6 addresses
-/// nor underscores, and browsers skip a source that breaks it; any host of that port is the
-/// narrowest that they understand.
+/// Formats a host as a CSP source. The grammar (CSP 3, section 2.3.1) allows neither IPv6
+/// addresses nor underscores, and browsers skip invalid sources; `*` with the port is the narrowest
+/// source that they accept.
 fn source(name: &str) -> &str {
     if name.starts_with('[') || name.contains('_') { "*" } else { name }
 }
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn udp_is_beside_the_page_or_where_it_is_said_to_be() {
+    fn udp_is_at_the_page_s_host_unless_set_otherwise() {
         let near = reach(None, None);
         let local = both("https://127.0.0.1:4433", "ws://localhost:8080");
         assert_eq!(at(&near, "localhost:8080", false), local);
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_the_public_address_is_there_whatever_the_proxy_names() {
+    fn a_page_at_the_public_address_stays_there_behind_a_proxy() {
         let reach = reach(Some("https://map.example"), None);
         let page = Origin::parse("https://map.example").unwrap();
         let other = Origin::parse("http://localhost:8080").unwrap();
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_has_no_source_that_browsers_skip() {
+    fn writes_only_sources_that_browsers_accept() {
         let near = reach(None, None);
         let sources = |host| near.sources(Some(&Host::parse(host).unwrap()), None);
         assert_eq!(sources("[::1]:8080"), " https://*:4433 ws://*:8080 wss://*:8080");

@@ -1,5 +1,5 @@
-//! What every request is asked first: whether it is one at all, whether it is for this server, and
-//! whom it comes from when a proxy brings it.
+//! Checks that every request passes first: whether it is well formed and meant for this server,
+//! and which client it comes from if a proxy forwards it.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -21,64 +21,64 @@ use crate::limits::forwarded::{Contradiction, Said, is_forwarded};
 use crate::limits::gate::Permit;
 use crate::tcp::Wire;
 
-/// A browser sends it with every request to an address that it trusts, https above all, and lets
-/// no page write it.
+/// A header that browsers send to trustworthy addresses only, above all https, and that no page can
+/// set.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// What orchestrators ask, by whatever name they have.
+/// Paths that orchestrators probe, under whatever host name they use.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// What is known of a request.
+/// The facts about a request that its handlers need.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestInfo {
-    /// The host that the client addressed; probes may have none.
+    /// The host that the client addressed; `None` only for a probe.
     pub(crate) host: Option<Host>,
-    /// Whether the client's link is encrypted; `None` where a proxy may have ended TLS before.
+    /// Whether the client's connection is encrypted; `None` if a proxy may have terminated TLS.
     pub(crate) secure: Option<bool>,
-    /// What became of what a proxy says.
+    /// Whether a proxy's forwarding headers are trusted.
     pub(crate) forwarded: Forwarded,
-    /// The client's right to be there.
+    /// The client's place among the connections that the limits allow.
     pub(crate) permit: Arc<Permit>,
 }
 
-/// What became of what a proxy says.
+/// Whether a proxy's forwarding headers are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
-    /// No proxy says anything.
+    /// There are none.
     None,
-    /// It is believed.
+    /// They come from a trusted proxy.
     Believed,
-    /// The proxy is not one that is trusted.
+    /// They come from a peer that is not a trusted proxy.
     Ignored,
 }
 
-/// Why a request is refused.
+/// A refusal of a request.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// What to do about it.
-    pub(crate) words: Cow<'static, str>,
-    /// A header that belongs to it.
+    /// The reason, and what to do about it.
+    pub(crate) reason: Cow<'static, str>,
+    /// A header that the status calls for.
     pub(crate) field: Option<(HeaderName, &'static str)>,
 }
 
 impl Refusal {
-    pub(crate) const fn bad(words: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, words: Cow::Borrowed(words), field: None }
+    pub(crate) const fn bad(reason: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, reason: Cow::Borrowed(reason), field: None }
     }
 
     fn misdirected(host: &Host) -> Self {
-        let words = format!(
+        let reason = format!(
             "this server does not go by the name {host}. If it should, start it with \
              --public-url https://{host}, or http:// where people open it without TLS \
              (docs/PROXIES.md)"
         );
-        Self { status: StatusCode::MISDIRECTED_REQUEST, words: words.into(), field: None }
+        Self { status: StatusCode::MISDIRECTED_REQUEST, reason: reason.into(), field: None }
     }
 
     const fn too_many() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
-            words: Cow::Borrowed("too many connections from there"),
+            reason: Cow::Borrowed("too many connections from your network"),
             field: Some((header::RETRY_AFTER, "1")),
         }
     }
@@ -86,9 +86,9 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, words, field } = self;
+        let Self { status, reason, field } = self;
         let caching = [(header::CACHE_CONTROL, "no-store")];
-        let mut response = (status, caching, format!("{words}\n")).into_response();
+        let mut response = (status, caching, format!("{reason}\n")).into_response();
         if let Some((name, value)) = field {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
@@ -96,8 +96,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Lets requests pass that are for this server, with what is known of them as [`RequestInfo`], in
-/// answers as well.
+/// Middleware that admits requests meant for this server and attaches a [`RequestInfo`] to both
+/// request and response.
 pub(crate) async fn attach(
     State(site): State<Arc<Site>>,
     mut request: Request,
@@ -114,7 +114,7 @@ pub(crate) async fn attach(
     response.map(|body| Body::new(Held { body, _permit: permit }))
 }
 
-/// The body of an answer: a client of a proxy counts for as long as that takes.
+/// The body of a response; it holds the client's permit until it has been sent.
 struct Held {
     body: Body,
     _permit: Arc<Permit>,
@@ -140,7 +140,7 @@ impl hyper::body::Body for Held {
     }
 }
 
-/// Lets requests pass that name this server; nothing else is looked at.
+/// Middleware that admits requests to one of this server's names and checks nothing else.
 pub(crate) async fn check_host(
     State(context): State<Arc<ServerContext>>,
     request: Request,
@@ -156,7 +156,7 @@ pub(crate) async fn check_host(
 fn inspect(context: &ServerContext, request: &Request) -> Result<RequestInfo, Refusal> {
     let headers = request.headers();
     let Some(wire) = request.extensions().get::<Wire>() else {
-        return Err(Refusal::bad("the connection is not known"));
+        return Err(Refusal::bad("unknown connection"));
     };
     let named = addressed(request).map_err(Refusal::bad)?;
     let is_probe = PROBES.contains(&request.uri().path());
@@ -181,7 +181,7 @@ fn inspect(context: &ServerContext, request: &Request) -> Result<RequestInfo, Re
         (true, None) => Forwarded::Ignored,
     };
     let permit = match &said {
-        // Whom the proxy does not name counts as the proxy.
+        // A client that the proxy does not name counts as the proxy.
         Some(Said { client, .. }) => {
             let admitted = context.admit_behind(&wire.permit, *client);
             Arc::new(admitted.ok_or_else(Refusal::too_many)?)
@@ -198,13 +198,13 @@ fn inspect(context: &ServerContext, request: &Request) -> Result<RequestInfo, Re
     Ok(RequestInfo { host: host.or(named), secure, forwarded, permit })
 }
 
-/// The host that a request names.
+/// The host that a request addresses.
 fn addressed(request: &Request) -> Result<Option<Host>, &'static str> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => {
             let host = host.to_str().ok().and_then(Host::parse);
-            Some(host.ok_or("the Host header names no host")?)
+            Some(host.ok_or("the Host header is not a valid host")?)
         }
         (Some(_), Some(_)) => return Err("the request has two Host headers"),
         (None, _) if request.version() == Version::HTTP_10 => None,
@@ -212,13 +212,16 @@ fn addressed(request: &Request) -> Result<Option<Host>, &'static str> {
     };
     let target = request.uri().authority().map(|target| Host::parse(target.as_str()));
     match target {
-        Some(target) if target != host => Err("the request's target is another host than Host"),
+        Some(target) if target != host => {
+            Err("the request's target and its Host header name different hosts")
+        }
         _ => Ok(host),
     }
 }
 
-/// Whether a request over plain HTTP may name this host: one that nobody can have pointed here, or
-/// one that a browser has reached by https, so that a proxy with its certificate is in front.
+/// Whether a request over plain HTTP may address this host: one that cannot have been pointed here
+/// by an attacker, or one that a browser reached over https, so that a proxy with the name's
+/// certificate is in front.
 fn is_welcome(context: &ServerContext, headers: &HeaderMap, host: &Host) -> bool {
     context.names.welcome(host) || headers.contains_key(FETCH_SITE) || {
         let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());

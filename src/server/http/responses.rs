@@ -1,5 +1,5 @@
-//! What answers over HTTP have in common: which coding, whether anything is new, which part of a
-//! file, and how fast they go out.
+//! Common parts of HTTP responses: content codings, conditional requests, ranges, and the rate at
+//! which bodies are sent.
 
 mod coding;
 mod flow;
@@ -8,5 +8,5 @@ mod validators;
 
 pub(crate) use self::coding::{Coding, choose};
 pub(crate) use self::flow::{Flow, PIECE, pace};
-pub(crate) use self::range::{Part, part};
+pub(crate) use self::range::{Part, requested_part};
 pub(crate) use self::validators::{Validators, Verdict};

@@ -1,4 +1,4 @@
-//! What the routes know.
+//! The state of the routes.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::http::files::Files;
 use crate::http::reach::Reach;
 use crate::webtransport::rotation::Hashes;
 
-/// What the routes know.
+/// The state that the routes share.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// What sessions share.
+    /// The state that sessions share.
     pub(crate) context: Arc<ServerContext>,
-    /// The page.
+    /// The page's files.
     pub(crate) assets: Assets,
     /// Where clients reach the server.
     pub(crate) reach: Reach,
-    /// The hashes that pages expect; none if the certificate is a public CA's.
+    /// The certificate hashes that pages pin; `None` if the certificate is a public CA's.
     pub(crate) hashes: Option<Hashes>,
-    /// The purple pin.
+    /// The venue, drawn as a purple pin.
     pub(crate) venue: Option<Venue>,
-    /// The map below the people.
+    /// The base map.
     pub(crate) map: Maps,
-    /// Answers from files.
+    /// Responses from files.
     pub(crate) files: Files,
 }

@@ -1,5 +1,4 @@
-//! What an upgrade to a WebSocket must have (RFC 6455, section 4.2.1) beside what the library
-//! looks at.
+//! Requirements of a WebSocket upgrade (RFC 6455, section 4.2.1) that the library does not check.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,12 +6,12 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::http::request_info::Refusal;
 
-/// The version that RFC 6455 is.
+/// The protocol version of RFC 6455.
 const VERSION: &str = "13";
-/// Bytes of a key.
+/// Length of a `Sec-WebSocket-Key`, decoded, in bytes.
 const KEY_LEN: usize = 16;
 
-/// Refuses an upgrade that is none.
+/// Refuses an invalid upgrade request.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     let token = |name: &HeaderName, token: &str| {
         let mut fields = headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
@@ -20,8 +19,8 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     };
     if !token(&header::UPGRADE, "websocket") || !token(&header::CONNECTION, "upgrade") {
         return Err(Refusal::bad(
-            "this is for WebSockets: a request needs `Upgrade: websocket` and `Connection: \
-             Upgrade`, which a proxy in front must pass on",
+            "this address is for WebSockets: a request needs `Upgrade: websocket` and \
+             `Connection: Upgrade`, which a proxy in front must forward",
         ));
     }
     let one = |name: &HeaderName| {
@@ -31,7 +30,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     if one(&header::SEC_WEBSOCKET_VERSION) != Some(VERSION) {
         return Err(Refusal {
             status: StatusCode::UPGRADE_REQUIRED,
-            words: "only version 13 of WebSocket is spoken".into(),
+            reason: "only version 13 of WebSocket is supported".into(),
             field: Some((header::SEC_WEBSOCKET_VERSION, VERSION)),
         });
     }
@@ -41,7 +40,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let length = headers.get_all(header::CONTENT_LENGTH).iter().any(|it| it != "0");
     if length || headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::bad("an upgrade to a WebSocket has no body"));
+        return Err(Refusal::bad("a WebSocket upgrade must not have a body"));
     }
     Ok(())
 }
@@ -71,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_sixteen_bytes_once() {
+    fn requires_one_key_of_sixteen_bytes() {
         assert_eq!(status(&[]), None);
-        let none = [
+        let invalid = [
             "",
             "x",
             "dGhlIHNhbXBsZSBub25jZQ",
@@ -83,13 +82,13 @@ mod tests {
             "AAAAAAAAAAAAAAAAAAAAAA=A",
             "+dGhlIHNhbXBsZSBub25jZQ==",
         ];
-        for key in none {
+        for key in invalid {
             assert_eq!(status(&[("sec-websocket-key", key)]), Some(400), "{key}");
         }
     }
 
     #[test]
-    fn the_rest_is_what_the_rfc_says() {
+    fn requires_the_other_headers_of_the_rfc() {
         assert_eq!(status(&[("upgrade", "WebSocket")]), None);
         assert_eq!(status(&[("connection", "+close")]), None);
         assert_eq!(status(&[("content-length", "0")]), None);

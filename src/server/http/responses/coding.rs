@@ -1,26 +1,26 @@
-//! Which content coding a client gets (RFC 9110, section 12.5.3).
+//! Negotiation of the content coding (RFC 9110, section 12.5.3).
 
 use http::{HeaderMap, header};
 
-/// Weight of what a client names with `q=1`; twice the thousandths that a weight may have.
+/// Weight of a coding with `q=1`: twice the 1,000 steps that RFC 9110 allows.
 const WHOLE: u16 = 2_000;
-/// Weight of plain bytes for a client that says nothing of them: it takes them, but has named
-/// others.
+/// Weight of plain bytes for a client that does not mention them: acceptable, but below any coding
+/// that it names.
 const LEAST: u16 = 1;
 
-/// How an answer's bytes are coded; a later one is preferred where the client does not care.
+/// The content coding of a body; of equal weights, the later variant wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Coding {
-    /// As they are.
+    /// No coding.
     Identity,
-    /// RFC 1952.
+    /// Gzip (RFC 1952).
     Gzip,
-    /// RFC 7932.
+    /// Brotli (RFC 7932).
     Brotli,
 }
 
 impl Coding {
-    /// What `Content-Encoding` says; nothing for plain bytes.
+    /// The value of `Content-Encoding`; `None` for plain bytes.
     pub(crate) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -30,32 +30,32 @@ impl Coding {
     }
 }
 
-/// The weights that a client gave.
+/// The weights in a client's `Accept-Encoding`.
 #[derive(Debug, Default)]
-struct Wishes {
+struct Preferences {
     identity: Option<u16>,
     gzip: Option<u16>,
     brotli: Option<u16>,
     others: Option<u16>,
 }
 
-impl Wishes {
+impl Preferences {
     fn read(headers: &HeaderMap) -> Self {
-        let mut wishes = Self::default();
+        let mut preferences = Self::default();
         let fields = headers.get_all(header::ACCEPT_ENCODING).into_iter();
-        for wish in fields.filter_map(|field| field.to_str().ok()).flat_map(|it| it.split(',')) {
-            let (name, parameters) = wish.split_once(';').unwrap_or((wish, ""));
+        for entry in fields.filter_map(|field| field.to_str().ok()).flat_map(|it| it.split(',')) {
+            let (name, parameters) = entry.split_once(';').unwrap_or((entry, ""));
             let Some(weight) = weight(parameters) else { continue };
             let place = match name.trim().to_ascii_lowercase().as_str() {
-                "identity" => &mut wishes.identity,
-                "gzip" | "x-gzip" => &mut wishes.gzip,
-                "br" => &mut wishes.brotli,
-                "*" => &mut wishes.others,
+                "identity" => &mut preferences.identity,
+                "gzip" | "x-gzip" => &mut preferences.gzip,
+                "br" => &mut preferences.brotli,
+                "*" => &mut preferences.others,
                 _ => continue,
             };
             *place = Some(weight);
         }
-        wishes
+        preferences
     }
 
     fn weight(&self, coding: Coding) -> u16 {
@@ -68,7 +68,7 @@ impl Wishes {
     }
 }
 
-/// The weight in the parameters behind a coding's name; `None` if they are no such thing.
+/// Parses the weight in the parameters of a coding; `None` if it is invalid.
 fn weight(parameters: &str) -> Option<u16> {
     let parameters = parameters.trim();
     if parameters.is_empty() {
@@ -91,13 +91,13 @@ fn weight(parameters: &str) -> Option<u16> {
     }
 }
 
-/// The coding that the client likes best of those that there are; `None` if it takes none.
+/// Chooses the coding that the client prefers; `None` if it accepts none of those offered.
 pub(crate) fn choose(
     headers: &HeaderMap,
     offered: impl IntoIterator<Item = Coding>,
 ) -> Option<Coding> {
-    let wishes = Wishes::read(headers);
-    let weighed = offered.into_iter().map(|coding| (wishes.weight(coding), coding));
+    let preferences = Preferences::read(headers);
+    let weighed = offered.into_iter().map(|coding| (preferences.weight(coding), coding));
     weighed.filter(|(weight, _)| *weight > 0).max().map(|(_, coding)| coding)
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_gets_what_it_likes_best() {
+    fn chooses_the_coding_that_the_client_prefers() {
         use Coding::{Brotli, Gzip, Identity};
         for (fields, best) in [
             (&[][..], Some(Identity)),
@@ -141,7 +141,7 @@ mod tests {
             (&["identity;q=0"], None),
             (&["*;q=0"], None),
             (&["*;q=0, identity;q=0.1"], Some(Identity)),
-            // What is no weight is as if its coding had not been named.
+            // A coding with an invalid weight is ignored.
             (&["br;q=2, br;level=1, gzip;q=1.5, br;q=0.1234, br;q=-1, br;q="], Some(Identity)),
         ] {
             assert_eq!(chosen(fields, &ALL), best, "{fields:?}");

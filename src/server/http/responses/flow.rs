@@ -1,4 +1,4 @@
-//! How fast answers go out, all together: what pages and maps cost is bounded, whoever asks.
+//! One shared rate for all response bodies, which bounds what pages and maps cost the server.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -16,32 +16,32 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::lock::lock;
 use crate::metrics::{Limit, Metrics};
 
-/// Most bytes of an answer that are handed to a connection at once.
+/// Size of the largest piece of a body that a connection gets at once, in bytes.
 pub(crate) const PIECE: usize = 64 * 1024;
-/// Bytes of answers a second in all, over every connection: about what a gigabit carries, and
-/// under TLS about a fifth of a core.
+/// Rate of response bodies over all connections, in bytes a second: about what a gigabit carries,
+/// and about a fifth of a core under TLS.
 const RATE: u64 = 128 * 1024 * 1024;
-/// What a request costs beside the bytes of its answer, in such bytes: 8,192 requests a second.
+/// Cost of a request on top of its body, in bytes; it allows 8,192 requests a second.
 const REQUEST: usize = 16 * 1024;
-/// How much of that rate may be caught up on at once: a page and its files come without a wait.
+/// Burst that the rate allows; a page and its files need no wait.
 const BURST: Duration = Duration::from_millis(100);
 
-/// Shares out the rate among connections: each has at most one piece on its way, so those that
-/// ask for the most get the same as those that ask once.
+/// Shares the rate among connections. Each has at most one piece on its way, so a client that
+/// requests a lot gets no more than one that requests a little.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// When all that was let through will have been paid for.
+    /// When the rate will have covered everything sent so far.
     paid: Mutex<Instant>,
     metrics: Arc<Metrics>,
 }
 
 impl Flow {
-    /// Nothing has gone out yet.
+    /// A rate of which nothing has been used.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { paid: Mutex::new(before_a_burst(Instant::now())), metrics })
     }
 
-    /// Takes so many bytes, and tells until when whoever takes them must wait, if it must.
+    /// Charges for `bytes`; returns until when the caller must wait, if at all.
     fn take(&self, bytes: usize) -> Option<Instant> {
         let now = Instant::now();
         let cost = Duration::from_nanos(bytes as u64 * 1_000_000_000 / RATE);
@@ -57,7 +57,7 @@ fn before_a_burst(now: Instant) -> Instant {
     now.checked_sub(BURST).unwrap_or(now)
 }
 
-/// Lets a request in when its turn has come, and its answer out piece by piece.
+/// Middleware that delays a request until its turn and sends its response piece by piece.
 pub(crate) async fn pace(State(flow): State<Arc<Flow>>, request: Request, next: Next) -> Response {
     if let Some(until) = flow.take(REQUEST) {
         sleep_until(until).await;
@@ -67,13 +67,13 @@ pub(crate) async fn pace(State(flow): State<Arc<Flow>>, request: Request, next: 
         .map(|body| Body::new(Paced { body, flow, rest: Bytes::new(), wait: None }))
 }
 
-/// A body that goes out in pieces, each when its turn has come.
+/// A body that is sent in pieces, each at its turn.
 struct Paced {
     body: Body,
     flow: Arc<Flow>,
-    /// What has come of the body, and is longer than a piece.
+    /// The rest of the last frame of the body, yet to be sent.
     rest: Bytes,
-    /// Until the last piece is paid for.
+    /// The wait until the rate covers the last piece.
     wait: Option<Pin<Box<Sleep>>>,
 }
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_goes_out_in_pieces_at_its_rate() {
+    async fn a_body_is_sent_in_pieces_at_the_rate() {
         let (since, whole) = (Instant::now(), Duration::from_millis(500));
         let bytes = usize::try_from(RATE / 2).unwrap();
         let mut body = paced(bytes);
@@ -145,15 +145,15 @@ mod tests {
         }
         assert_eq!(sent, bytes);
         assert!(body.is_end_stream());
-        // What a busy machine is late for is not caught up on beyond the burst.
+        // A late machine catches up by no more than the burst.
         assert!(since.elapsed() >= whole - 2 * BURST, "{:?}", since.elapsed());
         assert!(body.flow.metrics.hits(Limit::Answers) > 0);
     }
 
     #[tokio::test]
-    async fn whoever_asks_once_does_not_wait_behind_the_whole_of_others() {
+    async fn one_request_does_not_wait_for_the_bodies_of_others() {
         let flow = Flow::new(Metrics::new());
-        // A hundred connections have a piece on their way each.
+        // Each of a hundred connections has a piece on its way.
         for _ in 0..100 {
             flow.take(PIECE);
         }

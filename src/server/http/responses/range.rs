@@ -1,27 +1,27 @@
-//! Which part of a file a client asks for (RFC 9110, section 14).
+//! Parsing of range requests (RFC 9110, section 14).
 
 use http::{HeaderMap, header};
 
-/// A part of a file.
+/// The part of a file that a client requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// These bytes: the first, and the last.
+    /// The bytes from the first to the last, inclusive.
     Bytes(u64, u64),
-    /// One that the file does not have.
+    /// A range beyond the end of the file.
     Beyond,
 }
 
-/// The part that is asked for of `length` bytes. Several parts at once, other units than bytes,
-/// and what is no range count as if nothing was asked for, as the RFC allows.
-pub(crate) fn part(headers: &HeaderMap, length: u64) -> Part {
+/// The part requested of a file of `length` bytes. Multiple ranges, other units and malformed
+/// ranges are ignored, as the RFC allows.
+pub(crate) fn requested_part(headers: &HeaderMap, length: u64) -> Part {
     let mut fields = headers.get_all(header::RANGE).into_iter();
     let (Some(range), None) = (fields.next(), fields.next()) else { return Part::Whole };
     range.to_str().ok().and_then(|range| parse(range, length)).unwrap_or(Part::Whole)
 }
 
-/// Reads `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`; `None` if it is none of these.
+/// Parses `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`; `None` for anything else.
 fn parse(range: &str, length: u64) -> Option<Part> {
     let (unit, range) = range.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;
@@ -44,7 +44,7 @@ fn parse(range: &str, length: u64) -> Option<Part> {
     Some(part.unwrap_or(Part::Beyond))
 }
 
-/// Digits alone; a number that is too large is as large as can be.
+/// Parses plain digits; a number that overflows saturates.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
@@ -56,12 +56,15 @@ mod tests {
 
     use super::*;
 
-    fn asked(range: &'static str, length: u64) -> Part {
-        part(&[(header::RANGE, HeaderValue::from_static(range))].into_iter().collect(), length)
+    fn requested(range: &'static str, length: u64) -> Part {
+        requested_part(
+            &[(header::RANGE, HeaderValue::from_static(range))].into_iter().collect(),
+            length,
+        )
     }
 
     #[test]
-    fn parts_stay_within_the_file() {
+    fn clamps_ranges_to_the_file() {
         for (range, bytes) in [
             ("bytes=0-9", (0, 9)),
             ("bytes=90-200", (90, 99)),
@@ -71,28 +74,28 @@ mod tests {
             ("bytes=0-99999999999999999999999", (0, 99)),
             ("Bytes= 0-0 ", (0, 0)),
         ] {
-            assert_eq!(asked(range, 100), Part::Bytes(bytes.0, bytes.1), "{range}");
+            assert_eq!(requested(range, 100), Part::Bytes(bytes.0, bytes.1), "{range}");
         }
         for beyond in ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=99999999999999999999-"] {
-            assert_eq!(asked(beyond, 100), Part::Beyond, "{beyond}");
+            assert_eq!(requested(beyond, 100), Part::Beyond, "{beyond}");
         }
         for empty in ["bytes=0-", "bytes=-1", "bytes=0-0"] {
-            assert_eq!(asked(empty, 0), Part::Beyond, "{empty}");
+            assert_eq!(requested(empty, 0), Part::Beyond, "{empty}");
         }
     }
 
     #[test]
-    fn what_is_no_single_range_is_passed_over() {
+    fn ignores_anything_but_a_single_range() {
         let bad = ["bytes=9-5", "bytes=0-1,3-4", "lines=0-1", "", "bytes=-", "bytes=+1-2", "bytes"];
         for bad in bad {
-            assert_eq!(asked(bad, 100), Part::Whole, "{bad}");
+            assert_eq!(requested(bad, 100), Part::Whole, "{bad}");
         }
-        assert_eq!(part(&HeaderMap::new(), 100), Part::Whole);
+        assert_eq!(requested_part(&HeaderMap::new(), 100), Part::Whole);
         let range = || (header::RANGE, HeaderValue::from_static("bytes=0-1"));
         let mut twice = HeaderMap::new();
         for (name, value) in [range(), range()] {
             twice.append(name, value);
         }
-        assert_eq!(part(&twice, 100), Part::Whole);
+        assert_eq!(requested_part(&twice, 100), Part::Whole);
     }
 }

@@ -1,33 +1,32 @@
-//! What tells one version of an answer from another, and whether a client has it already
-//! (RFC 9110, section 13).
+//! Validators of a response, and the conditional requests that use them (RFC 9110, section 13).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// What tells this version from others.
+/// The validators of one version of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Validators {
-    /// A strong tag, in its quotes.
+    /// A strong entity tag, with its quotes.
     pub(crate) etag: HeaderValue,
-    /// When it was changed, if that is known.
+    /// When the version was last modified, if known.
     pub(crate) modified: Option<SystemTime>,
 }
 
-/// What a request's conditions come to.
+/// The outcome of a request's conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is to be sent.
+    /// Send the response.
     Send,
-    /// The client has it.
+    /// The client already has this version (304).
     NotModified,
-    /// The client wants another version or nothing.
+    /// A precondition failed (412).
     Failed,
 }
 
 impl Validators {
-    /// Judges the conditions of a GET or HEAD in the order that the RFC gives (section 13.2.2).
-    pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
+    /// Evaluates the conditions of a GET or HEAD in the RFC's order (section 13.2.2).
+    pub(crate) fn evaluate(&self, headers: &HeaderMap) -> Verdict {
         if headers.contains_key(header::IF_MATCH) {
             if !self.is_among(headers, &header::IF_MATCH, false) {
                 return Verdict::Failed;
@@ -45,17 +44,17 @@ impl Validators {
         if known { Verdict::NotModified } else { Verdict::Send }
     }
 
-    /// Whether a part of this version fits what the client has (`If-Range`).
+    /// Whether a part of this version fits the client's copy (`If-Range`).
     pub(crate) fn fits_part(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(header::IF_RANGE) else { return true };
         if condition.as_bytes().contains(&b'"') {
             return condition == self.etag;
         }
-        // A date is only as good as a strong tag if it is exactly this version's.
+        // A date is as good as a strong tag only if it matches exactly.
         date(condition).is_some_and(|date| self.modified.map(whole_second) == Some(date))
     }
 
-    /// Adds them to an answer.
+    /// Adds the validators to a response's headers.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
         headers.insert(header::ETAG, self.etag.clone());
         let modified = self.modified.map(httpdate::fmt_http_date).map(HeaderValue::try_from);
@@ -64,8 +63,8 @@ impl Validators {
         }
     }
 
-    /// Whether the tag is in these lists, or they say `*`. A weak tag is as good as a strong one
-    /// only for whoever wants to know if anything is new.
+    /// Whether the lists in this header contain the tag or `*`. Weak tags match only where the
+    /// comparison is weak.
     fn is_among(&self, headers: &HeaderMap, name: &HeaderName, weak: bool) -> bool {
         let fields = headers.get_all(name).into_iter();
         fields.flat_map(|field| tags(field.as_bytes())).any(|(is_weak, tag)| {
@@ -73,7 +72,7 @@ impl Validators {
         })
     }
 
-    /// Whether it changed after the date that is given, if one is and both are known.
+    /// Whether the version is newer than the date in this header, if both dates are known.
     fn changed_since(&self, headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
         let date = date(headers.get(name)?)?;
         self.modified.map(|modified| whole_second(modified) > date)
@@ -84,13 +83,14 @@ fn date(value: &HeaderValue) -> Option<SystemTime> {
     httpdate::parse_http_date(value.to_str().ok()?).ok()
 }
 
-/// Dates in headers have no fractions.
+/// Drops fractions of a second, which header dates cannot express.
 fn whole_second(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// The tags of a list with their quotes, and whether each is weak. What is none is passed over.
+/// Parses a list of entity tags: whether each is weak, and the tag with its quotes. Skips
+/// malformed entries.
 fn tags(mut list: &[u8]) -> Vec<(bool, &[u8])> {
     let mut tags = Vec::new();
     while let Some((first, rest)) = list.split_first() {
@@ -121,18 +121,18 @@ fn tags(mut list: &[u8]) -> Vec<(bool, &[u8])> {
 mod tests {
     use super::*;
 
-    fn judged(name: &HeaderName, values: &[&'static str]) -> Verdict {
+    fn verdict(name: &HeaderName, values: &[&'static str]) -> Verdict {
         let modified = Some(UNIX_EPOCH + Duration::from_millis(784_111_777_500));
         let validators = Validators { etag: HeaderValue::from_static("\"a,b\""), modified };
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(name, HeaderValue::from_static(value));
         }
-        validators.judge(&headers)
+        validators.evaluate(&headers)
     }
 
     #[test]
-    fn whoever_has_it_is_told_so() {
+    fn a_current_copy_is_not_sent_again() {
         for known in [
             &["\"a,b\""][..],
             &["*"],
@@ -141,33 +141,33 @@ mod tests {
             &["\"x\"", "\"y\",\"a,b\""],
             &["nonsense, \"a,b\""],
         ] {
-            assert_eq!(judged(&header::IF_NONE_MATCH, known), Verdict::NotModified, "{known:?}");
+            assert_eq!(verdict(&header::IF_NONE_MATCH, known), Verdict::NotModified, "{known:?}");
         }
         for unknown in ["\"a\"", "a,b", "\"a,b", "W/a,b", "", "w/\"a,b\"", "\"*\"", "\"\""] {
-            let verdict = judged(&header::IF_NONE_MATCH, &[unknown]);
-            assert_eq!(verdict, Verdict::Send, "{unknown}");
+            let outcome = verdict(&header::IF_NONE_MATCH, &[unknown]);
+            assert_eq!(outcome, Verdict::Send, "{unknown}");
         }
         let same = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(judged(&header::IF_MODIFIED_SINCE, &[same]), Verdict::NotModified);
+        assert_eq!(verdict(&header::IF_MODIFIED_SINCE, &[same]), Verdict::NotModified);
         let before = "Sun, 06 Nov 1994 08:49:36 GMT";
-        assert_eq!(judged(&header::IF_MODIFIED_SINCE, &[before]), Verdict::Send);
-        assert_eq!(judged(&header::IF_MODIFIED_SINCE, &["yesterday"]), Verdict::Send);
+        assert_eq!(verdict(&header::IF_MODIFIED_SINCE, &[before]), Verdict::Send);
+        assert_eq!(verdict(&header::IF_MODIFIED_SINCE, &["yesterday"]), Verdict::Send);
     }
 
     #[test]
-    fn whoever_wants_another_version_gets_nothing() {
-        assert_eq!(judged(&header::IF_MATCH, &["\"x\""]), Verdict::Failed);
-        assert_eq!(judged(&header::IF_MATCH, &["W/\"a,b\""]), Verdict::Failed);
-        assert_eq!(judged(&header::IF_MATCH, &["\"a,b\""]), Verdict::Send);
-        assert_eq!(judged(&header::IF_MATCH, &["*"]), Verdict::Send);
+    fn a_failed_precondition_sends_nothing() {
+        assert_eq!(verdict(&header::IF_MATCH, &["\"x\""]), Verdict::Failed);
+        assert_eq!(verdict(&header::IF_MATCH, &["W/\"a,b\""]), Verdict::Failed);
+        assert_eq!(verdict(&header::IF_MATCH, &["\"a,b\""]), Verdict::Send);
+        assert_eq!(verdict(&header::IF_MATCH, &["*"]), Verdict::Send);
         let before = "Sun, 06 Nov 1994 08:49:36 GMT";
-        assert_eq!(judged(&header::IF_UNMODIFIED_SINCE, &[before]), Verdict::Failed);
+        assert_eq!(verdict(&header::IF_UNMODIFIED_SINCE, &[before]), Verdict::Failed);
         let same = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(judged(&header::IF_UNMODIFIED_SINCE, &[same]), Verdict::Send);
+        assert_eq!(verdict(&header::IF_UNMODIFIED_SINCE, &[same]), Verdict::Send);
     }
 
     #[test]
-    fn a_part_must_be_of_the_version_that_the_client_has() {
+    fn a_part_must_belong_to_the_client_s_version() {
         let modified = Some(UNIX_EPOCH + Duration::from_millis(784_111_777_500));
         let validators = Validators { etag: HeaderValue::from_static("\"a\""), modified };
         let fits = |condition| {
