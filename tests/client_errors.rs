@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-mod forge;
-mod support;
-
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
-use forge::{OLD, STAGE, hs256, token};
 use gpys::client::{Client, ConnectError, Connector, Options, Transport, Trust};
 use gpys::server::config::Flags;
+use gpys_testkit::forge::{OLD, STAGE, hs256, token};
+use gpys_testkit::running::Running;
 use serde_json::{Value, json};
-use support::Running;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
