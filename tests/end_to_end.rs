@@ -319,7 +319,7 @@ async fn every_answer_is_guarded() {
     }
     let (head, body) = server.get("/r/No!", "localhost").await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
-    assert!(body.contains("A room's name is"), "{body}");
+    assert!(body.contains("A room's name has"), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
