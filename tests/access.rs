@@ -80,7 +80,7 @@ async fn tokens_that_are_wrong_in_any_way_are_refused() {
     for transport in BOTH {
         let (code, reason) = refused(&server, transport, hello(Presence::Watching, None)).await;
         assert_eq!(code, CloseCode::Forbidden as u8);
-        assert_eq!(reason, "this room asks for an access token");
+        assert_eq!(reason, "this room requires an access token");
         // The lobby is open, and asks nobody.
         for access in [None, Some("no token".to_owned())] {
             welcomed(&server, transport, Hello { access, ..Hello::new("lobby") }).await;

@@ -292,8 +292,8 @@ async fn an_operator_is_told_why_there_is_no_certificate() {
     let mut said = String::new();
     server.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     for words in [
-        "no certificate was got; check that every name leads here",
-        "the authority does not take the proof",
+        "cannot get a certificate; check that every name resolves to this server",
+        "the authority rejected the proof",
         "Failed to connect",
     ] {
         assert!(said.contains(words), "{words}: {said}");

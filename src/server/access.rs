@@ -1,7 +1,7 @@
-//! Who may enter which room and what they may do there: access tokens (docs/TOKENS.md).
+//! Access tokens, which grant entry to rooms and rights there (docs/TOKENS.md).
 //!
-//! A token is a JSON Web Token. Its algorithm is fixed by the server's own file of keys, and
-//! nothing that it claims is looked at before its signature was checked.
+//! A token is a JSON Web Token. The server's own key file fixes its algorithm, and no claim is read
+//! before the signature has been verified.
 
 mod keys;
 mod ring;
@@ -21,58 +21,58 @@ use crate::link::ending::Ending;
 use crate::metrics::Failure;
 use gpys_proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
 
-/// How far the clock of whoever makes tokens may be ahead. A token that is about to end needs no
-/// such patience: whoever came in with it would be sent away at once.
+/// How far a token issuer's clock may be ahead. There is no such leeway at the end of a token,
+/// because its session would end at once.
 const LEEWAY: Duration = Duration::from_secs(30);
-/// The room of a token for every room.
+/// The `room` claim of a token for every room.
 pub const ANY_ROOM: &str = "*";
 
-/// What a token lets its bearer do. Each right includes those before it.
+/// A right that a token grants. Each includes those before it.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Right {
-    /// To watch.
+    /// Watch the room.
     View,
-    /// To share a position.
+    /// Share a position.
     Share,
-    /// To come in although the room is full.
+    /// Enter even if the room is full.
     Host,
 }
 
-/// What a token claims. Others than these are ignored.
+/// The claims of a token. Any others are ignored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// When it ends, in s since 1970.
+    /// When the token expires, in s since 1970.
     #[serde(deserialize_with = "seconds")]
     pub exp: u64,
-    /// When it begins, in s since 1970.
+    /// When the token becomes valid, in s since 1970.
     #[serde(default, deserialize_with = "seconds", skip_serializing)]
     nbf: u64,
     /// A room's name, or [`ANY_ROOM`].
     pub room: String,
-    /// The rights; the highest counts.
+    /// The rights granted; the highest counts.
     pub rights: Vec<Right>,
 }
 
-/// A time, which may have a fraction (RFC 7519, section 2).
+/// Reads a time, which may have a fraction (RFC 7519, section 2), in whole seconds.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     f64::deserialize(deserializer).map(|seconds| seconds as u64)
 }
 
 impl Claims {
-    /// Claims that count from the beginning of time.
+    /// Claims without a start time.
     #[must_use]
     pub const fn new(room: String, rights: Vec<Right>, exp: u64) -> Self {
         Self { exp, nbf: 0, room, rights }
     }
 }
 
-/// Makes a token.
+/// Signs a token.
 ///
 /// # Errors
-/// If the key is not one of the algorithm.
+/// If the key does not fit the algorithm.
 pub fn mint(
     algorithm: Algorithm,
     kid: &str,
@@ -88,26 +88,26 @@ pub fn mint(
     jsonwebtoken::encode(&header, claims, &key)
 }
 
-/// What somebody may do who was let in.
+/// The rights of an admitted client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
-    /// Whether it may share its position.
+    /// Whether the client may share its position.
     pub(crate) may_share: bool,
-    /// Whether it gets in although the room is full.
+    /// Whether it may enter even if the room is full.
     pub(crate) host: bool,
-    /// How long it may stay.
+    /// How long it may stay; `None` for no limit.
     pub(crate) left: Option<Duration>,
 }
 
 impl Grant {
-    /// That of a room that asks for no token.
+    /// The grant of an open room, which requires no token.
     pub(crate) const OPEN: Self = Self { may_share: true, host: false, left: None };
 }
 
-/// Why somebody is not let in.
+/// Reasons to refuse entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("this room asks for an access token")]
+    #[error("this room requires an access token")]
     Missing,
     #[error("the access token is not a JSON Web Token")]
     Malformed,
@@ -117,7 +117,7 @@ pub(crate) enum Refusal {
     Key,
     #[error("the access token's signature is wrong")]
     Signature,
-    #[error("the access token does not say exp, room and rights as it should")]
+    #[error("the access token lacks a valid exp, room or rights claim")]
     Claims,
     #[error("the access token is not valid yet")]
     Early,
@@ -130,7 +130,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// What it is counted as.
+    /// The cause under which the refusal is counted.
     pub(crate) const fn failure(self) -> Failure {
         match self {
             Self::Missing => Failure::AccessMissing,
@@ -157,28 +157,28 @@ impl From<Refusal> for Ending {
     }
 }
 
-/// What decides who may enter.
+/// The check of access tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Access(Option<Arc<Shown<Keys>>>);
 
 impl Access {
-    /// By these keys; without any, every room is open.
+    /// Checks tokens with these keys; without any, every room is open.
     pub(crate) fn new(keys: Option<Arc<Shown<Keys>>>) -> Self {
         ring::install();
         Self(keys)
     }
 
-    /// What whoever says this hello may do, at this time since 1970.
+    /// Returns the rights of the client that sent this hello; `now` is the time since 1970.
     ///
     /// # Errors
-    /// Why it may not enter.
+    /// If the client may not enter.
     pub(crate) fn admit(&self, hello: &Hello, now: Duration) -> Result<Grant, Refusal> {
         let Some(keys) = &self.0 else { return Ok(Grant::OPEN) };
         keys.get().admit(hello, now)
     }
 }
 
-/// The parts of a token's header that this server goes by.
+/// The fields of a token's header that the server uses.
 #[derive(Debug, Deserialize)]
 struct Head {
     alg: String,
@@ -214,7 +214,7 @@ impl Keys {
         Ok(grant)
     }
 
-    /// The claims of a token that one of the keys has signed.
+    /// Verifies a token's signature and returns its claims.
     fn verify(&self, token: &str) -> Result<Claims, Refusal> {
         if token.len() > MAX_ACCESS {
             return Err(Refusal::Malformed);
@@ -235,13 +235,13 @@ impl Keys {
             Algorithm::EdDsa => DecodingKey::from_ed_der(&key.0),
         };
         let mut validation = Validation::new(self.algorithm.jwt());
-        // Times are compared with the server's own, by `admit`; nobody else is addressed.
+        // `admit` checks the times against the server's clock; the audience is not used.
         (validation.validate_exp, validation.validate_aud) = (false, false);
         validation.required_spec_claims.clear();
         let claims = jsonwebtoken::decode(token, &key, &validation).map(|data| data.claims);
         claims.map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature | ErrorKind::Base64(_) => Refusal::Signature,
-            // The header has been read, so this is what follows it, with the right signature.
+            // The header is known to be valid, so these are claims with a valid signature.
             ErrorKind::Json(_) | ErrorKind::Utf8(_) => Refusal::Claims,
             _ => Refusal::Malformed,
         })

@@ -1,5 +1,5 @@
-//! What is read from files and replaced while the server runs: certificates and access keys.
-//! Connections that are there stay, new ones meet the new content.
+//! Files that may be replaced while the server runs: certificates and access keys. Open
+//! connections are unaffected; new ones use the new content.
 
 use std::fs;
 use std::io;
@@ -12,40 +12,40 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::{Metrics, Reload, Reloaded};
 
-/// How often the files are looked at. They are small and few, and a certificate is replaced weeks
-/// before it ends.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the files are checked. They are small and few, and certificates are replaced weeks
+/// before they expire.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// A file's name and what was read from it.
+/// A file's path and its bytes.
 pub(crate) type File<'a> = (&'a Path, &'a [u8]);
 
-/// What `N` files hold, once understood.
+/// A value parsed from `N` files.
 pub(crate) trait Content<const N: usize>: Sized + Send + Sync + 'static {
-    /// Why files are not this.
+    /// The error for files that cannot be used.
     type Error: std::error::Error + Send;
-    /// What it is counted and logged as.
+    /// The kind under which reloads are counted and logged.
     const KIND: Reloaded;
 
-    /// Understands the files, in the order in which they were named.
+    /// Parses the files, in the order in which their paths were given.
     ///
     /// # Errors
-    /// If they hold something else.
+    /// If the files are invalid.
     fn parse(files: [File<'_>; N]) -> Result<Self, Self::Error>;
 
     /// The error for a file that cannot be read.
     fn unreadable(path: &Path, error: io::Error) -> Self::Error;
 }
 
-/// Files, and what was last found in them.
+/// Watched files and their last content.
 #[derive(Debug)]
 pub(crate) struct Files<T, const N: usize> {
     paths: [PathBuf; N],
-    /// None if they could not be read.
+    /// The bytes last read; `None` if reading failed.
     found: Option<[Vec<u8>; N]>,
     shown: Arc<Shown<T>>,
 }
 
-/// What counts now.
+/// The current value of watched files.
 #[derive(Debug)]
 pub(crate) struct Shown<T>(RwLock<Arc<T>>);
 
@@ -54,7 +54,7 @@ impl<T> Shown<T> {
         Self(RwLock::new(Arc::new(content)))
     }
 
-    /// The newest content.
+    /// The newest value.
     pub(crate) fn get(&self) -> Arc<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -64,14 +64,14 @@ impl<T: Content<N>, const N: usize> Files<T, N> {
     /// Reads the files for the first time.
     ///
     /// # Errors
-    /// If a file cannot be read or holds something else.
+    /// If a file cannot be read or is invalid.
     pub(crate) fn load(paths: [PathBuf; N]) -> Result<Self, T::Error> {
         let found = Self::read(&paths)?;
         let shown = Arc::new(Shown::new(Self::parse(&paths, &found)?));
         Ok(Self { paths, found: Some(found), shown })
     }
 
-    /// What counts, always the newest.
+    /// A handle to the newest value.
     pub(crate) fn shown(&self) -> Arc<Shown<T>> {
         Arc::clone(&self.shown)
     }
@@ -88,12 +88,11 @@ impl<T: Content<N>, const N: usize> Files<T, N> {
         T::parse(std::array::from_fn(|i| (paths[i].as_path(), found[i].as_slice())))
     }
 
-    /// Shows what is in the files now, and tells whether they have changed. What cannot be used
-    /// changes nothing.
+    /// Reads the files again and returns whether their value changed. Invalid files change nothing.
     ///
     /// # Errors
-    /// If a file cannot be read or holds something else; once, until it changes again.
-    fn look(&mut self) -> Result<bool, T::Error> {
+    /// If a file cannot be read or is invalid; reported once, until the files change again.
+    fn check(&mut self) -> Result<bool, T::Error> {
         let found = match Self::read(&self.paths) {
             Ok(found) => found,
             Err(_) if self.found.is_none() => return Ok(false),
@@ -111,44 +110,44 @@ impl<T: Content<N>, const N: usize> Files<T, N> {
     }
 }
 
-/// Files of any content.
+/// Files with any kind of content.
 pub(crate) trait Watched: Send {
-    /// Looks at the files; tells the operator if they have changed.
-    fn look_and_tell(&mut self, metrics: &Metrics);
+    /// Reads the files again; counts and logs a change.
+    fn reload(&mut self, metrics: &Metrics);
 }
 
 impl<T: Content<N>, const N: usize> Watched for Files<T, N> {
-    fn look_and_tell(&mut self, metrics: &Metrics) {
+    fn reload(&mut self, metrics: &Metrics) {
         let what = T::KIND.words();
-        match self.look() {
+        match self.check() {
             Ok(false) => {}
             Ok(true) => {
                 metrics.reloaded(T::KIND, Reload::Done);
-                tracing::info!("the {what} has changed; the new one counts from now on");
+                tracing::info!("the {what} has changed; using the new one");
             }
             Err(error) => {
                 metrics.reloaded(T::KIND, Reload::Failed);
-                tracing::error!(%error, "the {what} could not be replaced; the old one stays");
+                tracing::error!(%error, "cannot reload the {what}; keeping the old one");
             }
         }
     }
 }
 
-/// Looks at the files now and then, and whenever it is told to, for as long as the server runs.
+/// Reloads the files at intervals, and at each notification, for as long as the server runs.
 pub(crate) async fn watch(
     mut files: Vec<Box<dyn Watched>>,
     now: Arc<Notify>,
     metrics: Arc<Metrics>,
 ) {
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = interval(CHECK_EVERY);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = looks.tick() => {}
+            _ = checks.tick() => {}
             () = now.notified() => {}
         }
-        // The files are small and local; a thread of its own would be more work than they.
-        files.iter_mut().for_each(|files| files.look_and_tell(&metrics));
+        // The files are small and local, so reading them on another thread would cost more.
+        files.iter_mut().for_each(|files| files.reload(&metrics));
     }
 }
 
@@ -161,7 +160,7 @@ mod tests {
     use crate::tls::pem::Fault;
 
     #[test]
-    fn files_that_change_are_shown_and_files_that_break_are_not() {
+    fn uses_changed_files_unless_they_are_broken() {
         let dir = tempfile::tempdir().unwrap();
         let (chain, key) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
         let make = || {
@@ -174,18 +173,18 @@ mod tests {
         let mut files = Files::<CertifiedKey, 2>::load([chain.clone(), key.clone()]).unwrap();
         let now = |files: &Files<CertifiedKey, 2>| files.shown.get().cert.first().unwrap().to_vec();
         let first = now(&files);
-        assert!(!files.look().unwrap(), "nothing has changed");
+        assert!(!files.check().unwrap(), "nothing has changed");
         let old_key = fs::read(&key).unwrap();
 
         make();
         let new_key = fs::read(&key).unwrap();
-        // A certificate that is replaced file by file is half one and half the other for a while.
+        // While a certificate is replaced file by file, the pair does not match for a moment.
         fs::write(&key, old_key).unwrap();
-        assert!(matches!(files.look().unwrap_err().fault, Fault::OtherKey(_)));
-        assert!(!files.look().unwrap(), "it is said once");
+        assert!(matches!(files.check().unwrap_err().fault, Fault::OtherKey(_)));
+        assert!(!files.check().unwrap(), "reported once");
         assert_eq!(now(&files), first);
         fs::write(&key, new_key).unwrap();
-        assert!(files.look().unwrap());
+        assert!(files.check().unwrap());
         assert_ne!(now(&files), first);
 
         fs::write(
@@ -193,9 +192,9 @@ mod tests {
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----",
         )
         .unwrap();
-        assert!(matches!(files.look().unwrap_err().fault, Fault::Encrypted));
+        assert!(matches!(files.check().unwrap_err().fault, Fault::Encrypted));
         fs::remove_file(&key).unwrap();
-        assert!(matches!(files.look().unwrap_err().fault, Fault::Read(_)));
-        assert!(!files.look().unwrap(), "it is said once");
+        assert!(matches!(files.check().unwrap_err().fault, Fault::Read(_)));
+        assert!(!files.check().unwrap(), "reported once");
     }
 }

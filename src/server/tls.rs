@@ -1,8 +1,8 @@
-//! Identities: what the server shows to browsers so that they believe it is itself.
+//! The server's certificates.
 //!
-//! Pages come over HTTPS with a certificate from files, or with one made for this run that the
-//! browser warns about. WebTransport knows no such warning: unless the certificate is a public
-//! CA's, pages name the hash of the one that they expect (`rotation`).
+//! Pages come over HTTPS with a certificate from files, from an ACME authority, or generated for
+//! this run, about which the browser warns. WebTransport offers no such warning to accept: unless
+//! the certificate is a public CA's, pages pin its hash (`rotation`).
 
 #[cfg_attr(not(feature = "acme"), path = "tls/acme_absent.rs")]
 pub(crate) mod acme;
@@ -31,45 +31,45 @@ use crate::terminal;
 use crate::tls::pem::{Fault, PemError};
 use crate::tls::provider::provider;
 
-/// The protocol in whose handshakes proofs are given to authorities (RFC 8737, section 6.2).
+/// ALPN protocol of an authority's validation handshake (RFC 8737, section 6.2).
 pub(crate) const PROOF: &[u8] = b"acme-tls/1";
 pub(crate) const HOUR: i64 = 3_600;
 pub(crate) const DAY: i64 = 24 * HOUR;
-/// How far a client's clock may be off, in s. Certificates begin this much before they are made.
+/// How far a client's clock may be off, in s. Certificates are backdated by this much.
 pub(crate) const SKEW: i64 = DAY;
-/// How long the certificate of HTTPS is valid that is made for one run, in s.
+/// Lifetime of the self-signed HTTPS certificate generated at startup, in s.
 const RUN_VALID: i64 = 397 * DAY;
 
-/// Why the server cannot show who it is.
+/// Errors of loading or generating the server's certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file with a certificate or a key cannot be used.
+    /// A certificate or key file cannot be used.
     #[error(transparent)]
     File(#[from] PemError),
-    /// A file with a certificate for other names than those asked for.
+    /// A file holds a certificate for names other than those configured.
     #[error("{} holds a certificate for other names", .0.display())]
     Names(PathBuf),
-    /// A file without a certificate.
+    /// A file holds no certificate.
     #[error("{} holds no certificate", .0.display())]
     Empty(PathBuf),
-    /// TLS does not take the certificate or the key.
-    #[error("TLS does not take this certificate with this key: {0}")]
+    /// TLS does not accept the certificate or the key.
+    #[error("TLS does not accept this certificate with this key: {0}")]
     Refused(#[from] rustls::Error),
-    /// A certificate cannot be made.
-    #[error("a certificate cannot be made: {0}")]
+    /// A certificate cannot be generated.
+    #[error("cannot generate a certificate: {0}")]
     Mint(#[from] rcgen::Error),
-    /// The computer's clock is far off.
-    #[error("the computer's clock shows a time that no certificate can have: {0}")]
+    /// This computer's clock is far off.
+    #[error("this computer's clock shows a time that no certificate can have: {0}")]
     Clock(#[from] time::error::ComponentRange),
-    /// What was made is no certificate.
-    #[error("a certificate cannot be made: {0}")]
+    /// A generated certificate is invalid.
+    #[error("cannot generate a certificate: {0}")]
     Made(#[from] InvalidCertificate),
-    /// The settings ask for what this program was built without.
+    /// The settings require a feature that this program was built without.
     #[cfg(not(feature = "acme"))]
     #[error("this program was built without `--features acme`")]
     NoAcme,
-    /// QUIC does not take the configuration.
-    #[error("QUIC does not take this configuration: {0}")]
+    /// QUIC does not accept the configuration.
+    #[error("QUIC does not accept this configuration: {0}")]
     Quic(#[from] NoInitialCipherSuite),
 }
 
@@ -87,16 +87,16 @@ impl Clone for ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// The chain with its key, as TLS shows it.
+    /// Converts the chain and its key for use with TLS.
     ///
     /// # Errors
-    /// If the key is not the certificate's.
+    /// If the key does not match the certificate.
     pub(crate) fn certified(self) -> Result<CertifiedKey, CertificateError> {
         Ok(CertifiedKey::from_der(self.chain, self.key, &provider())?)
     }
 
-    /// Makes a certificate that signs itself: ECDSA on P-256, valid between two times in s
-    /// since 1970.
+    /// Generates a self-signed certificate: ECDSA on P-256, valid between two times in s since
+    /// 1970.
     ///
     /// # Errors
     /// If a name or a time cannot be in a certificate.
@@ -115,7 +115,7 @@ impl ServerCertificate {
         Ok(Self { chain: vec![certificate.der().clone()], key })
     }
 
-    /// Makes a certificate for HTTPS that lasts for this run of the server.
+    /// Generates a certificate for HTTPS that serves for this run of the server.
     ///
     /// # Errors
     /// If a name cannot be in a certificate.
@@ -127,25 +127,25 @@ impl ServerCertificate {
     /// The SHA-256 of the certificate.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the certificate is invalid.
     pub(crate) fn hash(&self) -> Result<Hash, CertificateError> {
         let certificate = self.chain.first().map(|first| first.to_vec()).unwrap_or_default();
         Ok(*Certificate::from_der(certificate)?.hash().as_ref())
     }
 
-    /// This certificate, whoever asks.
+    /// A resolver that returns this certificate in every handshake.
     ///
     /// # Errors
-    /// If the key is not the certificate's.
+    /// If the key does not match the certificate.
     pub(crate) fn single(self) -> Result<Arc<dyn ResolvesServerCert>, CertificateError> {
         Ok(Arc::new(SingleCertAndKey::from(self.certified()?)))
     }
 }
 
-/// What HTTPS runs with; `proves` tells whether `certificate` gives proofs to an authority, too.
+/// The TLS configuration of HTTPS; `proves` enables the validation handshakes of an authority.
 ///
 /// # Errors
-/// If TLS has no version in common with its cryptography.
+/// If the cryptography provider supports no version of TLS.
 pub(crate) fn https(
     certificate: Arc<dyn ResolvesServerCert>,
     proves: bool,

@@ -1,6 +1,6 @@
-//! The file of access keys (docs/TOKENS.md): which keys sign tokens, and which rooms need none.
+//! The key file (docs/TOKENS.md): the keys that sign access tokens, and the rooms that need none.
 //!
-//! What is wrong with it is said without quoting it, for it holds secrets.
+//! Its errors never quote the file, because it holds secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,27 +17,27 @@ use crate::files::{Content, File};
 use crate::metrics::Reloaded;
 use gpys_proto::wire::is_room_name;
 
-/// Fewest bytes of a secret of HS256: as many as its hash has (RFC 7518, section 3.2).
+/// Minimum length of an HS256 secret, in bytes: that of its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
-/// What precedes the 32 bytes of an Ed25519 public key in its DER (RFC 8410, section 4).
+/// The DER header in front of the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
 pub const ED25519_PUBLIC: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
 
-/// What precedes the 32 bytes of an Ed25519 private key in its PKCS #8 (RFC 8410, section 7).
+/// The PKCS #8 header in front of the 32 bytes of an Ed25519 private key (RFC 8410, section 7).
 const ED25519_PRIVATE: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
-/// Why a file of access keys cannot be used.
+/// Errors of a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// It cannot be read.
-    #[error("access-keys: {} cannot be read: {reason}", path.display())]
+    /// The file cannot be read.
+    #[error("access-keys: cannot read {}: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: io::Error,
     },
-    /// It holds something else.
-    #[error("access-keys: {} {wrong}; `gpys token --new-keys FILE` makes one that is right", path.display())]
+    /// The file is invalid.
+    #[error("access-keys: {} {wrong}; `gpys token --new-keys FILE` creates a valid one", path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
@@ -46,19 +46,19 @@ pub enum KeysError {
     },
 }
 
-/// How tokens are signed. A file has one, so that nobody else chooses.
+/// The signature algorithm of tokens. The key file fixes it, so that clients cannot choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Algorithm {
-    /// HMAC with SHA-256: whoever checks tokens can make them.
+    /// HMAC with SHA-256: the key that verifies tokens can also sign them.
     #[value(name = "HS256")]
     Hs256,
-    /// Ed25519: the server has public keys only.
+    /// Ed25519: the server holds only public keys.
     #[value(name = "EdDSA")]
     EdDsa,
 }
 
 impl Algorithm {
-    /// As tokens and files name it.
+    /// The name in tokens and key files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
@@ -66,7 +66,7 @@ impl Algorithm {
         }
     }
 
-    /// As the library names it.
+    /// The library's name for it.
     pub(crate) const fn jwt(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
@@ -74,7 +74,7 @@ impl Algorithm {
         }
     }
 
-    /// The key that this text stands for.
+    /// Parses a key.
     fn key(self, text: &str) -> Result<Key, &'static str> {
         match self {
             Self::Hs256 => {
@@ -94,13 +94,13 @@ impl Algorithm {
     }
 }
 
-/// An Ed25519 private key as PKCS #8, in the form that OpenSSL reads as well.
+/// Encodes an Ed25519 private key as PKCS #8, in the form that OpenSSL also reads.
 #[must_use]
 pub fn pkcs8(seed: &[u8; 32]) -> Vec<u8> {
     [ED25519_PRIVATE.as_slice(), seed].concat()
 }
 
-/// A secret of HS256, or a public key.
+/// An HS256 secret or an Ed25519 public key.
 pub struct Key(pub Vec<u8>);
 
 impl fmt::Debug for Key {
@@ -109,22 +109,22 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What the file says.
+/// The content of a key file.
 #[derive(Debug)]
 pub struct Keys {
-    /// How tokens are signed.
+    /// The signature algorithm of tokens.
     pub algorithm: Algorithm,
-    /// Names of rooms that need no token; a `*` at the end stands for anything.
+    /// Names of rooms that need no token; a trailing `*` matches anything.
     open_rooms: Vec<String>,
     /// The keys by their `kid`.
     pub keys: BTreeMap<String, Key>,
 }
 
 impl Keys {
-    /// Reads a file of keys.
+    /// Reads a key file.
     ///
     /// # Errors
-    /// If it cannot be read or holds something else.
+    /// If the file cannot be read or is invalid.
     pub fn read(path: &Path) -> Result<Self, KeysError> {
         let bytes = fs::read(path).map_err(|error| Self::unreadable(path, error))?;
         Self::parse([(path, &bytes)])
@@ -138,32 +138,34 @@ impl Keys {
         })
     }
 
-    /// Reads the file's text.
+    /// Parses the text of a key file.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text, as a predicate.
     pub(super) fn from_toml(text: &str) -> Result<Self, String> {
         let mut table: toml::Table = text.parse().map_err(|error| not_toml(text, &error))?;
         let algorithm = match table.remove("algorithm").as_ref().and_then(toml::Value::as_str) {
             Some("HS256") => Algorithm::Hs256,
             Some("EdDSA") => Algorithm::EdDsa,
-            _ => return Err("does not say algorithm = \"HS256\" or \"EdDSA\"".to_owned()),
+            _ => return Err("does not set algorithm = \"HS256\" or \"EdDSA\"".to_owned()),
         };
         let Some(toml::Value::Table(keys)) = table.remove("keys") else {
-            return Err("has no [keys]".to_owned());
+            return Err("has no [keys] table".to_owned());
         };
         let open_rooms = match table.remove("open-rooms") {
             Some(value) => open_rooms(&value)?,
             None => Vec::new(),
         };
         if let Some(name) = table.keys().next() {
-            return Err(format!("has {name}, which is none of algorithm, open-rooms and [keys]"));
+            return Err(format!(
+                "has {name}, which is not one of algorithm, open-rooms and [keys]"
+            ));
         }
         if keys.is_empty() {
             return Err("has no key in [keys]".to_owned());
         }
         let key = |(kid, value): (String, toml::Value)| {
-            let key = value.as_str().ok_or("is no text").and_then(|text| algorithm.key(text));
+            let key = value.as_str().ok_or("is not a string").and_then(|text| algorithm.key(text));
             key.map(|key| (kid.clone(), key))
                 .map_err(|wrong| format!("has a key {kid} that {wrong}"))
         };
@@ -183,10 +185,11 @@ fn open_rooms(value: &toml::Value) -> Result<Vec<String>, String> {
     if whole && rooms.iter().all(fits) {
         return Ok(rooms);
     }
-    Err("has open-rooms that are no list of rooms' names, like [\"lobby\", \"open-*\"]".to_owned())
+    Err("has open-rooms that are not a list of room names, such as [\"lobby\", \"open-*\"]"
+        .to_owned())
 }
 
-/// The library's own words quote the line.
+/// The error for invalid TOML, without the library's message, which quotes the line.
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     format!("is not TOML (line {})", before.matches('\n').count() + 1)
@@ -214,7 +217,7 @@ mod tests {
     const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
     #[test]
-    fn a_file_is_read_and_open_rooms_are_found() {
+    fn parses_keys_and_open_rooms() {
         let text = format!(
             "algorithm = \"HS256\"\nopen-rooms = [\"lobby\", \"open-*\"]\n\
             [keys]\none = \"{SECRET}\"\n\"2026-11\" = \"{SECRET}=\"\n"
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_without_the_secret() {
+    fn errors_name_the_fault_without_the_secret() {
         let pem = "-----BEGIN PUBLIC KEY-----\\nAAECAwQFBgcICQ==\\n-----END PUBLIC KEY-----\\n";
         for (text, wrong) in [
             (String::new(), "algorithm = "),
@@ -242,7 +245,7 @@ mod tests {
             ("algorithm = \"HS256\"".to_owned(), "[keys]"),
             ("algorithm = \"HS256\"\n[keys]\n".to_owned(), "no key"),
             (format!("algorithm = \"HS256\"\nkeys = \"{SECRET}\""), "[keys]"),
-            ("algorithm = \"HS256\"\nkeys.a = 5".to_owned(), "key a that is no text"),
+            ("algorithm = \"HS256\"\nkeys.a = 5".to_owned(), "key a that is not a string"),
             ("algorithm = \"HS256\"\nkeys.a = \"AAECAwQFBgcICQ\"".to_owned(), "32 bytes"),
             (format!("algorithm = \"HS256\"\nkeys.a = \"{SECRET}\"\n[more]"), "has more"),
             (format!("algorithm = \"EdDSA\"\nkeys.a = \"{SECRET}\""), "Ed25519"),
@@ -257,9 +260,9 @@ mod tests {
             ),
             (format!("algorithm = \"HS256\"\n[keys]\na = {SECRET}"), "not TOML (line 3)"),
         ] {
-            let said = Keys::from_toml(&text).map(|_| ()).unwrap_err();
-            assert!(said.contains(wrong), "{text}\n{said}");
-            assert!(!said.contains("AAECAw"), "{said}");
+            let error = Keys::from_toml(&text).map(|_| ()).unwrap_err();
+            assert!(error.contains(wrong), "{text}\n{error}");
+            assert!(!error.contains("AAECAw"), "{error}");
         }
     }
 }

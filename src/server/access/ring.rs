@@ -1,5 +1,4 @@
-//! What signs and checks tokens: the `jsonwebtoken` library with ring as its cryptography, like
-//! everything else in this program.
+//! The `jsonwebtoken` library's cryptography: ring, as in the rest of the program.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -8,14 +7,14 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
 use ring::hmac;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
-/// The library asks for these by algorithm and key; it has checked neither.
+/// The library calls these with an algorithm and key that it has not checked.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
     verifier_factory: verifier,
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes the library use ring. Calling it again has no effect.
+/// Makes the library use ring. Further calls have no effect.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }

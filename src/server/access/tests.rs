@@ -27,7 +27,7 @@ fn hello(presence: Presence, access: Option<String>) -> Hello {
     Hello { presence, access, ..Hello::new("stage") }
 }
 
-/// A token with any header and claims, signed by HS256 with this secret.
+/// Signs any header and claims with HS256 and this secret.
 fn signed(head: &Value, claims: &Value, secret: &[u8]) -> String {
     let body = format!(
         "{}.{}",
@@ -47,7 +47,7 @@ fn claims() -> Value {
     json!({ "exp": NOW + 60, "room": "stage", "rights": ["share"] })
 }
 
-/// The value with fields changed; null takes one away.
+/// The value with fields changed; null removes one.
 fn with(mut value: Value, changes: &Value) -> Value {
     for (name, change) in changes.as_object().unwrap() {
         match change {
@@ -67,11 +67,11 @@ fn admit_at(access: &Access, token: &str, now: Duration) -> Result<Grant, Refusa
 }
 
 #[test]
-fn without_keys_and_in_open_rooms_nobody_is_asked() {
+fn open_rooms_and_servers_without_keys_require_no_token() {
     let now = Duration::from_secs(NOW);
-    let nobody = hello(Presence::Sharing, None);
-    assert_eq!(Access::default().admit(&nobody, now), Ok(Grant::OPEN));
-    assert_eq!(hs256().admit(&nobody, now), Err(Refusal::Missing));
+    let stranger = hello(Presence::Sharing, None);
+    assert_eq!(Access::default().admit(&stranger, now), Ok(Grant::OPEN));
+    assert_eq!(hs256().admit(&stranger, now), Err(Refusal::Missing));
     for access in [None, Some("x.y.z".to_owned())] {
         let open = Hello { access, ..Hello::new("lobby") };
         assert_eq!(hs256().admit(&open, now), Ok(Grant::OPEN));
@@ -79,7 +79,7 @@ fn without_keys_and_in_open_rooms_nobody_is_asked() {
 }
 
 #[test]
-fn rights_are_what_the_token_says() {
+fn grants_exactly_the_rights_of_the_token() {
     let access = hs256();
     for (rights, may_share, host) in [
         (json!(["view"]), false, false),
@@ -97,7 +97,7 @@ fn rights_are_what_the_token_says() {
 }
 
 #[test]
-fn another_algorithm_or_key_is_refused() {
+fn refuses_another_algorithm_or_key() {
     let access = hs256();
     let refused = |changes: &Value, secret: &[u8]| {
         admit(&access, &signed(&with(head(), changes), &claims(), secret)).unwrap_err()
@@ -105,7 +105,7 @@ fn another_algorithm_or_key_is_refused() {
     for alg in ["none", "None", "RS256", "HS384", "hs256", "EdDSA", ""] {
         assert_eq!(refused(&json!({ "alg": alg }), &SECRET), Refusal::Algorithm, "{alg}");
     }
-    // The algorithm is refused before the key is looked for.
+    // The algorithm is checked before the key.
     assert_eq!(refused(&json!({ "alg": "none", "kid": null }), &SECRET), Refusal::Algorithm);
     assert_eq!(refused(&json!({ "alg": null }), &SECRET), Refusal::Malformed);
     for kid in [json!(null), json!("three"), json!(""), json!("../one")] {
@@ -122,7 +122,7 @@ fn another_algorithm_or_key_is_refused() {
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn refuses_malformed_tokens() {
     let access = hs256();
     let good = signed(&head(), &claims(), &SECRET);
     assert!(admit(&access, &good).is_ok());
@@ -149,7 +149,7 @@ fn what_is_no_token_is_refused() {
 }
 
 #[test]
-fn claims_are_needed_and_of_their_kind() {
+fn requires_claims_of_the_right_type() {
     let access = hs256();
     let refused = |changes: Value| {
         admit(&access, &signed(&head(), &with(claims(), &changes), &SECRET)).unwrap_err()
@@ -171,13 +171,13 @@ fn claims_are_needed_and_of_their_kind() {
     for room in ["stag", "stage2", "", "stage*", "STAGE", "**"] {
         assert_eq!(refused(json!({ "room": room })), Refusal::Room, "{room}");
     }
-    assert!(!is_room_name(ANY_ROOM), "no room's name stands for every room");
+    assert!(!is_room_name(ANY_ROOM), "no room can have this name");
     let any = with(claims(), &json!({ "room": "*", "sub": "Ada", "aud": "x", "iat": 1 }));
     assert!(admit(&access, &signed(&head(), &any, &SECRET)).is_ok());
 }
 
 #[test]
-fn a_token_counts_from_its_beginning_to_its_end() {
+fn a_token_is_valid_from_its_start_to_its_end() {
     let access = hs256();
     let claims = with(claims(), &json!({ "nbf": NOW, "exp": NOW as f64 + 60.5 }));
     let token = signed(&head(), &claims, &SECRET);
@@ -196,7 +196,7 @@ fn a_token_counts_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_public_key_cannot_sign() {
     use ::ring::signature::{Ed25519KeyPair, KeyPair as _};
     use base64::engine::general_purpose::STANDARD;
     let seed = [5; 32];
@@ -213,7 +213,7 @@ fn a_public_key_is_no_secret() {
     assert!(admit(&access, &token).is_ok());
     let forged = mint(Algorithm::EdDsa, "one", &pkcs8(&[6; 32]), &ours);
     assert_eq!(admit(&access, &forged.unwrap()), Err(Refusal::Signature));
-    // What everybody may know must not sign: as PEM, as DER, as the bare key.
+    // The public key must not work as a secret, whether as PEM, DER or bare bytes.
     for secret in [pem.as_bytes(), &public, pair.public_key().as_ref()] {
         for (alg, refusal) in [("HS256", Refusal::Algorithm), ("EdDSA", Refusal::Signature)] {
             let head = with(head(), &json!({ "alg": alg }));
@@ -223,7 +223,7 @@ fn a_public_key_is_no_secret() {
 }
 
 #[test]
-fn a_refusal_tells_why_and_quotes_nothing() {
+fn a_refusal_gives_the_reason_and_quotes_nothing() {
     let ending = Ending::from(Refusal::Expired);
     assert_eq!(ending.code, CloseCode::Expired);
     let ending = Ending::from(Refusal::Room);

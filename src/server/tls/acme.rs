@@ -1,8 +1,8 @@
-//! A certificate from an authority that gives them out by itself (ACME, RFC 8555), got when the
-//! server starts and renewed while it runs: connections that are there stay.
+//! A certificate from an ACME authority (RFC 8555), ordered when the server starts and renewed
+//! while it runs. Open connections are unaffected.
 //!
-//! The authority asks for a proof on port 443 of every name, as part of a TLS handshake
-//! (TLS-ALPN-01, RFC 8737), which the listener of HTTPS answers: no further port is needed.
+//! The authority validates each name in a TLS handshake on port 443 (TLS-ALPN-01, RFC 8737). The
+//! HTTPS listener answers it, so no further port is needed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -28,44 +28,44 @@ use crate::lock::lock;
 use crate::metrics::{Metrics, Reload, Reloaded};
 use crate::tls::{CertificateError, PROOF, ServerCertificate, unix_now};
 
-/// Where an authority expects them.
+/// The port on which an authority validates names.
 const PORT: u16 = 443;
-/// How long an order may take. Authorities look from several places, one after another.
+/// How long an order may take. Authorities validate from several places, one after another.
 const ORDER: Duration = Duration::from_secs(300);
-/// After how long a failed order is repeated the first time; twice as long each further time.
-/// Let's Encrypt allows five failures an hour.
-const AGAIN: Duration = Duration::from_secs(300);
-/// The longest such time.
-const SELDOM: Duration = Duration::from_secs(6 * 3_600);
-/// How often the clock is read, in case the computer slept.
-const LOOK_EVERY: Duration = Duration::from_secs(600);
-/// The account's file.
+/// Delay before the first retry of a failed order; it doubles with each further one. Let's Encrypt
+/// allows five failures an hour.
+const RETRY: Duration = Duration::from_secs(300);
+/// The longest such delay.
+const MAX_RETRY: Duration = Duration::from_secs(6 * 3_600);
+/// How often the clock is checked; one long sleep would overshoot if the machine is suspended.
+const CHECK_EVERY: Duration = Duration::from_secs(600);
+/// The file of the account.
 const ACCOUNT: &str = "account.json";
-/// The file with the key and the certificate's chain.
+/// The file of the key and the certificate chain.
 const CERTIFICATE: &str = "certificate.pem";
 
-/// Why there is no certificate.
+/// Errors of ordering a certificate.
 #[derive(Debug, thiserror::Error)]
 enum AcmeError {
     #[error("{0}")]
     Authority(#[from] instant_acme::Error),
-    #[error("the authority offers no proof by TLS-ALPN-01 for {0}")]
+    #[error("the authority offers no TLS-ALPN-01 challenge for {0}")]
     NoProof(String),
-    #[error("the authority does not take the proof: {0}")]
+    #[error("the authority rejected the proof: {0}")]
     Refused(String),
-    #[error("the authority is not done within {ORDER:?}")]
+    #[error("the authority did not finish within {ORDER:?}")]
     Late,
-    #[error("{} cannot be read or written: {}", .0.display(), .1)]
+    #[error("cannot read or write {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
-    #[error("{} is not an account: {}", .0.display(), .1)]
+    #[error("{} is not an ACME account: {}", .0.display(), .1)]
     Account(PathBuf, serde_json::Error),
     #[error(transparent)]
     ServerCertificate(#[from] CertificateError),
-    #[error("a proof cannot be made: {0}")]
+    #[error("cannot generate a proof: {0}")]
     Mint(#[from] rcgen::Error),
 }
 
-/// The certificate that TLS shows now, and the proofs that the authority asks for.
+/// A resolver of the current certificate, and of the proofs that the authority requests.
 #[derive(Debug)]
 struct Resolver {
     shown: RwLock<Arc<CertifiedKey>>,
@@ -80,7 +80,7 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // Whoever asks for a proof asks for nothing else (RFC 8737, section 3).
+        // A validation handshake offers no other protocol (RFC 8737, section 3).
         if hello.alpn().is_some_and(|mut offered| offered.any(|it| it == PROOF)) {
             return lock(&self.proofs).get(hello.server_name()?).cloned();
         }
@@ -88,7 +88,7 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// When a certificate is valid, in s since 1970.
+/// The validity period of a certificate, in s since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Validity {
     from: i64,
@@ -96,38 +96,38 @@ struct Validity {
 }
 
 impl Validity {
-    /// When it is to be renewed: when a third is left, as authorities advise.
+    /// When to renew: when a third of the period is left, as authorities advise.
     const fn renewal(self) -> i64 {
         self.until - (self.until - self.from) / 3
     }
 }
 
-/// Gets certificates and keeps them.
+/// Orders certificates and stores them.
 #[derive(Debug)]
 pub(crate) struct Acme {
     settings: Settings,
-    /// Where this authority's files are: another one's account and certificates are no use.
+    /// The directory of this authority's files; those of another authority are of no use.
     dir: PathBuf,
     resolver: Arc<Resolver>,
-    /// None if the certificate that is shown is not the authority's.
+    /// `None` if the certificate in use is not the authority's.
     validity: Option<Validity>,
 }
 
 impl Acme {
-    /// Takes the certificate that was got earlier, if it is for the same names, or else one that
-    /// nobody vouches for until the authority's is there.
+    /// Loads the stored certificate if it is for the same names; otherwise generates a self-signed
+    /// one to use until the authority's arrives.
     ///
     /// # Errors
-    /// If neither can be had.
+    /// If no certificate can be generated.
     pub(crate) fn load(settings: Settings) -> Result<Self, CertificateError> {
         let plain = |it: char| if it.is_ascii_alphanumeric() { it } else { '-' };
         let dir = settings.cache.join(settings.directory.chars().map(plain).collect::<String>());
         let path = dir.join(CERTIFICATE);
-        let kept = fs::read(&path).ok().and_then(|pem| {
+        let stored = fs::read(&path).ok().and_then(|pem| {
             let used = parse(&path, &pem, &settings.domains);
-            used.inspect_err(|error| tracing::warn!(%error, "a kept certificate is not used")).ok()
+            used.inspect_err(|error| tracing::warn!(%error, "ignoring the stored certificate")).ok()
         });
-        let (certified, validity) = match kept {
+        let (certified, validity) = match stored {
             Some((certified, validity)) => (certified, Some(validity)),
             None => (ServerCertificate::for_this_run(settings.domains.clone())?.certified()?, None),
         };
@@ -136,30 +136,31 @@ impl Acme {
         Ok(Self { settings, dir, resolver, validity })
     }
 
-    /// What TLS shows, always the newest.
+    /// The resolver of the newest certificate.
     pub(crate) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         self.resolver.clone()
     }
 
-    /// Gets and renews the certificate for as long as the server runs; `port` is where HTTPS
-    /// listens.
+    /// Orders and renews the certificate for as long as the server runs; `port` is that of HTTPS.
     pub(crate) async fn watch(mut self, port: u16, metrics: Arc<Metrics>) {
         if port != PORT {
-            tracing::warn!("the authority asks on port {PORT}: forward it to port {port}");
+            tracing::warn!(
+                "the authority validates names on port {PORT}: forward it to port {port}"
+            );
         }
-        let mut again = AGAIN;
+        let mut retry = RETRY;
         loop {
             self.until_due().await;
             let names = self.settings.domains.join(", ");
-            tracing::info!(names, "a certificate is ordered");
+            tracing::info!(names, "ordering a certificate");
             let error = match timeout(ORDER, self.order()).await.unwrap_or(Err(AcmeError::Late)) {
                 Ok(validity) => {
-                    (self.validity, again) = (Some(validity), AGAIN);
+                    (self.validity, retry) = (Some(validity), RETRY);
                     metrics.reloaded(Reloaded::Certificate, Reload::Done);
-                    tracing::info!(names, "a new certificate is shown");
+                    tracing::info!(names, "now using a new certificate");
                     if validity.renewal() <= unix_now() {
-                        // A clock that is wrong must not order without end.
-                        sleep(AGAIN).await;
+                        // With a wrong clock, do not order certificates in a loop.
+                        sleep(RETRY).await;
                     }
                     continue;
                 }
@@ -167,28 +168,28 @@ impl Acme {
             };
             lock(&self.resolver.proofs).clear();
             tracing::error!(
-                %error, names, again_s = again.as_secs(),
-                "no certificate was got; check that every name leads here, that TCP port {PORT} \
-                 is open to everybody, and that acme-cache can be written to"
+                %error, names, retry_s = retry.as_secs(),
+                "cannot get a certificate; check that every name resolves to this server, that \
+                 TCP port {PORT} is open to the internet, and that acme-cache is writable"
             );
             metrics.reloaded(Reloaded::Certificate, Reload::Failed);
-            sleep(again).await;
-            again = (2 * again).min(SELDOM);
+            sleep(retry).await;
+            retry = (2 * retry).min(MAX_RETRY);
         }
     }
 
-    /// Waits until a certificate is to be got.
+    /// Waits until an order is due.
     async fn until_due(&self) {
         while let Some(validity) = self.validity {
             let left = u64::try_from(validity.renewal() - unix_now()).unwrap_or(0);
             if left == 0 {
                 return;
             }
-            sleep(Duration::from_secs(left).min(LOOK_EVERY)).await;
+            sleep(Duration::from_secs(left).min(CHECK_EVERY)).await;
         }
     }
 
-    /// Gets a certificate, keeps it and shows it.
+    /// Orders a certificate, stores it and puts it to use.
     async fn order(&self) -> Result<Validity, AcmeError> {
         let account = self.account().await?;
         let names: Vec<_> = self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
@@ -197,7 +198,7 @@ impl Acme {
         let patience = RetryPolicy::new().timeout(ORDER);
         let refused = match order.poll_ready(&patience).await {
             Ok(OrderStatus::Ready) => None,
-            Ok(_) => Some("it does not say why".to_owned()),
+            Ok(_) => Some("no reason given".to_owned()),
             Err(instant_acme::Error::Api(problem)) => Some(problem.to_string()),
             Err(error) => return Err(error.into()),
         };
@@ -215,7 +216,7 @@ impl Acme {
         Ok(validity)
     }
 
-    /// Lays the proofs ready, and lets the authority look.
+    /// Prepares the proofs and lets the authority validate them.
     async fn prove(&self, order: &mut Order) -> Result<(), AcmeError> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -234,7 +235,7 @@ impl Acme {
         Ok(())
     }
 
-    /// The account at the authority: the one that is kept, or a new one.
+    /// The account at the authority: the stored one, or a new one.
     async fn account(&self) -> Result<Account, AcmeError> {
         let path = self.dir.join(ACCOUNT);
         match fs::read(&path) {
@@ -253,7 +254,7 @@ impl Acme {
         let contact: Vec<_> = contact.iter().map(String::as_str).collect();
         let wanted = NewAccount {
             contact: &contact,
-            // Whoever sets acme-domain agrees, as its help says.
+            // Setting acme-domain is the agreement, as its help text says.
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
@@ -265,20 +266,20 @@ impl Acme {
     }
 }
 
-/// Why the authority refuses the proofs of an order, in its own words; may be empty.
+/// The authority's own reasons for rejecting the proofs of an order; may be empty.
 async fn refusal(order: &mut Order) -> String {
     let mut authorizations = order.authorizations();
-    let mut said = Vec::new();
+    let mut reasons = Vec::new();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         if authorization.refresh().await.is_ok() {
             let errors = authorization.challenges.iter().filter_map(|it| it.error.as_ref());
-            said.extend(errors.map(ToString::to_string));
+            reasons.extend(errors.map(ToString::to_string));
         }
     }
-    said.join("; ")
+    reasons.join("; ")
 }
 
-/// The certificate that proves to the authority that a name leads here (RFC 8737, section 3).
+/// The certificate that proves control of a name to the authority (RFC 8737, section 3).
 fn proof(name: &str, digest: &[u8]) -> Result<CertifiedKey, AcmeError> {
     let mut params = CertificateParams::new(vec![name.to_owned()])?;
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
@@ -286,12 +287,12 @@ fn proof(name: &str, digest: &[u8]) -> Result<CertifiedKey, AcmeError> {
     let certificate = params.self_signed(&key)?;
     let secret = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
     let signing = any_ecdsa_type(&secret).map_err(CertificateError::from)?;
-    // Whether key and certificate fit is not asked: no check knows the extension of a proof.
+    // Built directly, because rustls's check of key and certificate rejects a proof's extension.
     Ok(CertifiedKey::new(vec![certificate.der().clone()], signing))
 }
 
-/// Reads a key and a chain from one text, and when the certificate is valid; it must be for these
-/// names.
+/// Parses a key and a chain for exactly these names from one file; also returns the period of
+/// validity.
 fn parse(
     path: &Path,
     pem: &[u8],
@@ -317,7 +318,7 @@ fn parse(
     Ok((certified, validity))
 }
 
-/// Writes a file that only its owner can read, at once or not at all.
+/// Writes a file atomically, readable by its owner only.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), AcmeError> {
     let fail = |error| AcmeError::File(path.to_owned(), error);
     let new = path.with_extension("new");
@@ -348,7 +349,7 @@ mod tests {
     const DAY: i64 = 24 * 3_600;
 
     #[test]
-    fn a_certificate_is_renewed_when_a_third_is_left() {
+    fn renews_when_a_third_of_the_validity_is_left() {
         let validity = Validity { from: 0, until: 90 * DAY };
         assert_eq!(validity.renewal(), 60 * DAY);
     }
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_certificate_is_used_for_its_names_and_is_the_owners() {
+    fn uses_a_stored_certificate_for_its_names_and_keeps_it_private() {
         let cache = tempfile::tempdir().unwrap();
         let names = vec!["a.example".to_owned(), "b.example".to_owned()];
         let first = Acme::load(settings(cache.path(), &["a.example", "b.example"])).unwrap();

@@ -1,4 +1,4 @@
-//! In place of `acme` in a program that is built without it.
+//! A stand-in for `acme` in a build without that feature.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::config::Acme as Settings;
 use crate::metrics::Metrics;
 use crate::tls::CertificateError;
 
-/// A certificate from an authority: there is none.
+/// An uninhabited stand-in for the ACME client.
 #[derive(Debug)]
 pub(crate) enum Acme {}
 
@@ -18,12 +18,12 @@ impl Acme {
         Err(CertificateError::NoAcme)
     }
 
-    /// Is never called.
+    /// Unreachable.
     pub(crate) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         match *self {}
     }
 
-    /// Is never called.
+    /// Unreachable.
     pub(crate) fn watch(self, _port: u16, _metrics: Arc<Metrics>) -> std::future::Ready<()> {
         match self {}
     }

@@ -1,4 +1,4 @@
-//! The certificate that HTTPS shows, from wherever the settings say.
+//! The HTTPS certificate, from whichever source the settings name.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::files::Files;
 use crate::tls::acme::Acme;
 use crate::tls::{CertificateError, ServerCertificate, https};
 
-/// The certificate of HTTPS, and what keeps it fresh.
+/// The HTTPS certificate, with the source that renews it.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    /// What is shown to browsers.
+    /// The certificate that browsers get.
     pub(crate) https: Arc<dyn ResolvesServerCert>,
-    /// Whether a public authority vouches for it.
+    /// Whether it was issued by a public authority.
     pub(crate) is_public: bool,
-    /// The files that it is from.
+    /// The files that it was read from, if any.
     pub(crate) files: Option<Files<CertifiedKey, 2>>,
-    /// The authority that is asked for it.
+    /// The authority that issues it, if any.
     pub(crate) acme: Option<Acme>,
     domains: Vec<String>,
 }
 
 impl Certificates {
-    /// Reads the files, or what the authority gave before, or makes a certificate for this run.
+    /// Reads the files, loads the authority's stored certificate, or generates one for this run.
     ///
     /// # Errors
-    /// If the certificate cannot be used, or none can be made.
+    /// If the certificate cannot be used, or none can be generated.
     pub(crate) fn new(certificate: &Certificate) -> Result<Self, CertificateError> {
         let this = |https, is_public| Self {
             https,
@@ -58,20 +58,20 @@ impl Certificates {
         }
     }
 
-    /// Whether it was made for this run of the server.
+    /// Whether it was generated for this run of the server.
     pub(crate) const fn is_for_this_run(&self) -> bool {
         self.files.is_none() && self.acme.is_none()
     }
 
-    /// The names for which an authority is asked for it.
+    /// The names for which an authority issues it; empty for other sources.
     pub(crate) fn domains(&self) -> &[String] {
         &self.domains
     }
 
-    /// What HTTPS runs with.
+    /// The TLS configuration of HTTPS.
     ///
     /// # Errors
-    /// If TLS has no version in common with its cryptography.
+    /// If the cryptography provider supports no version of TLS.
     pub(crate) fn tls(&self) -> Result<ServerConfig, CertificateError> {
         https(Arc::clone(&self.https), self.acme.is_some())
     }

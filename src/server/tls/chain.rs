@@ -1,4 +1,4 @@
-//! The order of a certificate chain, and what browsers will not like about it.
+//! Ordering of a certificate chain, and warnings about what browsers will reject in it.
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use time::OffsetDateTime;
@@ -8,18 +8,18 @@ use x509_parser::public_key::PublicKey;
 
 use crate::terminal::quoted;
 
-/// Names of kinds of keys, by their OBJECT IDENTIFIER.
+/// Descriptions of key types, by object identifier.
 const KINDS: &[(&str, &str)] = &[
-    ("1.2.840.10040.4.1", "a key for DSA"),
-    ("1.2.840.113549.1.1.10", "a key for RSA-PSS alone"),
-    ("1.3.101.113", "a key for Ed448"),
+    ("1.2.840.10040.4.1", "a DSA key"),
+    ("1.2.840.113549.1.1.10", "an RSA-PSS key"),
+    ("1.3.101.113", "an Ed448 key"),
     ("1.3.132.0.10", "a key on the curve secp256k1"),
     ("1.3.132.0.35", "a key on the curve P-521"),
     ("1.3.36.3.3.2.8.1.1.7", "a key on the curve brainpoolP256r1"),
 ];
 const ED25519: &str = "1.3.101.112";
 
-/// A certificate, and what matters of it.
+/// A certificate with the fields that matter here.
 #[derive(Clone, Debug)]
 struct Link {
     der: CertificateDer<'static>,
@@ -35,12 +35,12 @@ struct Link {
     is_ed25519: bool,
 }
 
-/// The certificates of a file, each once, in its order.
+/// The distinct certificates of a file, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Chain(Vec<Link>);
 
 impl Chain {
-    /// Adds the next one; nothing if it is no certificate.
+    /// Adds a certificate; `None` if the DER is not one.
     pub(super) fn add(&mut self, der: &CertificateDer<'static>) -> Option<()> {
         let (rest, facts) = X509Certificate::from_der(der).ok()?;
         if !rest.is_empty() {
@@ -67,22 +67,22 @@ impl Chain {
         Some(())
     }
 
-    /// What kind of key the server's certificate has.
+    /// The type of key in the server's certificate, described for an error.
     pub(super) fn key_kind(&self) -> String {
         let server = self.0.iter().find(|link| !link.is_authority).or_else(|| self.0.first());
         server.map_or_else(|| "a key".to_owned(), |link| link.kind.clone())
     }
 
-    /// Which one has this key: of a renewed certificate with its old key, the one that is valid
-    /// the longest.
+    /// The index of the certificate with this key. If a renewed certificate shares the key, the
+    /// one that is valid the longest wins.
     pub(super) fn leaf(&self, key: &SubjectPublicKeyInfoDer<'_>, now: i64) -> Option<usize> {
         let fits = self.0.iter().enumerate().filter(|(_, link)| link.public_key == key.as_ref());
         let leaf = fits.max_by_key(|(_, link)| (link.valid.0 <= now, link.valid.1));
         leaf.map(|(index, _)| index)
     }
 
-    /// The chain from the one with this index on, each before whoever issued it, and what the
-    /// operator should know about it.
+    /// The chain that starts at this index, each certificate before its issuer, and warnings for
+    /// the operator.
     pub(super) fn ordered(
         self,
         leaf: usize,
@@ -106,28 +106,27 @@ impl Chain {
             .filter(|der| chain.iter().any(|link| link.der == **der))
             .eq(chain.iter().map(|link| &link.der))
         {
-            notes.push(format!("the certificates in {file} are not in order; they are shown in order, the server's own first"));
+            notes.push(format!("the certificates in {file} are not in order; the server sends them in order, its own first"));
         }
         if !rest.is_empty() {
             notes.push(format!(
-                "{} of the certificates in {file} are not of the server's chain and are not shown",
+                "ignoring {} of the certificates in {file}, which are not part of the server's chain",
                 rest.len()
             ));
         }
-        notes.extend(complaints(&chain, file, now));
+        notes.extend(warnings(&chain, file, now));
         (chain.into_iter().map(|link| link.der).collect(), notes)
     }
 }
 
-/// What browsers will not like.
-fn complaints(chain: &[Link], file: &str, now: i64) -> Vec<String> {
+/// Warnings about what browsers will reject.
+fn warnings(chain: &[Link], file: &str, now: i64) -> Vec<String> {
     let mut notes = Vec::new();
     let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else { return notes };
     for (at, link) in chain.iter().enumerate() {
-        let which =
-            if at == 0 { "the server's certificate" } else { "a certificate of an authority" };
+        let which = if at == 0 { "the server's certificate" } else { "an authority's certificate" };
         if now > link.valid.1 {
-            notes.push(format!("{which} in {file} ended on {}; renew it", day(link.valid.1)));
+            notes.push(format!("{which} in {file} expired on {}; renew it", day(link.valid.1)));
         } else if now < link.valid.0 {
             notes.push(format!(
                 "{which} in {file} is not valid before {}; is this computer's clock right?",
@@ -136,19 +135,19 @@ fn complaints(chain: &[Link], file: &str, now: i64) -> Vec<String> {
         }
     }
     if !leaf.has_names {
-        notes.push(format!("the server's certificate in {file} names no host (subjectAltName), so browsers refuse it; get one for the server's name"));
+        notes.push(format!("the server's certificate in {file} names no host (subjectAltName), so browsers reject it; get one for the server's name"));
     }
     if leaf.is_ed25519 {
-        notes.push(format!("the server's certificate in {file} has a key for Ed25519, which browsers refuse; get one for ECDSA on P-256"));
+        notes.push(format!("the server's certificate in {file} has an Ed25519 key, which browsers reject; get one with an ECDSA key on P-256"));
     }
-    if last.issuer != last.subject && !is_known(&last.issuer) {
-        notes.push(format!("the chain in {file} ends with what {} has issued, which this computer does not know; if that is an intermediate authority, take the file with the whole chain, often called fullchain.pem", last.issuer_name));
+    if last.issuer != last.subject && !is_trusted(&last.issuer) {
+        notes.push(format!("the chain in {file} ends with a certificate from {}, which this computer does not trust; if that is an intermediate authority, use the file with the whole chain, often called fullchain.pem", last.issuer_name));
     }
     notes
 }
 
-/// Whether this is the name of an authority that this computer trusts.
-fn is_known(name: &[u8]) -> bool {
+/// Whether this computer trusts an authority of this name.
+fn is_trusted(name: &[u8]) -> bool {
     rustls_native_certs::load_native_certs().certs.iter().any(|root| {
         X509Certificate::from_der(root).is_ok_and(|(_, facts)| facts.subject().as_raw() == name)
     })
@@ -157,12 +156,12 @@ fn is_known(name: &[u8]) -> bool {
 fn kind(facts: &X509Certificate<'_>) -> String {
     let algorithm = &facts.public_key().algorithm;
     if let Ok(PublicKey::RSA(key)) = facts.public_key().parsed() {
-        return format!("a key for RSA with {} bits", key.key_size());
+        return format!("a {}-bit RSA key", key.key_size());
     }
     let curve = algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
     let id = curve.unwrap_or_else(|| algorithm.algorithm.clone()).to_id_string();
     let known = KINDS.iter().find(|(known, _)| *known == id);
-    known.map_or_else(|| format!("a key of the kind {id}"), |(_, words)| (*words).to_owned())
+    known.map_or_else(|| format!("a key of type {id}"), |(_, name)| (*name).to_owned())
 }
 
 fn day(seconds: i64) -> String {

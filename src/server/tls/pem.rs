@@ -1,7 +1,7 @@
-//! Certificates and keys as people have them in files, and in words what is wrong with these.
+//! Certificate and key files as people really have them, with errors that name the problem.
 //!
-//! A PEM reader skips what it does not know and stops at the first thing that is odd, without
-//! saying where. So the text is split into its sections here; the library decodes them.
+//! A PEM reader skips unknown sections and stops at the first oddity without saying where. So this
+//! module splits the text into sections itself; the library decodes each one.
 
 use std::io;
 use std::path::Path;
@@ -18,14 +18,13 @@ use crate::tls::chain::Chain;
 use crate::tls::provider;
 
 const BEGIN: &str = "-----BEGIN ";
-/// OBJECT IDENTIFIERs in DER: PKCS#7 signed data, and encryption with a password (PBES2).
+/// Object identifiers in DER: PKCS#7 signed data, and password-based encryption (PBES2).
 const SIGNED_DATA: &[u8] = &[6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 2];
 const PBES2: &[u8] = &[6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 5, 0x0D];
 
-/// What is wrong with a file with a certificate or a key. Displayed, it names the file, what is
-/// wrong, and what to do.
+/// An unusable certificate or key file. Its message names the file, the fault and the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("{file} {}", .fault.words(.file))]
+#[error("{file} {}", .fault.message(.file))]
 pub struct PemError {
     /// The file's name.
     pub file: String,
@@ -33,108 +32,108 @@ pub struct PemError {
     pub fault: Fault,
 }
 
-/// What can be wrong with a file with a certificate or a key.
+/// A fault of a certificate or key file.
 #[derive(Debug)]
 pub enum Fault {
     /// It cannot be read.
     Read(io::Error),
-    /// There is nothing in it.
+    /// It is empty.
     Empty,
-    /// It is no PEM, but something else that is known.
-    Form(Form),
+    /// It is not PEM but another known format.
+    Format(Format),
     /// A section has no end, or another one begins within it.
     CutOff {
-        /// What its first line calls it.
+        /// The section's label.
         label: String,
-        /// That line's number.
+        /// The line number of its first line.
         line: usize,
     },
-    /// What a section holds is not what it is called.
+    /// The content of a section does not match its label.
     Damaged {
-        /// What its first line calls it.
+        /// The section's label.
         label: String,
-        /// That line's number.
+        /// The line number of its first line.
         line: usize,
     },
-    /// There is no certificate, but this.
+    /// It holds this instead of a certificate.
     NoCertificate(String),
-    /// There is no private key, but this.
+    /// It holds this instead of a private key.
     NoKey(String),
-    /// This is the key's file, and the other one the certificate's.
+    /// This is the key file, and the other one the certificate file.
     Swapped,
-    /// The key can be read with a password only.
+    /// The key is encrypted with a password.
     Encrypted,
-    /// TLS, or its cryptography here, does not know keys of this kind.
+    /// TLS, or its cryptography here, does not support this type of key.
     Unsupported(String),
-    /// The key is of none of the certificates in this file.
+    /// The key matches no certificate in this file.
     OtherKey(String),
 }
 
-/// What certificates and keys are kept in beside PEM.
+/// Formats of certificates and keys other than PEM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Format {
     /// A certificate in DER.
     Certificate,
     /// A private key in DER.
     Key,
-    /// Both, locked with a password (.p12, .pfx).
+    /// PKCS#12: both, encrypted with a password (.p12, .pfx).
     Pkcs12,
-    /// Certificates (.p7b).
+    /// PKCS#7: certificates (.p7b).
     Pkcs7,
-    /// A key store of Java.
+    /// A Java key store.
     Jks,
-    /// Binary data of another kind.
+    /// Other binary data.
     Binary,
-    /// Text without a section.
+    /// Text without a PEM section.
     Text,
 }
 
 impl Fault {
-    fn words(&self, file: &str) -> String {
+    fn message(&self, file: &str) -> String {
         match self {
             Self::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                format!("cannot be read: {error}; let the user read it as whom gpys runs")
+                format!("cannot be read: {error}; make it readable for the user that runs gpys")
             }
             Self::Read(error) => format!("cannot be read: {error}"),
-            Self::Empty => "is empty; fetch or make it again".to_owned(),
-            Self::Form(form) => form.words(file),
+            Self::Empty => "is empty; fetch it or create it again".to_owned(),
+            Self::Format(format) => format.message(file),
             Self::CutOff { label, line } => format!(
-                "is cut off: -----BEGIN {label}----- in line {line} has no -----END {label}-----; \
+                "is cut off: -----BEGIN {label}----- on line {line} has no -----END {label}-----; \
                  copy the whole file again"
             ),
             Self::Damaged { label, line } => format!(
-                "is damaged: what follows -----BEGIN {label}----- in line {line} is not that; copy \
-                 the file again"
+                "is damaged: the content after -----BEGIN {label}----- on line {line} is invalid; \
+                 copy the file again"
             ),
             Self::NoCertificate(instead) => format!(
-                "holds {instead} and no certificate; take the file with -----BEGIN \
+                "holds {instead} and no certificate; use the file with -----BEGIN \
                  CERTIFICATE-----, often called fullchain.pem"
             ),
             Self::NoKey(instead) => format!(
-                "holds {instead} and no private key; take the file with -----BEGIN PRIVATE \
+                "holds {instead} and no private key; use the file with -----BEGIN PRIVATE \
                  KEY-----, often called privkey.pem"
             ),
-            Self::Swapped => "holds the private key, and the file of the key holds the \
-                 certificate; swap --cert and --key"
+            Self::Swapped => "holds the private key, and the key file holds the certificate; swap \
+                 --cert and --key"
                 .to_owned(),
             Self::Encrypted => format!(
-                "holds a key that is locked with a password; unlock it into a file that only its \
-                 owner can read: (umask 077; openssl pkey -in {file} -out {file}.unlocked)"
+                "holds a key that is encrypted with a password; decrypt it into a file that only \
+                 its owner can read: (umask 077; openssl pkey -in {file} -out {file}.unlocked)"
             ),
             Self::Unsupported(kind) => format!(
-                "holds {kind}, which TLS cannot use here; get a certificate for a key that it can: \
-                 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+                "holds {kind}, which TLS cannot use here; get a certificate for a key of another \
+                 type: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
             ),
             Self::OtherKey(chain) => format!(
-                "holds the key of another certificate than those in {chain}; take the two files \
-                 that were made together"
+                "holds a key that matches no certificate in {chain}; use the two files that were \
+                 issued together"
             ),
         }
     }
 }
 
-impl Form {
-    fn words(self, file: &str) -> String {
+impl Format {
+    fn message(self, file: &str) -> String {
         let (what, command) = match self {
             Self::Certificate => ("a certificate in binary form (DER)", "x509 -inform der -in"),
             Self::Key => ("a private key in binary form (DER)", "pkey -inform der -in"),
@@ -147,14 +146,14 @@ impl Form {
             }
             Self::Jks => {
                 return format!(
-                    "is a key store of Java instead of PEM; turn it into PKCS#12: keytool \
+                    "is a Java key store instead of PEM; convert it to PKCS#12: keytool \
                      -importkeystore -srckeystore {file} -destkeystore {file}.p12 -deststoretype \
                      PKCS12"
                 );
             }
             Self::Binary => return "is neither a certificate nor a key in PEM".to_owned(),
             Self::Text => {
-                return "is no PEM: there is no line that begins with -----BEGIN in it".to_owned();
+                return "is not PEM: no line begins with -----BEGIN".to_owned();
             }
         };
         format!("is {what} instead of PEM; convert it: openssl {command} {file} -out {file}.pem")
@@ -187,20 +186,20 @@ impl Form {
     }
 }
 
-/// A part of a PEM file.
+/// A section of a PEM file.
 struct Section {
     label: String,
     line: usize,
-    /// Nothing if the library does not know the label.
+    /// `None` if the library does not know the label.
     content: Option<(SectionKind, Vec<u8>)>,
-    is_locked: bool,
+    is_encrypted: bool,
 }
 
-/// Reads a chain and its key from two files, each with its name; it can be one file. The second
-/// part is what the operator should know although it works, in whole sentences.
+/// Parses a chain and its key from two files, which may be the same one. Also returns warnings
+/// for the operator, as whole sentences.
 ///
 /// # Errors
-/// If they cannot be used.
+/// If the files cannot be used.
 pub fn certified(
     (chain_path, chain): (&Path, &[u8]),
     (key_path, key): (&Path, &[u8]),
@@ -213,7 +212,8 @@ pub fn certified(
     if certificates.is_empty() {
         let is_swapped = chain.iter().any(Section::is_key)
             && keys.iter().any(|section| section.certificate().is_some());
-        let fault = if is_swapped { Fault::Swapped } else { Fault::NoCertificate(held(&chain)) };
+        let fault =
+            if is_swapped { Fault::Swapped } else { Fault::NoCertificate(contents(&chain)) };
         return Err(fail(chain_path, fault));
     }
     let chain_name = terminal::file(chain_path);
@@ -224,8 +224,8 @@ pub fn certified(
     }
     let candidates: Vec<_> = keys.iter().filter_map(Section::key).collect();
     if candidates.is_empty() {
-        let is_locked = keys.iter().any(|section| section.is_locked);
-        let fault = if is_locked { Fault::Encrypted } else { Fault::NoKey(held(&keys)) };
+        let is_encrypted = keys.iter().any(|section| section.is_encrypted);
+        let fault = if is_encrypted { Fault::Encrypted } else { Fault::NoKey(contents(&keys)) };
         return Err(fail(key_path, fault));
     }
     let mut fault = Fault::OtherKey(chain_name.clone());
@@ -255,33 +255,33 @@ impl Section {
     }
 
     fn is_key(&self) -> bool {
-        self.is_locked || self.label.ends_with("PRIVATE KEY")
+        self.is_encrypted || self.label.ends_with("PRIVATE KEY")
     }
 
     fn key(&self) -> Option<(PrivateKeyDer<'static>, &Self)> {
-        let (kind, der) = self.content.as_ref().filter(|_| !self.is_locked)?;
+        let (kind, der) = self.content.as_ref().filter(|_| !self.is_encrypted)?;
         PrivateKeyDer::from_pem(*kind, der.clone()).map(|key| (key, self))
     }
 }
 
-/// What is in a file, in words.
-fn held(sections: &[Section]) -> String {
-    let words = |section: &Section| match section.label.as_str() {
+/// Describes what a file holds.
+fn contents(sections: &[Section]) -> String {
+    let name = |section: &Section| match section.label.as_str() {
         "CERTIFICATE" => "a certificate".to_owned(),
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
-            "a request for a certificate, to be sent to an authority,".to_owned()
+            "a certificate request, to be sent to an authority,".to_owned()
         }
         "PUBLIC KEY" | "RSA PUBLIC KEY" => "a public key".to_owned(),
-        "OPENSSH PRIVATE KEY" => "a key of SSH".to_owned(),
+        "OPENSSH PRIVATE KEY" => "an SSH key".to_owned(),
         _ if section.is_key() => "a private key".to_owned(),
         label => label.to_owned(),
     };
-    let mut all: Vec<_> = sections.iter().map(words).collect();
+    let mut all: Vec<_> = sections.iter().map(name).collect();
     all.dedup();
     quoted(&all.join(", "))
 }
 
-/// The sections of a PEM file, whatever is around and between them.
+/// Splits a PEM file into its sections and ignores whatever surrounds them.
 fn sections(bytes: &[u8]) -> Result<Vec<Section>, Fault> {
     if bytes.trim_ascii().is_empty() {
         return Err(Fault::Empty);
@@ -290,11 +290,11 @@ fn sections(bytes: &[u8]) -> Result<Vec<Section>, Fault> {
         Some((encoding, _)) => encoding.decode(bytes).0,
         None => String::from_utf8_lossy(bytes),
     };
-    // Files that were joined have marks within, and those from variables of a shell \n for lines.
+    // Joined files have byte order marks inside, and files from shell variables a literal \n.
     let text = text.replace('\u{FEFF}', "").replace("\\n", "\n").replace("\r\n", "\n");
     let text = text.replace('\r', "\n");
     if !text.contains(BEGIN) {
-        return Err(Fault::Form(Form::of(bytes)));
+        return Err(Fault::Format(Format::of(bytes)));
     }
     let mut sections = Vec::new();
     let mut at = 0;
@@ -317,9 +317,9 @@ fn sections(bytes: &[u8]) -> Result<Vec<Section>, Fault> {
 }
 
 fn section(label: &str, line: usize, body: &str) -> Result<Section, Fault> {
-    let is_locked = label == "ENCRYPTED PRIVATE KEY"
+    let is_encrypted = label == "ENCRYPTED PRIVATE KEY"
         || (body.contains("Proc-Type:") && body.contains("ENCRYPTED"));
-    // Labels of old programs.
+    // A label that old programs write.
     let kind = match label {
         "X509 CERTIFICATE" => "CERTIFICATE",
         label => label,
@@ -329,13 +329,13 @@ fn section(label: &str, line: usize, body: &str) -> Result<Section, Fault> {
     let content = match <(SectionKind, Vec<u8>)>::pem_slice_iter(tidy.as_bytes()).next() {
         Some(Ok(content)) => Some(content),
         None => None,
-        Some(Err(_)) if is_locked => None,
+        Some(Err(_)) if is_encrypted => None,
         Some(Err(_)) => return Err(Fault::Damaged { label: quoted(label), line }),
     };
-    Ok(Section { label: label.to_owned(), line, content, is_locked })
+    Ok(Section { label: label.to_owned(), line, content, is_encrypted })
 }
 
-/// Whether this is one value of DER, neither shorter nor longer than it says.
+/// Whether this is one DER value of exactly the length that it declares.
 fn is_whole(der: &[u8]) -> bool {
     let Some((&[0x30, first], rest)) = der.split_first_chunk() else { return false };
     let (length, rest) = match usize::from(first) {

@@ -1,10 +1,10 @@
-//! The cryptography that TLS and QUIC use.
+//! The cryptography provider of TLS and QUIC.
 
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-/// The one provider of cryptography, named so that no other can become the process's default.
+/// The crypto provider, passed explicitly so that nothing depends on the process's default.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

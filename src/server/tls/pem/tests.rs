@@ -1,4 +1,4 @@
-//! Real material: chains by rcgen, and what only other programs make by `openssl`.
+//! Tests with real files: chains from rcgen, and other formats from `openssl`.
 
 use std::process::Command;
 
@@ -12,11 +12,11 @@ use super::*;
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
 
-/// What happens to a file.
+/// A change to a file's text.
 type Change<'a> = &'a dyn Fn(&str) -> Vec<u8>;
 
-/// A chain in PEM, one certificate each, and the key of the first.
-struct Made {
+/// A chain of PEM certificates, and the key of the first.
+struct Material {
     leaf: String,
     middle: String,
     root: String,
@@ -35,7 +35,7 @@ fn params(name: &str, is_authority: bool, days: (i64, i64)) -> CertificateParams
     params
 }
 
-fn make(days: (i64, i64)) -> Made {
+fn make(days: (i64, i64)) -> Material {
     let long = (-1_000, 1_000);
     let root_key = KeyPair::generate().unwrap();
     let root = params("root", true, long).self_signed(&root_key).unwrap().pem();
@@ -45,14 +45,14 @@ fn make(days: (i64, i64)) -> Made {
     let middle_issuer = Issuer::new(params("middle", true, long), middle_key);
     let key = KeyPair::generate().unwrap();
     let leaf = params("leaf", false, days).signed_by(&key, &middle_issuer).unwrap().pem();
-    Made { leaf, middle, root, key: key.serialize_pem() }
+    Material { leaf, middle, root, key: key.serialize_pem() }
 }
 
-fn good() -> Made {
+fn good() -> Material {
     make((-10, 80))
 }
 
-impl Made {
+impl Material {
     fn full(&self) -> String {
         format!("{}{}{}", self.leaf, self.middle, self.root)
     }
@@ -66,8 +66,8 @@ fn read(
     certified((Path::new("c.pem"), chain), (Path::new("k.pem"), key), NOW)
 }
 
-/// The certificates that are shown, and the notes.
-fn shown(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> (Vec<Vec<u8>>, Vec<String>) {
+/// The certificates that TLS sends, and the warnings.
+fn sent(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> (Vec<Vec<u8>>, Vec<String>) {
     let (certified, notes) = read(chain, key).unwrap();
     assert!(certified.keys_match().is_ok());
     (certified.cert.iter().map(|der| der.to_vec()).collect(), notes)
@@ -75,7 +75,7 @@ fn shown(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> (Vec<Vec<u8>>, Vec<S
 
 fn error(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> String {
     let words = read(chain, key).unwrap_err().to_string();
-    assert!(!words.contains('['), "a list of byte values: {words}");
+    assert!(!words.contains('['), "lists byte values: {words}");
     words
 }
 
@@ -83,7 +83,7 @@ fn der(pem: &str) -> Vec<u8> {
     <(SectionKind, Vec<u8>)>::from_pem_slice(pem.as_bytes()).unwrap().1
 }
 
-/// Runs `openssl` in a directory and gives the file `out` that it has made.
+/// Runs `openssl` in a directory and returns the file `out` that it writes.
 fn openssl(dir: &TempDir, line: &str) -> Vec<u8> {
     let done = Command::new("openssl").args(line.split(' ')).current_dir(dir).output();
     let done = done.expect("these tests need the program `openssl`");
@@ -91,7 +91,7 @@ fn openssl(dir: &TempDir, line: &str) -> Vec<u8> {
     std::fs::read(dir.path().join("out")).unwrap()
 }
 
-fn dir(made: &Made) -> TempDir {
+fn dir(made: &Material) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("c"), made.full()).unwrap();
     std::fs::write(dir.path().join("k"), &made.key).unwrap();
@@ -99,86 +99,91 @@ fn dir(made: &Made) -> TempDir {
 }
 
 #[test]
-fn a_chain_is_shown_in_order_whatever_its_order_in_the_file() {
+fn sends_a_chain_in_order_whatever_the_order_in_the_file() {
     let made = good();
-    let Made { leaf, middle, root, key } = &made;
+    let Material { leaf, middle, root, key } = &made;
     let right: Vec<_> = [leaf, middle, root].map(|pem| der(pem)).to_vec();
-    assert_eq!(shown(made.full(), key), (right.clone(), Vec::new()));
+    assert_eq!(sent(made.full(), key), (right.clone(), Vec::new()));
     for mixed in [[root, middle, leaf], [middle, leaf, root], [leaf, root, middle]] {
-        let (certificates, notes) = shown(mixed.map(String::as_str).concat(), key);
+        let (certificates, notes) = sent(mixed.map(String::as_str).concat(), key);
         assert_eq!(certificates, right);
         assert!(notes.len() == 1 && notes[0].contains("c.pem are not in order"), "{notes:?}");
     }
     let (other, twice) = (good().leaf, format!("{leaf}{leaf}{middle}{root}"));
-    assert_eq!(shown(twice, key), (right.clone(), Vec::new()));
-    let (certificates, notes) = shown(format!("{other}{}", made.full()), key);
+    assert_eq!(sent(twice, key), (right.clone(), Vec::new()));
+    let (certificates, notes) = sent(format!("{other}{}", made.full()), key);
     assert_eq!(certificates, right);
-    assert!(notes[0].starts_with("1 of the certificates in c.pem are not of"), "{notes:?}");
+    assert!(notes[0].starts_with("ignoring 1 of the certificates in c.pem"), "{notes:?}");
 }
 
 #[test]
-fn what_editors_and_shells_do_to_a_file_does_not_matter() {
+fn tolerates_what_editors_and_shells_do_to_a_file() {
     let made = good();
-    let right = shown(made.full(), &made.key);
+    let right = sent(made.full(), &made.key);
     let utf16 = |text: &str| {
         let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
         units.flat_map(u16::to_le_bytes).collect::<Vec<_>>()
     };
     let indented = |text: &str| text.lines().map(|line| format!("  {line} \n")).collect::<String>();
     let changes: [(&str, Change<'_>); 9] = [
-        ("a mark", &|text| format!("\u{FEFF}{text}").into_bytes()),
-        ("a mark within", &|text| text.replace("-----BEGIN", "\u{FEFF}-----BEGIN").into_bytes()),
+        ("a byte order mark", &|text| format!("\u{FEFF}{text}").into_bytes()),
+        ("a byte order mark inside", &|text| {
+            text.replace("-----BEGIN", "\u{FEFF}-----BEGIN").into_bytes()
+        }),
         ("UTF-16", &utf16),
-        ("lines of Windows", &|text| text.replace('\n', "\r\n").into_bytes()),
-        ("lines of old Macs", &|text| text.replace('\n', "\r").into_bytes()),
+        ("Windows line ends", &|text| text.replace('\n', "\r\n").into_bytes()),
+        ("old Mac line ends", &|text| text.replace('\n', "\r").into_bytes()),
         ("indentation", &|text| indented(text).into_bytes()),
-        ("no line end at the end", &|text| {
+        ("no line end before the end line", &|text| {
             text.replace("-----\n-----", "----------").trim().into()
         }),
-        ("a variable of a shell", &|text| text.replace('\n', "\\n").into_bytes()),
+        ("a shell variable", &|text| text.replace('\n', "\\n").into_bytes()),
         ("bag attributes", &|text| {
             format!("Bag Attributes\n  friendlyName: ž\n{text}").into_bytes()
         }),
     ];
     for (what, change) in changes {
-        assert_eq!(shown(change(&made.full()), change(&made.key)), right, "{what}");
+        assert_eq!(sent(change(&made.full()), change(&made.key)), right, "{what}");
     }
     let both = format!("{}{}", made.key, made.full());
-    assert_eq!(shown(&both, &both), right, "one file for both");
+    assert_eq!(sent(&both, &both), right, "one file for both");
     let two_keys = format!("{}{}", good().key, made.key);
-    assert_eq!(shown(made.full(), two_keys), right, "the key that fits");
+    assert_eq!(sent(made.full(), two_keys), right, "picks the matching key");
 }
 
 #[test]
-fn a_locked_key_is_said_to_be_locked_and_how_to_unlock_it() {
+fn an_encrypted_key_comes_with_the_command_to_decrypt_it() {
     let made = good();
     let dir = dir(&made);
     let new = openssl(&dir, "pkcs8 -topk8 -in k -passout pass:x -out out");
     let old = openssl(&dir, "ec -in k -aes128 -passout pass:x -out out");
-    for locked in [new, old] {
-        let words = error(made.full(), locked);
-        assert!(words.starts_with("k.pem holds a key that is locked with a password"), "{words}");
+    for encrypted in [new, old] {
+        let words = error(made.full(), encrypted);
+        assert!(
+            words.starts_with("k.pem holds a key that is encrypted with a password"),
+            "{words}"
+        );
         assert!(words.contains("openssl pkey -in k.pem -out"), "{words}");
     }
 }
 
 #[test]
-fn a_file_that_was_cut_or_damaged_says_where() {
+fn locates_the_fault_in_a_cut_or_damaged_file() {
     let made = good();
     let (full, key) = (made.full(), &made.key);
     let half = &full[..made.leaf.len() + 200];
     let line = made.leaf.lines().count() + 1;
     let words = error(half, key);
-    let begin = format!("-----BEGIN CERTIFICATE----- in line {line} has no -----END");
+    let begin = format!("-----BEGIN CERTIFICATE----- on line {line} has no -----END");
     assert!(words.starts_with("c.pem is cut off: ") && words.contains(&begin), "{words}");
     assert!(error(&full, &key[..key.len() - 30]).starts_with("k.pem is cut off"));
     assert!(error("-----BEGIN CERT", key).starts_with("c.pem is cut off"));
     let without_end = full.replacen("-----END CERTIFICATE-----\n", "", 1);
-    assert!(error(without_end, key).contains("in line 1 has no -----END"));
+    assert!(error(without_end, key).contains("on line 1 has no -----END"));
 
     let damaged = |words: String, file: &str| {
         assert!(
-            words.starts_with(&format!("{file} is damaged")) && words.contains("in line 1"),
+            words.starts_with(&format!("{file} is damaged")) && words.contains("on line 1"),
             "{words}"
         );
     };
@@ -191,31 +196,28 @@ fn a_file_that_was_cut_or_damaged_says_where() {
 }
 
 #[test]
-fn files_that_were_mixed_up_are_told_apart() {
+fn recognises_files_that_were_mixed_up() {
     let made = good();
     let (full, key) = (made.full(), &made.key);
     assert!(error(key, &full).contains("swap --cert and --key"));
     assert!(error(key, key).starts_with("c.pem holds a private key and no certificate"));
     assert!(error(&full, &full).starts_with("k.pem holds a certificate and no private key"));
     let other = error(&full, good().key);
-    assert!(
-        other.starts_with("k.pem holds the key of another certificate than those in c.pem"),
-        "{other}"
-    );
+    assert!(other.starts_with("k.pem holds a key that matches no certificate in c.pem"), "{other}");
     let params = CertificateParams::new(Vec::new()).unwrap();
     let request = params.serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
-    assert!(error(request, key).starts_with("c.pem holds a request for a certificate"));
+    assert!(error(request, key).starts_with("c.pem holds a certificate request"));
     let public = KeyPair::generate().unwrap().public_key_pem();
     assert!(error(&full, public).starts_with("k.pem holds a public key and no private key"));
     assert!(error("", key).starts_with("c.pem is empty"));
     assert!(error(&full, " \n").starts_with("k.pem is empty"));
-    assert!(error("<html>", key).starts_with("c.pem is no PEM"));
+    assert!(error("<html>", key).starts_with("c.pem is not PEM"));
     assert!(error([0_u8, 1, 2], key).starts_with("c.pem is neither"));
     assert!(error([0x30_u8, 0x82, 0xFF, 0xFF, 0, 0], key).starts_with("c.pem is neither"));
 }
 
 #[test]
-fn other_forms_are_named_with_the_command_that_converts_them() {
+fn other_formats_come_with_the_command_to_convert_them() {
     let made = good();
     let dir = dir(&made);
     let (full, key) = (made.full(), &made.key);
@@ -223,8 +225,8 @@ fn other_forms_are_named_with_the_command_that_converts_them() {
         error(der(&made.leaf), key).contains("openssl x509 -inform der -in c.pem -out c.pem.pem")
     );
     assert!(error(&full, der(key)).contains("openssl pkey -inform der -in k.pem"));
-    let locked = openssl(&dir, "pkcs8 -topk8 -outform der -in k -passout pass:x -out out");
-    assert!(error(&full, locked).contains("openssl pkey -inform der -in k.pem"));
+    let encrypted = openssl(&dir, "pkcs8 -topk8 -outform der -in k -passout pass:x -out out");
+    assert!(error(&full, encrypted).contains("openssl pkey -inform der -in k.pem"));
     let both = openssl(&dir, "pkcs12 -export -in c -inkey k -passout pass:x -out out");
     for words in [error(&both, key), error(&full, &both)] {
         assert!(words.contains("is PKCS#12") && words.contains("openssl pkcs12 -in"), "{words}");
@@ -236,33 +238,36 @@ fn other_forms_are_named_with_the_command_that_converts_them() {
 }
 
 #[test]
-fn a_key_that_tls_cannot_use_is_named() {
+fn names_the_type_of_a_key_that_tls_cannot_use() {
     let made = good();
     let dir = dir(&made);
     for (algorithm, name) in [
         ("EC -pkeyopt ec_paramgen_curve:secp256k1", "the curve secp256k1"),
         ("EC -pkeyopt ec_paramgen_curve:P-521", "the curve P-521"),
-        ("RSA -pkeyopt rsa_keygen_bits:1024", "RSA with 1024 bits"),
+        ("RSA -pkeyopt rsa_keygen_bits:1024", "1024-bit RSA"),
         ("ED448", "Ed448"),
     ] {
         let key = openssl(&dir, &format!("genpkey -algorithm {algorithm} -out out"));
         std::fs::write(dir.path().join("odd"), &key).unwrap();
         let request = "req -x509 -new -key odd -subj /CN=localhost -days 9 -out out";
         let words = error(openssl(&dir, request), key);
-        assert!(words.starts_with("k.pem holds a key") && words.contains(name), "{words}");
+        assert!(words.starts_with("k.pem holds a") && words.contains(name), "{words}");
         assert!(words.contains("openssl genpkey"), "{words}");
     }
 }
 
 #[test]
-fn what_browsers_refuse_is_said_and_served() {
-    let note = |made: &Made, chain: &str| shown(chain, &made.key).1.join(" | ");
+fn warns_of_what_browsers_reject_but_serves_it() {
+    let note = |made: &Material, chain: &str| sent(chain, &made.key).1.join(" | ");
     let (ended, early, made) = (make((-90, -1)), make((2, 90)), good());
     let words = note(&ended, &ended.full());
-    assert!(words.starts_with("the server's certificate in c.pem ended on 20"), "{words}");
+    assert!(words.starts_with("the server's certificate in c.pem expired on 20"), "{words}");
     assert!(note(&early, &early.full()).contains("is not valid before"));
     let words = note(&made, &made.leaf);
-    assert!(words.contains("ends with what CN=") && words.contains("fullchain.pem"), "{words}");
+    assert!(
+        words.contains("ends with a certificate from CN=") && words.contains("fullchain.pem"),
+        "{words}"
+    );
     assert!(note(&made, &format!("{}{}", made.leaf, made.middle)).contains("CN=root"));
     let dir = dir(&made);
     let key = openssl(&dir, "genpkey -algorithm ED25519 -out out");
@@ -273,7 +278,7 @@ fn what_browsers_refuse_is_said_and_served() {
 }
 
 #[test]
-fn no_bytes_panic() {
+fn arbitrary_bytes_never_panic() {
     let made = good();
     let (full, key) = (made.full(), made.key.as_bytes());
     let mut rng = fastrand::Rng::with_seed(7);
