@@ -276,10 +276,7 @@ export class App {
     this.page.dock(dockOf(this.sharer, surroundings));
   }
 
-  /**
-   * Without a token the server's reason would be misleading: there is nothing wrong with it, it is
-   * missing.
-   */
+  /** Drops the server's reason when the token is missing, not wrong. */
   private told(state: State): State {
     const uninvited = state.phase === 'ended' && state.code === CloseCode.Forbidden && !this.access;
     return uninvited ? { ...state, reason: '' } : state;
