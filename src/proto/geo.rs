@@ -1,5 +1,8 @@
 //! Positions, viewports and the grid of cells (docs/PROTOCOL.md, sections 2 and 7).
 
+use std::error::Error;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Units of 1e-7 degree in a degree.
@@ -17,18 +20,27 @@ pub const TOP_LEVEL: u8 = 19;
 const FINEST_STEP: u32 = 7;
 
 /// Why a position or a viewport is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GeoError {
     /// Latitude is NaN, infinite or outside -90..=90 degrees.
-    #[error("latitude is not a number from -90 to 90 degrees")]
     Latitude,
     /// Longitude is NaN, infinite or outside -180..=180 degrees.
-    #[error("longitude is not a number from -180 to 180 degrees")]
     Longitude,
     /// A viewport whose south edge is north of its north edge.
-    #[error("the viewport's south edge is north of its north edge")]
     UpsideDown,
 }
+
+impl fmt::Display for GeoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Latitude => "latitude is not a number from -90 to 90 degrees",
+            Self::Longitude => "longitude is not a number from -180 to 180 degrees",
+            Self::UpsideDown => "the viewport's south edge is north of its north edge",
+        })
+    }
+}
+
+impl Error for GeoError {}
 
 /// A place on earth (WGS 84), in units of 1e-7 degree (1.1 cm at the equator).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -353,24 +365,7 @@ impl Cover {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn position() -> impl Strategy<Value = Position> {
-        (-MAX_LAT..=MAX_LAT, -MAX_LNG..=MAX_LNG)
-            .prop_map(|(lat, lng)| Position::new(lat, lng).unwrap())
-    }
-
-    fn viewport() -> impl Strategy<Value = Viewport> {
-        (position(), position(), 0_u8..=255).prop_map(|(a, b, zoom)| Viewport {
-            south: a.lat().min(b.lat()),
-            north: a.lat().max(b.lat()),
-            west: a.lng(),
-            east: b.lng(),
-            zoom,
-        })
-    }
 
     #[test]
     fn refuses_what_is_no_place() {
@@ -388,42 +383,6 @@ mod tests {
     fn the_top_level_is_one_cell() {
         assert_eq!((columns(TOP_LEVEL), rows(TOP_LEVEL)), (1, 1));
         assert!(columns(0) <= 1 << 19 && rows(0) <= 1 << 18);
-    }
-
-    proptest! {
-        #[test]
-        fn steps_err_by_half_a_step_at_most(position in position(), level in 0..=TOP_LEVEL) {
-            let cell = Cell::at(level, position);
-            let (x, y) = cell.steps(position);
-            prop_assert!(x < 1 << cell_bits(level) && y < 1 << cell_bits(level));
-            let back = cell.position(x, y);
-            let half = i64::from(cell_step(level) / 2).max(3);
-            prop_assert!((i64::from(back.lat()) - i64::from(position.lat())).abs() <= half);
-            prop_assert!((i64::from(back.lng()) - i64::from(position.lng())).abs() <= half);
-            prop_assert!(cell.contains(back));
-        }
-
-        #[test]
-        fn a_cover_holds_its_viewport(viewport in viewport(), position in position()) {
-            let cover = Cover::of(viewport);
-            prop_assert!(cover.len() <= MAX_COVER && cover.width <= 32);
-            let found = cover.index(Cell::at(cover.level, position));
-            prop_assert!(!viewport.contains(position) || found.is_some());
-            for index in 0..cover.len() {
-                let cell = cover.cell(index);
-                prop_assert_eq!(cover.index(cell), Some(index));
-                prop_assert!(cell.x < columns(cover.level) && cell.y < rows(cover.level));
-            }
-        }
-
-        #[test]
-        fn cells_nest(position in position(), fine in 0..TOP_LEVEL) {
-            let cell = Cell::at(fine, position);
-            for level in fine..=TOP_LEVEL {
-                prop_assert_eq!(cell.ancestor(level), Cell::at(level, position));
-                prop_assert!(cell.overlaps(cell.ancestor(level)));
-            }
-        }
     }
 
     #[test]

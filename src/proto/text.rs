@@ -2,13 +2,13 @@
 //!
 //! `web/client/src/wire/text.ts` is its twin; `tests/vectors/texts.json` pins both.
 
-use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::props::{
-    DefaultIgnorableCodePoint, EmojiModifier, ExtendedPictographic, GeneralCategory,
-    GeneralCategoryGroup, Ideographic,
-};
-use icu_properties::{CodePointMapData, CodePointSetData};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 use unicode_segmentation::UnicodeSegmentation as _;
+
+use self::unicode::{is_default_ignorable, is_emoji_modifier, is_ideographic, is_pictographic};
+
+pub mod unicode;
 
 /// Longest name or label, in bytes of UTF-8: 16 emoji, 21 ideographs, or 64 letters of Latin.
 pub const MAX_NAME: usize = 64;
@@ -76,8 +76,7 @@ fn cut(mut text: String, max: usize) -> String {
 }
 
 fn tidy(text: &str) -> String {
-    let nfc = ComposingNormalizerBorrowed::new_nfc();
-    let composed = nfc.normalize(text);
+    let composed: String = text.nfc().collect();
     let mut tidied = Tidied::default();
     let mut rest = composed.chars();
     while let Some(c) = rest.next() {
@@ -89,7 +88,7 @@ fn tidy(text: &str) -> String {
             rest = rest.as_str()[tags.len()..].chars();
         }
     }
-    nfc.normalize(tidied.text.trim_end()).into_owned()
+    tidied.text.trim_end().nfc().collect()
 }
 
 /// Text as it grows, one character after another.
@@ -105,7 +104,7 @@ struct Tidied {
 
 impl Tidied {
     fn take(&mut self, c: char) {
-        let category = CodePointMapData::<GeneralCategory>::new().get(c);
+        let category = c.general_category();
         if is_blank(c) {
             self.space();
         } else if matches!(c, ZWNJ | ZWJ) || (c == VS16 && self.last.is_some_and(is_keycap_base)) {
@@ -114,7 +113,7 @@ impl Tidied {
             self.put(c);
         } else if is_hidden(c, category) {
             // Not even a place is left where it was.
-        } else if GeneralCategoryGroup::Mark.contains(category) {
+        } else if c.general_category_group() == GeneralCategoryGroup::Mark {
             self.mark(c, category != GeneralCategory::SpacingMark);
         } else {
             self.marks = 0;
@@ -185,7 +184,7 @@ fn is_hidden(c: char, category: GeneralCategory) -> bool {
     let is_object_or_none = c == '\u{FFFC}' || matches!(c as u32 & 0xFFFF, 0xFFFE | 0xFFFF);
     matches!(category, GeneralCategory::Control)
         || (category == GeneralCategory::Format && !is_sign)
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || is_default_ignorable(c)
         || matches!(c, '\u{FDD0}'..='\u{FDEF}')
         || is_object_or_none
 }
@@ -194,9 +193,7 @@ fn is_hidden(c: char, category: GeneralCategory) -> bool {
 fn selects(c: char, last: char) -> bool {
     match c {
         '\u{FE0E}' | VS16 if is_pictographic(last) => true,
-        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => {
-            CodePointSetData::new::<Ideographic>().contains(last)
-        }
+        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => is_ideographic(last),
         '\u{180B}'..='\u{180D}' | '\u{180F}' => matches!(last, '\u{1820}'..='\u{18AA}'),
         _ => false,
     }
@@ -205,20 +202,17 @@ fn selects(c: char, last: char) -> bool {
 /// Whether `pending` belongs between `last` and `next`: it makes one emoji of two or a keycap of a
 /// digit, or says how letters of a script that has such forms join.
 fn joins(last: char, pending: char, next: char) -> bool {
-    let modifies = |c| CodePointSetData::new::<EmojiModifier>().contains(c);
     match pending {
         VS16 => is_keycap_base(last) && next == KEYCAP,
-        ZWJ if is_pictographic(next) => is_pictographic(last) || modifies(last) || last == VS16,
+        ZWJ if is_pictographic(next) => {
+            is_pictographic(last) || is_emoji_modifier(last) || last == VS16
+        }
         _ => has_joiners(last) && has_joiners(next),
     }
 }
 
 const fn is_keycap_base(c: char) -> bool {
     matches!(c, '0'..='9' | '#' | '*')
-}
-
-fn is_pictographic(c: char) -> bool {
-    CodePointSetData::new::<ExtendedPictographic>().contains(c)
 }
 
 /// The blocks of the scripts whose letters join or make conjuncts: Arabic and its like, and those
@@ -232,55 +226,4 @@ const fn has_joiners(c: char) -> bool {
             | '\u{FE70}'..='\u{FEFC}' | '\u{10A00}'..='\u{10AFF}' | '\u{10D00}'..='\u{10D3F}'
             | '\u{10F30}'..='\u{10FAF}' | '\u{11000}'..='\u{11FFF}' | '\u{1E900}'..='\u{1E95F}'
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Letters, marks, joiners, selectors, emoji, blanks and what is never shown.
-    const ODD: &str = "aé1# Ω字辻가각मक\u{94D}\u{93F}\u{93C}می\u{64B}ก\u{E47}\u{E33}👩🏽❤↔🏴🇸🇮\
-        \u{301}\u{323}\u{338}\u{20E3}\u{20DD}\u{200B}\u{200C}\u{200D}\u{FE0F}\u{FE0E}\u{E0100}\
-        \u{202E}\u{2066}\u{FEFF}\u{AD}\u{34F}\u{3164}\u{2800}\u{1160}\u{E0067}\u{E0062}\u{E0065}\
-        \u{E006E}\u{E007F}\u{600}\u{110BD}\u{1820}\u{180B}\t\n\u{85}\u{0}\u{FFFF}\u{FFFC}\u{2126}";
-
-    fn odd() -> impl Strategy<Value = String> {
-        let chars: Vec<char> = ODD.chars().collect();
-        let any = prop_oneof![9 => proptest::sample::select(chars), 1 => any::<char>()];
-        proptest::collection::vec(any, 0..60).prop_map(String::from_iter)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_000))]
-
-        #[test]
-        fn what_is_clean_stays_as_it_is(text in odd(), max in 0_usize..80) {
-            let cleaned = clean(&text, max);
-            prop_assert!(cleaned.len() <= max);
-            prop_assert_eq!(clean(&cleaned, max), cleaned.as_str());
-            prop_assert_eq!(cleaned.trim(), cleaned.as_str());
-            let nfc = ComposingNormalizerBorrowed::new_nfc();
-            prop_assert!(nfc.is_normalized(&cleaned));
-        }
-
-        #[test]
-        fn texts_that_are_canonically_the_same_become_the_same(text in odd()) {
-            let nfd = icu_normalizer::DecomposingNormalizerBorrowed::new_nfd();
-            prop_assert_eq!(name(&nfd.normalize(&text)), name(&text));
-        }
-
-        #[test]
-        fn nothing_that_is_hidden_stays_among_letters(text in odd()) {
-            let among = |c: char| format!("a{c}b");
-            for c in text.chars() {
-                let cleaned = name(&among(c));
-                let category = CodePointMapData::<GeneralCategory>::new().get(c);
-                if is_hidden(c, category) && !is_blank(c) {
-                    prop_assert_eq!(cleaned, "ab");
-                }
-            }
-        }
-    }
 }

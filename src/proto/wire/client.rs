@@ -130,8 +130,6 @@ impl Hello {
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::geo::GeoError;
     use crate::wire::codes::{CloseCode, Field};
@@ -223,17 +221,5 @@ mod tests {
         // A roster that claims four thousand million people in ten bytes.
         let bytes = [1, 0, 0xFC, 255, 255, 255, 255, 0, 0, 0];
         assert_eq!(ServerMessage::decode(&bytes), Err(DecodeError::Malformed));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(message) = ClientMessage::decode(&bytes) {
-                prop_assert_eq!(ClientMessage::decode(&message.encode()), Ok(message));
-            }
-            if let Ok(message) = ServerMessage::decode(&bytes) {
-                prop_assert_eq!(ServerMessage::decode(&message.encode()), Ok(message));
-            }
-        }
     }
 }

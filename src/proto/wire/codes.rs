@@ -1,39 +1,66 @@
 //! Why bytes are refused and why links end (docs/PROTOCOL.md, section 3).
 
+use std::error::Error;
+use std::fmt;
+
 use crate::geo::GeoError;
 use crate::pose::PoseError;
 use crate::wire::limits::{MAX_ROOM, VERSION};
 
 /// Why bytes from the other side are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// The bytes are not a message.
-    #[error("the bytes are not a message of protocol version {VERSION}")]
     Malformed,
     /// Bytes are left over after the message.
-    #[error("{0} bytes are left over after the message")]
     Trailing(usize),
     /// The message is longer than allowed.
-    #[error("the message is longer than {0} bytes")]
     TooLong(usize),
     /// A hello of another version.
-    #[error("this server speaks protocol version {VERSION}, not {0}")]
     Version(u16),
     /// A room's name that is not one.
-    #[error("a room's name is 1 to {MAX_ROOM} of a-z, 0-9 and -")]
     Room,
     /// A presence that a client cannot claim.
-    #[error("a client is sharing, watching or hidden")]
     Presence,
     /// A viewport that is off its range.
-    #[error("{0}")]
     Viewport(GeoError),
     /// A position that is off its range.
-    #[error(transparent)]
-    Geo(#[from] GeoError),
+    Geo(GeoError),
     /// A pose that is off its range.
-    #[error(transparent)]
-    Pose(#[from] PoseError),
+    Pose(PoseError),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => {
+                write!(f, "the bytes are not a message of protocol version {VERSION}")
+            }
+            Self::Trailing(len) => write!(f, "{len} bytes are left over after the message"),
+            Self::TooLong(most) => write!(f, "the message is longer than {most} bytes"),
+            Self::Version(other) => {
+                write!(f, "this server speaks protocol version {VERSION}, not {other}")
+            }
+            Self::Room => write!(f, "a room's name is 1 to {MAX_ROOM} of a-z, 0-9 and -"),
+            Self::Presence => f.write_str("a client is sharing, watching or hidden"),
+            Self::Viewport(error) | Self::Geo(error) => error.fmt(f),
+            Self::Pose(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for DecodeError {}
+
+impl From<GeoError> for DecodeError {
+    fn from(error: GeoError) -> Self {
+        Self::Geo(error)
+    }
+}
+
+impl From<PoseError> for DecodeError {
+    fn from(error: PoseError) -> Self {
+        Self::Pose(error)
+    }
 }
 
 impl DecodeError {

@@ -1,5 +1,8 @@
 //! Frames (docs/PROTOCOL.md, section 7): the bytes, both ways.
 
+use std::error::Error;
+use std::fmt;
+
 use crate::geo::{Cell, Cover, Position, TOP_LEVEL, cell_bits, columns, rows};
 use crate::pose::{Accuracy, ORIENTATION_BITS, Orientation};
 use crate::time::{Stamp, Time};
@@ -17,15 +20,24 @@ pub const MAX_PAGE_BITS: u32 = 16;
 const MAX_CELLS: u32 = 64;
 
 /// Why a frame is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// The bytes end within a field, or a number is too large.
-    #[error("the frame ends within a field")]
     Truncated,
     /// A field has a value that it cannot have.
-    #[error("the frame has an impossible {0}")]
     Impossible(&'static str),
 }
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the frame ends within a field"),
+            Self::Impossible(field) => write!(f, "the frame has an impossible {field}"),
+        }
+    }
+}
+
+impl Error for FrameError {}
 
 /// What a chunk says of its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

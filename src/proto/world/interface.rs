@@ -1,5 +1,7 @@
 //! The words in which the shell and the world speak.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::geo::Viewport;
@@ -121,26 +123,43 @@ pub enum Parting {
 }
 
 /// Why somebody cannot join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
     /// The room is full.
-    #[error("the room is full ({0} people)")]
     Full(u32),
 }
 
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Full(people) = self;
+        write!(f, "the room is full ({people} people)")
+    }
+}
+
+impl Error for JoinError {}
+
 /// What ends a peer's link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// A message at the wrong time (a second hello).
-    #[error("a link says hello once")]
     OutOfTurn,
     /// More viewports than allowed.
-    #[error("more than {VIEWPORTS_PER_SECOND} viewports a second")]
     TooFast,
     /// Sharing without the right to.
-    #[error("this access token lets you watch, not share")]
     MayNotShare,
 }
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTurn => f.write_str("a link says hello once"),
+            Self::TooFast => write!(f, "more than {VIEWPORTS_PER_SECOND} viewports a second"),
+            Self::MayNotShare => f.write_str("this access token lets you watch, not share"),
+        }
+    }
+}
+
+impl Error for Violation {}
 
 impl Violation {
     /// The close code that tells the peer.
