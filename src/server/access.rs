@@ -104,7 +104,7 @@ impl Grant {
     pub(crate) const OPEN: Self = Self { may_share: true, host: false, left: None };
 }
 
-/// Reasons to refuse entry.
+/// A reason to refuse entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("this room requires an access token")]
@@ -157,7 +157,7 @@ impl From<Refusal> for Ending {
     }
 }
 
-/// The check of access tokens.
+/// Checks access tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Access(Option<Arc<Shown<Keys>>>);
 

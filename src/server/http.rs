@@ -84,7 +84,7 @@ async fn choose(uri: Uri, query: Result<Query<Choice>, QueryRejection>) -> Respo
     }
 }
 
-/// The fields of that form.
+/// The query that the form of an error page sends.
 #[derive(Deserialize)]
 struct Choice {
     room: Option<String>,

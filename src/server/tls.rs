@@ -1,8 +1,8 @@
 //! The server's certificates.
 //!
-//! Pages come over HTTPS with a certificate from files, from an ACME authority, or generated for
-//! this run, about which the browser warns. WebTransport offers no such warning to accept: unless
-//! the certificate is a public CA's, pages pin its hash (`rotation`).
+//! Pages come over HTTPS with a certificate from files or from an ACME authority, or with one
+//! generated for this run, about which browsers warn. WebTransport has no warning to click through:
+//! unless the certificate is a public CA's, pages pin its hash (`rotation`).
 
 #[cfg_attr(not(feature = "acme"), path = "tls/acme_absent.rs")]
 pub(crate) mod acme;
@@ -40,7 +40,7 @@ pub(crate) const SKEW: i64 = DAY;
 /// Lifetime of the self-signed HTTPS certificate generated at startup, in s.
 const RUN_VALID: i64 = 397 * DAY;
 
-/// Errors of loading or generating the server's certificates.
+/// An error in loading or generating a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A certificate or key file cannot be used.

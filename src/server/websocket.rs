@@ -29,10 +29,10 @@ use crate::panics::caught;
 use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use gpys_proto::wire::{CloseCode, DATAGRAM_LANE, DecodeError, MAX_CLIENT_MESSAGE};
 
-/// Maximum size of a message or fragment, in bytes. It is a little above what the protocol
-/// allows, so that the client of an oversized message learns that it was too long.
+/// Maximum size of a message or fragment, in bytes. It is a little above the protocol's limit, so
+/// that a client whose message is too long learns why its link ends.
 const MAX_MESSAGE: usize = 2 * 1024;
-/// Most bytes to read without a whole message: the longest one, at one byte per fragment.
+/// Maximum bytes without a whole message: the longest message, at one byte per fragment.
 const MAX_FRAGMENTS: u64 = 8 * 1024;
 /// Size of the read buffer, in bytes; each socket keeps one, and most messages are poses.
 const READ_BUFFER: usize = 512;

@@ -25,7 +25,7 @@ pub const ED25519_PUBLIC: [u8; 12] = [48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 
 /// The PKCS #8 header in front of the 32 bytes of an Ed25519 private key (RFC 8410, section 7).
 const ED25519_PRIVATE: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
-/// Errors of a key file.
+/// An error in a key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read.

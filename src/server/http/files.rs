@@ -25,7 +25,7 @@ const READS: usize = 8;
 /// How long a request waits for its turn while all responses are taken.
 const TURN: Duration = Duration::from_secs(10);
 
-/// Responds with files, a bounded number at once.
+/// Serves files, with a bounded number of responses and reads at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     responses: Arc<Semaphore>,
@@ -42,7 +42,7 @@ struct Opened {
 }
 
 impl Files {
-    /// Creates it with no response in progress.
+    /// Creates a file service with nothing in progress.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let (responses, reads) = (Semaphore::new(RESPONSES), Semaphore::new(READS));
         Self { responses: Arc::new(responses), reads: Arc::new(reads), turn: TURN, metrics }

@@ -17,7 +17,7 @@ use crate::http::site::Site;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// Headers of every response, besides the policy above.
+/// The other headers of every response.
 const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Some tile servers require a referrer. They get the host alone, because a path names a room.

@@ -36,18 +36,18 @@ pub(crate) struct RequestInfo {
     pub(crate) secure: Option<bool>,
     /// Whether a proxy's forwarding headers are trusted.
     pub(crate) forwarded: Forwarded,
-    /// The client's place among the connections that the limits allow.
+    /// The permit that counts the client against the connection limits.
     pub(crate) permit: Arc<Permit>,
 }
 
 /// Whether a proxy's forwarding headers are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
-    /// There are none.
+    /// No forwarding headers.
     None,
-    /// They come from a trusted proxy.
+    /// Headers from a trusted proxy.
     Believed,
-    /// They come from a peer that is not a trusted proxy.
+    /// Headers from a peer that is not a trusted proxy.
     Ignored,
 }
 

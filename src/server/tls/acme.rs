@@ -44,7 +44,7 @@ const ACCOUNT: &str = "account.json";
 /// The file of the key and the certificate chain.
 const CERTIFICATE: &str = "certificate.pem";
 
-/// Errors of ordering a certificate.
+/// An error in ordering a certificate.
 #[derive(Debug, thiserror::Error)]
 enum AcmeError {
     #[error("{0}")]
@@ -102,7 +102,7 @@ impl Validity {
     }
 }
 
-/// Orders certificates and stores them.
+/// The ACME client, which orders certificates and stores them.
 #[derive(Debug)]
 pub(crate) struct Acme {
     settings: Settings,

@@ -67,7 +67,7 @@ impl Chain {
         Some(())
     }
 
-    /// The type of key in the server's certificate, described for an error.
+    /// Describes the type of key in the server's certificate.
     pub(super) fn key_kind(&self) -> String {
         let server = self.0.iter().find(|link| !link.is_authority).or_else(|| self.0.first());
         server.map_or_else(|| "a key".to_owned(), |link| link.kind.clone())

@@ -1,6 +1,6 @@
-//! A UDP socket that is waited for while little comes in, and looked at once a millisecond while
-//! much does, as network drivers do: being woken for every packet is the largest part of a frame's
-//! cost (docs/BENCHMARKS.md).
+//! A UDP socket that waits for wake-ups under light traffic and polls once a millisecond under
+//! heavy traffic, as network drivers do: a wake-up for every packet is the largest part of a
+//! frame's cost (docs/BENCHMARKS.md).
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -19,37 +19,37 @@ use wtransport::quinn::{AsyncUdpSocket, UdpPoller};
 
 use crate::lock::lock;
 
-/// Between two looks. It is the most by which looking makes a pose older; tokio's timers are no
-/// finer.
-const LOOK: Duration = Duration::from_millis(1);
-/// The time over which arrivals are counted while the socket is waited for.
+/// The interval between polls. It is the most by which polling delays a pose; tokio's timers are
+/// no finer.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// The period over which arrivals are counted while waiting.
 const WINDOW: Duration = Duration::from_millis(16);
-/// Arrivals in a window from which looking is cheaper: one each millisecond.
+/// Arrivals in a window from which polling is cheaper: one each millisecond.
 const MANY: usize = 16;
-/// Looks after which the socket is waited for again, unless they found [`MANY`] datagrams. They take
-/// two windows: what is half as much as begins the looking ends it.
-const LOOKS: u32 = 32;
+/// Polls after which the socket waits again, unless they found [`MANY`] datagrams. They take two
+/// windows, so polling ends at half the traffic at which it begins.
+const POLLS: u32 = 32;
 
-/// A socket, and how its owner learns of arrivals.
+/// A UDP socket that switches between wake-ups and polling.
 #[derive(Debug)]
 pub(crate) struct Polled {
     socket: UdpSocket,
     state: UdpSocketState,
     watch: Mutex<Watch>,
-    /// Whether the last datagram found no room.
+    /// Whether the last send found the socket's buffer full.
     is_full: AtomicBool,
 }
 
 #[derive(Debug)]
 enum Watch {
-    /// The kernel wakes for each arrival.
+    /// The kernel signals each arrival.
     Wait { ready: net::UdpSocket, since: Instant, arrived: usize },
-    /// A timer wakes.
-    Look { timer: Pin<Box<Sleep>>, looks: u32, arrived: usize },
+    /// A timer sets off each poll.
+    Poll { timer: Pin<Box<Sleep>>, polls: u32, arrived: usize },
 }
 
 impl Watch {
-    /// Watches a handle of its own, for closing that ends the watch.
+    /// Registers a separate handle, because closing it is what ends the registration.
     fn wait(socket: &UdpSocket) -> io::Result<Self> {
         let ready = net::UdpSocket::from_std(socket.try_clone()?)?;
         Ok(Self::Wait { ready, since: Instant::now(), arrived: 0 })
@@ -60,7 +60,7 @@ impl Polled {
     /// Wraps a socket. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If the system refuses an option of the socket, or to watch it.
+    /// If the system refuses to set a socket option or to register the socket.
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new((&socket).into())?;
@@ -104,15 +104,15 @@ impl AsyncUdpSocket for Polled {
                     *arrived += received.as_ref().copied().unwrap_or_default();
                     if since.elapsed() >= WINDOW {
                         if *arrived >= MANY {
-                            let timer = Box::pin(sleep(LOOK));
-                            *watch = Watch::Look { timer, looks: 0, arrived: 0 };
+                            let timer = Box::pin(sleep(INTERVAL));
+                            *watch = Watch::Poll { timer, polls: 0, arrived: 0 };
                         } else {
                             (*since, *arrived) = (Instant::now(), 0);
                         }
                     }
                     return Poll::Ready(received);
                 }
-                Watch::Look { timer, looks, arrived } => {
+                Watch::Poll { timer, polls, arrived } => {
                     ready!(timer.as_mut().poll(context));
                     match self.recv(buffers, about) {
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -121,12 +121,12 @@ impl AsyncUdpSocket for Polled {
                             return Poll::Ready(received);
                         }
                     }
-                    *looks += 1;
-                    if *looks < LOOKS {
-                        timer.as_mut().reset(Instant::now() + LOOK);
+                    *polls += 1;
+                    if *polls < POLLS {
+                        timer.as_mut().reset(Instant::now() + INTERVAL);
                     } else if *arrived >= MANY {
-                        (*looks, *arrived) = (0, 0);
-                        timer.as_mut().reset(Instant::now() + LOOK);
+                        (*polls, *arrived) = (0, 0);
+                        timer.as_mut().reset(Instant::now() + INTERVAL);
                     } else {
                         *watch = Watch::wait(&self.socket)?;
                     }
@@ -156,7 +156,7 @@ impl AsyncUdpSocket for Polled {
 #[derive(Debug)]
 struct Room {
     socket: Arc<Polled>,
-    /// A handle of its own, which is watched.
+    /// The registered handle, separate from the socket's own.
     ready: Option<net::UdpSocket>,
 }
 
@@ -205,18 +205,18 @@ mod tests {
         timeout(PATIENCE, received).await.unwrap()
     }
 
-    fn looks(socket: &Polled) -> bool {
-        matches!(&*lock(&socket.watch), Watch::Look { .. })
+    fn is_polling(socket: &Polled) -> bool {
+        matches!(&*lock(&socket.watch), Watch::Poll { .. })
     }
 
     #[tokio::test]
-    async fn many_arrivals_are_looked_for_and_few_are_waited_for() {
+    async fn polls_under_heavy_traffic_and_waits_under_light_traffic() {
         let socket = Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap();
         let (sender, to) = (UdpSocket::bind(HERE).unwrap(), socket.local_addr().unwrap());
         let send = || sender.send_to(b"x", to).unwrap();
         let (mut sent, mut received) = (0, 0);
-        while !looks(&socket) {
-            assert!(sent < 100_000, "the socket is still waited for");
+        while !is_polling(&socket) {
+            assert!(sent < 100_000, "the socket still waits");
             for _ in 0..8 {
                 send();
                 sent += 1;
@@ -228,13 +228,13 @@ mod tests {
         for _ in 0..100 {
             send();
         }
-        let mut looked = 0;
-        while looked < 100 {
-            looked += receive(&socket).await;
+        let mut polled = 0;
+        while polled < 100 {
+            polled += receive(&socket).await;
         }
-        // Nothing comes in for a while, so the next one is waited for.
-        let none = timeout(LOOK * LOOKS * 20, receive(&socket)).await;
-        assert!(none.is_err() && !looks(&socket));
+        // After a quiet period, the socket waits for the next datagram.
+        let none = timeout(INTERVAL * POLLS * 20, receive(&socket)).await;
+        assert!(none.is_err() && !is_polling(&socket));
         send();
         assert_eq!(receive(&socket).await, 1);
     }

@@ -20,7 +20,7 @@ use crate::webtransport::udp::Counting;
 /// Overhead of a queued datagram, in bytes on top of its payload.
 const DATAGRAM_OVERHEAD: usize = 64;
 
-/// The configuration of QUIC with this certificate and these frames, of at most `max_frame` bytes.
+/// The QUIC configuration for this certificate and for frames of at most `max_frame` bytes.
 ///
 /// # Errors
 /// If the TLS provider supports no usable version or cipher.
@@ -53,12 +53,12 @@ fn transport(max_frame: usize) -> quinn::TransportConfig {
         .initial_mtu(PACKET)
         // Frames fit the smallest packet, so probing for a larger MTU would only cost.
         .mtu_discovery_config(None)
-        // One frame per client and tick leaves nothing to segment; the buffer would be wasted.
+        // One frame per client and tick leaves nothing to segment, so its buffer would be wasted.
         .enable_segmentation_offload(false);
     config
 }
 
-/// The endpoint's configuration: limits, and the certificate in `tls`.
+/// Wraps `tls` in a server configuration with limits.
 ///
 /// # Errors
 /// If `tls` lacks the cipher suite that QUIC starts with.

@@ -15,7 +15,7 @@ use crate::webtransport::quic;
 
 /// Lifetime of a WebTransport certificate, in s; browsers allow 14 days.
 const VALID: i64 = 13 * DAY;
-/// How long a certificate is next, and then current, in s.
+/// How long a certificate waits as the next one, and then serves as the current one, in s.
 const PERIOD: i64 = 5 * DAY;
 /// How far the server's own clock may be set back before certificates are renewed, in s.
 const SETBACK: i64 = HOUR;

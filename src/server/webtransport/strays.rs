@@ -13,7 +13,7 @@ use crate::metrics::{Metrics, Stray};
 const LONG_HEADER: u8 = 0x80;
 /// Mask of a long header's type (section 17.2); zero for an Initial packet of version 1.
 const LONG_TYPE: u8 = 0x30;
-/// Length below which a datagram cannot be a packet of this server (section 10.3), in bytes.
+/// Length of the shortest datagram that can belong to a connection (section 10.3), in bytes.
 const SHORTEST: usize = 21;
 /// Length of the shortest datagram that may carry an Initial packet (section 14.1), in bytes.
 const SHORTEST_INITIAL: usize = 1_200;

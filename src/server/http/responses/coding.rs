@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-/// Weight of a coding with `q=1`: twice the 1,000 steps that RFC 9110 allows.
+/// Weight of a coding with `q=1`, counted in halves of the thousandths that RFC 9110 allows.
 const WHOLE: u16 = 2_000;
 /// Weight of plain bytes for a client that does not mention them: acceptable, but below any coding
 /// that it names.

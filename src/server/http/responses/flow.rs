@@ -23,7 +23,7 @@ pub(crate) const PIECE: usize = 64 * 1024;
 const RATE: u64 = 128 * 1024 * 1024;
 /// Cost of a request on top of its body, in bytes; it allows 8,192 requests a second.
 const REQUEST: usize = 16 * 1024;
-/// Burst that the rate allows; a page and its files need no wait.
+/// Burst that the rate allows, as time: enough to send a page and its files without a wait.
 const BURST: Duration = Duration::from_millis(100);
 
 /// Shares the rate among connections. Each has at most one piece on its way, so a client that
@@ -36,7 +36,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// A rate of which nothing has been used.
+    /// Creates a rate of which nothing has been used.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { paid: Mutex::new(before_a_burst(Instant::now())), metrics })
     }

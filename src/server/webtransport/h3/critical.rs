@@ -112,7 +112,7 @@ fn check_settings(payload: Vec<u8>) -> Result<(), ErrorCode> {
 pub(super) enum Qpack {
     /// Instructions that change the dynamic table.
     Encoder,
-    /// Acknowledgements of the server's own such changes; `true` inside an integer.
+    /// Acknowledgements of the server's instructions; `true` inside an integer.
     Decoder(bool),
 }
 

@@ -10,9 +10,9 @@ const PREFIX: [u8; 2] = [0, 0];
 /// Sign bit of the base (RFC 9204, section 4.5.1.2): without a dynamic table, the base cannot be
 /// negative.
 const SIGN: u8 = 0x80;
-/// Maximum length of an integer after its first byte, in bytes; a length within a section needs
-/// three.
-const MAX_INTEGER: usize = 4;
+/// Maximum number of continuation bytes of an integer; a length within a section needs three bytes
+/// in all.
+const MAX_CONTINUATION: usize = 4;
 
 /// The error for a malformed section, or one that uses the dynamic table, which has no capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ fn take_integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Undecodable> {
                 break;
             }
             shift += 7;
-            if shift >= 7 * MAX_INTEGER {
+            if shift >= 7 * MAX_CONTINUATION {
                 return Err(Undecodable);
             }
         }

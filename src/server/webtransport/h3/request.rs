@@ -26,7 +26,7 @@ pub(crate) struct Request {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It cannot be decoded, so the connection's compression state is lost.
+    /// It cannot be decoded, which ends the whole connection.
     Undecodable,
     /// It is malformed.
     Malformed,

@@ -78,7 +78,7 @@ impl Bi {
 pub(super) struct Streams {
     uni: Vec<Uni>,
     bi: Vec<Bi>,
-    /// Which of the streams that may occur once have occurred, by type.
+    /// Which of the stream types that may open only once have opened.
     seen: [bool; 4],
     has_settings: bool,
     request: Option<Request>,
