@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
-use gpys::server::config::Flags;
 use gpys_testkit::forge::{self, Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
 use gpys_testkit::running::{BOTH, Client, Running, Transport};
 use serde_json::json;
@@ -27,7 +26,7 @@ fn file(dir: &tempfile::TempDir, text: impl AsRef<[u8]>) -> PathBuf {
 }
 
 fn server(keys: &Path) -> Running {
-    Running::with(Flags { access_keys: Some(keys.display().to_string()), ..Flags::default() })
+    Running::with(&[("access-keys", &keys.display().to_string())])
 }
 
 fn hello(presence: Presence, access: Option<String>) -> Hello {
@@ -202,9 +201,7 @@ async fn keys_are_replaced_while_people_stay() {
 async fn a_host_gets_into_a_full_room() {
     let dir = tempfile::tempdir().unwrap();
     let keys = file(&dir, hs256(&[("old", OLD)])).display().to_string();
-    let flags =
-        Flags { access_keys: Some(keys), max_people: Some("1".to_owned()), ..Flags::default() };
-    let server = Running::with(flags);
+    let server = Running::with(&[("access-keys", &keys), ("max-people", "1")]);
     let with = |right: &str| hello(Presence::Sharing, Some(token(json!({ "rights": [right] }))));
     let _first = welcomed(&server, Transport::Ws, with("share")).await;
     for transport in BOTH {
@@ -221,8 +218,7 @@ async fn identity(
     transport: Transport,
     resume: Option<ResumeToken>,
 ) -> (gpys::proto::wire::PublicId, ResumeToken, bool) {
-    let secret = Some(secret.display().to_string());
-    let server = Running::with(Flags { identity_secret: secret, ..Flags::default() });
+    let server = Running::with(&[("identity-secret", &secret.display().to_string())]);
     let welcome = server.join(transport, "lobby", resume).await.welcome.unwrap();
     (welcome.uuid, welcome.token, welcome.resumed)
 }
@@ -267,7 +263,7 @@ async fn an_identity_is_nobody_elses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_names_no_origin_is_refused_if_the_operator_wants_one() {
-    let server = Running::with(Flags { require_origin: true, ..Flags::default() });
+    let server = Running::with(&[("require-origin", "true")]);
     assert!(server.session("/wt", None).await.is_err());
     server.until_count(&failure("origin"), 1.0).await;
     let refused = server.socket(None).await.map(drop).unwrap_err();

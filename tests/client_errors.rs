@@ -6,7 +6,6 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
 use gpys::client::{Client, ConnectError, Connector, Options, Transport, Trust};
-use gpys::server::config::Flags;
 use gpys_testkit::forge::{OLD, STAGE, hs256, token};
 use gpys_testkit::running::Running;
 use serde_json::{Value, json};
@@ -119,7 +118,7 @@ async fn an_origin_that_may_not_connect_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_room_says_when_to_come_back() {
-    let server = Running::with(Flags { max_people: Some("1".into()), ..Flags::default() });
+    let server = Running::with(&[("max-people", "1")]);
     let url = format!("https://{}", server.https);
     let _first = Client::connect(&url, Trust::Public, Options::default()).await.unwrap();
     for transport in BOTH {
@@ -134,8 +133,7 @@ async fn a_token_for_another_room_is_told_from_an_expired_one() {
     let dir = tempfile::tempdir().unwrap();
     let keys = dir.path().join("keys.toml");
     std::fs::write(&keys, hs256(&[("old", OLD)])).unwrap();
-    let access_keys = Some(keys.display().to_string());
-    let server = Running::with(Flags { access_keys, ..Flags::default() });
+    let server = Running::with(&[("access-keys", &keys.display().to_string())]);
     let url = format!("https://{}", server.https);
     for transport in BOTH {
         let options =

@@ -12,7 +12,6 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::cli::doctor::report::{Name, Report, Step, Topic, Verdict};
 use gpys::cli::doctor::{Args, Which, examine};
 use gpys::proto::wire::{CloseCode, Closing, ServerMessage};
-use gpys::server::config::Flags;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use time::{Duration, OffsetDateTime};
@@ -117,8 +116,8 @@ async fn a_server_that_is_down_is_found_to_be() {
 async fn a_page_of_another_site_is_told_that_it_is_refused() {
     let friend = Some("https://friend.example".to_owned());
     for (allowed, code) in [(None, 2), (friend.clone(), 0)] {
-        let allow_origin = allowed.into_iter().collect();
-        let server = Running::with(Flags { allow_origin, ..Flags::default() });
+        let allowed: Vec<_> = allowed.iter().map(|it| ("allow-origin", it.as_str())).collect();
+        let server = Running::with(&allowed);
         let url = format!("https://{}", server.https);
         let report = look(&Args { origin: friend.clone(), ..args(url) }).await;
         assert_eq!(report.exit_code(), code, "{report:#?}");
@@ -132,7 +131,7 @@ async fn a_page_of_another_site_is_told_that_it_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_room_is_told() {
-    let server = Running::with(Flags { max_people: Some("1".into()), ..Flags::default() });
+    let server = Running::with(&[("max-people", "1")]);
     let _ada = server.join(Transport::Ws, "lobby", None).await;
     let url = format!("https://{}", server.https);
     let report = look(&args(url.clone())).await;
@@ -145,7 +144,7 @@ async fn a_full_room_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_must_be_known_where_no_hash_is() {
-    let server = Running::with(Flags { ca_signed: true, ..Flags::default() });
+    let server = Running::with(&[("ca-signed", "true")]);
     let url = format!("https://{}", server.https);
     let report = look(&args(url.clone())).await;
     assert_eq!((works(&report), report.exit_code()), ((Some(false), Some(true)), 1));
@@ -184,12 +183,11 @@ async fn certificates_of_another_name_or_time_are_told() {
         let (cert, secret) = (file("leaf.pem"), file("leaf.key"));
         std::fs::write(&cert, params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
         std::fs::write(&secret, key.serialize_pem()).unwrap();
-        let server = Running::with(Flags {
-            cert: Some(cert.display().to_string()),
-            key: Some(secret.display().to_string()),
-            ca_signed: true,
-            ..Flags::default()
-        });
+        let server = Running::with(&[
+            ("cert", &cert.display().to_string()),
+            ("key", &secret.display().to_string()),
+            ("ca-signed", "true"),
+        ]);
         let url = format!("https://{}", server.https);
         let (report, exit) = program(&url, &file("ca.pem"), "wt").await;
         assert_eq!(exit, Some(code), "{name} {days:?} {report:#}");
@@ -384,10 +382,10 @@ async fn a_name_that_is_none_of_the_servers_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapped_port_of_udp_is_found() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let public_udp = Some(closed.port().to_string());
+    let public_udp = closed.port().to_string();
     // The page's port and UDP's are one, but the server names another.
     let (server, listener) = loop {
-        let server = Running::with(Flags { public_udp: public_udp.clone(), ..Flags::default() });
+        let server = Running::with(&[("public-udp", &public_udp)]);
         if let Ok(listener) = TcpListener::bind(server.web_transport).await {
             break (server, listener);
         }

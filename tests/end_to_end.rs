@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Field, Online, PeerId, Presence, encode_ping};
-use gpys::server::config::Flags;
 use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
 use rustls::pki_types::CertificateDer;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -329,7 +328,7 @@ async fn a_certificate_is_replaced_and_nobody_is_dropped() {
         let shown = connection.peer_identity().unwrap();
         shown.downcast::<Vec<CertificateDer<'static>>>().unwrap().first().unwrap().to_vec()
     }
-    let server = Running::with(Flags { ca_signed: true, ..Flags::default() });
+    let server = Running::with(&[("ca-signed", "true")]);
     let first = server.https_certificate().await;
     assert_eq!(quic_certificate(&server).await, first);
     let mut stay = Vec::new();

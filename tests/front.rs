@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-use gpys::server::config::Flags;
 use gpys_testkit::running::{Running, Transport};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -79,11 +78,10 @@ async fn a_name_that_is_led_here_from_outside_gets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_names_and_probes_are_answered() {
-    let server = Running::with(Flags {
-        public_url: Some("https://map.example".into()),
-        allow_origin: vec!["https://friend.example".into()],
-        ..Flags::default()
-    });
+    let server = Running::with(&[
+        ("public-url", "https://map.example"),
+        ("allow-origin", "https://friend.example"),
+    ]);
     for host in [
         "localhost",
         "localhost.:8080",
@@ -211,11 +209,8 @@ async fn a_mapped_port_and_another_host_for_udp_are_told() {
         ("udp.example:443", "https://udp.example:443/wt"),
         ("[2001:db8::1]:443", "https://[2001:db8::1]:443/wt"),
     ] {
-        let server = Running::with(Flags {
-            public_url: Some("https://map.example".into()),
-            public_udp: Some(public_udp.into()),
-            ..Flags::default()
-        });
+        let server =
+            Running::with(&[("public-url", "https://map.example"), ("public-udp", public_udp)]);
         let page = "https://map.example";
         // Even where the proxy does not pass the Host on.
         for host in ["map.example", "127.0.0.1:8080"] {
@@ -247,10 +242,8 @@ async fn a_page_is_told_why_it_is_refused() {
         is("map.local", false, "none")
     );
     assert_eq!(seen("map.local", "nonsense", "").await, is("map.local", false, "none"));
-    let trusting = Running::with(Flags {
-        trusted_proxy: vec!["10.0.0.0/8".into(), "127.0.0.1".into()],
-        ..Flags::default()
-    });
+    let trusting =
+        Running::with(&[("trusted-proxy", "10.0.0.0/8"), ("trusted-proxy", "127.0.0.1")]);
     for proto in ["https", "https,http", "HTTPS"] {
         let fields = format!("X-Forwarded-Proto: {proto}\r\nX-Forwarded-Host: map.local");
         let config = config(&trusting, "127.0.0.1:8080", page, &fields).await;
@@ -266,11 +259,7 @@ async fn a_page_is_told_why_it_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_one_connection_of_a_proxy_have_shares_of_their_own() {
-    let server = Running::with(Flags {
-        trusted_proxy: vec!["127.0.0.1".into()],
-        handshakes_per_address: Some("1".into()),
-        ..Flags::default()
-    });
+    let server = Running::with(&[("trusted-proxy", "127.0.0.1"), ("handshakes-per-address", "1")]);
     // One connection brings requests of many: five of each that takes turns are let in.
     let mut stream = TcpStream::connect(server.http).await.unwrap();
     let mut refused = [0; 2];

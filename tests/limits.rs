@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, encode_ping};
-use gpys::server::config::Flags;
 use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -18,10 +17,6 @@ fn limit(name: &str) -> String {
 
 fn failure(cause: &str) -> String {
     format!("gpys_handshake_failures_total{{cause=\"{cause}\"}}")
-}
-
-fn set(value: u32) -> Option<String> {
-    Some(value.to_string())
 }
 
 /// Waits until the server has closed a connection; gives what it said before.
@@ -97,7 +92,7 @@ async fn no_metric_tells_of_anybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_in_all_are_limited() {
-    let server = Running::with(Flags { max_connections: set(2), ..Flags::default() });
+    let server = Running::with(&[("max-connections", "2")]);
     let inside = server.join(Transport::Ws, "lobby", None).await;
     let idle = TcpStream::connect(server.http).await.unwrap();
     let mut refused = TcpStream::connect(server.http).await.unwrap();
@@ -109,8 +104,7 @@ async fn connections_in_all_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_from_one_address_are_limited_over_both_transports() {
-    let server =
-        Running::with(Flags { max_per_address: set(2), limit_local: true, ..Flags::default() });
+    let server = Running::with(&[("max-per-address", "2"), ("limit-local", "true")]);
     // The settings come over a connection of their own, so WebTransport goes first.
     let _wt = server.join(Transport::Wt, "lobby", None).await;
     let ws = patient(&server, Transport::Ws).await;
@@ -122,12 +116,8 @@ async fn connections_from_one_address_are_limited_over_both_transports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_does_not_fill_a_room_with_those_who_vanished() {
-    let server = Running::with(Flags {
-        max_per_address: set(6),
-        max_people: set(10),
-        limit_local: true,
-        ..Flags::default()
-    });
+    let server =
+        Running::with(&[("max-per-address", "6"), ("max-people", "10"), ("limit-local", "true")]);
     let mut token = None;
     for gone in 1..=20 {
         let mut client = patient(&server, Transport::Ws).await;
@@ -146,12 +136,11 @@ async fn one_address_does_not_fill_a_room_with_those_who_vanished() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
-    let server = Running::with(Flags {
-        handshakes_per_address: set(2),
-        limit_local: true,
-        ca_signed: true,
-        ..Flags::default()
-    });
+    let server = Running::with(&[
+        ("handshakes-per-address", "2"),
+        ("limit-local", "true"),
+        ("ca-signed", "true"),
+    ]);
     let refused = limit("handshakes_per_address");
     let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
     // TCP uses up what there is, and again if that took so long that there was more.
@@ -175,7 +164,7 @@ async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_that_pile_up_make_quic_prove_its_address_and_are_refused_at_last() {
-    let server = Running::with(Flags { max_half_open: set(3), ..Flags::default() });
+    let server = Running::with(&[("max-half-open", "3")]);
     assert_eq!(server.count("gpys_quic_retries_total").await, 0.0);
     server.join(Transport::Wt, "lobby", None).await;
     assert_eq!(server.count("gpys_quic_retries_total").await, 0.0, "nobody else was there");
@@ -201,8 +190,7 @@ async fn handshakes_that_pile_up_make_quic_prove_its_address_and_are_refused_at_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_a_handshake_has_a_deadline() {
-    let flags = Flags { deadline: set(1), ca_signed: true, ..Flags::default() };
-    let server = Running::with(flags);
+    let server = Running::with(&[("deadline", "1"), ("ca-signed", "true")]);
     let mut mute = TcpStream::connect(server.https).await.unwrap();
     let mut slow = TcpStream::connect(server.http).await.unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
@@ -225,7 +213,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_a_stream_or_a_hello_has_a_deadline() {
-    let server = Running::with(Flags { deadline: set(1), ..Flags::default() });
+    let server = Running::with(&[("deadline", "1")]);
     let no_stream = server.session("/wt", None).await.unwrap();
     let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_stream.closed()).await;
     closed.expect("a session without a stream ends");
@@ -241,8 +229,7 @@ async fn a_session_without_a_stream_or_a_hello_has_a_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_and_their_people_are_limited() {
-    let flags = Flags { max_rooms: set(1), max_people: set(1), ..Flags::default() };
-    let server = Running::with(flags);
+    let server = Running::with(&[("max-rooms", "1"), ("max-people", "1")]);
     let _first = server.join(Transport::Ws, "lobby", None).await;
     for transport in BOTH {
         for room in ["lobby", "elsewhere"] {
@@ -260,7 +247,7 @@ async fn rooms_and_their_people_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn surplus_poses_are_dropped_and_a_flood_of_them_ends_the_link() {
-    let server = Running::with(Flags { pose_hz: set(5), ..Flags::default() });
+    let server = Running::with(&[("pose-hz", "5")]);
     let mut expected = 0.0;
     for transport in BOTH {
         let mut client = server.join(transport, "lobby", None).await;

@@ -18,7 +18,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gpys::server::config::Flags;
 use gpys_testkit::running::{Client, PATIENCE, Running, Socket, Transport, hello};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
@@ -153,14 +152,13 @@ impl Front {
         fs::write(dir.path().join("cert.pem"), certificate.pem()).unwrap();
         fs::write(dir.path().join("key.pem"), key.serialize_pem()).unwrap();
         let port = free_port();
-        let server = Running::with(Flags {
-            public_url: Some(format!("https://{NAME}:{port}")),
-            trusted_proxy: vec!["127.0.0.1".to_owned()],
+        let server = Running::with(&[
+            ("public-url", &format!("https://{NAME}:{port}")),
+            ("trusted-proxy", "127.0.0.1"),
             // Clients are addresses of this computer here.
-            limit_local: true,
-            max_per_address: Some("3".to_owned()),
-            ..Flags::default()
-        });
+            ("limit-local", "true"),
+            ("max-per-address", "3"),
+        ]);
         let mut command = start(dir.path(), port, server.http);
         let out = fs::File::create(dir.path().join("out")).unwrap();
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);

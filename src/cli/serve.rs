@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use gpys_server::config::{Config, ConfigError, DEFAULT_FILE, Flags};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use gpys_server::config::{Config, ConfigError, DEFAULT_FILE, GROUPS, Setting, Sources, Takes};
 use gpys_server::{Server, panics};
 
 use crate::cli::banner::banner;
@@ -43,6 +44,61 @@ pub struct Args {
     check_config: bool,
 }
 
+/// The settings on the command line, by name.
+#[derive(Clone, Debug)]
+struct Flags(Vec<(&'static str, String)>);
+
+impl clap::Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        GROUPS.iter().fold(command, |command, group| {
+            let command = command.next_help_heading(group.heading);
+            group.settings.iter().fold(command, |command, setting| command.arg(flag(setting)))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The flag of a setting. The server checks values, all of them together.
+fn flag(setting: &Setting) -> Arg {
+    let default = setting.default().map(|it| format!(" [default: {it}]")).unwrap_or_default();
+    let many = if matches!(setting.takes, Takes::Many(_)) { " (repeatable)" } else { "" };
+    let flag = Arg::new(setting.name)
+        .long(setting.name)
+        .help(format!("{}{many}{default}", setting.help))
+        // A place in the south or the west begins with a minus sign.
+        .allow_hyphen_values(setting.name == "venue");
+    match setting.takes {
+        Takes::Switch => flag.action(ArgAction::SetTrue),
+        Takes::One(name) => flag.value_name(name),
+        Takes::Many(name) => flag.value_name(name).action(ArgAction::Append),
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let settings = GROUPS.iter().flat_map(|group| group.settings);
+        let values = settings.flat_map(|setting| {
+            let values = match setting.takes {
+                Takes::Switch if matches.get_flag(setting.name) => vec![true.to_string()],
+                Takes::Switch => Vec::new(),
+                Takes::One(_) | Takes::Many(_) => {
+                    matches.get_many(setting.name).into_iter().flatten().cloned().collect()
+                }
+            };
+            values.into_iter().map(|value| (setting.name, value))
+        });
+        Ok(Self(values.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// Runs the server until a signal stops it. Exits with 2 if a setting is wrong.
 pub fn main(args: &Args) -> ExitCode {
     match run(args) {
@@ -77,9 +133,12 @@ fn settings(args: &Args) -> Result<Config, ConfigError> {
         }
         text => text.ok(),
     };
-    let name = path.display().to_string();
-    let file = text.as_deref().map(|text| (name.as_str(), text));
-    Config::load(&args.flags, |name| std::env::var(name).ok(), file)
+    let flags = args.flags.0.iter().map(|(name, value)| (*name, value.as_str()));
+    let mut sources = Sources::default().environment(|name| std::env::var(name).ok()).flags(flags);
+    if let Some(text) = text {
+        sources = sources.file(&path.display().to_string(), &text);
+    }
+    Config::load(&sources)
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -94,4 +153,51 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 fn say(text: &str) -> anyhow::Result<()> {
     output::say(text).context("cannot write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn load(line: &str) -> Result<Config, String> {
+        let words = ["serve"].into_iter().chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        settings(&cli.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_kind_of_flag_reaches_the_settings() {
+        let config = load(
+            "--tick-hz 10 --quiet --venue -45.7,-14.3,Stage \
+             --allow-origin https://a.example --allow-origin https://b.example,https://c.example",
+        )
+        .unwrap();
+        assert_eq!((config.room.tick_hz, config.quiet, config.require_origin), (10, true, false));
+        assert_eq!(config.venue.map(|venue| venue.lat), Some(-45.7));
+        assert_eq!(
+            config.allow_origins,
+            ["https://a.example", "https://b.example", "https://c.example"]
+        );
+    }
+
+    #[test]
+    fn rejects_wrong_values_and_a_missing_file() {
+        let wrong = load("--tick-hz 0 --http here").unwrap_err();
+        assert!(wrong.contains("--tick-hz is \"0\"; expected"), "{wrong}");
+        assert!(wrong.contains("--http is \"here\"; expected"), "{wrong}");
+        let wrong = load("--config /nowhere.toml").unwrap_err();
+        assert!(
+            wrong.starts_with("--config is \"/nowhere.toml\", which cannot be read"),
+            "{wrong}"
+        );
+        assert!(load("--tick-hz 1 --tick-hz 2").unwrap_err().contains("multiple times"));
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -33,6 +34,18 @@ Examples:
         the server then needs keys.toml only, which cannot sign tokens
   gpys token --keys keys.toml --private-key sign.pem --room \"*\" --rights host";
 
+/// A value by its name, with its meaning.
+type Choice<T> = (&'static str, T, &'static str);
+const RIGHTS: [Choice<Right>; 3] = [
+    ("view", Right::View, "watch"),
+    ("share", Right::Share, "share a position"),
+    ("host", Right::Host, "enter even if the room is full"),
+];
+const ALGORITHMS: [Choice<Algorithm>; 2] = [
+    ("HS256", Algorithm::Hs256, "HMAC with SHA-256; the server could sign tokens, too"),
+    ("EdDSA", Algorithm::EdDsa, "Ed25519; the server holds public keys only"),
+];
+
 /// Options of `gpys token`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -43,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", required_unless_present = "new_keys", value_parser = parse_room)]
     pub room: Option<String>,
     /// What it lets one do; each of these includes those before it.
-    #[arg(long, value_enum, default_value_t = Right::Share)]
+    #[arg(long, value_name = "RIGHT", default_value = "share", value_parser = one_of(&RIGHTS))]
     pub rights: Right,
     /// How long it counts, such as 30m, 2h or 7days.
     #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
@@ -61,8 +74,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "room", "kid", "url"])]
     pub new_keys: Option<PathBuf>,
     /// How the new key signs.
-    #[arg(long, value_enum, default_value_t = Algorithm::Hs256, requires = "new_keys")]
+    #[arg(long, default_value = "HS256", value_parser = one_of(&ALGORITHMS), requires = "new_keys")]
     pub algorithm: Algorithm,
+}
+
+/// Parses one of a few values.
+fn one_of<T: Clone + Send + Sync>(all: &'static [Choice<T>]) -> impl TypedValueParser<Value = T> {
+    let names = all.iter().map(|(name, _, meaning)| PossibleValue::new(*name).help(*meaning));
+    PossibleValuesParser::new(names).try_map(move |text| {
+        let mut all = all.iter();
+        all.find(|(name, ..)| *name == text).map(|(_, value, _)| value.clone()).ok_or("unknown")
+    })
 }
 
 fn parse_room(text: &str) -> Result<String, String> {

@@ -28,9 +28,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 pub const ANY_ROOM: &str = "*";
 
 /// A right that a token grants. Each includes those before it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Right {
     /// Watch the room.

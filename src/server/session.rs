@@ -349,7 +349,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::access::Access;
-    use crate::config::{Config, Flags};
+    use crate::config::Config;
     use crate::context::Own;
     use crate::link::LinkEnd;
     use crate::metrics::Metrics;
@@ -372,7 +372,7 @@ mod tests {
     }
 
     fn context() -> Arc<ServerContext> {
-        let config = Config::load(&Flags::default(), |_| None, None).unwrap();
+        let config = Config::default();
         ServerContext::new(
             &config,
             Own::default(),

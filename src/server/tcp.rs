@@ -328,14 +328,14 @@ mod tests {
 
     use super::*;
     use crate::access::Access;
-    use crate::config::{Config, Flags};
+    use crate::config::Config;
     use crate::context::Own;
     use crate::metrics::Metrics;
     use crate::room::identity::Secret;
 
     #[tokio::test]
     async fn a_connection_that_keeps_asking_ends_at_last() {
-        let config = Config::load(&Flags::default(), |_| None, None).unwrap();
+        let config = Config::default();
         let own = Own::default();
         let context =
             ServerContext::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());

@@ -11,7 +11,6 @@
 
 use std::process::ExitCode;
 
-use gpys::server::config::Flags;
 use gpys_testkit::attacks::arena::{Attack, Siege};
 use gpys_testkit::attacks::{
     content, floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow,
@@ -21,7 +20,7 @@ use libtest_mimic::{Arguments, Trial, run};
 
 /// Attacks against a server with default settings.
 const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
-    Siege { name, flags: Flags::default, attacks }
+    Siege { name, settings: Vec::new, attacks }
 }
 
 const SIEGES: [Siege; 22] = [
@@ -34,7 +33,7 @@ const SIEGES: [Siege; 22] = [
     siege("websocket_handshakes", http::of_upgrades),
     siege("http_requests", http::of_requests),
     siege("pages_again_and_again", content::of_pages),
-    Siege { name: "map_file", flags: content::with_map, attacks: content::of_the_map },
+    Siege { name: "map_file", settings: content::with_map, attacks: content::of_the_map },
     siege("packets", packets::attacks),
     siege("reflection", reflection::attacks),
     siege("http3_streams_and_frames", h3::of_streams),
@@ -42,15 +41,15 @@ const SIEGES: [Siege; 22] = [
     siege("webtransport_sessions", sessions::attacks),
     siege("messages", messages::attacks),
     siege("identities_and_origins", identity::attacks),
-    Siege { name: "access_tokens", flags: tokens::hs256, attacks: tokens::of_hs256 },
+    Siege { name: "access_tokens", settings: tokens::hs256, attacks: tokens::of_hs256 },
     Siege {
         name: "access_tokens_of_a_public_key",
-        flags: tokens::eddsa,
+        settings: tokens::eddsa,
         attacks: tokens::of_eddsa,
     },
     siege("floods", floods::attacks),
     siege("slow_and_silent", slow::attacks),
-    Siege { name: "crowds_at_the_gate", flags: floods::few, attacks: floods::of_handshakes },
+    Siege { name: "crowds_at_the_gate", settings: floods::few, attacks: floods::of_handshakes },
 ];
 
 fn main() -> ExitCode {

@@ -15,7 +15,7 @@ use gpys::proto::wire::{
     ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, ResumeToken, Sample,
     ServerMessage, Welcome, encode_ping,
 };
-use gpys::server::config::{Config, Flags};
+use gpys::server::config::Config;
 use gpys::server::{Reloader, Server, StartError};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -55,22 +55,23 @@ pub struct Running {
 impl Running {
     /// Starts a server with certificates of its own authority.
     pub fn start() -> Self {
-        Self::with(Flags::default())
+        Self::with(&[])
     }
 
-    /// The same with these settings beside.
-    pub fn with(flags: Flags) -> Self {
+    /// The same with these settings, by name.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make_certificate(&dir, false);
-        let file = |name: &str| Some(dir.path().join(name).display().to_string());
-        let server = Self::bind(Flags {
-            cert: flags.cert.clone().or_else(|| file(certs::LEAF)),
-            key: flags.key.clone().or_else(|| file(certs::LEAF_KEY)),
-            venue: Some("45.75,14.36,Main stage".into()),
-            map_style: Some("https://tiles.example/style.json".into()),
-            ..flags
-        })
-        .unwrap();
+        let file = |name: &str| dir.path().join(name).display().to_string();
+        let (cert, key) = (file(certs::LEAF), file(certs::LEAF_KEY));
+        let mut all = vec![
+            ("cert", cert.as_str()),
+            ("key", &key),
+            ("venue", "45.75,14.36,Main stage"),
+            ("map-style", "https://tiles.example/style.json"),
+        ];
+        all.extend(settings);
+        let server = Self::bind(&all).unwrap();
         let (stop, stopped) = oneshot::channel();
         Self {
             https: server.https_address().unwrap(),
@@ -84,10 +85,10 @@ impl Running {
         }
     }
 
-    fn bind(flags: Flags) -> Result<Server, StartError> {
-        let free = || Some("127.0.0.1:0".to_owned());
-        let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
-        Server::bind(Config::load(&flags, |_| None, None).unwrap(), gpys::page())
+    fn bind(settings: &[(&str, &str)]) -> Result<Server, StartError> {
+        let free = ["listen", "http", "metrics"].map(|name| (name, "127.0.0.1:0"));
+        let config = Config::from_pairs(free.into_iter().chain(settings.iter().copied()));
+        Server::bind(config.unwrap(), gpys::page())
     }
 
     /// The certificate of the authority that vouches for the server's.

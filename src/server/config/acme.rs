@@ -1,91 +1,46 @@
-//! A certificate from an authority that gives them out by itself (ACME, RFC 8555), such as
+//! Certificates from an authority that issues them automatically (ACME, RFC 8555), such as
 //! Let's Encrypt.
 
 use std::path::PathBuf;
 
-use crate::config::reader::{Reader, parse_url};
-use crate::config::sources::Given;
+use http::Uri;
 
-/// Where Let's Encrypt gives out certificates that browsers believe.
+use crate::config::parse::{Wrong, expect};
+
+/// Let's Encrypt's authority, which browsers trust.
 const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
-/// Where Let's Encrypt gives out certificates that nobody believes, with generous limits.
+/// Let's Encrypt's test authority, which no browser trusts; its limits are generous.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
-/// Where certificates are kept unless another directory is named.
+/// The directory for certificates if no other is named.
 const CACHE: &str = "acme";
 
-/// From whom a certificate is got, and for what.
+/// The ACME authority to obtain a certificate from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acme {
-    /// The names it is for; not empty.
+    /// The names in the certificate; not empty.
     pub domains: Vec<String>,
-    /// Where the authority may write to.
+    /// Where the authority may report problems.
     pub email: Option<String>,
-    /// Where the account and the certificate are kept.
+    /// The directory of the account and the certificate.
     pub cache: PathBuf,
     /// The URL of the authority's directory.
     pub directory: String,
 }
 
-impl Acme {
-    /// Checks what was given; `None` if no domain is.
-    pub(super) fn read(given: &Given, reader: &mut Reader<'_>) -> Option<Self> {
-        let words = "a name that browsers open, like gpys.example: no address, and no *";
-        let mut domains: Vec<_> = given
-            .all("acme-domain")
-            .into_iter()
-            .filter_map(|it| reader.read(Some(it), words, parse_domain))
-            .collect();
-        domains.sort_unstable();
-        domains.dedup();
-        let email =
-            reader.read(given.one("acme-email"), "an address like me@example.org", |text| {
-                let (name, host) = text.split_once('@')?;
-                (!name.is_empty() && is_domain(host)).then(|| text.to_owned())
-            });
-        let directory = "production, staging (both of Let's Encrypt), or the URL of a directory";
-        let directory = reader.read(given.one("acme-directory"), directory, |text| match text {
-            "production" => Some(PRODUCTION.to_owned()),
-            "staging" => Some(STAGING.to_owned()),
-            url => parse_url(url).filter(|url| url.starts_with("https:")),
-        });
-        let cache = given.one("acme-cache").map(|(_, path, _)| PathBuf::from(path));
-        let wanted = given.one("acme-domain").is_some();
-        if !wanted {
-            // A cache alone may wait for a domain, as a container's does.
-            for name in ["acme-email", "acme-directory"] {
-                if given.one(name).is_none() {
-                    continue;
-                }
-                reader.wrong.push(format!("{name} is given without acme-domain"));
-            }
-        } else if ["cert", "key"].iter().any(|name| given.one(name).is_some())
-            || given.one("ca-signed").is_some_and(|(_, value, _)| value == "true")
-        {
-            let both = "acme-domain is given beside cert, key or ca-signed: choose one of the two";
-            reader.wrong.push(both.to_owned());
-        } else if !cfg!(feature = "acme") {
-            let missing = "acme-domain needs a program that is built with `--features acme`";
-            reader.wrong.push(missing.to_owned());
-        }
-        let directory = directory.unwrap_or_else(|| PRODUCTION.to_owned());
-        let cache = cache.unwrap_or_else(|| CACHE.into());
-        wanted.then_some(Self { domains, email, cache, directory })
-    }
-
-    /// A setting as TOML; `None` if it is not set or not one of these.
-    pub(super) fn value(&self, name: &str) -> Option<toml::Value> {
-        match name {
-            "acme-domain" => Some(self.domains.clone().into()),
-            "acme-email" => self.email.clone().map(Into::into),
-            "acme-cache" => Some(self.cache.display().to_string().into()),
-            "acme-directory" => Some(self.directory.clone().into()),
-            _ => None,
+impl Default for Acme {
+    /// Let's Encrypt, without names.
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            email: None,
+            cache: CACHE.into(),
+            directory: PRODUCTION.to_owned(),
         }
     }
 }
 
-/// Whether this is a name that an authority could vouch for: labels with dots between, in lower
-/// case, the last of which is no number.
+/// Whether an authority could certify this name: labels in lower case with dots between, the last
+/// of which is not a number.
 fn is_domain(name: &str) -> bool {
     let is_label = |label: &str| {
         let plain =
@@ -96,29 +51,51 @@ fn is_domain(name: &str) -> bool {
     name.len() <= 253 && ends_well && name.split('.').all(is_label)
 }
 
-fn parse_domain(text: &str) -> Option<String> {
+pub(super) fn parse_domain(text: &str) -> Result<String, Wrong> {
     let name = text.to_ascii_lowercase();
-    is_domain(&name).then_some(name)
+    let kind = "a name that browsers can open, such as gpys.example; not an address, and without *";
+    expect(kind, is_domain(&name).then_some(name))
+}
+
+pub(super) fn parse_email(text: &str) -> Result<String, Wrong> {
+    let is_address =
+        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && is_domain(host));
+    expect("an address such as me@example.org", is_address.then(|| text.to_owned()))
+}
+
+pub(super) fn parse_directory(text: &str) -> Result<String, Wrong> {
+    match text {
+        "production" => Ok(PRODUCTION.to_owned()),
+        "staging" => Ok(STAGING.to_owned()),
+        url => {
+            let is_url = url.starts_with("https:")
+                && url.parse().is_ok_and(|uri: Uri| uri.authority().is_some());
+            let kind = "production or staging (both of Let's Encrypt), or the URL of a directory";
+            expect(kind, is_url.then(|| url.to_owned()))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, ConfigError, Flags};
+    use crate::config::load::ConfigError;
+    use crate::config::model::Config;
+    use crate::config::sources::Sources;
 
     fn load(toml: &str) -> Result<Config, ConfigError> {
-        Config::load(&Flags::default(), |_| None, Some(("gpys.toml", toml)))
+        Config::load(&Sources::default().file("gpys.toml", toml))
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn rejects_what_no_authority_can_certify() {
         for (toml, words) in [
             ("acme-domain = \"192.0.2.7\"", "acme-domain in gpys.toml is \"192.0.2.7\""),
             ("acme-domain = [\"*.a.example\"]", "acme-domain in gpys.toml is \"*.a.example\""),
             ("acme-domain = \"localhost\"", "acme-domain in gpys.toml is \"localhost\""),
-            ("acme-email = \"me@a.example\"", "acme-email is given without acme-domain"),
+            ("acme-email = \"me@a.example\"", "acme-email is set without acme-domain"),
             ("acme-domain = \"a.example\"\nacme-email = \"me\"", "acme-email in gpys.toml"),
             ("acme-domain = \"a.example\"\nacme-directory = \"http://a.example\"", "directory in"),
-            ("acme-domain = \"a.example\"\nca-signed = true", "choose one of the two"),
+            ("acme-domain = \"a.example\"\nca-signed = true", "use one or the other"),
         ] {
             let error = load(toml).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
@@ -127,9 +104,9 @@ mod tests {
 
     #[cfg(feature = "acme")]
     #[test]
-    fn domains_are_read_and_printed() {
+    fn reads_and_prints_domains() {
         use super::*;
-        use crate::config::Certificate;
+        use crate::config::certificate::Certificate;
         let toml = "acme-domain = [\"B.example\", \"a.example\", \"a.example\"]\n\
             acme-directory = \"staging\"\n";
         let config = load(toml).unwrap();
@@ -146,7 +123,7 @@ mod tests {
 
     #[cfg(not(feature = "acme"))]
     #[test]
-    fn a_program_without_it_says_so() {
+    fn rejects_domains_when_built_without_acme() {
         let error = load("acme-domain = \"a.example\"").unwrap_err().to_string();
         assert!(error.contains("--features acme"), "{error}");
     }

@@ -1,72 +1,34 @@
-//! What is in front of the server: its public address, and the proxies that it believes.
+//! The server as seen from outside: its public address, and the proxies in front of it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::reader::Reader;
-use crate::config::sources::Given;
+use crate::config::parse::{Wrong, expect};
 use crate::host::{Host, Origin};
 
-/// How the outside sees the server.
+/// The server as seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Front {
-    /// The origin at which people open the page, if it is not one that requests tell.
+    /// The origin at which users open the page, where requests do not show it.
     pub(crate) public_url: Option<Origin>,
-    /// Where UDP can be reached from outside.
+    /// Where clients reach UDP from outside.
     pub(crate) public_udp: Option<PublicUdp>,
-    /// Addresses whose word about clients is believed.
+    /// Addresses of proxies whose headers about clients are trusted.
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
-/// Where UDP can be reached from outside.
+/// Where clients reach UDP from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUdp {
-    /// The host; by default the one that the page was opened at.
+    /// The host; by default the page's.
     pub(crate) name: Option<String>,
     pub(crate) port: u16,
 }
 
-impl Front {
-    /// Checks what was given; what is wrong is noted by the reader.
-    pub(super) fn read(given: &Given, reader: &mut Reader<'_>) -> Self {
-        let url = "the address at which people open the page, like https://map.example, without \
-                   a path and as browsers send it (xn--... for other letters than a to z)";
-        let udp = "a port, or a host and a port, like 4433 or udp.map.example:4433";
-        let proxy = "an address or a network, like 127.0.0.1 or 172.16.0.0/12";
-        let proxies = given.all("trusted-proxy").into_iter();
-        Self {
-            public_url: reader.read(given.one("public-url"), url, |text| {
-                Origin::parse(&text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase())
-            }),
-            public_udp: reader.read(given.one("public-udp"), udp, PublicUdp::parse),
-            trusted_proxies: proxies
-                .filter_map(|it| reader.read(Some(it), proxy, parse_network))
-                .collect(),
-        }
-    }
-
-    /// A setting as TOML; `None` if it is not set or not one of these.
-    pub(super) fn value(&self, name: &str) -> Option<toml::Value> {
-        Some(match name {
-            "public-url" => self.public_url.as_ref()?.to_string().into(),
-            "public-udp" => {
-                let PublicUdp { name, port } = self.public_udp.as_ref()?;
-                name.as_ref()
-                    .map_or_else(|| port.to_string(), |name| format!("{name}:{port}"))
-                    .into()
-            }
-            "trusted-proxy" => {
-                let all = self.trusted_proxies.iter().map(|it| toml::Value::from(it.to_string()));
-                toml::Value::Array(all.collect())
-            }
-            _ => return None,
-        })
-    }
-}
-
 impl PublicUdp {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (name, port) = match text.parse() {
             Ok(port) => (None, port),
             Err(_) => {
@@ -78,7 +40,23 @@ impl PublicUdp {
     }
 }
 
-fn parse_network(text: &str) -> Option<IpNet> {
+impl fmt::Display for PublicUdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}:")?;
+        }
+        write!(f, "{}", self.port)
+    }
+}
+
+pub(super) fn parse_public_url(text: &str) -> Result<Origin, Wrong> {
+    let kind = "the URL at which users open the page, such as https://map.example, without a \
+                path and as browsers send it (xn--... for letters other than a to z)";
+    let origin = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+    expect(kind, Origin::parse(&origin))
+}
+
+pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     let network: IpNet = match text.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().into(),
         Err(_) => text.parse().ok()?,

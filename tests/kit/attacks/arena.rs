@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use gpys::server::Server;
-use gpys::server::config::{Config, Flags};
+use gpys::server::config::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -159,12 +159,15 @@ pub fn counted_among(attacks: Vec<Attack>, names: &[String]) -> Vec<Attack> {
     attacks.into_iter().map(among).collect()
 }
 
+/// Settings of a server, by name.
+pub type Settings = Vec<(&'static str, String)>;
+
 /// Attacks that one server and one pair of people meet together.
 pub struct Siege {
     /// What it is called where it fails.
     pub name: &'static str,
     /// The server's settings, beside its defaults.
-    pub flags: fn() -> Flags,
+    pub settings: fn() -> Settings,
     /// The attacks.
     pub attacks: fn() -> Vec<Attack>,
 }
@@ -174,7 +177,7 @@ impl Siege {
     /// is tried alone, to tell which one it was.
     pub fn run(&self) -> Result<(), String> {
         let endure = |attacks: Vec<Attack>| {
-            let arena = || Arena::open((self.flags)()).endure(attacks);
+            let arena = || Arena::open(&(self.settings)()).endure(attacks);
             catch_unwind(AssertUnwindSafe(arena)).map_err(|panic| said(&*panic))
         };
         let Err(together) = endure((self.attacks)()) else { return Ok(()) };
@@ -233,14 +236,14 @@ pub struct Arena {
 
 impl Arena {
     /// Starts a server with these settings beside its defaults, and lets the two in.
-    pub fn open(flags: Flags) -> Self {
+    pub fn open(settings: &Settings) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         note_panics();
         let name = format!("server-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let server = runtime(&name, 2);
-        let free = || Some("127.0.0.1:0".to_owned());
-        let flags = Flags { listen: free(), http: free(), metrics: free(), ..flags };
-        let config = Config::load(&flags, |_| None, None).unwrap();
+        let free = ["listen", "http", "metrics"].map(|name| (name, "127.0.0.1:0"));
+        let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let config = Config::from_pairs(free.into_iter().chain(settings)).unwrap();
         let (stop, stopped) = oneshot::channel();
         let guard = server.enter();
         let bound = Server::bind(config, gpys::page()).unwrap();

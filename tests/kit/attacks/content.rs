@@ -6,11 +6,10 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gpys::server::config::Flags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use crate::attacks::arena::{Attack, MEMORY, PATIENCE, Target, answer, limit};
+use crate::attacks::arena::{Attack, MEMORY, PATIENCE, Settings, Target, answer, limit};
 use crate::attacks::socket::{connect, narrow, read_head};
 use crate::attacks::tools::patiently;
 
@@ -24,7 +23,7 @@ const DEAF: usize = 150;
 const DEAF_BYTES: f64 = 96e6;
 
 /// A server with a map file.
-pub fn with_map() -> Flags {
+pub fn with_map() -> Settings {
     let path = scratch("hostile.pmtiles");
     let mut header = [0; 132];
     header[..8].copy_from_slice(b"PMTiles\x03");
@@ -44,7 +43,7 @@ pub fn with_map() -> Flags {
     let mut file = File::create(&path).unwrap();
     file.write_all(&header).unwrap();
     file.set_len(MAP_BYTES).unwrap();
-    Flags { pmtiles: Some(path.display().to_string()), ..Flags::default() }
+    vec![("pmtiles", path.display().to_string())]
 }
 
 fn get(path: &str, fields: &str) -> String {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, encode_ping};
-use gpys::server::config::Flags;
 use tokio::net::TcpStream;
 
-use crate::attacks::arena::{Attack, counted, counted_among, failure, gone, leave, limit};
+use crate::attacks::arena::{
+    Attack, Settings, counted, counted_among, failure, gone, leave, limit,
+};
 use crate::attacks::messages::{Link, Over, over_both};
 use crate::attacks::quic::{
     CONTROL, Quic, Session, client, endpoint, framed, settings, transport, varint,
@@ -193,8 +194,8 @@ const fn rounds(over: Over) -> u32 {
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Settings for a server with few places.
-pub fn few() -> Flags {
-    Flags { max_people: Some("8".into()), ..Flags::default() }
+pub fn few() -> Settings {
+    vec![("max-people", "8".to_owned())]
 }
 
 /// So many connections that the server has no place for them all.

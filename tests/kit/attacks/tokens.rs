@@ -3,29 +3,28 @@
 use crate::scratch;
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
-use gpys::server::config::Flags;
 use serde_json::json;
 
-use crate::attacks::arena::{Attack, Target, counted, failure, leave};
+use crate::attacks::arena::{Attack, Settings, Target, counted, failure, leave};
 use crate::attacks::messages::{Link, Over, over_both};
 use crate::attacks::tools::{hello, pose};
 use crate::forge::{self, Forged, NEW, OLD, STAGE, token};
 
 /// A server with this file of keys; the lobby is open.
-fn with_keys(name: &str, text: &str) -> Flags {
+fn with_keys(name: &str, text: &str) -> Settings {
     let file = format!("hostile-{}-{name}.toml", std::process::id());
     let path = scratch(&file);
     std::fs::write(&path, text).unwrap();
-    Flags { access_keys: Some(path.display().to_string()), ..Flags::default() }
+    vec![("access-keys", path.display().to_string())]
 }
 
 /// A server whose keys are secrets.
-pub fn hs256() -> Flags {
+pub fn hs256() -> Settings {
     with_keys("hs256", &forge::hs256(&[("old", OLD), ("new", NEW)]))
 }
 
 /// A server that has a public key.
-pub fn eddsa() -> Flags {
+pub fn eddsa() -> Settings {
     with_keys("eddsa", &forge::eddsa())
 }
 

@@ -1,0 +1,44 @@
+//! Who may connect, and as whom.
+
+use crate::config::parse::{file, origin, put, switch};
+use crate::config::print::{list, path};
+use crate::config::setting::{Setting, Takes};
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "allow-origin",
+        takes: Takes::Many("ORIGIN"),
+        help: "Let pages of this origin connect, besides the server's own; * for any origin",
+        absent: None,
+        read: |draft, text| {
+            draft.config.allow_origins.push(origin(text)?);
+            Ok(())
+        },
+        print: |config| Some(list(&config.allow_origins)),
+    },
+    Setting {
+        name: "require-origin",
+        takes: Takes::Switch,
+        help: "Reject clients that send no Origin header (non-browsers)",
+        absent: None,
+        read: |draft, text| put(&mut draft.config.require_origin, switch(text)),
+        print: |config| Some(config.require_origin.into()),
+    },
+    Setting {
+        name: "access-keys",
+        takes: Takes::One("FILE"),
+        help: "Require an access token signed by a key in this file; see `gpys token --help`",
+        absent: Some("every room is open"),
+        read: |draft, text| put(&mut draft.config.access_keys, file(text).map(Some)),
+        print: |config| config.access_keys.as_deref().map(path),
+    },
+    Setting {
+        name: "identity-secret",
+        takes: Takes::One("FILE"),
+        help: "Derive public identities from this file of at least 32 random bytes, so that peers \
+               keep theirs when the server restarts",
+        absent: Some("a new secret at each start"),
+        read: |draft, text| put(&mut draft.config.identity_secret, file(text).map(Some)),
+        print: |config| config.identity_secret.as_deref().map(path),
+    },
+];
