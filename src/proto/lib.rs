@@ -1,13 +1,32 @@
-//! The sans-IO core: bytes and times in, bytes and deadlines out.
+//! The core of GPyS, a live map on which people see where the others are and how they hold their
+//! devices: the bytes on the wire, the state of a room, and the state of a viewer.
 //!
-//! Nothing here opens a socket, reads a clock, draws a random number or knows an async runtime;
-//! the shell in `server` and `client` does, and hands the results in as arguments. Equal inputs
-//! give equal outputs, so a simulation can replay any run from its seed. The lints below enforce
-//! it (the bans are listed in `.clippy.toml`).
+//! A *peer* sends *poses* over unreliable datagrams. A *room* is a [`World`](world::World) on the
+//! server: it keeps each peer's latest pose, and some 30 times a second makes one *frame* for each
+//! *viewer*, with the people in its viewport that changed, as far as the viewer's byte rate allows.
+//! At the other end a [`View`](view::View) takes in frames in any order. Both lanes may lose
+//! anything but the reliable one's messages (who joined, left, hid), and nothing is sent twice for
+//! it: what a viewer missed is new to it, and comes with a later frame.
 //!
-//! Reading order: [`time`], [`geo`], [`pose`], [`blur`] and [`text`] are the values; [`wire`] is the
-//! bytes of `docs/PROTOCOL.md`, with [`wire::frame`] over [`wire::bits`]; [`world`] is the server's
-//! state of a room; [`view`] is the receiver's state.
+//! ```text
+//!  peer                       room, on the server                          viewer
+//!  Pose ──Sample──► World::handle_pose ─tick─► World::poll_frame ──bytes──► View::handle_frame
+//!       ──message─► World::handle_message ───► World::poll_event ──message► View::handle_message
+//! ```
+//!
+//! The crate does no I/O. It opens no socket, reads no clock, draws no random number and knows no
+//! async runtime: time, ids, secrets and seeds are arguments. Equal inputs therefore give equal
+//! outputs, and a simulation replays any run from its seed. The lints below enforce this (the bans
+//! are listed in `.clippy.toml`). [`World`](world::World) documents how to drive a room, with an
+//! example that is a whole server and client in 25 lines.
+//!
+//! # Where to begin
+//!
+//! 1. The values: [`time`], [`geo`] (positions, viewports, cells), [`pose`], [`blur`] (approximate
+//!    positions) and [`text`] (names).
+//! 2. [`wire`], the bytes that `docs/PROTOCOL.md` specifies: messages and datagrams, and
+//!    [`wire::frame`] over [`wire::bits`].
+//! 3. [`world`], the server's half, and [`view`], the receiver's.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 

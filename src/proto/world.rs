@@ -1,13 +1,12 @@
-//! The state of a room: who is here, what they last said, and who is told what.
+//! The server's half: the state of a room, and what each peer gets to know of it.
 //!
-//! [`World`] is the state machine; its docs say how to drive it. Poses wait in inboxes, where the
-//! latest wins, until the tick moves them into the grid; nothing else in here waits anywhere.
+//! Poses wait in inboxes, where the latest wins, until the tick moves them into the grid; nothing
+//! else in here waits anywhere.
 
 use crate::geo::Viewport;
 use crate::time::Time;
 use crate::wire::{
     ClientMessage, Online, PeerId, Presence, PublicId, Refused, ResumeToken, Sample, ServerMessage,
-    VERSION, Welcome,
 };
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
@@ -22,7 +21,8 @@ use crate::world::viewers::Viewers;
 
 pub use self::ages::{AGE_BOUNDS_MS, Ages};
 pub use self::interface::{
-    Arrival, Audience, Event, JoinError, Newcomer, Parting, RoomSettings, Violation,
+    Arrival, Audience, CLOSED_MS, Event, JoinError, Newcomer, Parting, RoomSettings, SILENCE_MS,
+    Violation,
 };
 pub use self::rate::Feedback;
 
@@ -47,14 +47,76 @@ mod ticker;
 mod viewer;
 mod viewers;
 
-/// After this long without a sign of life, in ms, a peer counts as gone.
-pub const SILENCE_MS: u64 = 15_000;
-/// A peer that closed its link counts as gone this long after, in ms: a page that is reloaded is
-/// back by then, also on a slow phone, and one that was closed is not waited for as long as one
-/// in a tunnel.
-pub const CLOSED_MS: u64 = 5_000;
-
-/// The state of a room.
+/// The state machine of a room.
+///
+/// It is driven by one task, which owns it and the links of its peers. Its methods are of three
+/// kinds:
+///
+/// - **Input.** [`join`](Self::join), [`resume`](Self::resume), [`detach`](Self::detach) and
+///   [`leave`](Self::leave) follow links that open and close;
+///   [`handle_pose`](Self::handle_pose), [`handle_message`](Self::handle_message) and
+///   [`handle_feedback`](Self::handle_feedback) take what arrives on them. Input may come in any
+///   order. Input of an unknown peer does nothing.
+/// - **Time.** [`poll_timeout`](Self::poll_timeout) returns when
+///   [`handle_timeout`](Self::handle_timeout) is due. Any input may change it.
+/// - **Output.** [`poll_event`](Self::poll_event) returns messages for the reliable lane,
+///   [`poll_viewer`](Self::poll_viewer) the viewers whose turn it is, and
+///   [`poll_frame`](Self::poll_frame) a viewer's next frame.
+///
+/// The task repeats these steps, with a `now` that never goes back:
+///
+/// 1. Wait for input, at most until `poll_timeout`.
+/// 2. Hand the input in. After an `Err` of `handle_message`, close that link and call `detach` or
+///    `leave`.
+/// 3. Call `handle_timeout`. Before its time it does nothing.
+/// 4. Call `poll_event` until `None`, and send each message to its audience.
+/// 5. Call `poll_viewer` until `None`. For each viewer whose link has room, call `poll_frame` and
+///    send the bytes as one datagram.
+///
+/// Steps left out have these consequences. A late `handle_timeout` skips ticks, and none is made
+/// up for; if the process did not run for seconds, [`excuse`](Self::excuse) keeps its peers from
+/// counting as silent. Events that are not polled pile up. No tick begins while a viewer has not
+/// been polled. A polled viewer may be passed over: it misses nothing, as its next frame holds all
+/// that is new to it. A peer whose link is lost stays on the map until `detach`: the world does not
+/// watch links.
+///
+/// ```
+/// use gpys_proto::geo::Position;
+/// use gpys_proto::pose::{Accuracy, Pose};
+/// use gpys_proto::time::Time;
+/// use gpys_proto::view::View;
+/// use gpys_proto::wire::{PeerId, PublicId, ResumeToken, Sample, ServerMessage};
+/// use gpys_proto::world::{Arrival, Audience, Newcomer, RoomSettings, World};
+///
+/// let mut world = World::new(RoomSettings::default(), 7);
+/// let (walker, watcher, now) = (PeerId(1), PeerId(2), Time(1_000));
+/// for id in [walker, watcher] {
+///     let uuid = PublicId(uuid::Uuid::from_u128(id.0.into()));
+///     let token = ResumeToken::mint(id, [0; 12]);
+///     world.join(Newcomer { id, uuid, token, arrival: Arrival::default() }, now)?;
+/// }
+/// let (position, accuracy) = (Position::from_degrees(46.05, 14.51)?, Accuracy::from_metres(5.0));
+/// let pose = Pose { position, orientation: None, accuracy, sampled: now };
+/// world.handle_pose(walker, Sample { seq: 0, pose }, now);
+///
+/// // The first change in a quiet room is due at once. Here the watcher's view needs no network.
+/// let mut view = View::default();
+/// world.handle_timeout(world.poll_timeout().expect("a tick is due"));
+/// while let Some(event) = world.poll_event() {
+///     if event.to == Audience::Everyone || event.to == Audience::One(watcher) {
+///         view.handle_message(&ServerMessage::decode(&event.message)?);
+///     }
+/// }
+/// while let Some(viewer) = world.poll_viewer() {
+///     let mut frame = Vec::new();
+///     if world.poll_frame(viewer, 1_000, now, &mut frame) && viewer == watcher {
+///         view.handle_frame(&frame, |_, _| {})?;
+///     }
+/// }
+/// assert_eq!(view.online().sharing, 2);
+/// assert!(view.figure(walker).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct World {
     settings: RoomSettings,
@@ -70,8 +132,8 @@ pub struct World {
 }
 
 impl World {
-    /// An empty room. `seed` is drawn at random by the shell; it decides which people are shown
-    /// as the sample of a crowd.
+    /// Makes an empty room. `seed`, drawn at random by the caller, decides which people are shown as
+    /// the sample of a crowd.
     #[must_use]
     pub fn new(settings: RoomSettings, seed: u64) -> Self {
         let ticker = Ticker::new(settings.tick_hz);
@@ -87,7 +149,7 @@ impl World {
         }
     }
 
-    /// Lets a newcomer in; its welcome and roster follow by [`World::poll_event`].
+    /// Lets a newcomer in. Its welcome and roster follow by [`World::poll_event`].
     ///
     /// # Errors
     /// If the room is full, unless the newcomer is a host.
@@ -151,13 +213,9 @@ impl World {
     pub fn detach(&mut self, id: PeerId, parting: Parting, now: Time) {
         let Some(slot) = self.people.slot(id) else { return };
         self.dismiss(slot);
-        let (gone, heard) = match parting {
-            Parting::Lost(heard) => (heard + SILENCE_MS, heard),
-            Parting::Closed => (now + CLOSED_MS, now),
-        };
-        let left = heard + u64::from(self.settings.limits.resume_ms);
+        let away = Away::new(parting, self.settings.limits.resume_ms, now);
         if let Some(mut peer) = self.transition(slot) {
-            peer.set_away(Away { gone, left });
+            peer.set_away(away);
         }
         self.expire(now);
     }
@@ -218,7 +276,7 @@ impl World {
         Ok(())
     }
 
-    /// Tells a peer, after everything it is told already, that a value was not taken.
+    /// Queues a message to a peer that a value of its was not taken.
     pub fn refuse(&mut self, id: PeerId, refused: Refused) {
         self.outbox.push(Audience::One(id), &ServerMessage::Refused(refused));
     }
@@ -232,19 +290,15 @@ impl World {
         }
     }
 
-    /// When [`World::handle_timeout`] must be called next; `None` while nothing is due.
+    /// Returns when [`World::handle_timeout`] must be called next, or `None` while nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let deadline = self.deadlines.next();
         let tick = self.ticker.poll_timeout(self.viewers.count() > 0);
-        match (deadline, tick) {
-            (Some(deadline), Some(tick)) => Some(deadline.min(tick)),
-            (deadline, tick) => deadline.or(tick),
-        }
+        self.deadlines.next().into_iter().chain(tick).min()
     }
 
-    /// Runs whatever is due at `now`: expiry, the viewers' turns, and then the next tick once
-    /// every viewer had its turn. Drain [`World::poll_event`] and [`World::poll_viewer`] after it.
+    /// Runs what is due at `now`: expiry, viewers' turns, and the next tick once every viewer had
+    /// its turn. Drain [`World::poll_event`] and [`World::poll_viewer`] after it.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
         self.viewers.take_turns(&self.people, &mut self.ticker, now);
@@ -256,19 +310,19 @@ impl World {
         }
     }
 
-    /// The next message for the reliable lane.
+    /// Returns the next message for the reliable lane.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.outbox.pop()
     }
 
-    /// The next viewer whose turn it is; call [`World::poll_frame`] for it if its link has room.
-    /// A viewer that is passed over lost nothing: its next frame tells all that is new.
+    /// Returns the next viewer whose turn it is; call [`World::poll_frame`] for it if its link has
+    /// room. A viewer that is passed over loses nothing: its next frame holds all that is new.
     pub fn poll_viewer(&mut self) -> Option<PeerId> {
         self.viewers.poll()
     }
 
-    /// Writes the viewer's next frame of at most `max_len` bytes (at least 1,000 if it is not to
-    /// starve in a crowd) behind what is in `out`, and reports whether there is one.
+    /// Appends the viewer's next frame of at most `max_len` bytes to `out`, and reports whether there
+    /// is one. Below 1,000 bytes a viewer may starve in a crowd.
     pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool {
         let room = (&mut self.people, &mut self.map, &mut self.ticker);
         self.viewers.compose(room, id, max_len, now, out)
@@ -298,31 +352,31 @@ impl World {
         self.people.has(uuid)
     }
 
-    /// How many people are here.
+    /// Counts the people here by presence.
     #[must_use]
     pub const fn online(&self) -> Online {
         self.people.online()
     }
 
-    /// How often the room ticked.
+    /// Counts the ticks so far.
     #[must_use]
     pub const fn ticks(&self) -> u32 {
         self.map.tick()
     }
 
-    /// How old the samples were that ticks took in since the last call.
+    /// Returns the ages of the samples that ticks took in since the last call.
     pub fn take_ages(&mut self) -> Ages {
         std::mem::take(&mut self.ages)
     }
 
-    /// Bytes per second that the viewer may be sent now.
+    /// Returns a viewer's present budget, in bytes per second.
     #[must_use]
     pub fn budget(&self, id: PeerId) -> Option<u32> {
         let peer = self.people.peer(self.people.slot(id)?)?;
         peer.viewer.as_ref().map(|viewer| viewer.rate.bytes_per_second())
     }
 
-    /// Bytes of memory held for people, all indexes included, names and viewers' state not.
+    /// Returns the bytes of memory held for people, with all indexes, without names and viewers' state.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.people.memory() + self.map.memory()
@@ -347,24 +401,12 @@ impl World {
         resumed: bool,
         now: Time,
     ) {
-        let RoomSettings { tick_hz, limits, .. } = self.settings;
-        let rate = Rate::new(self.settings.clamp_budget(budget), limits.min_budget, now);
+        let floor = self.settings.limits.min_budget;
+        let rate = Rate::new(self.settings.clamp_budget(budget), floor, now);
         let viewer = Viewer::new(viewport.unwrap_or(Viewport::WORLD), rate);
-        let id = self.people.body(slot).id;
         let Some(peer) = self.people.peer_mut(slot) else { return };
         self.viewers.attach(slot, peer, viewer);
-        let welcome = Welcome {
-            version: VERSION,
-            id,
-            uuid: peer.uuid,
-            token: peer.token,
-            resumed,
-            time: now.stamp(),
-            tick_hz,
-            limits,
-            may_share: peer.may_share,
-        };
-        self.outbox.greet(id, welcome, &self.people, now);
+        self.outbox.greet(&self.people, slot, &self.settings, resumed, now);
         self.ticker.note_change(now);
     }
 

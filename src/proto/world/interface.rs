@@ -10,6 +10,12 @@ use crate::wire::{
     CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, Sharing,
 };
 
+/// Silence after which a peer counts as gone, in ms.
+pub const SILENCE_MS: u64 = 15_000;
+/// Time after which a peer that closed its link counts as gone, in ms: enough to reload a page on a
+/// slow phone, and shorter than the wait for a phone in a tunnel.
+pub const CLOSED_MS: u64 = 5_000;
+
 /// Viewports a second that a peer may set.
 pub(crate) const VIEWPORTS_PER_SECOND: u64 = 10;
 /// Viewports that it may set at once.
@@ -187,6 +193,6 @@ pub enum Audience {
 pub struct Event {
     /// Who is told.
     pub to: Audience,
-    /// What: a [`ServerMessage`]'s bytes, encoded once for whoever is told it.
+    /// The bytes of a [`ServerMessage`](crate::wire::ServerMessage), encoded once for all who get it.
     pub message: Arc<[u8]>,
 }

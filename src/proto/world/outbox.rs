@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::time::Time;
-use crate::wire::{PeerId, Roster, ServerMessage, Welcome};
+use crate::wire::{Roster, ServerMessage, VERSION, Welcome};
 use crate::world::bulletin::Bulletin;
-use crate::world::interface::{Audience, Event};
+use crate::world::interface::{Audience, Event, RoomSettings};
 use crate::world::people::People;
+use crate::world::slab::Slot;
 
 /// Most people in the roster that a newcomer gets.
 const MAX_ROSTER: usize = 1024;
@@ -31,14 +32,34 @@ impl Outbox {
     }
 
     /// Sends a peer its welcome and the roster.
-    pub(crate) fn greet(&mut self, id: PeerId, welcome: Welcome, people: &People, now: Time) {
+    pub(crate) fn greet(
+        &mut self,
+        people: &People,
+        slot: Slot,
+        settings: &RoomSettings,
+        resumed: bool,
+        now: Time,
+    ) {
+        let Some(peer) = people.peer(slot) else { return };
+        let id = people.body(slot).id;
         let to = Audience::One(id);
+        let welcome = Welcome {
+            version: VERSION,
+            id,
+            uuid: peer.uuid,
+            token: peer.token,
+            resumed,
+            time: now.stamp(),
+            tick_hz: settings.tick_hz,
+            limits: settings.limits,
+            may_share: peer.may_share,
+        };
         self.push(to, &ServerMessage::Welcome(welcome));
         let snapshot = self.snapshot(people, now);
         let events = snapshot.iter().map(|message| Event { to, message: Arc::clone(message) });
         self.events.extend(events);
         // The snapshot may be older than the newcomer.
-        let joined = people.person(id).into_iter().collect();
+        let joined = vec![peer.person(id)];
         let (time, online) = (now.stamp(), people.online());
         self.push(to, &ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() }));
     }

@@ -11,7 +11,9 @@ use crate::wire::frame::Ids;
 use crate::wire::{Online, PeerId, Person, Presence, PublicId, ResumeToken, Sample};
 use crate::world::body::Body;
 use crate::world::inbox::Inbox;
-use crate::world::interface::{VIEWPORT_BURST, VIEWPORTS_PER_SECOND};
+use crate::world::interface::{
+    CLOSED_MS, Parting, SILENCE_MS, VIEWPORT_BURST, VIEWPORTS_PER_SECOND,
+};
 use crate::world::slab::{self, Slot};
 use crate::world::slots::Slots;
 use crate::world::viewer::Viewer;
@@ -44,6 +46,16 @@ pub(crate) struct Peer {
 pub(crate) struct Away {
     pub(crate) gone: Time,
     pub(crate) left: Time,
+}
+
+impl Away {
+    pub(crate) fn new(parting: Parting, resume_ms: u32, now: Time) -> Self {
+        let (gone, heard) = match parting {
+            Parting::Lost(heard) => (heard + SILENCE_MS, heard),
+            Parting::Closed => (now + CLOSED_MS, now),
+        };
+        Self { gone, left: heard + u64::from(resume_ms) }
+    }
 }
 
 impl Peer {
