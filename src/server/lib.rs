@@ -1,5 +1,26 @@
 //! The IO shell of GPyS: sockets, tasks and time around the core in `gpys-proto`.
 //!
+//! A program that embeds it binds a [`Server`] and runs it until it should stop:
+//!
+//! ```
+//! use gpys_server::config::Config;
+//! use gpys_server::{Page, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Settings are those of `gpys serve --help`, by name.
+//! let config = Config::from_pairs([("listen", "127.0.0.1:0"), ("max-rooms", "10")])?;
+//! // A page of one's own, or `Page::default()` for none.
+//! let page = Page::new([("index.html".to_owned(), b"<!doctype html>Hello".into())]);
+//! let server = Server::bind(config, page)?;
+//! println!("open https://{}", server.https_address()?);
+//! // Serves until the future is ready, here at once; then clients are told to reconnect.
+//! server.run(async {}).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Its modules, top floor first:
+//!
 //! ```text
 //! server                     binds, runs, drains
 //! http                       the page, /config.json, the map's file
