@@ -13,8 +13,8 @@ use crate::error::Ended;
 use crate::options::{Reading, Traffic};
 use crate::session::{ClientState, lock};
 
-/// One peer on one link. Dropping it breaks the link without a word; others see the peer fade
-/// after a while, and it may come back. [`Client::leave`] is for good.
+/// One peer on one link. Dropping it breaks the link without a farewell: others see the peer fade
+/// after a while, and it may come back. [`Client::leave`] leaves for good.
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<ClientState>,
@@ -26,13 +26,13 @@ impl Client {
         Self { shared, welcome }
     }
 
-    /// What the server said first: who this client is, and what is allowed.
+    /// The server's welcome: who this client is, and what it may do.
     #[must_use]
     pub const fn welcome(&self) -> &Welcome {
         &self.welcome
     }
 
-    /// The server's clock, as estimated.
+    /// The server's clock, as this client estimates it.
     #[must_use]
     pub fn now(&self) -> Stamp {
         self.shared.now()
@@ -44,8 +44,8 @@ impl Client {
         self.shared.round_trip()
     }
 
-    /// Sends where this client is, now. The newest reading wins: one that still waits for its
-    /// turn is replaced. A reading that says the same as the last one is not sent.
+    /// Sends where this client is now. The newest reading wins: it replaces one that still waits
+    /// for its turn. A reading equal to the last one is not sent.
     pub fn send(&self, reading: Reading) {
         let Reading { position, orientation, accuracy } = reading;
         let sampled = Time(u64::from(self.now().0));
@@ -53,22 +53,22 @@ impl Client {
         self.shared.ask(|outbox| outbox.pose = Some(pose));
     }
 
-    /// Says what the client shows now. More than ten a second end the link; four are plenty.
+    /// Tells the server what the client shows. More than ten a second end the link; four are plenty.
     pub fn set_viewport(&self, viewport: Viewport) {
         self.shared.ask(|outbox| outbox.viewport = Some(viewport));
     }
 
-    /// Says whether the client shares, watches or is hidden.
+    /// Tells the server whether the client shares, watches or is hidden.
     pub fn set_presence(&self, presence: Presence) {
         self.shared.ask(|outbox| outbox.presence = Some(presence));
     }
 
-    /// Who is where. What arrives waits while this is held, so hold it briefly.
+    /// Everybody in view. While this guard is held, arriving frames wait; hold it briefly.
     pub fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.shared.view)
     }
 
-    /// What went over the link so far.
+    /// Counts of what the link has carried so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         let counters = &self.shared.counters;
@@ -82,7 +82,7 @@ impl Client {
         }
     }
 
-    /// Waits until the link ends, and tells how.
+    /// Waits until the link ends, and returns how.
     pub async fn closed(&self) -> Ended {
         let mut ended = self.shared.ended.subscribe();
         // The sender lives as long as `self` does, so waiting cannot fail.
@@ -92,15 +92,16 @@ impl Client {
         }
     }
 
-    /// Makes the network vanish: nothing goes over the link any more, nobody says farewell, and
-    /// the server has to find out. Over WebTransport that is so on Linux, with
-    /// [`Options::own_socket`](crate::Options::own_socket); otherwise the link is closed as by dropping the client.
+    /// Simulates a lost network: the link carries nothing more, not even a farewell, and the server
+    /// has to find out. Over WebTransport this needs Linux and
+    /// [`Options::own_socket`](crate::Options::own_socket); otherwise the link closes as if the
+    /// client were dropped.
     pub async fn cut(&self) {
         self.shared.ask(|outbox| outbox.cut = true);
         self.closed().await;
     }
 
-    /// Leaves for good, and waits until the server knows (2 s at most).
+    /// Leaves for good, and waits up to 2 s until the server knows.
     pub async fn leave(&self) {
         self.shared.ask(|outbox| outbox.leave = true);
         self.closed().await;

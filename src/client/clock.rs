@@ -5,18 +5,18 @@ use std::collections::VecDeque;
 
 use gpys_proto::time::Stamp;
 
-/// How many pongs the estimate looks back on.
+/// Number of pongs that the estimate uses.
 const WINDOW: usize = 8;
-/// Two answers of one clock differ by no more than half of both round trips, and this, in ms: times
-/// on the wire are whole milliseconds, and clocks drift.
+/// Two answers of one clock differ by at most half of both round trips plus this, in ms: times on
+/// the wire are whole milliseconds, and clocks drift.
 const SLACK_MS: f64 = 10.0;
-/// A frame this far off the estimate, in ms, is reason to ask for the server's clock at once. What
-/// waits in the path is seldom that late.
+/// A frame this far off the estimate, in ms, is a reason to ask for the server's clock at once.
+/// Queues in the path are rarely that long.
 const ODD_MS: f64 = 500.0;
-/// Times on the wire count modulo this many milliseconds.
+/// Times on the wire wrap at this many milliseconds.
 const WRAP: f64 = 4_294_967_296.0;
 
-/// One answer of the server.
+/// One pong of the server.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     /// Round trip, in ms.
@@ -25,18 +25,17 @@ struct Answer {
     offset: f64,
 }
 
-/// Estimates the server's clock from its answers: the offset of the one with the shortest round
-/// trip among the last eight, because its two ways are the most alike. Either clock may step, as
-/// that of a server that was suspended does: then what was learned before is void.
+/// Estimates the server's clock from its pongs: the offset of the one with the shortest round trip
+/// among the last eight, because its two ways differ least. Either clock may step, for example when
+/// the server was suspended; the estimate then starts over.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     answers: VecDeque<Answer>,
 }
 
 impl Clock {
-    /// Notes that the server said `stamp` in answer to what was sent at `sent` and that this
-    /// arrived at `received`, both in ms on one local clock. Tells whether one of the two clocks
-    /// has stepped.
+    /// Records that the server answered `stamp` to a ping sent at `sent`, and that this arrived at
+    /// `received`, both in ms on one local clock. Returns whether either clock has stepped.
     pub fn note(&mut self, sent: f64, received: f64, stamp: Stamp) -> bool {
         let round_trip = (received - sent).max(0.0);
         let offset = f64::from(stamp.0) + round_trip / 2.0 - received;
@@ -53,8 +52,8 @@ impl Clock {
         stepped
     }
 
-    /// Whether a frame of this time that arrives at `now` ms is so far off the estimate that a
-    /// clock may have stepped.
+    /// Whether the time of a frame that arrives at `now` ms is so far off the estimate that a clock
+    /// may have stepped.
     #[must_use]
     pub fn is_odd(&self, frame: Stamp, now: f64) -> bool {
         let error = |best: &Answer| wrapped(f64::from(frame.0) - best.offset - now).abs();
@@ -65,22 +64,22 @@ impl Clock {
         self.answers.iter().min_by(|a, b| a.round_trip.total_cmp(&b.round_trip))
     }
 
-    /// The server's clock when the local one shows `now` ms. Before any answer it is the local
-    /// clock.
+    /// The server's clock when the local clock shows `now` ms; the local clock itself before any
+    /// pong.
     #[must_use]
     pub fn server(&self, now: f64) -> Stamp {
         let offset = self.best().map_or(0.0, |answer| answer.offset);
         Stamp((now + offset).rem_euclid(WRAP) as u32)
     }
 
-    /// The shortest round trip of the last eight, in ms.
+    /// The shortest of the last eight round trips, in ms.
     #[must_use]
     pub fn round_trip(&self) -> Option<f64> {
         self.best().map(|answer| answer.round_trip)
     }
 }
 
-/// A difference of two times on the wire, the nearest to zero.
+/// Wraps a difference of two times on the wire to the value nearest zero.
 fn wrapped(difference: f64) -> f64 {
     (difference + WRAP / 2.0).rem_euclid(WRAP) - WRAP / 2.0
 }
@@ -92,7 +91,7 @@ mod tests {
     #[test]
     fn the_shortest_round_trip_wins() {
         let mut clock = Clock::default();
-        // The server is 1,000 ms ahead; the slow answer was late on its way back.
+        // The server is 1,000 ms ahead; the slow pong was late on its way back.
         clock.note(0.0, 200.0, Stamp(1_010));
         clock.note(300.0, 310.0, Stamp(1_305));
         assert_eq!(clock.server(400.0), Stamp(1_400));
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn old_answers_are_forgotten() {
+    fn forgets_old_pongs() {
         let mut clock = Clock::default();
         clock.note(0.0, 1.0, Stamp(0));
         for n in 1..=WINDOW as u32 {
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_either_clock_is_learned_from_one_answer() {
+    fn learns_a_step_of_either_clock_from_one_pong() {
         // A server that was suspended for 6 s, one that was set ahead, a laptop that slept while
         // its clock stood still.
         for step in [-6_000_i64, 3_000, 60_000] {
@@ -124,14 +123,14 @@ mod tests {
             assert!(clock.is_odd(server, 10_000.0) && !clock.is_odd(Stamp(1_010_200), 10_000.0));
             assert!(clock.note(9_970.0, 10_030.0, server), "{step}");
             assert_eq!(clock.server(10_000.0), server);
-            // A better answer refines it and is no step.
+            // A better pong refines the estimate and is no step.
             assert!(!clock.note(11_000.0, 11_004.0, Stamp(server.0 + 1_012)));
             assert_eq!(clock.server(11_002.0), Stamp(server.0 + 1_012));
         }
     }
 
     #[test]
-    fn an_answer_that_took_as_long_as_the_server_slept_is_no_step() {
+    fn a_pong_as_late_as_the_server_slept_is_no_step() {
         let mut clock = Clock::default();
         clock.note(0.0, 4.0, Stamp(1_002));
         assert!(!clock.note(1_000.0, 7_000.0, Stamp(2_000)), "suspended, its clock stood still");
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wrap_after_fifty_days_is_no_jump() {
+    fn the_wrap_after_fifty_days_is_no_step() {
         let mut clock = Clock::default();
         clock.note(0.0, 0.0, Stamp(u32::MAX - 9));
         assert_eq!(clock.server(5.0), Stamp(u32::MAX - 4));

@@ -1,31 +1,70 @@
-//! A native client, for programs that walk on the map without a browser.
+//! A native client of GPyS: be on the map, and see who else is, from a program without a browser.
+//!
+//! # The first five minutes
+//!
+//! A [`Connector`] asks a server how to reach it and holds what links to that server share, so one
+//! process can be thousands of clients. A [`Client`] is one peer on one link: it sends its poses,
+//! says what it looks at, and keeps a view of everybody in it.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), gpys_client::ConnectError> {
-//! use gpys_client::{Connector, Options, Reading, Trust};
-//! use gpys_proto::geo::Position;
+//! use std::time::Duration;
+//!
+//! use gpys_client::{ConnectError, Connector, Options, Reading, Transport, Trust};
+//! use gpys_proto::geo::{Position, Viewport};
 //! use gpys_proto::pose::Accuracy;
 //!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Connector::new("https://localhost:4433", Trust::Public).await?;
-//! let client = server.connect(Options::default()).await?;
-//! if let Ok(position) = Position::from_degrees(45.75, 14.36) {
-//!     client.send(Reading { position, orientation: None, accuracy: Accuracy::UNKNOWN });
-//! }
+//! let options = || Options { room: "stage".into(), name: "Ada".into(), ..Options::default() };
+//!
+//! // Connect. Every cause of a failure that calls for another action is a variant.
+//! let client = match server.connect(options()).await {
+//!     Err(ConnectError::UdpBlocked { .. }) => {
+//!         let transport = Transport::WebSocket;
+//!         server.connect(Options { transport, ..options() }).await?
+//!     }
+//!     Err(ConnectError::Full { retry_ms: Some(ms), .. }) => {
+//!         tokio::time::sleep(Duration::from_millis(ms.into())).await;
+//!         server.connect(options()).await?
+//!     }
+//!     connected => connected?,
+//! };
+//!
+//! // Send. The newest reading wins; the client repeats the last one in case it was lost.
+//! let position = Position::from_degrees(45.75, 14.36)?;
+//! client.send(Reading { position, orientation: None, accuracy: Accuracy::from_metres(5.0) });
+//!
+//! // Look. The server sends only what is in the viewport (here 0.1 degrees a side).
+//! client.set_viewport(Viewport {
+//!     south: 457_000_000,
+//!     west: 143_000_000,
+//!     north: 458_000_000,
+//!     east: 144_000_000,
+//!     zoom: 130,
+//! });
+//! tokio::time::sleep(Duration::from_secs(1)).await;
 //! for (id, figure) in client.view().figures() {
 //!     println!("{id} is at {:?}", figure.position.degrees());
 //! }
+//!
+//! // Come back after the link ends. With the token, others see the same peer.
+//! let ended = client.closed().await;
+//! println!("{ended}");
+//! let resume = Some(client.welcome().token);
+//! let client = server.connect(Options { resume, ..options() }).await?;
+//! assert!(client.welcome().resumed, "within the time that the server keeps the peer");
 //! client.leave().await;
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Connector`] holds what links to one server share (its configuration, a few UDP sockets, one
-//! TLS configuration), so that a process can be thousands of clients; a [`Client`] is one peer on
-//! one link. It does not reconnect by itself: [`Client::closed`] tells how the link ended, and
+//! A client does not reconnect by itself: [`Client::closed`] returns how the link ended, and
 //! [`Options::resume`] comes back as the same peer.
 //!
-//! Reading order: `config` and `trust` (where the server is, and whether to believe it), `link`
-//! with `webtransport` and `websocket`, `session` (the loop), [`clock`] and [`sender`] (its pure
-//! parts).
+//! # Reading order
+//!
+//! [`server_info`] and [`trust`] (where the server is, and whether to trust it), [`link`] (one link,
+//! over either transport), `session` (the loop), [`clock`] and [`sender`] (its pure parts).
 
 mod client;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! One link, whichever transport carries it.
+//! One link, over either transport.
 
 pub mod end;
 pub mod greeting;
@@ -17,7 +17,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// The next message of either lane. Cancel safe: dropping the future loses nothing.
+    /// Receives the next message of either lane. Cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// When the link is over.
@@ -50,7 +50,7 @@ impl Link {
         }
     }
 
-    /// Makes the network vanish: nothing is sent or received any more, not even a farewell.
+    /// Simulates a lost network: nothing is sent or received any more, not even a farewell.
     pub fn cut(self) {
         match self {
             Self::WebTransport(link) => link.cut(),

@@ -1,4 +1,4 @@
-//! How a client joins, what it says of itself, and what it hears.
+//! How a client joins, what it sends, and what it receives.
 
 use gpys_proto::geo::{Position, Viewport};
 use gpys_proto::pose::{Accuracy, Orientation};
@@ -6,43 +6,45 @@ use gpys_proto::time::Stamp;
 use gpys_proto::view::Figure;
 use gpys_proto::wire::{PeerId, Presence, ResumeToken, ServerMessage, Sharing};
 
-/// Which transport carries a link.
+/// The transport that carries a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// WebTransport over HTTP/3.
     #[default]
     WebTransport,
-    /// WebSocket.
+    /// WebSocket over TCP.
     WebSocket,
 }
 
 /// How a client joins.
 pub struct Options {
-    /// The transport.
+    /// The transport of the link.
     pub transport: Transport,
     /// The room, 1 to 64 of a-z, 0-9 and `-`.
     pub room: String,
-    /// The name to show to others; others see what [`text::name`](gpys_proto::text::name) makes
-    /// of it, which may be nothing.
+    /// The name that others see, as [`text::name`](gpys_proto::text::name) cleans it, which may
+    /// leave nothing.
     pub name: String,
-    /// The presence to begin with.
+    /// The initial presence.
     pub presence: Presence,
-    /// The token of an earlier [`Client::welcome`](crate::Client::welcome), to come back as the same peer.
+    /// The token of an earlier [`Client::welcome`](crate::Client::welcome), to come back as the same
+    /// peer.
     pub resume: Option<ResumeToken>,
-    /// Most bytes of frames per second; 0 for the server's default.
+    /// Maximum bytes of frames per second; 0 for the server's default.
     pub budget: u32,
-    /// What the client shows, if it knows already.
+    /// What the client shows, if already known.
     pub viewport: Option<Viewport>,
-    /// The access token, for a room that asks for one.
+    /// The access token, for a room that needs one.
     pub access: Option<String>,
     /// The origin to name, as a page would. Servers take clients without one unless they run with
     /// `--require-origin`.
     pub origin: Option<String>,
     /// The terms on which the client shares.
     pub sharing: Sharing,
-    /// Whether a WebTransport link has a UDP socket to itself, as [`Client::cut`](crate::Client::cut) needs it.
+    /// Whether a WebTransport link gets a UDP socket of its own, which
+    /// [`Client::cut`](crate::Client::cut) needs.
     pub own_socket: bool,
-    /// Is told what arrives.
+    /// Called with everything that arrives.
     pub events: Option<Events>,
 }
 
@@ -65,14 +67,14 @@ impl Default for Options {
     }
 }
 
-/// Something arrived.
+/// Something that arrived.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A frame shows somebody anew.
+    /// A frame shows a newer figure of a peer.
     Figure {
-        /// Who.
+        /// The peer.
         id: PeerId,
-        /// How.
+        /// Its position, orientation and time.
         figure: &'a Figure,
         /// The server's clock at the frame's arrival, as the client estimates it.
         now: Stamp,
@@ -81,22 +83,22 @@ pub enum Event<'a> {
     Message(&'a ServerMessage),
 }
 
-/// Is told what arrives, at once, on the task that reads the link: it must be quick, and must not
-/// ask for [`Client::view`](crate::Client::view), which is locked while it runs.
+/// A callback for what arrives. It runs on the task that reads the link: it must be quick, and must
+/// not call [`Client::view`](crate::Client::view), which is locked meanwhile.
 pub type Events = Box<dyn FnMut(Event<'_>) + Send>;
 
-/// Where somebody is and how they hold their device, now.
+/// Where a device is and how it is held, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Where.
+    /// The position.
     pub position: Position,
-    /// How the device is held; `None` without such a sensor.
+    /// The orientation; `None` without such a sensor.
     pub orientation: Option<Orientation>,
-    /// How sure the position is.
+    /// The accuracy of the position.
     pub accuracy: Accuracy,
 }
 
-/// What went over a link so far.
+/// Counts of what a link has carried so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// New poses sent.
@@ -105,10 +107,10 @@ pub struct Traffic {
     pub repeats: u64,
     /// Frames received.
     pub frames: u64,
-    /// Their bytes.
+    /// Bytes of those frames.
     pub frame_bytes: u64,
-    /// Datagrams received that the protocol does not allow.
+    /// Received datagrams that do not decode.
     pub bad: u64,
-    /// Times that the server said that it did not take a value.
+    /// Values that the server refused.
     pub refused: u64,
 }

@@ -1,23 +1,22 @@
-//! What a client sends of its poses, and when (docs/PROTOCOL.md, section 4). Pure: time is an
-//! argument.
+//! Which poses a client sends, and when (docs/PROTOCOL.md, section 4). Pure: time is an argument.
 
 use gpys_proto::pose::Pose;
 use gpys_proto::wire::Sample;
 
-/// After a pose, it is repeated this often at a second's distance.
+/// Number of quick repeats after a new pose.
 const QUICK_REPEATS: u32 = 3;
-/// Between the first repeats, in ms.
+/// Interval of the quick repeats, in ms.
 const QUICK_MS: f64 = 1_000.0;
-/// Between the later repeats, in ms.
+/// Interval of later repeats, in ms.
 const SLOW_MS: f64 = 5_000.0;
 
-/// Latest wins: keeps the newest pose only, paces itself, and repeats the last pose now and then
-/// so that a lost one is healed.
+/// Latest wins: keeps only the newest pose, paces itself, and repeats the last pose now and then to
+/// make up for a lost one.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// Between new poses, in ms.
+    /// Interval of new poses, in ms.
     pace: f64,
-    /// When the next new pose's turn is, in ms, if they come at that pace.
+    /// When the next new pose may go, in ms, at that pace.
     turn: f64,
     waiting: Option<Pose>,
     last: Option<Sent>,
@@ -27,20 +26,20 @@ pub struct Sender {
 struct Sent {
     sample: Sample,
     repeats: u32,
-    /// When it is repeated next, in ms.
+    /// When to repeat it next, in ms.
     repeat_at: f64,
 }
 
 impl Sender {
-    /// A sender of at most `pose_hz` new poses a second.
+    /// Creates a sender of at most `pose_hz` new poses a second.
     #[must_use]
     pub fn new(pose_hz: u8) -> Self {
         let pace = 1_000.0 / f64::from(pose_hz.max(1));
         Self { pace, turn: 0.0, waiting: None, last: None }
     }
 
-    /// Takes a new pose in place of one that still waits. A pose that says the same as the last
-    /// one sent is no news.
+    /// Takes a new pose in place of one that still waits. A pose equal to the last one sent is
+    /// dropped.
     pub fn offer(&mut self, pose: Pose) {
         let news = self.last.is_none_or(|last| {
             let old = last.sample.pose;
@@ -50,18 +49,18 @@ impl Sender {
         self.waiting = news.then_some(pose);
     }
 
-    /// When [`Sender::poll`] has something next, in ms.
+    /// When [`Sender::poll`] next has something to send, in ms.
     #[must_use]
     pub fn due(&self) -> Option<f64> {
         match (self.waiting, self.last) {
-            // Half a turn early is early enough for a sensor that is as fast as the pace and not
-            // quite even: waiting for each turn, one late sample would make all later ones wait.
+            // A sensor at the pace is never quite even. Half a turn of slack keeps one late sample
+            // from delaying all later ones.
             (Some(_), _) => Some(self.turn - self.pace / 2.0),
             (None, last) => last.map(|last| last.repeat_at),
         }
     }
 
-    /// What to send at `now` ms, if anything, and whether it is new.
+    /// Returns what to send at `now` ms, if anything, and whether it is new.
     pub fn poll(&mut self, now: f64) -> Option<(Sample, bool)> {
         if self.due().is_none_or(|due| due > now) {
             return None;
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_pose_waits_for_its_turn_alone() {
+    fn only_the_newest_pose_waits_for_its_turn() {
         let mut sender = Sender::new(10);
         sender.offer(pose(1, 0));
         assert_eq!(sender.poll(0.0).unwrap().0, Sample { seq: 0, pose: pose(1, 0) });
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_as_fast_as_the_pace_waits_for_nothing() {
+    fn a_sensor_at_the_pace_never_waits() {
         let mut sender = Sender::new(60);
         let mut random = fastrand::Rng::with_seed(1);
         for n in 0..1_000_u16 {
@@ -123,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_pose_is_repeated_with_its_number_and_time() {
+    fn repeats_keep_the_number_and_time_of_the_last_pose() {
         let mut sender = Sender::new(30);
         sender.offer(pose(1, 5));
         sender.poll(0.0);
         let mut times = Vec::new();
         for now in 1..=20_000 {
-            // Somebody who stands still offers the same place again and again.
+            // A device that stands still offers the same position again and again.
             sender.offer(pose(1, now));
             if let Some((sample, new)) = sender.poll(now as f64) {
                 assert_eq!((sample, new), (Sample { seq: 0, pose: pose(1, 5) }, false));
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_offered_is_nothing_sent() {
+    fn sends_nothing_before_the_first_pose() {
         let mut sender = Sender::new(30);
         assert_eq!((sender.due(), sender.poll(1e9)), (None, None));
     }

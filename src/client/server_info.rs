@@ -1,4 +1,4 @@
-//! `/config.json` (docs/PROTOCOL.md, section 10): where a server can be reached and how.
+//! `/config.json` (docs/PROTOCOL.md, section 10): where and how to reach a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ use gpys_proto::wire::VERSION;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where a server tells how it can be reached.
+/// The path at which a server says how to reach it.
 pub const CONFIG: &str = "/config.json";
-/// Longest `/config.json` that is read, in bytes.
+/// Longest `/config.json` to read, in bytes.
 const MAX_CONFIG: usize = 64 * 1024;
-/// Most letters of a refusal that are told.
+/// Longest explanation of a refusal to pass on, in characters.
 const WORDS: usize = 300;
-/// How long a server may take to answer.
+/// Time for a server to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `/config.json` says.
+/// The contents of `/config.json`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
@@ -40,15 +40,15 @@ pub struct Config {
     pub protocol: u16,
     /// URL for WebTransport.
     pub webtransport: String,
-    /// Digests of the certificates that WebTransport may show; empty when an authority vouches
-    /// for it.
+    /// Digests of the certificates that WebTransport may show; empty if an authority vouches for
+    /// them.
     #[serde(default)]
     pub server_certificate_hashes: Vec<CertificateHash>,
     /// URL for WebSocket.
     pub websocket: String,
     /// The venue, if there is one.
     pub venue: Option<Venue>,
-    /// What the server saw of the request for this, if it was told for which origin.
+    /// What the server saw of this request, if the request named an origin.
     pub seen: Option<Seen>,
 }
 
@@ -71,11 +71,11 @@ impl Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
-    /// The host that it was asked for.
+    /// The host that the request named.
     pub host: String,
-    /// Whether it takes sessions of the origin.
+    /// Whether the server takes sessions of the origin.
     pub origin_allowed: bool,
-    /// What became of a proxy's headers: `none`, `believed` or `ignored`.
+    /// Whether the server believed a proxy's headers: `none`, `believed` or `ignored`.
     pub forwarded: String,
 }
 
@@ -99,14 +99,14 @@ impl CertificateHash {
     }
 }
 
-/// The place that everybody comes to.
+/// The place of an event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Venue {
     /// Latitude, in degrees.
     pub lat: f64,
     /// Longitude, in degrees.
     pub lng: f64,
-    /// What it is called.
+    /// Its name.
     pub label: String,
 }
 
@@ -152,14 +152,14 @@ async fn ask(
     Ok((config.map_err(|source| ConnectError::NotGpys { url, source })?, address))
 }
 
-/// Where a URL points to.
+/// The host and port of a URL.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The URL.
     pub uri: Uri,
-    /// Its host, without the brackets of an IPv6 address.
+    /// The host, without the brackets of an IPv6 address.
     pub host: String,
-    /// Its port, or the one of its scheme.
+    /// The port, or the default of the scheme.
     pub port: u16,
     /// Whether the link is encrypted.
     pub tls: bool,
@@ -262,7 +262,7 @@ impl Target {
     }
 }
 
-/// What a server answers.
+/// A server's answer.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -274,7 +274,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a refusal says, after its status; nothing if it is a page.
+    /// A refusal's explanation behind a colon; empty if it is a page.
     #[must_use]
     pub fn words(&self) -> String {
         let kind = self.headers.get(http::header::CONTENT_TYPE);
@@ -289,7 +289,7 @@ impl Answer {
     }
 }
 
-/// Asks the server behind `stream` for a file of at most 64 KiB.
+/// Requests a file of at most 64 KiB from the server behind `stream`.
 ///
 /// # Errors
 /// If the connection fails, or the answer is longer.
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_protocol_is_read() {
+    fn reads_the_example_of_the_protocol() {
         let config: Config = serde_json::from_str(
             r#"{
               "protocol": 1,

@@ -1,4 +1,4 @@
-//! The loop of one client: what arrives goes into the view, what is new in the outbox goes out.
+//! The loop of one client: arriving messages go into the view, the outbox goes out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,21 +24,21 @@ use gpys_proto::wire::{
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
 const SILENCE: Duration = Duration::from_secs(15);
-/// How long the answer to a leave is waited for.
+/// How long to wait for the answer to a leave.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// The first pings come this quickly after one another, in ms.
+/// Interval of the first pings, in ms.
 const QUICK_PING_MS: f64 = 300.0;
-/// How many of them.
+/// Number of pings at that interval.
 const QUICK_PINGS: u32 = 4;
-/// Between later pings, in ms: a step of the server's clock is known within that time.
+/// Interval of later pings, in ms; a step of the server's clock is noticed within it.
 const PING_MS: f64 = 1_000.0;
-/// After so long without a byte the client may have another address, and lets the server answer
-/// that. While it looks at a map it hears of it once a second.
+/// After this long without a byte the client's address may have changed, so it sends enough for the
+/// server to answer the new one. With a map in view, something arrives once a second.
 const QUIET: Duration = Duration::from_millis(1_500);
-/// How many pings may wait for their pong.
+/// Maximum number of pings without a pong.
 const OPEN_PINGS: usize = 8;
 
-/// What the client asks its session to send. Everything is latest wins, so it cannot grow.
+/// What the client wants its session to send. In everything the latest wins, so it cannot grow.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) pose: Option<Pose>,
@@ -47,11 +47,11 @@ pub(crate) struct Outbox {
     pub(crate) leave: bool,
     /// The client was dropped.
     pub(crate) abandoned: bool,
-    /// The network is to be gone.
+    /// The network is to vanish.
     pub(crate) cut: bool,
 }
 
-/// What went over a link so far.
+/// Counts of what the link has carried so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) poses: AtomicU64,
@@ -62,7 +62,7 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
 }
 
-/// What a client and its session have in common.
+/// State shared by a client and its session.
 #[derive(Debug)]
 pub(crate) struct ClientState {
     pub(crate) view: Mutex<View>,
@@ -74,7 +74,7 @@ pub(crate) struct ClientState {
     epoch: Instant,
 }
 
-/// A panic elsewhere does not make these values wrong: each is whole between two statements.
+/// Locks even a poisoned mutex: these values are consistent between any two statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -106,12 +106,12 @@ impl ClientState {
         lock(&self.clock).round_trip()
     }
 
-    /// Notes an answer of the server, and tells whether a clock has stepped.
+    /// Records a time of the server, and returns whether a clock has stepped.
     pub(crate) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) -> bool {
         lock(&self.clock).note(sent, received, stamp)
     }
 
-    /// Changes what is to be sent, and wakes the session.
+    /// Changes the outbox, and wakes the session.
     pub(crate) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
         change(&mut lock(&self.outbox));
         self.wake.notify_one();
@@ -122,14 +122,14 @@ impl ClientState {
 #[derive(Debug, Default)]
 struct Pings {
     count: u32,
-    /// How many of the quick ones are still to come.
+    /// Quick pings still to send.
     quick: u32,
     due: f64,
     open: [(u32, f64); OPEN_PINGS],
 }
 
 impl Pings {
-    /// The next ping, sent at `now` ms.
+    /// Encodes the next ping, sent at `now` ms.
     fn next(&mut self, now: f64) -> [u8; 5] {
         self.count = self.count.wrapping_add(1);
         self.due = now + if self.quick > 0 { QUICK_PING_MS } else { PING_MS };
@@ -138,7 +138,7 @@ impl Pings {
         encode_ping(self.count)
     }
 
-    /// The clock is to be learned anew, soon but not at once: a ping may be under way.
+    /// Starts quick pings again, soon but not at once: a ping may be in flight.
     fn hurry(&mut self, now: f64) {
         self.quick = QUICK_PINGS;
         self.due = self.due.min(now + QUICK_PING_MS);
@@ -160,7 +160,7 @@ pub(crate) struct Session {
     presence: Presence,
     pings: Pings,
     heard: Instant,
-    /// When it last padded because it heard nothing.
+    /// When it last sent padding into the silence.
     padded: Instant,
     is_cut: bool,
 }
@@ -218,27 +218,27 @@ impl Session {
         }
     }
 
-    /// When it has been quiet for too long.
+    /// When the silence becomes too long.
     fn quiet(&self) -> Instant {
         self.heard.max(self.padded) + QUIET
     }
 
-    /// Sends as much as the server needs to answer an address that is new to it.
+    /// Sends as many bytes as the server needs to answer an address that is new to it.
     async fn pad(&mut self) {
         self.padded = Instant::now();
         if matches!(self.link, Link::WebTransport(_)) {
-            // Whether the link is gone is found out by what is to be read.
+            // The read side notices a link that is gone.
             drop(self.link.send_datagram(&PADDING).await);
         }
     }
 
-    /// When there is something to send by itself, in ms.
+    /// When the session next sends by itself, in ms.
     fn due(&self) -> f64 {
         let pose = self.sender.due().filter(|_| self.presence == Presence::Sharing);
         pose.map_or(self.pings.due, |due| due.min(self.pings.due))
     }
 
-    /// Sends whatever is due.
+    /// Sends everything that is due.
     async fn flush(&mut self) -> Result<Option<Ended>, End> {
         let Outbox { pose, presence, viewport, leave, abandoned, cut } =
             std::mem::take(&mut *lock(&self.shared.outbox));
@@ -289,12 +289,12 @@ impl Session {
                 }
             }
         };
-        // Whether or not the server answers, this client is gone.
+        // Without an answer, this client is gone as well.
         let _ = tokio::time::timeout(FAREWELL, answer).await;
         Ok(Ended::Left)
     }
 
-    /// Sending failed: what the server said before is in what is still to be read.
+    /// Sending failed; the server's reason may still be among the unread messages.
     async fn last_words(&mut self, end: End) -> Ended {
         let read = async {
             loop {
@@ -318,7 +318,7 @@ impl Session {
                 match bytes.first() {
                     Some(&FRAME_TAG) => self.handle_frame(bytes),
                     Some(&PONG_TAG) => self.handle_pong(bytes),
-                    // A kind that this version does not know.
+                    // A kind unknown to this version.
                     _ => {}
                 }
                 None
@@ -329,7 +329,9 @@ impl Session {
     fn handle_message(&mut self, bytes: &[u8]) -> Option<Ended> {
         let message = match ServerMessage::decode(bytes) {
             Ok(message) => message,
-            Err(error) => return Some(Ended::Lost(format!("the server's message: {error}"))),
+            Err(error) => {
+                return Some(Ended::Lost(format!("bad message from the server: {error}")));
+            }
         };
         lock(&self.shared.view).handle_message(&message);
         if let Some(events) = &mut self.events {
@@ -343,7 +345,7 @@ impl Session {
             }),
             ServerMessage::Refused(refused) => {
                 self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(field = refused.field, "not taken: {}", refused.words());
+                tracing::warn!(field = refused.field, "refused by the server: {}", refused.words());
                 None
             }
             ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
@@ -369,7 +371,7 @@ impl Session {
         }
     }
 
-    /// Asks for the server's clock if the frames' times are not what it should show.
+    /// Asks for the server's clock if the frames' times contradict the estimate.
     fn check_clock(&mut self) {
         let (newest, now) = (lock(&self.shared.view).newest(), self.shared.local());
         let is_odd = newest.is_some_and(|time| lock(&self.shared.clock).is_odd(time, now));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gpys_proto::text;
 
-/// What arrived.
+/// A message that arrived.
 #[derive(Debug)]
 pub enum Incoming {
     /// A message of the reliable lane.
@@ -17,12 +17,12 @@ pub enum Incoming {
 pub struct End {
     /// The protocol's close code, if the server gave one.
     pub code: Option<u8>,
-    /// In words.
+    /// The reason, fit to be shown.
     pub reason: String,
 }
 
 impl End {
-    /// A reason may be the server's words, so it is made fit to be shown.
+    /// An end without a code. The reason may be the server's text, so it is cleaned.
     pub fn because(reason: &impl ToString) -> Self {
         Self { code: None, reason: text::clean(&reason.to_string(), text::MAX_REASON) }
     }

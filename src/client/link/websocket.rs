@@ -1,4 +1,4 @@
-//! The WebSocket side of a link: every binary message is a message of either lane.
+//! A link over WebSocket: every binary message belongs to one of the two lanes.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::link::end::{End, Incoming};
 use crate::server_info::{Stream, Target};
 use gpys_proto::wire::{DATAGRAM_LANE, MAX_SERVER_MESSAGE};
 
-/// First close code of the protocol's own.
+/// First of the protocol's own close codes.
 const CLOSE_BASE: u16 = 4_000;
-/// Read at a time, in bytes: clients are many, and frames are small.
+/// Read buffer, in bytes: clients are many, and frames are small.
 const READ_BUFFER: usize = 4_096;
 
-/// After this long, a server has given up a link on which nothing arrives.
+/// After this long, a server has given up a silent link.
 const GIVEN_UP: Duration = Duration::from_secs(20);
 
-/// A WebSocket.
+/// One link over WebSocket.
 pub struct Link {
     socket: WebSocketStream<Box<dyn Stream>>,
 }
@@ -34,8 +34,8 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// Opens a WebSocket over a stream that is connected to `target` already, as a page of
-    /// `origin` would, or as a program that is no page.
+    /// Opens a WebSocket over a stream that is connected to `target`, as a page of `origin` or as a
+    /// program without one.
     ///
     /// # Errors
     /// If the server rejects the session, or cannot be reached.
@@ -73,7 +73,7 @@ impl Link {
         Ok(Self { socket })
     }
 
-    /// The next message of either lane. Cancel safe: dropping the future loses nothing.
+    /// Receives the next message of either lane. Cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// When the link is over.
@@ -87,7 +87,7 @@ impl Link {
                     };
                 }
                 Some(Ok(Message::Close(frame))) => {
-                    // Sends the answer that closing by the book asks for.
+                    // Sends the answering close frame.
                     let _ = self.socket.flush().await;
                     let Some(frame) = frame else {
                         return Err(End::because(&"closed by the server"));
@@ -114,7 +114,7 @@ impl Link {
             .map_err(|error| End::because(&error))
     }
 
-    /// Neither reads nor writes any more, and keeps the socket until the server has given it up.
+    /// Stops reading and writing, and keeps the socket until the server has given it up.
     pub fn cut(self) {
         tokio::spawn(async move {
             tokio::time::sleep(GIVEN_UP).await;

@@ -1,5 +1,5 @@
-//! The WebTransport side of a link: one bidirectional stream of messages behind 16-bit lengths,
-//! and datagrams.
+//! A link over WebTransport: datagrams, and one bidirectional stream of messages with 16-bit length
+//! prefixes.
 
 use std::fmt;
 use std::io;
@@ -27,17 +27,17 @@ use crate::trust::{self, Trust, TrustError, Witness};
 const IDLE_MS: u32 = 15_000;
 /// Keeps the path open through NATs and finds dead links.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Received datagrams that wait for the client, in bytes. When a client falls behind, older frames
-/// are thrown away for newer ones: a few frames may wait, but not a second of them.
+/// Buffer for received datagrams, in bytes. When a client falls behind, newer frames push out older
+/// ones: a few frames may wait, but not a second of them.
 const RECEIVE_BUFFER: usize = 16 * 1024;
-/// Sent datagrams that wait for the congestion window, in bytes. Older poses are thrown away for
-/// newer ones, so it holds a few only.
+/// Buffer for datagrams that wait for the congestion window, in bytes. Newer poses push out older
+/// ones, so it holds only a few.
 const SEND_BUFFER: usize = 256;
-/// How often a session is asked for whose server says what is no HTTP/3. The library forgets what
-/// it has read of a frame when something else comes before the rest, as on a path that loses
-/// packets, and takes the rest for another frame; a new connection begins anew.
+/// Tries for a session when the server seems to break HTTP/3. When something else arrives amid a
+/// frame, as on a lossy path, the library forgets the part it has read and takes the rest for
+/// another frame; a new connection starts afresh.
 const TRIES: u32 = 3;
-/// Read from the stream at a time, in bytes.
+/// Bytes to read from the stream at a time.
 const CHUNK: usize = 2_048;
 
 /// Opens WebTransport links to one server, over one UDP socket.
@@ -148,7 +148,7 @@ async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, ConnectEr
     Ok(*same.unwrap_or(&found[0]))
 }
 
-/// Answers every question with the address that is known already.
+/// Resolves every name to the address that is already known.
 #[derive(Debug)]
 struct Fixed(SocketAddr);
 
@@ -159,24 +159,23 @@ impl DnsResolver for Fixed {
     }
 }
 
-/// A WebTransport session.
+/// One link over WebTransport.
 #[derive(Debug)]
 pub struct Link {
     connection: Connection,
     sending: SendStream,
     receiving: RecvStream,
-    /// Bytes of the stream that are not a whole message yet.
+    /// Bytes of the stream that are not yet a whole message.
     pending: BytesMut,
     chunk: [u8; CHUNK],
-    /// The connection is closed, but the stream may have more to read.
+    /// Set once the connection is closed; the stream may have more to read.
     ended: Option<End>,
-    /// A handle on the UDP socket, if the link has one of its own.
+    /// A handle on the UDP socket, if the link has its own.
     own: Option<UdpSocket>,
 }
 
 impl Link {
-    /// Opens a session and its stream, as a page of `origin` would, or as a program that is no
-    /// page.
+    /// Opens a session and its stream, as a page of `origin` or as a program without one.
     ///
     /// # Errors
     /// If the server rejects the session, or cannot be reached.
@@ -196,7 +195,7 @@ impl Link {
             tries -= 1;
             match dialer.endpoint.connect(options.clone()).await {
                 Ok(connection) => break connection,
-                // It had a status, which the library keeps to itself.
+                // The library does not pass on the status.
                 Err(ConnectingError::SessionRejected) => {
                     return Err(ConnectError::Rejected { url: url.clone(), status: None });
                 }
@@ -217,7 +216,7 @@ impl Link {
         Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
     }
 
-    /// The next message of either lane. Cancel safe: dropping the future loses nothing.
+    /// Receives the next message of either lane. Cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// When the link is over.
@@ -227,7 +226,7 @@ impl Link {
                 return Ok(Incoming::Message(message));
             }
             if let Some(end) = &self.ended {
-                // The server's last words may be in the stream still.
+                // The server's closing may still be in the stream.
                 match self.receiving.read(&mut self.chunk).await {
                     Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
                     Ok(None) | Err(_) => return Err(end.clone()),
@@ -247,7 +246,7 @@ impl Link {
         }
     }
 
-    /// The stream is over; the connection follows.
+    /// Waits for the connection to end after its stream has.
     async fn wait_closed(&self) -> End {
         match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
             Ok(error) => end(&error),
@@ -275,7 +274,7 @@ impl Link {
         self.sending.write_all(&framed).await.map_err(|error| End::because(&error))
     }
 
-    /// Sends a datagram; one that finds no room pushes out an older one.
+    /// Sends a datagram; in a full buffer it pushes out an older one.
     ///
     /// # Errors
     /// When the link is over.
@@ -283,16 +282,16 @@ impl Link {
         self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
     }
 
-    /// Closes the socket's way out, so that the connection's farewell goes nowhere. A socket that
-    /// is not the link's own stays as it is.
+    /// Shuts the socket's sending side, so that the connection's farewell goes nowhere. A shared
+    /// socket stays as it is.
     pub fn cut(self) {
         if let Some(socket) = &self.own {
-            // Linux does so for a UDP socket without a peer, too, although it says that it fails.
+            // Linux does this even for a UDP socket without a peer, although it reports an error.
             let _ = SockRef::from(socket).shutdown(Shutdown::Write);
         }
     }
 
-    /// Most bytes of a datagram to the server.
+    /// The largest datagram to the server, in bytes.
     pub fn max_datagram(&self) -> Option<usize> {
         self.connection.max_datagram_size()
     }
