@@ -7,6 +7,7 @@ mod lock;
 mod log;
 pub mod netem;
 pub mod output;
+mod parse;
 pub mod serve;
 mod signals;
 pub mod swarm;

@@ -29,6 +29,7 @@ use crate::cli::doctor::record::Judge;
 use crate::cli::doctor::report::{Name, Outcome, Report, Step, Verdict};
 use crate::cli::doctor::session::Visit;
 use crate::cli::output;
+use crate::cli::parse;
 use gpys_client::server_info::Target;
 use gpys_client::{ConnectError, Transport, Trust};
 use gpys_server::terminal;
@@ -65,7 +66,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Which::Both)]
     pub transport: Which,
     /// The room to join for a moment, as a watcher without a name.
-    #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse_room)]
+    #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse::room)]
     pub room: String,
     /// A file with an access token for the room; without it, the variable GPYS_ACCESS may hold
     /// the token.
@@ -265,13 +266,6 @@ fn parse_origin(text: &str) -> Result<String, String> {
         return Ok(origin);
     }
     Err("an origin is scheme, host and port, such as https://example.org".to_owned())
-}
-
-fn parse_room(text: &str) -> Result<String, String> {
-    if gpys_proto::wire::is_room_name(text) {
-        return Ok(text.to_owned());
-    }
-    Err("a room's name is 1 to 64 of a-z, 0-9 and -".to_owned())
 }
 
 /// Prints steps as they come, and shows meanwhile that something goes on.

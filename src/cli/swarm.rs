@@ -6,11 +6,15 @@
 
 mod args;
 mod audit;
+mod crowd;
 pub mod gpx;
 mod person;
-
+mod plan;
 pub mod report;
+mod stage;
+mod tally;
 mod visit_plan;
+mod visitors;
 mod visits;
 pub mod walk;
 
@@ -27,11 +31,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use self::args::{Args, Mix};
+pub use self::tally::Ages;
+pub use self::visitors::Churn;
 
 use crate::cli::output;
+use crate::cli::swarm::crowd::Crowd;
 use crate::cli::swarm::gpx::{GpxError, Track};
-use crate::cli::swarm::person::{Crowd, Person, Plan};
-use crate::cli::swarm::report::{Report, Tallies};
+use crate::cli::swarm::person::Person;
+use crate::cli::swarm::plan::Plan;
+use crate::cli::swarm::report::Report;
+use crate::cli::swarm::tally::Tallies;
 use gpys_client::{ConnectError, Connector, Trust};
 use gpys_proto::geo::Position;
 use gpys_server::terminal;
@@ -120,7 +129,7 @@ async fn run(args: Args) -> Result<Report, SwarmError> {
     }
     bar.finish_and_clear();
     let (started, before) = (Instant::now(), crowd.traffic());
-    crowd.tallies.measuring.store(true, Ordering::Relaxed);
+    crowd.stage.tallies.measuring.store(true, Ordering::Relaxed);
     let (over, is_over) = watch::channel(args.churn == 0);
     let visiting = visits::run(Arc::clone(&server), Arc::clone(&crowd), stopped);
     let visiting = tokio::spawn(visiting);
@@ -131,18 +140,18 @@ async fn run(args: Args) -> Result<Report, SwarmError> {
     });
     if !early {
         tokio::select! {
-            () = show_time(&args, &crowd.tallies) => {}
+            () = show_time(&args, &crowd.stage.tallies) => {}
             _ = &mut interrupted => {}
         }
     }
-    crowd.tallies.measuring.store(false, Ordering::Relaxed);
+    crowd.stage.tallies.measuring.store(false, Ordering::Relaxed);
     let (seconds, after) = (started.elapsed().as_secs_f64(), crowd.traffic());
     over.send_replace(true);
     let audit = match looking {
         Some(looking) => looking.await.unwrap_or_default(),
         None => audit::watch(&crowd, &is_over).await,
     };
-    let disconnected = crowd.disconnected();
+    let disconnected = crowd.stage.disconnected();
     stop.send_replace(true);
     // A visit that panicked is told by its panic.
     let _ = visiting.await;
@@ -200,14 +209,14 @@ async fn gather(
 ) {
     let door = Semaphore::new(AT_THE_DOOR);
     let start = Instant::now();
-    let arrivals = (0..crowd.size).map(|index| {
+    let arrivals = (0..crowd.stage.size).map(|index| {
         let door = &door;
         async move {
             let turn = start + Duration::from_secs_f64(index as f64 / DOOR_HZ);
             tokio::time::sleep_until(turn).await;
             let _pass = door.acquire().await;
-            let transport = crowd.transport(index);
-            let person = Person::join(server, crowd, index, transport, None).await;
+            let transport = crowd.stage.transport(index);
+            let person = Person::join(server, &crowd.stage, index, transport, None).await;
             bar.inc(1);
             (index, person)
         }
@@ -218,9 +227,9 @@ async fn gather(
             Ok(person) => {
                 let person = Arc::new(person);
                 crowd.enter(Arc::clone(&person));
-                walking.spawn(person.walk(Arc::clone(crowd), stopped.clone()));
+                walking.spawn(person.walk(Arc::clone(&crowd.stage), stopped.clone()));
             }
-            Err(error) => crowd.turn_away(index, &error),
+            Err(error) => crowd.stage.turn_away(index, &error),
         }
     }
 }

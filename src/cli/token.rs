@@ -14,7 +14,8 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 
-use gpys_proto::wire::{MAX_ACCESS, is_room_name};
+use crate::cli::parse;
+use gpys_proto::wire::MAX_ACCESS;
 use gpys_server::access::{ANY_ROOM, Claims, ED25519_PUBLIC, Keys, MIN_SECRET, mint, pkcs8};
 pub use gpys_server::access::{Algorithm, KeysError, Right};
 use gpys_server::clock::since_1970;
@@ -88,10 +89,10 @@ fn one_of<T: Clone + Send + Sync>(all: &'static [Choice<T>]) -> impl TypedValueP
 }
 
 fn parse_room(text: &str) -> Result<String, String> {
-    if text == ANY_ROOM || is_room_name(text) {
+    if text == ANY_ROOM {
         return Ok(text.to_owned());
     }
-    Err("a room's name is 1 to 64 of a-z, 0-9 and -; * is every room".to_owned())
+    parse::room(text).map_err(|hint| format!("{hint}; * is every room"))
 }
 
 /// Why there is no token, or no new key.

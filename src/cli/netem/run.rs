@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::netem::{Args, FAILED};
+use crate::cli::netem::args::{Args, FAILED};
 use gpys_path::{Counters, EmulatedPath, Namespace, PathError, PathSettings, isolate};
 use gpys_server::terminal;
 

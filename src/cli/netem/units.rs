@@ -3,31 +3,25 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use crate::cli::parse;
 use gpys_path::Queue;
 
 /// A time such as `25ms`, at most an hour.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time <= Duration::from_secs(3_600) => Ok(time),
-        _ => Err("a time is such as 25ms, 500us or 2s, at most 1h".to_owned()),
-    }
+    let range = Duration::ZERO..=Duration::from_secs(3_600);
+    parse::time(text, &range, "a time is at most 1h, such as 25ms, 500us or 2s")
 }
 
-/// A share of packets such as `2%`, from 0 to 1.
+/// A share of packets such as `2%`, as a number from 0 to 1.
 pub(super) fn share(text: &str) -> Result<f64, String> {
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
-    match percent {
-        Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("a share of packets is from 0% to 100%, such as 2% or 0.1%".to_owned()),
-    }
+    let hint = "a share of packets is from 0% to 100%, such as 2% or 0.1%";
+    let percent = text.strip_suffix('%').ok_or(hint)?;
+    Ok(parse::number(percent, &(0.0..=100.0), hint)? / 100.0)
 }
 
 /// A mean length of bursts, in packets.
 pub(super) fn burst(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(length) if (1.0..=1e6).contains(&length) => Ok(length),
-        _ => Err("a burst has 1 to 1000000 packets, on average".to_owned()),
-    }
+    parse::number(text, &(1.0..=1e6), "a burst is 1 to 1000000 packets on average")
 }
 
 /// A rate such as `2mbit`, in bits a second.
@@ -45,9 +39,7 @@ pub(super) fn queue(text: &str) -> Result<Queue, String> {
     match (bytes.filter(|bytes| (0.0..=1e12).contains(bytes)), time(text)) {
         (Some(bytes), _) => Ok(Queue::Bytes(bytes as u64)),
         (None, Ok(time)) => Ok(Queue::Time(time)),
-        (None, Err(_)) => {
-            Err("a queue is a time to wait in it or its size, such as 100ms or 64kB".to_owned())
-        }
+        (None, Err(_)) => Err("a queue is a time or a size, such as 100ms or 64kB".to_owned()),
     }
 }
 
@@ -55,7 +47,7 @@ pub(super) fn queue(text: &str) -> Result<Queue, String> {
 pub(super) fn blackout(text: &str) -> Result<(Duration, Duration), String> {
     match text.split_once('+').map(|(start, length)| (time(start), time(length))) {
         Some((Ok(start), Ok(length))) => Ok((start, length)),
-        _ => Err("a blackout is its start and its length, such as 10s+5s".to_owned()),
+        _ => Err("a blackout is START+LENGTH, such as 10s+5s".to_owned()),
     }
 }
 

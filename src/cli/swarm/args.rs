@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::cli::parse;
 use gpys_client::Transport;
 use gpys_proto::geo::Position;
 
@@ -34,7 +35,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(0..=60_000))]
     pub churn: u32,
     /// The room they join.
-    #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse_room)]
+    #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse::room)]
     pub room: String,
     /// A file with the access token of a room that asks for one; `/dev/stdin` to pipe it in.
     #[arg(long, value_name = "FILE", value_parser = read_access)]
@@ -105,31 +106,16 @@ impl Mix {
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if (0.1..=120.0).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number from 0.1 to 120 poses a second".to_owned()),
-    }
+    parse::number(text, &(0.1..=120.0), "a rate is 0.1 to 120 poses a second")
 }
 
 fn parse_factor(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(factor) if (0.001..=1e7).contains(&factor) => Ok(factor),
-        _ => Err("it is a number above 0, at most 10000000".to_owned()),
-    }
+    parse::number(text, &(0.001..=1e7), "expected a number from 0.001 to 10000000")
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
-        _ => Err("a time is at least 1s, such as 30s, 5m or 1h30m".to_owned()),
-    }
-}
-
-fn parse_room(text: &str) -> Result<String, String> {
-    if gpys_proto::wire::is_room_name(text) {
-        return Ok(text.to_owned());
-    }
-    Err("a room's name is 1 to 64 of a-z, 0-9 and -".to_owned())
+    let range = Duration::from_secs(1)..=Duration::MAX;
+    parse::time(text, &range, "a time is at least 1s, such as 30s, 5m or 1h30m")
 }
 
 /// A token on the command line would be seen by everybody who lists processes.

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::cli::swarm::person::{Crowd, Person};
-use crate::cli::swarm::visits::Departure;
+use crate::cli::swarm::crowd::Crowd;
+use crate::cli::swarm::person::Person;
+use crate::cli::swarm::visitors::Departure;
 use gpys_proto::geo::Position;
 use gpys_proto::wire::{PeerId, Presence, PublicId};
 
@@ -44,7 +45,7 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
     let mut missing: BTreeMap<(usize, usize), u32> = BTreeMap::new();
     for look in 1.. {
         let people = crowd.everybody();
-        let now = missing_pairs(&people, crowd.time());
+        let now = missing_pairs(&people, crowd.stage.time());
         missing =
             now.into_iter().map(|pair| (pair, 1 + missing.get(&pair).unwrap_or(&0))).collect();
         for (&(observer, person), _) in missing.iter().filter(|&(_, &looks)| looks >= LOOKS) {
@@ -64,7 +65,7 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
 
 /// Those who are gone and whom somebody still sees.
 fn ghosts(people: &[Arc<Person>], crowd: &Crowd) -> BTreeSet<PeerId> {
-    let now = crowd.time();
+    let now = crowd.stage.time();
     let (mut seen, mut listed) = (BTreeSet::new(), BTreeSet::new());
     for observer in people.iter().filter(|person| person.is_here()) {
         let view = observer.client.view();

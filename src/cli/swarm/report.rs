@@ -10,95 +10,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::cli::lock::lock;
 use crate::cli::swarm::audit::Audit;
-use crate::cli::swarm::person::Crowd;
-use crate::cli::swarm::visits::Churn;
-use gpys_client::{Traffic, Transport};
-
-/// Ages above this, in ms, are counted as this.
-const LONGEST: u64 = 600_000;
-/// Both transports, in the order of the report.
-const TRANSPORTS: [Transport; 2] = [Transport::WebTransport, Transport::WebSocket];
-
-/// Ages, while they are measured.
-#[derive(Debug)]
-pub(super) struct Tallies {
-    pub(super) measuring: AtomicBool,
-    ages: [Mutex<Histogram<u64>>; 2],
-}
-
-impl Default for Tallies {
-    fn default() -> Self {
-        let ages = std::array::from_fn(|_| Mutex::new(histogram()));
-        Self { measuring: AtomicBool::new(false), ages }
-    }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds are valid")
-}
-
-impl Tallies {
-    /// Counts a new sample that was so many ms old.
-    pub(super) fn record(&self, transport: Transport, age: i32) {
-        // A clock's estimate may be ahead of a sample by a fraction of the round trip.
-        let age = u64::try_from(age).unwrap_or(0);
-        lock(&self.ages[transport as usize]).saturating_record(age);
-    }
-
-    fn ages(&self, transport: Transport) -> Histogram<u64> {
-        lock(&self.ages[transport as usize]).clone()
-    }
-
-    /// A line for the progress bar.
-    pub(super) fn glance(&self) -> String {
-        let mut parts = Vec::new();
-        for transport in TRANSPORTS {
-            let ages = lock(&self.ages[transport as usize]);
-            if !ages.is_empty() {
-                let (p50, p99) = (ages.value_at_quantile(0.5), ages.value_at_quantile(0.99));
-                parts.push(format!("{} age p50 {p50} ms, p99 {p99} ms", short(transport)));
-            }
-        }
-        parts.join("  ")
-    }
-}
-
-const fn short(transport: Transport) -> &'static str {
-    match transport {
-        Transport::WebTransport => "wt",
-        Transport::WebSocket => "ws",
-    }
-}
-
-/// Age of information, in ms; nothing if nothing was received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ages {
-    /// Half of the samples were at most this old.
-    pub p50: Option<u64>,
-    /// 99 of 100 samples were at most this old.
-    pub p99: Option<u64>,
-    /// The oldest.
-    pub max: Option<u64>,
-}
-
-impl Ages {
-    fn of(histogram: &Histogram<u64>) -> Self {
-        let some = |value| (!histogram.is_empty()).then_some(value);
-        Self {
-            p50: some(histogram.value_at_quantile(0.5)),
-            p99: some(histogram.value_at_quantile(0.99)),
-            max: some(histogram.max()),
-        }
-    }
-}
+use crate::cli::swarm::crowd::Crowd;
+use crate::cli::swarm::tally::{Ages, TRANSPORTS, histogram, short};
+use crate::cli::swarm::visitors::Churn;
+use gpys_client::Traffic;
 
 /// What some of the people did and saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -155,15 +75,18 @@ impl Report {
     ) -> Self {
         let measured_ms = (seconds * 1_000.0).round() as u64;
         let ghosts = audit.ghosts.len() as u64;
-        let churn = (crowd.args().churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
-        let redials = crowd.redials.load(Ordering::Relaxed);
+        let churn =
+            (crowd.stage.args.churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
+        let redials = crowd.stage.redials.load(Ordering::Relaxed);
         let mut report = Self { measured_ms, redials, disconnected, churn, ..Self::default() };
         let mut all_ages = histogram();
         for transport in TRANSPORTS {
-            let of = |&index: &usize| index < crowd.size && crowd.transport(index) == transport;
-            let ages = crowd.tallies.ages(transport);
+            let of = |&index: &usize| {
+                index < crowd.stage.size && crowd.stage.transport(index) == transport
+            };
+            let ages = crowd.stage.tallies.ages(transport);
             let mut part = Part {
-                people: (0..crowd.size).filter(of).count() as u64,
+                people: (0..crowd.stage.size).filter(of).count() as u64,
                 received: ages.len(),
                 age_ms: Ages::of(&ages),
                 lost: audit.lost.iter().filter(|&index| of(index)).count() as u64,
@@ -305,19 +228,6 @@ mod tests {
         }
         assert_eq!(value["age_ms"]["p99"], 40);
         assert!(value["transports"]["ws"]["age_ms"]["p50"].is_null());
-    }
-
-    #[test]
-    fn ages_are_exact_to_the_millisecond_where_it_matters() {
-        let tallies = Tallies::default();
-        for age in 1..=100 {
-            tallies.record(Transport::WebSocket, age);
-        }
-        tallies.record(Transport::WebTransport, -1);
-        let ages = Ages::of(&tallies.ages(Transport::WebSocket));
-        assert_eq!(ages, Ages { p50: Some(50), p99: Some(99), max: Some(100) });
-        assert_eq!(Ages::of(&tallies.ages(Transport::WebTransport)).max, Some(0));
-        assert_eq!(Ages::of(&histogram()), Ages::default());
     }
 
     #[test]

@@ -1,20 +1,19 @@
 //! Visitors: they come, switch, lose their network, come back, and go, as [`plan`](crate::cli::swarm::visit_plan)
 //! has drawn it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::cli::lock::lock;
-use crate::cli::swarm::person::{Crowd, Person};
+use crate::cli::swarm::crowd::Crowd;
+use crate::cli::swarm::person::Person;
 use crate::cli::swarm::visit_plan::{Act, Visit};
+use crate::cli::swarm::visitors::Departure;
 use gpys_client::{Connector, Transport};
-use gpys_proto::wire::{PeerId, ResumeToken, Welcome};
+use gpys_proto::wire::{ResumeToken, Welcome};
 
 /// Whoever is not heard of for this long is not shown any more (docs/PROTOCOL.md, section 8), in
 /// seconds.
@@ -23,81 +22,13 @@ const SILENCE: f64 = 15.0;
 /// half second, then come a tick, the way, and the receiver's turn on a busy computer.
 const NEWS: f64 = 2.0;
 
-/// What visitors did, and what came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Churn {
-    /// Visitors who came.
-    pub joins: u64,
-    /// Visitors who said that they leave.
-    pub leaves: u64,
-    /// Visitors who went on over another link while the old one lived.
-    pub switches: u64,
-    /// Links that were cut.
-    pub drops: u64,
-    /// Visitors who came back in time, or switched, and were still who they had been.
-    pub returns: u64,
-    /// Visitors who came back too late, and were somebody new.
-    pub late: u64,
-    /// Visitors who came back as who they were not, in time or too late.
-    pub mistaken: u64,
-    /// People who left, or whose time was over, whom somebody still saw or had on the roster.
-    pub ghosts: u64,
-}
-
-impl Churn {
-    /// As lines of a text for people.
-    pub(super) fn text(&self) -> String {
-        let Self { joins, leaves, switches, drops, returns, late, mistaken, ghosts } = self;
-        format!(
-            "\nvisitors: {joins} came, {leaves} left, {switches} switched, {drops} were cut off; \
-             {returns} were still themselves, {late} came too late\n\
-             mistaken for others: {mistaken}\nghosts: {ghosts}"
-        )
-    }
-}
-
-/// Until when others may know of somebody who is gone, in seconds since the start.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Departure {
-    /// Until when they may be seen.
-    pub(super) unseen: f64,
-    /// Until when the roster may name them.
-    pub(super) unlisted: f64,
-}
-
-/// Those who come and go.
-#[derive(Debug, Default)]
-pub(super) struct Visitors {
-    here: Mutex<BTreeMap<usize, Arc<Person>>>,
-    departed: Mutex<BTreeMap<PeerId, Departure>>,
-    counts: Mutex<Churn>,
-}
-
-impl Visitors {
-    pub(super) fn here(&self) -> Vec<Arc<Person>> {
-        lock(&self.here).values().cloned().collect()
-    }
-
-    pub(super) fn departed(&self) -> BTreeMap<PeerId, Departure> {
-        lock(&self.departed).clone()
-    }
-
-    pub(super) fn counts(&self) -> Churn {
-        *lock(&self.counts)
-    }
-
-    fn count(&self, count: impl FnOnce(&mut Churn)) {
-        count(&mut lock(&self.counts));
-    }
-}
-
 /// Lets visitors come and go until told to stop; none if none are asked for.
 pub(super) async fn run(
     server: Arc<Connector>,
     crowd: Arc<Crowd>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (per_minute, seed) = (crowd.args().churn, crowd.args().seed);
+    let (per_minute, seed) = (crowd.stage.args.churn, crowd.stage.args.seed);
     if per_minute == 0 {
         return;
     }
@@ -109,12 +40,13 @@ pub(super) async fn run(
             () = sleep_until(start + Duration::from_secs_f64(visit.at)) => {}
             _ = stop.wait_for(|&stop| stop) => break,
         }
+        let index = crowd.stage.size + number as usize;
         let visitor = Visitor {
             server: Arc::clone(&server),
             crowd: Arc::clone(&crowd),
             stop: stop.clone(),
-            index: crowd.size + number as usize,
-            transport: crowd.transport(crowd.size + number as usize),
+            index,
+            transport: crowd.stage.transport(index),
         };
         visiting.spawn(visitor.visit(visit.steps));
         // Those who have gone need not be kept.
@@ -166,16 +98,16 @@ impl Visitor {
     /// Comes, or comes back.
     async fn enter(&self, resume: Option<ResumeToken>) -> Option<Arc<Person>> {
         let Self { server, crowd, index, transport, .. } = self;
-        let joined = Person::join(server, crowd, *index, *transport, resume).await;
-        let person = joined.map_err(|error| crowd.turn_away(*index, &error)).ok()?;
+        let joined = Person::join(server, &crowd.stage, *index, *transport, resume).await;
+        let person = joined.map_err(|error| crowd.stage.turn_away(*index, &error)).ok()?;
         let person = Arc::new(person);
-        lock(&crowd.visitors.here).insert(*index, Arc::clone(&person));
+        crowd.visitors.enter(Arc::clone(&person));
         Some(person)
     }
 
     /// Walks for so many seconds; false if the link has ended or everybody is to stop.
     async fn walk(&self, person: &Arc<Person>, seconds: f64) -> bool {
-        let walking = Arc::clone(person).walk(Arc::clone(&self.crowd), self.stop.clone());
+        let walking = Arc::clone(person).walk(Arc::clone(&self.crowd.stage), self.stop.clone());
         tokio::select! {
             () = walking => false,
             () = sleep(Duration::from_secs_f64(seconds)) => true,
@@ -183,7 +115,7 @@ impl Visitor {
     }
 
     async fn switch(&mut self, person: &Person) -> Option<Arc<Person>> {
-        self.transport = self.crowd.args().transport.other(self.transport);
+        self.transport = self.crowd.stage.args.transport.other(self.transport);
         let next = self.enter(Some(person.client.welcome().token)).await?;
         self.crowd.visitors.count(|churn| churn.switches += 1);
         self.compare(person, &next, true);
@@ -201,7 +133,7 @@ impl Visitor {
         let Welcome { id, token, .. } = *person.client.welcome();
         if is_in_time {
             // Others may see this person again as soon as the server has the hello.
-            lock(&self.crowd.visitors.departed).remove(&id);
+            self.crowd.visitors.expect(id);
         }
         let next = self.enter(Some(token)).await?;
         self.compare(person, &next, is_in_time);
@@ -236,13 +168,13 @@ impl Visitor {
     }
 
     fn go(&self, person: &Person) {
-        lock(&self.crowd.visitors.here).remove(&person.index);
+        self.crowd.visitors.remove(person.index);
     }
 
     /// From now on others may know of this person for so many seconds only.
     fn depart(&self, person: &Person, unseen: f64, unlisted: f64) {
-        let by = self.crowd.time() + NEWS;
+        let by = self.crowd.stage.time() + NEWS;
         let departure = Departure { unseen: by + unseen, unlisted: by + unlisted };
-        lock(&self.crowd.visitors.departed).insert(person.client.welcome().id, departure);
+        self.crowd.visitors.depart(person.client.welcome().id, departure);
     }
 }

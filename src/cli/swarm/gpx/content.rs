@@ -7,7 +7,7 @@ use std::path::Path;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use flate2::read::MultiGzDecoder;
 
-use crate::cli::swarm::gpx::GpxErrorKind;
+use crate::cli::swarm::gpx::error::GpxErrorKind;
 
 /// How much of a file is read, compressed or not, in bytes: half a million points, which is a
 /// week at one a second. What a compressed file of a few KB holds is bounded by it, too.

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cli::swarm::gpx::WALKING_PACE;
-use crate::cli::swarm::gpx::tidy::PAUSE;
+use crate::cli::swarm::gpx::pace::{PAUSE, WALKING_PACE};
 use crate::cli::swarm::walk::TOP_SPEED;
 
 /// What of a file was left out or changed, and why. Displayed, it is one line; empty if the file

@@ -4,21 +4,15 @@ use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::cli::swarm::gpx::error::GpxErrorKind;
+use crate::cli::swarm::gpx::notes::Notes;
+use crate::cli::swarm::gpx::point::Point;
 use crate::cli::swarm::gpx::time::parse_time;
-use crate::cli::swarm::gpx::{GpxErrorKind, Notes};
 use gpys_proto::geo::Position;
 use gpys_server::terminal::quoted;
 
 /// Degrees of longitude that are still taken for a place that was counted on past 180.
 const MOST_TURNS: f64 = 720.0;
-
-/// A point as the file has it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
-    pub(super) position: Position,
-    /// In seconds since 1970.
-    pub(super) time: Option<f64>,
-}
 
 /// Reads the points of tracks and routes, or those of waypoints where there is nothing else: one
 /// list for each segment.

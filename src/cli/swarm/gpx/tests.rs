@@ -225,7 +225,7 @@ fn nobody_stands_for_long() {
     {
         let track = parse(&walk(points, change));
         let stand = longest_stand(&track.ways[0]);
-        assert!(stand < tidy::PAUSE + 6.0, "{stand}: {}", track.notes);
+        assert!(stand < pace::PAUSE + 6.0, "{stand}: {}", track.notes);
         assert!(track.notes.to_string().contains("1 pause cut to 20 s or less"), "{}", track.notes);
     }
     let track = parse(&walk(400, early));

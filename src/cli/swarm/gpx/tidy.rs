@@ -1,15 +1,13 @@
 //! From a segment's points to ways that somebody can walk: points that are elsewhere, jumps, and
 //! standing still.
 
-use crate::cli::swarm::gpx::Notes;
-use crate::cli::swarm::gpx::points::Point;
+use crate::cli::swarm::gpx::notes::Notes;
+use crate::cli::swarm::gpx::pace::{PAUSE, WALKING_PACE};
+use crate::cli::swarm::gpx::point::Point;
 use crate::cli::swarm::gpx::time::{JUMP, is_jump, steps};
 use crate::cli::swarm::walk::{STANDING, Way, distance};
 use gpys_proto::geo::Position;
 
-/// Longest pause, in seconds: long enough to be seen as one, short enough that a swarm of half a
-/// minute, which is the usual one, sees people move.
-pub(super) const PAUSE: f64 = 20.0;
 /// Who stays within so many metres stands.
 const SPOT: f64 = 5.0;
 /// So many points in a row that are elsewhere are left out, if the track then goes on.
@@ -123,7 +121,7 @@ fn way(part: &[Stop], notes: &mut Notes) -> Option<Way> {
     let moving: Vec<_> = part.iter().filter(|stop| stop.metres > stop.seconds * STANDING).collect();
     let (metres, seconds) =
         moving.iter().fold((0.0, 0.0), |sum, stop| (sum.0 + stop.metres, sum.1 + stop.seconds));
-    let pace = if seconds > 0.0 { metres / seconds } else { crate::cli::swarm::gpx::WALKING_PACE };
+    let pace = if seconds > 0.0 { metres / seconds } else { WALKING_PACE };
     let mut brisk = without_stays(part, notes);
     for stop in &mut brisk {
         let hurried = PAUSE.max(stop.metres / pace);

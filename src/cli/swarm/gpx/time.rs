@@ -2,8 +2,9 @@
 
 use time::{Date, Month, Time};
 
-use crate::cli::swarm::gpx::points::Point;
-use crate::cli::swarm::gpx::{Notes, WALKING_PACE};
+use crate::cli::swarm::gpx::notes::Notes;
+use crate::cli::swarm::gpx::pace::WALKING_PACE;
+use crate::cli::swarm::gpx::point::Point;
 use crate::cli::swarm::walk::{STANDING, TOP_SPEED, distance};
 
 /// Two times further apart than this are of two clocks, in seconds: no pause within a track is

@@ -1,0 +1,181 @@
+//! The command line of `gpys netem`.
+
+use std::time::Duration;
+
+use crate::cli::netem::units;
+use gpys_path::{Bandwidth, Bursts, PathSettings, Queue};
+
+/// How long packets wait in front of a bottleneck if nobody says how long.
+const QUEUE: &str = "100ms";
+
+/// The exit code if the path cannot be opened, as of timeout(1) and the like.
+pub const FAILED: u8 = 125;
+
+/// The end of the subcommand's help.
+pub const HELP: &str = "\
+COMMAND runs at 10.77.0.1, the far end at 10.77.0.2. They reach no other
+network, and no DNS. Needs Linux, and root or user namespaces. Exits with the
+code of COMMAND, or with 125 if the path cannot be set up.
+
+Examples:
+  gpys netem --delay 25ms --loss 2% --far 'gpys --quiet' -- \\
+    gpys swarm https://10.77.0.2:4433 --people 20 --for 10s
+  gpys netem --delay 25ms --far 'gpys --quiet' --block-udp -- \\
+    gpys swarm https://10.77.0.2:4433 --transport ws --for 5s
+  gpys netem --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
+
+/// Options of `gpys netem`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How long every packet is under way, each way: half of the round trip.
+    #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = units::time)]
+    pub delay: Duration,
+    /// The mean of a further, exponentially distributed delay; packets stay in order.
+    #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = units::time)]
+    pub jitter: Duration,
+    /// The share of packets that is lost.
+    #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
+    pub loss: f64,
+    /// Lose them in bursts of this many packets, on average, instead of one by one.
+    #[arg(long, value_name = "PACKETS", requires = "loss", value_parser = units::burst)]
+    pub burst: Option<f64>,
+    /// The share of packets that is held back for 20 ms, so that later ones go ahead.
+    #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
+    pub reorder: f64,
+    /// The share of packets that arrives twice.
+    #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
+    pub duplicate: f64,
+    /// Bits of IP packets a second, each way.
+    #[arg(long, value_name = "RATE", value_parser = units::rate)]
+    pub rate: Option<std::num::NonZeroU64>,
+    /// How long packets may wait because of the rate, or how many bytes of them.
+    #[arg(long, default_value = QUEUE, value_name = "TIME|SIZE", requires = "rate",
+          value_parser = units::queue)]
+    pub queue: Queue,
+    /// The same seed lets packets of the same number meet the same fate.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Let no UDP through.
+    #[arg(long)]
+    pub block_udp: bool,
+    /// Let nothing through for a while: START+LENGTH, counted from the start of COMMAND.
+    #[arg(long, value_name = "TIME+TIME", value_parser = units::blackout)]
+    pub blackout: Option<(Duration, Duration)>,
+    /// What runs at the far end, by the shell; COMMAND starts once it listens.
+    #[arg(long, value_name = "COMMAND")]
+    pub far: Option<String>,
+    /// What runs at the near end, with its arguments.
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+impl Args {
+    /// What happens to packets, each way.
+    #[must_use]
+    pub fn settings(&self) -> PathSettings {
+        PathSettings {
+            delay: self.delay,
+            jitter: self.jitter,
+            loss: if self.burst.is_some() { 0.0 } else { self.loss },
+            bursts: self.burst.map(|length| Bursts { share: self.loss, length }),
+            reorder: self.reorder,
+            duplicate: self.duplicate,
+            rate: self.rate.map(|bits_per_second| Bandwidth { bits_per_second, queue: self.queue }),
+            blocked: false,
+            udp_blocked: self.block_udp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, String> {
+        let words = ["netem"].into_iter().chain(line.split_whitespace());
+        Cli::try_parse_from(words).map(|cli| cli.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_options_a_path_does_nothing() {
+        let args = parse("-- true").unwrap();
+        assert_eq!((args.settings(), args.seed), (PathSettings::default(), 1));
+        assert_eq!((args.command.len(), args.far, args.blackout), (1, None, None));
+    }
+
+    #[test]
+    fn a_whole_command_line_is_read() {
+        let line = "--delay 25ms --jitter 5ms --loss 2% --burst 8 --reorder 1% --duplicate 0.1% \
+                    --rate 2.5mbit --queue 100ms --seed 7 --block-udp --blackout 10s+500ms \
+                    --far server -- client --loss 3";
+        let args = parse(line).unwrap();
+        let ms = Duration::from_millis;
+        let settings = args.settings();
+        assert_eq!((settings.delay, settings.jitter, settings.loss), (ms(25), ms(5), 0.0));
+        assert_eq!(settings.bursts, Some(Bursts { share: 0.02, length: 8.0 }));
+        assert_eq!((settings.reorder, settings.duplicate), (0.01, 0.001));
+        let rate = settings.rate.unwrap();
+        assert_eq!((rate.bits_per_second.get(), rate.queue), (2_500_000, Queue::Time(ms(100))));
+        assert_eq!(rate.queue_len(), 31_250);
+        assert!(settings.udp_blocked && !settings.blocked);
+        assert_eq!((args.seed, args.far.as_deref()), (7, Some("server")));
+        assert_eq!(args.blackout, Some((ms(10_000), ms(500))));
+        assert_eq!(args.command, ["client", "--loss", "3"]);
+        let words = "delay 25ms, jitter 5ms, 1 % held back, 0.1 % duplicated, 2 % lost in bursts \
+                     of 8 packets, 2500 kbit/s behind a queue of 31250 bytes, no UDP";
+        assert_eq!(settings.to_string(), words);
+    }
+
+    #[test]
+    fn a_queue_has_a_time_or_a_size() {
+        for (text, queue) in [
+            ("64kB", Queue::Bytes(64_000)),
+            ("1500B", Queue::Bytes(1_500)),
+            ("0.5MB", Queue::Bytes(500_000)),
+            ("1s", Queue::Time(Duration::from_secs(1))),
+        ] {
+            let args = parse(&format!("--rate 1gbit --queue {text} -- true")).unwrap();
+            assert_eq!(args.queue, queue, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (option, value) in [
+            ("delay", "25"),
+            ("delay", "2h"),
+            ("jitter", "-1ms"),
+            ("loss", "2"),
+            ("loss", "101%"),
+            ("loss", "NaN%"),
+            ("reorder", "-1%"),
+            ("rate", "2"),
+            ("rate", "0mbit"),
+            ("rate", "infmbit"),
+            ("rate", "2mbps"),
+            ("blackout", "10s"),
+            ("seed", "x"),
+        ] {
+            let error = parse(&format!("--{option}={value} -- true")).unwrap_err();
+            assert!(error.contains(&format!("'{value}' for '--{option}")), "{error}");
+        }
+        for line in ["--loss 1% --burst 0 -- true", "--rate 1mbit --queue big -- true"] {
+            assert!(parse(line).unwrap_err().contains("invalid value"), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_that_do_nothing_alone_are_refused() {
+        for line in ["--burst 8 -- true", "--queue 1s -- true", "--delay 1ms"] {
+            assert!(parse(line).unwrap_err().contains("required"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the people of a swarm share: the plan, the clock, and where they are counted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use crate::cli::lock::lock;
+use crate::cli::swarm::args::Args;
+use crate::cli::swarm::plan::Plan;
+use crate::cli::swarm::tally::Tallies;
+use gpys_client::{ConnectError, Transport};
+
+/// What everybody has in common.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) plan: Plan,
+    pub(super) args: Args,
+    /// How many people stay; an index beyond it is a visitor's.
+    pub(super) size: usize,
+    start: Instant,
+    pub(super) tallies: Arc<Tallies>,
+    /// How often people dialled again.
+    pub(super) redials: AtomicU64,
+    /// Why people are not here (any more), and how many each.
+    gone: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Stage {
+    pub(super) fn new(plan: Plan, args: &Args) -> Self {
+        Self {
+            plan,
+            args: args.clone(),
+            size: args.people as usize,
+            start: Instant::now(),
+            tallies: Arc::new(Tallies::default()),
+            redials: AtomicU64::new(0),
+            gone: Mutex::default(),
+        }
+    }
+
+    /// Seconds since the start.
+    pub(super) fn time(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// The transport of the person with this index.
+    pub(super) const fn transport(&self, index: usize) -> Transport {
+        self.args.transport.transport(index)
+    }
+
+    pub(super) fn turn_away(&self, index: usize, error: &ConnectError) {
+        tracing::debug!(index, %error, "not connected");
+        self.note_gone(format!("not connected: {error}"));
+    }
+
+    pub(super) fn note_gone(&self, reason: String) {
+        *lock(&self.gone).entry(reason).or_default() += 1;
+    }
+
+    /// Why people are not here, and how many each.
+    pub(super) fn disconnected(&self) -> BTreeMap<String, u64> {
+        lock(&self.gone).clone()
+    }
+}
