@@ -1,8 +1,8 @@
-//! Names and addresses by which this computer can be reached.
+//! Names and addresses of this computer.
 
 use std::net::IpAddr;
 
-/// The addresses that others on the network can use, IPv4 first.
+/// Addresses that other devices on the network can use, IPv4 first.
 pub fn network() -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
         .unwrap_or_default()
@@ -16,8 +16,8 @@ pub fn network() -> Vec<IpAddr> {
     addresses
 }
 
-/// Whether a browser elsewhere can be given this address: a link-local one needs a zone, which
-/// URLs do not have.
+/// Whether a browser on another device can use this address: a link-local one needs a zone, which
+/// URLs lack.
 fn is_reachable(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !address.is_link_local() && !address.is_unspecified(),
@@ -25,7 +25,7 @@ fn is_reachable(address: &IpAddr) -> bool {
     }
 }
 
-/// Every name and address that a certificate for this computer should have.
+/// Every name and address that a certificate for this computer should cover.
 pub fn names() -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if let Some(host) = hostname::get().ok().and_then(|name| name.into_string().ok()) {
@@ -42,7 +42,7 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// An address as a URL has it.
+/// An address as written in a URL.
 pub fn in_url(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_has_this_computer() {
+    fn a_certificate_covers_loopback() {
         let names = names();
         for name in ["localhost", "127.0.0.1", "::1"] {
             assert!(names.iter().any(|known| known == name), "{name}");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_have_brackets_around_ipv6() {
+    fn urls_put_brackets_around_ipv6() {
         assert_eq!(in_url("::1".parse().unwrap()), "[::1]");
         assert_eq!(in_url("10.0.0.1".parse().unwrap()), "10.0.0.1");
     }

@@ -1,4 +1,4 @@
-//! The server's clock: the one place where the shell turns the machine's time into [`Time`].
+//! The server's clock: the one place where machine time becomes [`Time`].
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use gpys_proto::time::Time;
 
-/// What the clock shows when it starts, in ms. Samples taken a little before the server knew of
-/// them then still have a time of their own.
+/// The clock's value at its start, in ms. Samples taken shortly before the start thus still have
+/// distinct times.
 const EPOCH_MS: u64 = 1_000;
 
-/// The time since 1970, as the machine's clock has it.
+/// Time since 1970 by the machine's clock.
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The same in whole seconds.
+/// Time since 1970 in whole seconds.
 pub fn unix_now() -> i64 {
     i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX)
 }
@@ -38,7 +38,7 @@ impl Clock {
         Time(u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_add(EPOCH_MS))
     }
 
-    /// The moment at which the clock shows `time`; a time before the start is the start.
+    /// The instant at which the clock reads `time`, or the start if that is earlier.
     pub(crate) fn instant(&self, time: Time) -> Instant {
         self.start + Duration::from_millis(time.since(Time(EPOCH_MS)))
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_clock_has_reached_a_time_at_its_instant() {
+    async fn the_clock_reads_a_time_at_its_instant() {
         let clock = Clock::start();
         assert!(clock.now() >= Time(EPOCH_MS));
         for ahead in [0, 1, 20] {

@@ -1,4 +1,4 @@
-//! What every session of the server shares, and how connections are admitted to it.
+//! State shared by every session of the server, and admission of connections to it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::room::identity::Secret;
 use crate::room::places::Places;
 use gpys_proto::wire::Limits;
 
-/// Connections beside those of people: pages that load.
+/// Connections allowed in addition to those of peers: pages that load.
 const PAGES: u32 = 1_024;
 
-/// What every session of the server shares.
+/// State shared by every session of the server.
 #[derive(Debug)]
 pub(super) struct ServerContext {
     pub(super) clock: Clock,
@@ -36,35 +36,35 @@ pub(super) struct ServerContext {
     pub(super) metrics: Arc<Metrics>,
     pub(super) access: Access,
     pub(super) origins: Origins,
-    /// What this server is called on plain HTTP.
+    /// Host names accepted on plain HTTP.
     pub(super) names: Names,
-    /// Whose word about clients is believed.
+    /// Proxies trusted to name their clients.
     pub(super) proxies: Proxies,
     pub(super) limits: Limits,
-    /// How long a client has for each step until it has said hello.
+    /// How long a client may take for each step up to its hello.
     pub(super) deadline: Duration,
     /// Whether the server is about to stop.
     pub(super) draining: AtomicBool,
-    /// How many sessions there are.
+    /// Number of sessions.
     pub(super) sessions: watch::Sender<usize>,
 }
 
-/// Counts a session for as long as it is kept.
+/// Counts a session until dropped.
 pub(super) struct Counted(watch::Sender<usize>);
 
-/// Where a server's own pages are.
+/// Where the server's own pages are served.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    /// Whether TLS, and the port, of each listener.
+    /// For each listener, whether it speaks TLS, and its port.
     pub(super) listeners: Vec<(bool, u16)>,
-    /// The names for which an authority is asked for a certificate.
+    /// Domains for which certificates are ordered.
     pub(super) domains: Vec<String>,
-    /// What HTTPS shows, if it is from files.
+    /// The HTTPS certificate, if it comes from files.
     pub(super) certificate: Option<Arc<Shown<CertifiedKey>>>,
 }
 
 impl ServerContext {
-    /// What a server begins with.
+    /// The initial state of a server whose pages are served at `own`.
     pub(super) fn new(
         config: &Config,
         own: Own,
@@ -99,13 +99,13 @@ impl ServerContext {
         })
     }
 
-    /// Admits a connection, or counts which limit refuses it.
+    /// Admits a connection, or counts the limit that refuses it.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Permit> {
         self.admitted(self.gate.admit(address, self.clock.now()))
     }
 
-    /// The same at another gate than that of sessions and pages, or for a proxy that speaks for
-    /// many.
+    /// Like [`admit`](Self::admit), at another gate than that of sessions and pages, or for a proxy
+    /// that carries many clients.
     pub(super) fn admit_by(
         &self,
         gate: &Arc<Gate>,
@@ -116,7 +116,7 @@ impl ServerContext {
         self.admitted(if is_proxy { gate.admit_proxy(now) } else { gate.admit(address, now) })
     }
 
-    /// Admits whom a proxy speaks for, as a connection of its own.
+    /// Admits a client behind a proxy as a connection of its own.
     pub(super) fn admit_behind(&self, proxy: &Arc<Permit>, client: IpAddr) -> Option<Permit> {
         self.admitted(self.gate.admit_behind(proxy, client, self.clock.now()))
     }
@@ -141,7 +141,7 @@ impl Drop for Counted {
     }
 }
 
-/// What the configuration lets in.
+/// The bounds that the configuration sets.
 pub(super) fn bounds(config: &Config) -> Bounds {
     let Guard { connections, per_network, handshakes, half_open, local, .. } = config.guard;
     let connections = connections.unwrap_or_else(|| config.room.max_people.saturating_add(PAGES));

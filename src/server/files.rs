@@ -118,7 +118,7 @@ pub(crate) trait Watched: Send {
 
 impl<T: Content<N>, const N: usize> Watched for Files<T, N> {
     fn reload(&mut self, metrics: &Metrics) {
-        let what = T::KIND.words();
+        let what = T::KIND.name();
         match self.check() {
             Ok(false) => {}
             Ok(true) => {

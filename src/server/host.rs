@@ -1,25 +1,25 @@
-//! Hosts and origins as requests name them.
+//! Hosts and origins, as written in requests.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::uri::Authority;
 
-/// Domains that no name server of the internet answers for (RFC 6761, RFC 6762, RFC 8375, and
-/// `internal`, which ICANN has reserved).
+/// Domains that public DNS never resolves (RFC 6761, RFC 6762, RFC 8375, and `internal`, which
+/// ICANN has reserved).
 const PRIVATE: [&str; 4] = [".localhost", ".local", ".internal", ".home.arpa"];
 
-/// A host as a URL has it, checked so that it can be written into headers and URLs.
+/// A host as written in a URL, checked to be safe in headers and URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// A name in lower case without a dot at its end, an IPv4 address, or an IPv6 address in
+    /// A name in lower case without a trailing dot, an IPv4 address, or an IPv6 address in
     /// brackets.
     pub name: String,
-    /// The port, if it is named.
+    /// The port, if given.
     pub port: Option<u16>,
 }
 
 impl Host {
-    /// Reads `name`, `name:port`, `1.2.3.4:port` or `[::1]:port`.
+    /// Parses `name`, `name:port`, `1.2.3.4:port` or `[::1]:port`.
     pub fn parse(text: &str) -> Option<Self> {
         let authority: Authority = text.parse().ok()?;
         let name = authority.host().to_ascii_lowercase();
@@ -38,17 +38,17 @@ impl Host {
         good.then(|| Self { name: name.to_owned(), port })
     }
 
-    /// The port, or that of the scheme.
+    /// The port, or the scheme's default.
     pub fn port_or_default(&self, secure: bool) -> u16 {
         self.port.unwrap_or(if secure { 443 } else { 80 })
     }
 
-    /// Whether it is an address, which needs no name server.
+    /// Whether the host is an address, which needs no DNS.
     pub fn is_address(&self) -> bool {
         self.name.starts_with('[') || self.name.parse::<Ipv4Addr>().is_ok()
     }
 
-    /// Whether a name server of the internet cannot have led here.
+    /// Whether public DNS cannot have resolved the host to this server.
     pub fn is_private(&self) -> bool {
         self.is_address()
             || !self.name.contains('.')
@@ -66,16 +66,16 @@ impl std::fmt::Display for Host {
 /// The origin of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Whether its scheme is https.
+    /// Whether the scheme is https.
     pub secure: bool,
-    /// As in [`Host`].
+    /// The host's name, as in [`Host`].
     pub name: String,
-    /// The port, that of the scheme unless it is named.
+    /// The port, or the scheme's default.
     pub port: u16,
 }
 
 impl Origin {
-    /// Reads an origin as browsers write it; nothing may follow the port.
+    /// Parses an origin as browsers write it; nothing may follow the port.
     pub fn parse(text: &str) -> Option<Self> {
         let (secure, host) = match text.split_once("://")? {
             ("https", host) => (true, host),
@@ -87,7 +87,7 @@ impl Origin {
         Some(Self { secure, name: host.name, port })
     }
 
-    /// Its host, without the port that the scheme has anyway.
+    /// The origin's host, with the port unless it is the scheme's default.
     pub fn host(&self) -> Host {
         let default = if self.secure { 443 } else { 80 };
         Host { name: self.name.clone(), port: (self.port != default).then_some(self.port) }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_what_can_be_written_into_a_header() {
+    fn a_host_is_safe_in_a_header() {
         let host = |name: &str, port| Some(Host { name: name.to_owned(), port });
         assert_eq!(Host::parse("LocalHost"), host("localhost", None));
         assert_eq!(Host::parse("10.0.0.1:80"), host("10.0.0.1", Some(80)));

@@ -1,4 +1,4 @@
-//! The IO shell of GPyS: sockets, tasks and time around the core in `gpys-proto`.
+//! The I/O shell of GPyS: sockets, tasks and time around the core in `gpys-proto`.
 //!
 //! A program that embeds it binds a [`Server`] and runs it until it should stop:
 //!
@@ -23,17 +23,17 @@
 //!
 //! ```text
 //! server                     binds, runs, drains
-//! http                       the page, /config.json, the map's file
-//! webtransport  websocket    accept, read and write, a transport each
-//! session       tcp          what both do with a client's bytes; listening and accepting
-//! context                    what all sessions share
-//! room                       the task that owns a world, and the way to it
-//! access        tls          who may enter; what the server shows of itself
-//! link          limits       one client's way out, latest wins; who gets how much
+//! http                       the page, /config.json, the map file
+//! webtransport  websocket    one transport each: accept, read and write
+//! session       tcp          handling of client messages; listening and accepting
+//! context                    state shared by all sessions
+//! room                       the task that owns a world, and how to reach it
+//! access        tls          who may enter; the server's certificates
+//! link          limits       one client's send path, latest wins; who gets how much
 //! config  files  metrics  panics  clock  lock  addresses  host  terminal
 //! ```
 //!
-//! Imports run downwards only; `scripts/check` holds the code to it.
+//! Imports point downwards only; `scripts/check` enforces it.
 
 pub mod access;
 pub mod addresses;

@@ -1,4 +1,4 @@
-//! Who is let in, how fast, and how much each may send or be sent.
+//! Limits on who is admitted, how fast, and how much each client may send or be sent.
 
 pub(crate) mod amplification;
 pub(crate) mod bucket;

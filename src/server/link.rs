@@ -1,7 +1,7 @@
-//! A link as its room sees it: a lane that keeps everything, and room for one frame.
+//! A link as its room sees it: a lane that loses nothing, and a slot for one frame.
 //!
-//! Nothing here waits. Whatever has no room is refused at once, because a frame that waits is a
-//! frame that lies.
+//! Nothing here waits. What does not fit is refused at once, because a frame that waits is a frame
+//! that lies.
 
 pub(crate) mod ending;
 mod probe;
@@ -24,45 +24,45 @@ use crate::metrics::{Leave, Transport};
 use gpys_proto::time::Time;
 use gpys_proto::wire::PONG_LEN;
 
-/// Most messages of the reliable lane that wait for a client to read them.
+/// Maximum number of unread messages on the reliable lane.
 const RELIABLE_QUEUE: usize = 256;
 
-/// The writer waits for nothing.
+/// Stands for a writer that is not waiting.
 const IDLE: u64 = u64::MAX;
 
-/// Tells the links of a peer apart, so that an old one cannot end a new one.
+/// Distinguishes a peer's links, so an old one cannot end a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkId(u64);
 
 impl LinkId {
-    /// An id that no other link has.
+    /// Returns a new, unique id.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// The reliable lane had no room: the client does not read it.
+/// The error of a full reliable lane: the client does not read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
 
-/// What a link learned of its path, counted since it began.
+/// Path statistics of a link, counted from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PathCounts {
     /// Packets sent.
     pub(crate) sent: u64,
     /// Packets lost.
     pub(crate) lost: u64,
-    /// Round trip now, in ms; 0 if unknown.
+    /// Current round trip, in ms; 0 if unknown.
     pub(crate) rtt_ms: u32,
-    /// What was sent that QUIC has the client acknowledge; none over TCP.
+    /// Number of ack-eliciting frames sent; 0 over TCP.
     pub(crate) asked: u64,
-    /// The round trip as QUIC estimates it. It moves with every acknowledgement of something new;
-    /// a client that has nothing new to acknowledge repeats the old, which QUIC counts as well.
+    /// QUIC's estimate of the round trip. It moves with every acknowledgement of something new; a
+    /// client with nothing new to acknowledge repeats the old, which QUIC counts, too.
     pub(crate) estimate: Duration,
 }
 
-/// How bytes leave.
+/// How bytes are sent.
 #[derive(Debug)]
 enum Path {
     WebTransport(QuicPath),
@@ -72,15 +72,15 @@ enum Path {
 #[derive(Debug)]
 struct QuicPath {
     quic: quinn::Connection,
-    /// That the client is where it is sent to.
+    /// Proves that the client owns its address.
     proof: Proof,
-    /// The session's number as HTTP datagrams begin with it.
+    /// The session's id, with which its HTTP datagrams begin.
     prefix: Bytes,
-    /// Packets received when [`Link::heard`] last looked.
+    /// Number of packets received at the last call of [`Link::heard`].
     received: AtomicU64,
 }
 
-/// Where a WebSocket's frames wait for its writer: one place, not a queue.
+/// Where a WebSocket's frame waits for its writer: one slot, not a queue.
 #[derive(Debug)]
 pub(crate) struct SocketPath {
     slot: Mutex<Slot>,
@@ -94,7 +94,7 @@ pub(crate) struct SocketPath {
 struct Slot {
     frame: Option<Bytes>,
     pong: Option<[u8; PONG_LEN]>,
-    /// The writer still waits for the socket to take what it has.
+    /// Whether the socket has yet to take what the writer holds.
     busy: bool,
 }
 
@@ -114,7 +114,7 @@ impl SocketPath {
         self.wake.notified().await;
     }
 
-    /// Takes what is to be written next; `None` says that the writer is idle.
+    /// Takes what is to be written next; `None` marks the writer idle.
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut slot = lock(&self.slot);
         let pong = slot.pong.take().map(|pong| Bytes::copy_from_slice(&pong));
@@ -123,13 +123,13 @@ impl SocketPath {
         bytes
     }
 
-    /// What a ping carries that is to be written before what was taken; none if it needs none.
+    /// Returns the payload of a ping to write ahead of what was taken, if one is due.
     pub(crate) fn ping(&self) -> Option<Bytes> {
         let ping = lock(&self.probe).ping(self.clock.now())?;
         Some(Bytes::copy_from_slice(&ping))
     }
 
-    /// Takes what a pong carries.
+    /// Handles a pong's payload.
     pub(crate) fn pong(&self, payload: &[u8]) {
         lock(&self.probe).pong(payload, self.clock.now());
     }
@@ -144,7 +144,7 @@ struct LinkState {
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
     network: OnceLock<Network>,
-    /// Since when the writer waits for the transport to take something; [`IDLE`] if it does not.
+    /// Since when the writer has waited for the transport; [`IDLE`] if it does not.
     writing: AtomicU64,
 }
 
@@ -152,16 +152,16 @@ struct LinkState {
 #[derive(Clone, Debug)]
 pub(crate) struct Link(Arc<LinkState>);
 
-/// The end of a link that its connection's own task holds.
+/// The end of a link held by its connection's task.
 #[derive(Debug)]
 pub(crate) struct LinkEnd {
-    /// What is to be written to the reliable lane, with its length before it.
+    /// Messages to write to the reliable lane, each with its length prefix.
     pub(crate) reliable: mpsc::Receiver<Arc<Bytes>>,
-    /// Why the link ends, once it ends.
+    /// Why the link ends, once it does.
     pub(crate) ending: watch::Receiver<Option<Ending>>,
 }
 
-/// Waits until a link ends and tells why; `None` if nobody is left who could end it.
+/// Waits until a link ends, and returns why; `None` if nothing is left to end it.
 pub(crate) async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Option<Ending> {
     ending.wait_for(Option::is_some).await.ok().and_then(|ending| ending.clone())
 }
@@ -178,7 +178,7 @@ impl Link {
         Self::new(Path::WebTransport(QuicPath { quic, proof, prefix, received }), clock)
     }
 
-    /// A link over a WebSocket, and where its frames wait.
+    /// A link over a WebSocket, and the slot for its frames.
     pub(crate) fn web_socket(clock: Clock) -> (Self, LinkEnd, Arc<SocketPath>) {
         let path = Arc::new(SocketPath::new(clock));
         let (link, end) = Self::new(Path::WebSocket(Arc::clone(&path)), clock);
@@ -196,31 +196,30 @@ impl Link {
         (Self(Arc::new(shared)), end)
     }
 
-    /// Which link this is.
+    /// The link's id.
     pub(crate) fn id(&self) -> LinkId {
         self.0.id
     }
 
-    /// The link counts for this network, if for any.
+    /// Counts the link against this network, if any.
     pub(crate) fn count_for(&self, network: Option<Network>) {
         if let Some(network) = network {
-            // The first word counts, as for how the link ends.
+            // The first one counts, as with how the link ends.
             let _ = self.0.network.set(network);
         }
     }
 
-    /// The network for which the link counts, if for any.
+    /// The network that the link counts against, if any.
     pub(crate) fn network(&self) -> Option<Network> {
         self.0.network.get().copied()
     }
 
-    /// Something arrived on a link that does not see this by itself.
+    /// Records that something arrived, for a link that does not see this itself.
     pub(crate) fn touch(&self) {
         self.0.heard.store(self.0.clock.now().0, Ordering::Relaxed);
     }
 
-    /// When anything at all last arrived. On WebTransport it is known as exactly as this is
-    /// called often.
+    /// When anything at all last arrived. On WebTransport, only as exact as the calls are frequent.
     pub(crate) fn heard(&self) -> Time {
         if let Path::WebTransport(path) = &self.0.path {
             let received = path.quic.stats().udp_rx.datagrams;
@@ -231,21 +230,21 @@ impl Link {
         Time(self.0.heard.load(Ordering::Relaxed))
     }
 
-    /// Takes the time for which the server did not run for no silence.
+    /// Discounts from the client's silence the time for which the server did not run.
     pub(crate) fn excuse(&self, late_ms: u64) {
         let heard = self.heard() + late_ms;
         self.0.heard.fetch_max(heard.min(self.0.clock.now()).0, Ordering::Relaxed);
     }
 
-    /// Follows a client to the address that it is at now, once that has proved to be its. To be
-    /// called before anything is sent, and whenever something came.
-    pub(crate) fn look(&self) {
+    /// Follows a client to its current address, once it has proved that it owns it. Call this
+    /// before sending anything and whenever something arrives.
+    pub(crate) fn follow(&self) {
         if let Path::WebTransport(path) = &self.0.path {
-            path.proof.look(&path.quic);
+            path.proof.follow(&path.quic);
         }
     }
 
-    /// Writes something; meanwhile [`Link::writing_ms`] tells for how long.
+    /// Runs a write; meanwhile, [`Link::writing_ms`] returns how long it has taken.
     pub(crate) async fn writing<T>(&self, write: impl Future<Output = T>) -> T {
         self.0.writing.store(self.0.clock.now().0, Ordering::Relaxed);
         let written = write.await;
@@ -253,7 +252,7 @@ impl Link {
         written
     }
 
-    /// For how many milliseconds the transport has not taken what the writer holds.
+    /// How long the transport has not taken what the writer holds, in ms.
     pub(crate) fn writing_ms(&self, now: Time) -> u64 {
         match self.0.writing.load(Ordering::Relaxed) {
             IDLE => 0,
@@ -261,7 +260,7 @@ impl Link {
         }
     }
 
-    /// Longest frame that fits now, in bytes.
+    /// Maximum length of a frame that fits now, in bytes.
     pub(crate) fn max_frame(&self) -> usize {
         match &self.0.path {
             Path::WebTransport(path) => {
@@ -272,7 +271,7 @@ impl Link {
         }
     }
 
-    /// Whether a frame of at most `len` bytes would leave at once.
+    /// Whether a frame of at most `len` bytes would be sent at once.
     pub(crate) fn ready(&self, len: usize) -> bool {
         match &self.0.path {
             Path::WebTransport(path) => {
@@ -285,17 +284,17 @@ impl Link {
         }
     }
 
-    /// Writes what precedes a frame in the buffer that [`Link::send_frame`] takes, so that the
-    /// frame is written where it is sent from.
+    /// Writes a frame's prefix into the buffer for [`Link::send_frame`], which then sends the frame
+    /// without copying it.
     pub(crate) fn begin_frame(&self, buffer: &mut Vec<u8>) {
         if let Path::WebTransport(path) = &self.0.path {
             buffer.extend_from_slice(&path.prefix);
         }
     }
 
-    /// Sends a frame behind what [`Link::begin_frame`] wrote, and tells whether it had room.
+    /// Sends a frame that follows the prefix from [`Link::begin_frame`]. Returns whether it fit.
     pub(crate) fn send_frame(&self, frame: Bytes) -> bool {
-        self.look();
+        self.follow();
         match &self.0.path {
             Path::WebTransport(path) => path.quic.send_datagram(frame).is_ok(),
             Path::WebSocket(path) => {
@@ -307,12 +306,12 @@ impl Link {
         }
     }
 
-    /// Answers a ping; the answer may be lost.
+    /// Sends a pong, which may be lost.
     pub(crate) fn send_pong(&self, pong: [u8; PONG_LEN]) {
         match &self.0.path {
             Path::WebTransport(path) => {
                 let datagram: Bytes = path.prefix.iter().copied().chain(pong).collect();
-                // A pong that does not fit is a pong that was lost.
+                // A pong that does not fit is lost.
                 drop(path.quic.send_datagram(datagram));
             }
             Path::WebSocket(path) => {
@@ -322,11 +321,11 @@ impl Link {
         }
     }
 
-    /// Sends a message that [`frame_reliable`](crate::link::ending::frame_reliable) framed. It is a pointer, because the lane has room
-    /// for 32 of them even while it is empty.
+    /// Sends a message framed by [`frame_reliable`](crate::link::ending::frame_reliable). An `Arc`,
+    /// because the channel preallocates 32 slots.
     ///
     /// # Errors
-    /// If too many wait already. The caller ends the link.
+    /// If too many messages are waiting. The caller ends the link.
     pub(crate) fn send_reliable(&self, framed: Arc<Bytes>) -> Result<(), TooSlow> {
         match self.0.reliable.try_send(framed) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
@@ -334,7 +333,7 @@ impl Link {
         }
     }
 
-    /// Ends the link; the first reason counts. The link's own task tells the client.
+    /// Ends the link; the first reason wins. The link's own task informs the client.
     pub(crate) fn close(&self, ending: Ending) {
         self.0.ending.send_if_modified(|current| {
             let first = current.is_none();
@@ -350,7 +349,7 @@ impl Link {
         self.0.ending.borrow().as_ref().map(|ending| ending.leave)
     }
 
-    /// What carries the link.
+    /// The transport that carries the link.
     pub(crate) fn transport(&self) -> Transport {
         match &self.0.path {
             Path::WebTransport(_) => Transport::WebTransport,
@@ -358,7 +357,7 @@ impl Link {
         }
     }
 
-    /// What the link learned of its path.
+    /// Current path statistics.
     pub(crate) fn counts(&self) -> PathCounts {
         match &self.0.path {
             Path::WebTransport(path) => {
@@ -391,17 +390,17 @@ mod tests {
         let (link, _end, path) = Link::web_socket(Clock::start());
         assert!(link.ready(1_000));
         assert!(link.send_frame(Bytes::from_static(b"F")));
-        assert!(!link.ready(1_000), "a frame waits");
+        assert!(!link.ready(1_000), "a frame is waiting");
         link.send_pong([0x52; PONG_LEN]);
         assert_eq!(path.take().map(|bytes| bytes.len()), Some(PONG_LEN));
         assert_eq!(path.take().as_deref(), Some(b"F".as_slice()));
-        assert!(!link.ready(1_000), "the writer still writes");
+        assert!(!link.ready(1_000), "the writer is still busy");
         assert!(path.take().is_none());
         assert!(link.ready(1_000));
     }
 
     #[tokio::test]
-    async fn a_lane_that_is_not_read_is_too_slow() {
+    async fn an_unread_lane_is_too_slow() {
         let (link, _end, _path) = Link::web_socket(Clock::start());
         for _ in 0..RELIABLE_QUEUE {
             assert_eq!(link.send_reliable(Arc::default()), Ok(()));
@@ -410,7 +409,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_ending_counts() {
+    async fn the_first_ending_wins() {
         let (link, mut end, _path) = Link::web_socket(Clock::start());
         link.close(Ending::new(CloseCode::TooSlow, "slow"));
         link.close(Ending::new(CloseCode::Bye, "bye"));
@@ -419,7 +418,7 @@ mod tests {
         let message = ending.message();
         let (length, body) = message.split_at(LENGTH_PREFIX);
         assert_eq!(length, u16::try_from(body.len()).unwrap().to_le_bytes());
-        let told = ServerMessage::closing(CloseCode::TooSlow, "slow", Some(2_000));
-        assert_eq!(ServerMessage::decode(body), Ok(told));
+        let expected = ServerMessage::closing(CloseCode::TooSlow, "slow", Some(2_000));
+        assert_eq!(ServerMessage::decode(body), Ok(expected));
     }
 }

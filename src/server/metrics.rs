@@ -1,8 +1,8 @@
-//! What the server counts, and how an operator reads it: OpenMetrics over plain HTTP on a
-//! listener of its own.
+//! The server's counters, served to operators as OpenMetrics over plain HTTP on a separate
+//! listener.
 //!
-//! A count is one relaxed atomic addition. No label names a room, a person, an address or a
-//! place: how many series there are depends on this file alone.
+//! Counting costs one relaxed atomic addition. No label names a room, a person, an address or a
+//! place: the number of series depends on this file alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,15 +31,15 @@ use gpys_proto::world::{AGE_BOUNDS_MS, Ages};
 
 mod kinds;
 
-/// What the answer is, as scrapers ask for it.
+/// The content type that scrapers expect.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// One counter a kind.
+/// One counter per kind.
 #[derive(Debug)]
 struct Tally(Vec<Counter>);
 
 impl Tally {
-    /// Counters for the kinds of `K`, told apart by the label `label`.
+    /// Counters for the kinds of `K`, distinguished by `label`.
     fn new<K: Kind>(registry: &mut Registry, name: &str, help: &str, label: &'static str) -> Self {
         let family = Family::<[(&'static str, &'static str); 1], Counter>::default();
         let counter = |&kind: &&'static str| family.get_or_create_owned(&[(label, kind)]);
@@ -59,7 +59,7 @@ impl Tally {
     }
 }
 
-/// Ages of samples, counted by class. The library's own histogram locks for each of them.
+/// A histogram of sample ages. The library's own takes a lock for each sample.
 #[derive(Debug, Default)]
 struct AgeHistogram {
     counts: [AtomicU64; AGE_BOUNDS_MS.len() + 1],
@@ -109,8 +109,7 @@ impl EncodeMetric for SharedAges {
     }
 }
 
-/// The process's memory, read when it is asked for; where the system does not tell it there is
-/// no such metric.
+/// The process's memory, read on each scrape; omitted where the system does not report it.
 #[derive(Debug)]
 struct Memory;
 
@@ -118,7 +117,7 @@ impl Collector for Memory {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(bytes) = resident_bytes() else { return Ok(()) };
         let gauge = ConstGauge::new(bytes);
-        let (name, help) = ("process_resident_memory_bytes", "Memory that the process occupies");
+        let (name, help) = ("process_resident_memory_bytes", "Resident memory of the process");
         gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
     }
 }
@@ -130,7 +129,7 @@ fn resident_bytes() -> Option<u64> {
     Some(kibibytes * 1_024)
 }
 
-/// The tasks of the runtime, counted when they are asked for.
+/// The runtime's tasks, counted on each scrape.
 #[derive(Debug)]
 struct Tasks;
 
@@ -138,12 +137,12 @@ impl Collector for Tasks {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Ok(runtime) = Handle::try_current() else { return Ok(()) };
         let gauge = ConstGauge::new(runtime.metrics().num_alive_tasks() as u64);
-        let help = "Tasks that have not ended";
+        let help = "Live tasks of the runtime";
         gauge.encode(encoder.encode_descriptor("gpys_tasks", help, None, gauge.metric_type())?)
     }
 }
 
-/// Everything that the server counts.
+/// All of the server's counters.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -168,19 +167,19 @@ pub(crate) struct Metrics {
     ages: Arc<AgeHistogram>,
 }
 
-/// What a room did in one turn.
+/// What a room sent in one turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
-    /// Frames that left.
+    /// Number of frames sent.
     pub(crate) frames: u64,
-    /// Their bytes.
+    /// Total length of these frames, in bytes.
     pub(crate) bytes: u64,
-    /// Frames for which a link had no room.
+    /// Number of frames that did not fit a link.
     pub(crate) skipped: u64,
 }
 
 impl Metrics {
-    /// All counts at zero.
+    /// All counters at zero.
     pub(crate) fn new() -> Arc<Self> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Memory));
@@ -190,62 +189,62 @@ impl Metrics {
         let peer =
             |&transport: &&'static str| peers.get_or_create_owned(&[("transport", transport)]);
         let gauges = Transport::LABELS.iter().map(peer).collect();
-        own.register("peers", "People with a link, by its transport", peers);
+        own.register("peers", "Peers with a link, by transport", peers);
         let mut counter = |name, help| {
             let counter = Counter::default();
             own.register(name, help, counter.clone());
             counter
         };
-        let retries = counter("quic_retries", "QUIC clients that had to prove their address");
+        let retries = counter("quic_retries", "QUIC clients asked to prove their address");
         let ticks = counter("ticks", "Ticks of all rooms");
-        let late = counter("ticks_late", "Ticks that began a tick or more after their time");
+        let late = counter("ticks_late", "Ticks that started a tick or more late");
         let frames = counter("frames", "Frames handed to a link");
-        let frame_bytes = counter("frame_bytes", "Bytes of these frames");
-        let skipped = counter("frames_skipped", "Frames for which a link had no room");
+        let frame_bytes = counter("frame_bytes", "Bytes in these frames");
+        let skipped = counter("frames_skipped", "Frames that did not fit a link");
         let rooms = Gauge::default();
         own.register("rooms", "Rooms with a task", rooms.clone());
         let ages = Arc::new(AgeHistogram::default());
-        let help = "Age of samples when a tick showed them to everybody";
+        let help = "Age of samples when a tick sent them to viewers";
         own.register("sample_age_seconds", help, SharedAges(Arc::clone(&ages)));
         Arc::new(Self {
             refusals: Tally::new::<Refusal>(
                 own,
                 "values_refused",
-                "Values of clients that were not taken",
+                "Refused values from clients",
                 "field",
             ),
-            limits: Tally::new::<Limit>(own, "limits_hit", "How often a limit was hit", "limit"),
+            limits: Tally::new::<Limit>(own, "limits_hit", "Limits hit", "limit"),
             failures: Tally::new::<Failure>(
                 own,
                 "handshake_failures",
-                "Clients that did not get as far as a room, and why",
+                "Clients that failed to enter a room, by cause",
                 "cause",
             ),
             strays: Tally::new::<Stray>(
                 own,
                 "stray_datagrams",
-                "UDP datagrams that belong to no connection",
+                "UDP datagrams of no known connection",
                 "kind",
             ),
             answers: Tally::new::<Answer>(
                 own,
                 "http_answers",
-                "Answers to HTTP requests, by the class of their status",
+                "HTTP responses, by status class",
                 "class",
             ),
             joins: Tally::new::<How>(own, "joins", "Links that entered a room", "how"),
             leaves: Tally::new::<Leave>(own, "leaves", "Links that left their room", "reason"),
-            panics: Tally::new::<Part>(own, "panics", "Bugs that ended a part", "part"),
+            panics: Tally::new::<Part>(own, "panics", "Panics, by the part they ended", "part"),
             reloads: Tally::new::<Reload>(
                 own,
                 "certificate_reloads",
-                "Certificate files that changed, and what came of it",
+                "Reloads of the certificate files, by outcome",
                 "outcome",
             ),
             key_reloads: Tally::new::<Reload>(
                 own,
                 "access_key_reloads",
-                "Files of access keys that changed, and what came of it",
+                "Reloads of the access key file, by outcome",
                 "outcome",
             ),
             registry,
@@ -261,37 +260,37 @@ impl Metrics {
         })
     }
 
-    /// A limit was hit.
+    /// Counts a limit being hit.
     pub(crate) fn hit(&self, limit: Limit) {
         self.limits.count(limit);
     }
 
-    /// A value was not taken.
+    /// Counts a refused value.
     pub(crate) fn refused(&self, field: Field) {
         self.refusals.count(Refusal::from(field));
     }
 
-    /// A client did not get as far as a room.
+    /// Counts a client that failed to enter a room.
     pub(crate) fn failed(&self, failure: Failure) {
         self.failures.count(failure);
     }
 
-    /// A datagram came that belongs to no connection.
+    /// Counts a datagram of no known connection.
     pub(crate) fn strayed(&self, stray: Stray) {
         self.strays.count(stray);
     }
 
-    /// A request was answered.
+    /// Counts an HTTP response.
     pub(crate) fn answered(&self, status: StatusCode) {
         self.answers.count(Answer::from(status));
     }
 
-    /// A part ended by a panic.
+    /// Counts a panic.
     pub(crate) fn panicked(&self, part: Part) {
         self.panics.count(part);
     }
 
-    /// Files have changed.
+    /// Counts a reload of changed files.
     pub(crate) fn reloaded(&self, what: Reloaded, outcome: Reload) {
         match what {
             Reloaded::Certificate => self.reloads.count(outcome),
@@ -299,54 +298,54 @@ impl Metrics {
         }
     }
 
-    /// A QUIC client had to prove its address.
+    /// Counts a QUIC client asked to prove its address.
     pub(crate) fn retried(&self) {
         self.retries.inc();
     }
 
-    /// A link entered a room.
+    /// Counts a link that entered a room.
     pub(crate) fn joined(&self, transport: Transport, how: How) {
         self.joins.count(how);
         self.peers[transport.index()].inc();
     }
 
-    /// A link that entered a room is no longer in it.
+    /// Counts a link that left its room.
     pub(crate) fn left(&self, transport: Transport, why: Leave) {
         self.leaves.count(why);
         self.peers[transport.index()].dec();
     }
 
-    /// A room opened.
+    /// Counts a room that opened.
     pub(crate) fn room_opened(&self) {
         self.rooms.inc();
     }
 
-    /// A room closed.
+    /// Counts a room that closed.
     pub(crate) fn room_closed(&self) {
         self.rooms.dec();
     }
 
-    /// A room ticked.
+    /// Counts a room's tick.
     pub(crate) fn ticked(&self, ages: &Ages, late: bool) {
         self.ticks.inc();
         self.late.inc_by(late.into());
         self.ages.add(ages);
     }
 
-    /// A room had its turn.
+    /// Counts what a room sent in one turn.
     pub(crate) fn sent(&self, sent: Sent) {
         self.frames.inc_by(sent.frames);
         self.frame_bytes.inc_by(sent.bytes);
         self.skipped.inc_by(sent.skipped);
     }
 
-    /// How often a limit was hit.
+    /// Number of times a limit was hit.
     #[cfg(test)]
     pub(crate) fn hits(&self, limit: Limit) -> u64 {
         self.limits.0[limit.index()].get()
     }
 
-    /// Everything, as text.
+    /// All counters as text.
     pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
@@ -354,7 +353,7 @@ impl Metrics {
     }
 }
 
-/// What the listener of metrics answers.
+/// The routes of the metrics listener.
 pub(crate) fn router(metrics: Arc<Metrics>) -> Router {
     Router::new().route("/metrics", get(scrape)).with_state(metrics)
 }
@@ -371,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_has_every_count() {
+    fn the_text_has_every_counter() {
         let metrics = Metrics::new();
         metrics.hit(Limit::Rooms);
         metrics.joined(Transport::WebSocket, How::New);

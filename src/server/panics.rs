@@ -1,4 +1,4 @@
-//! A bug in one part of the server ends that part and no other.
+//! A bug in one part of the server ends only that part.
 
 use std::panic::AssertUnwindSafe;
 
@@ -9,18 +9,17 @@ use crate::metrics::{Metrics, Part};
 #[cfg(panic = "abort")]
 compile_error!("a panic must not end the whole server: build with panic = \"unwind\"");
 
-/// A part ended by a panic.
+/// The error of a part ended by a panic.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Runs a part of the server until it ends, be it by a panic, which is counted and logged.
+/// Runs a part of the server to its end; a panic is counted and logged.
 ///
-/// What the part shares with others must be whole whenever it can panic: nobody else learns of
-/// what it left half done. Locks are held for single statements only, and a world dies with its
-/// room.
+/// State that the part shares must be consistent wherever it can panic, since nothing cleans up
+/// after it. Locks are held for single statements only, and a world dies with its room.
 ///
 /// # Errors
-/// If it panicked. The part is dropped by then.
+/// If the part panicked. It is dropped by then.
 pub(crate) fn caught<F: Future>(
     metrics: &Metrics,
     part: Part,
@@ -28,16 +27,16 @@ pub(crate) fn caught<F: Future>(
 ) -> impl Future<Output = Result<F::Output, Panicked>> {
     let panicked = move |_| {
         metrics.panicked(part);
-        tracing::error!(?part, "a bug ended a part of the server; the rest goes on");
+        tracing::error!(?part, "a bug ended a part of the server; the rest keeps running");
         Panicked
     };
-    // An async function would keep its argument beside the future that it makes of it: twice the
-    // memory, in each part that is caught in another.
+    // An async fn would store its argument next to the future made from it, which doubles the
+    // memory of each part nested in another.
     AssertUnwindSafe(future).catch_unwind().map(move |done| done.map_err(panicked))
 }
 
-/// Makes every panic of the program a line of its log: where it was, and not what it said, for
-/// that may quote a place.
+/// Logs every panic of the program as one line: its location but not its message, which may quote a
+/// place.
 pub fn log() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

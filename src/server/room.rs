@@ -1,7 +1,7 @@
 //! The one task that owns a room's [`World`].
 //!
-//! The world decides everything; the task hands it what arrived and what time it is, and carries
-//! out what it says. It never waits for a client: whatever a link has no room for is refused.
+//! The world decides everything; the task feeds it input and the time, and carries out its
+//! decisions. It never waits for a client: what does not fit a link is refused.
 
 pub(crate) mod command;
 pub(crate) mod directory;
@@ -38,29 +38,29 @@ use gpys_proto::world::{
     Violation, World,
 };
 
-/// How often the links are asked what they learned, in ms.
+/// How often links report what they learned, in ms.
 const CHECK_MS: u64 = 500;
-/// A task that runs this much later than it wanted to, in ms, was stopped, or the whole computer was.
+/// A task that runs at least this late, in ms, was stopped, as was perhaps the whole computer.
 const STOPPED_MS: u64 = 1_000;
-/// How long an empty room waits for somebody before it ends, in ms.
+/// How long an empty room waits for peers before it ends, in ms.
 const LINGER_MS: u64 = 1_000;
-/// Most commands that are carried out before the world's turn comes.
+/// Maximum number of commands handled before the world's turn.
 const BATCH: usize = 256;
 
-/// What the rooms of a server have in common.
+/// What all rooms of a server share.
 #[derive(Clone, Debug)]
 pub(crate) struct Means {
-    /// What time it is.
+    /// The server's clock.
     pub(crate) clock: Clock,
-    /// Where numbers and identities come from.
+    /// The source of peer numbers and identities.
     pub(crate) mint: Arc<Mint>,
-    /// What places count for whom.
+    /// Counts kept places per network.
     pub(crate) places: Arc<Places>,
-    /// What is counted.
+    /// The server's counters.
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// A room: its world, and the links of its people.
+/// A room: its world, and the links of its peers.
 #[derive(Debug)]
 pub(crate) struct Room {
     world: World,
@@ -73,7 +73,7 @@ pub(crate) struct Room {
     inbox: Receiver<Command>,
     postbox: Arc<Postbox>,
     members: HashMap<PeerId, Member>,
-    /// The places of those without a link that count for somebody.
+    /// The counted places of peers without a link.
     kept: HashMap<PeerId, Keep>,
     draining: bool,
     next_check: Time,
@@ -82,7 +82,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// An empty room that takes commands from `inbox`, to which `own` leads.
+    /// An empty room that takes commands from `inbox`; `own` is its sender.
     pub(crate) fn new(
         settings: RoomSettings,
         means: Means,
@@ -111,7 +111,7 @@ impl Room {
         }
     }
 
-    /// Runs until nobody is here any more.
+    /// Runs until the room has been empty for a while.
     pub(crate) async fn run(mut self) {
         let (mut commands, mut mailboxes) = (Vec::with_capacity(BATCH), Vec::new());
         while !self.is_over() {
@@ -135,12 +135,12 @@ impl Room {
                 self.empty_since = now;
             }
         }
-        // Whoever sends from now on is told at once and finds another room.
+        // A sender finds the channel closed at once, and opens another room.
         self.inbox.close();
     }
 
-    /// Waits until something is due or asked. A pose wakes a room that was quiet; while poses
-    /// keep coming they wait for what is due, so that a busy room does not wake for each.
+    /// Waits until something is due or arrives. A pose wakes a quiet room; while poses keep coming,
+    /// they wait for the next deadline, so a busy room does not wake for each.
     async fn wait(&mut self, due: Instant, commands: &mut Vec<Command>) {
         let (now, tick) = (Instant::now(), self.tick());
         let busy = self.last_pose.is_some_and(|last| now < last + 2 * tick) && due <= now + tick;
@@ -151,17 +151,17 @@ impl Room {
         }
     }
 
-    /// Takes the time for which the server itself did not run for nobody's silence.
+    /// Discounts from every client's silence the time for which the server itself did not run.
     fn excuse(&mut self, late_ms: u64, now: Time) {
         if late_ms < STOPPED_MS {
             return;
         }
-        tracing::warn!(late_ms, "the server did not run for a while");
+        tracing::warn!(late_ms, "the server was suspended for a while");
         self.world.excuse(late_ms);
         self.members.values_mut().for_each(|member| member.excuse(late_ms, now));
     }
 
-    /// Gives the world its turn, for which `planned` was the time before anything new arrived.
+    /// Gives the world its turn; `planned` is when it was due before any new input.
     fn run_world(&mut self, planned: Option<Time>, now: Time) {
         let ticks = self.world.ticks();
         self.world.handle_timeout(now);
@@ -177,7 +177,7 @@ impl Room {
     }
 
     fn next_due(&self, world: Option<Time>) -> Time {
-        // Also where nobody has a link: whoever sleeps for long cannot tell for how long it was stopped.
+        // Even without links: a task that sleeps for long cannot tell how long it was stopped.
         let check = (!self.world.is_empty()).then_some(self.next_check);
         let linger = self.world.is_empty().then_some(self.empty_since + LINGER_MS);
         let due = [world, check, linger].into_iter().flatten().min();
@@ -213,7 +213,7 @@ impl Room {
             Command::Detach(peer, link) if self.is_current(peer, link) => {
                 self.end(peer, Ending::gone("the link is gone"), now);
             }
-            // Of a link that is not the peer's any more.
+            // From a link that has been replaced.
             Command::Message(..)
             | Command::Refuse(..)
             | Command::Leave(..)
@@ -225,7 +225,7 @@ impl Room {
         }
     }
 
-    /// Whether this is the peer's link, and not one that another has replaced.
+    /// Whether this is the peer's current link.
     fn is_current(&self, peer: PeerId, link: LinkId) -> bool {
         self.members.get(&peer).is_some_and(|member| member.link.id() == link)
     }
@@ -234,15 +234,15 @@ impl Room {
         let Enter { hello, grant, link, reply } = enter;
         let admission = self.admit(hello, grant, &link, now).map(|(peer, how)| {
             let member = Member::new(link.clone(), how, &self.metrics, now);
-            // The round trip of a path on which nothing was sent yet.
-            let PathCounts { rtt_ms, .. } = member.told;
+            // The round trip of a path on which nothing has been sent yet.
+            let PathCounts { rtt_ms, .. } = member.reported;
             self.world.handle_feedback(peer, Feedback { rtt_ms, ..Feedback::default() }, now);
             if let Some(old) = self.members.insert(peer, member) {
-                old.link.close(Ending::new(CloseCode::Replaced, "you came back on another link"));
+                old.link.close(Ending::new(CloseCode::Replaced, "you reconnected on another link"));
             }
             (peer, Mailbox::new(peer, link.id(), Arc::clone(&self.postbox)))
         });
-        // The link's task may be gone already; then nobody else would say so.
+        // The link's task may be gone already and cannot report it.
         if let Err(Ok((peer, _))) = reply.send(admission) {
             self.end(peer, Ending::gone("the link is gone"), now);
         }
@@ -264,10 +264,10 @@ impl Room {
         let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
         if let Some(peer) = back {
             self.kept.remove(&peer);
-            tracing::debug!(%peer, link = ?link.id(), "somebody is back");
+            tracing::debug!(%peer, link = ?link.id(), "a peer resumes");
             return Ok((peer, How::Resumed));
         }
-        let full = || Ending::new(CloseCode::Full, "the server has no number left to give");
+        let full = || Ending::new(CloseCode::Full, "the server has run out of peer numbers");
         let id = self.mint.peer().ok_or_else(full)?;
         let hour = Hour::of(clock::since_1970());
         let (uuid, token) =
@@ -279,12 +279,12 @@ impl Room {
         let refused =
             |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;
-        tracing::debug!(peer = %id, link = ?link.id(), "somebody joins");
+        tracing::debug!(peer = %id, link = ?link.id(), "a peer joins");
         Ok((id, How::New))
     }
 
-    /// A newcomer comes from this network: its places beyond its share are given up, and, where the
-    /// room is full, its oldest one here.
+    /// Makes way for a newcomer from this network: gives up the network's places beyond its share
+    /// and, if the room is full, its oldest place here.
     fn make_way(&mut self, network: Network, now: Time) {
         self.places.make_way(network);
         if self.world.is_full() {
@@ -296,10 +296,10 @@ impl Room {
         }
     }
 
-    /// Gives up the place of somebody without a link.
+    /// Gives up the place of a peer without a link.
     fn give_up(&mut self, peer: PeerId, now: Time) {
         if self.kept.remove(&peer).is_some() {
-            tracing::debug!(%peer, "a place is given up");
+            tracing::debug!(%peer, "giving up a place");
             self.metrics.hit(Limit::Places);
             self.world.leave(peer, now);
         }
@@ -311,7 +311,7 @@ impl Room {
             self.last_pose = Some(Instant::now());
         }
         for mailbox in mailboxes.drain(..) {
-            // Numbers of samples begin again on a new link, so an old link's must not count.
+            // A new link numbers its samples from the start, so an old link's must not count.
             if let Some(sample) = mailbox.take()
                 && self.is_current(mailbox.peer, mailbox.link)
             {
@@ -320,8 +320,8 @@ impl Room {
         }
     }
 
-    /// Sends what the world has to say on the reliable lane; each message is encoded once,
-    /// however many hear it.
+    /// Sends the world's events on the reliable lane; each message is encoded once for all its
+    /// receivers.
     fn deliver_events(&mut self, now: Time) {
         loop {
             let mut slow = Vec::new();
@@ -355,7 +355,7 @@ impl Room {
         while let Some(peer) = self.world.poll_viewer() {
             let Some(member) = self.members.get_mut(&peer) else { continue };
             let max_len = member.link.max_frame().min(most);
-            // Whom the world is not asked about lost nothing: the next frame tells it all.
+            // A viewer skipped here loses nothing: its next frame makes up for it.
             let has_room = member.link.ready(max_len);
             member.note_room(has_room, now);
             if !has_room {
@@ -380,8 +380,7 @@ impl Room {
         self.metrics.sent(sent);
     }
 
-    /// Tells the world what the links learned, and ends those on which nothing arrives, or from
-    /// which nothing is taken.
+    /// Reports to the world what the links learned, and ends those that are silent or stalled.
     fn check_links(&mut self, now: Time) {
         self.kept.retain(|&peer, _| self.world.is_here(peer));
         let mut over = Vec::new();
@@ -399,12 +398,12 @@ impl Room {
                 continue;
             }
             let feedback = Feedback {
-                sent: counts.sent.saturating_sub(member.told.sent),
-                lost: counts.lost.saturating_sub(member.told.lost),
+                sent: counts.sent.saturating_sub(member.reported.sent),
+                lost: counts.lost.saturating_sub(member.reported.lost),
                 rtt_ms: counts.rtt_ms,
                 refused: std::mem::take(&mut member.refused),
             };
-            member.told = counts;
+            member.reported = counts;
             self.world.handle_feedback(peer, feedback, now);
         }
         for (peer, ending) in over {
@@ -416,7 +415,7 @@ impl Room {
     fn end(&mut self, peer: PeerId, ending: Ending, now: Time) {
         if let Some(member) = self.members.remove(&peer) {
             let why = member.link.why().unwrap_or(ending.leave);
-            tracing::debug!(%peer, ?why, reason = %ending.reason, "a link ends");
+            tracing::debug!(%peer, ?why, reason = %ending.reason, "ending a link");
             if let Some(limit) = ending.limit {
                 self.metrics.hit(limit);
             }

@@ -32,40 +32,40 @@ use crate::tls::certificates::Certificates;
 use crate::webtransport::rotation::Rotation;
 use crate::webtransport::{self, quic};
 
-/// Most connections of those who read the metrics.
+/// Maximum number of connections to the metrics listener.
 const SCRAPERS: u32 = 16;
-/// How long sessions have to end by themselves when the server stops.
+/// How long sessions have to end on their own when the server stops.
 const DRAIN: Duration = Duration::from_secs(7);
-/// How long QUIC has to say goodbye to those that did not.
+/// How long QUIC has to close the remaining connections.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Why the server does not start.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A port cannot be had.
+    /// A port cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A certificate cannot be used.
+    /// A certificate is unusable.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The keys of access tokens cannot be used.
+    /// The access keys are unusable.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The secret of identities cannot be used.
+    /// The identity secret is unusable.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// A socket cannot be used.
-    #[error("a socket cannot be used: {0}")]
+    /// A socket is unusable.
+    #[error("socket error: {0}")]
     Socket(#[from] std::io::Error),
 }
 
-/// Reads the files of the certificate and of access keys again, if the server has any. It does
-/// so by itself within 10 s of a change.
+/// A handle that reloads the certificate and access key files, if there are any. The server also
+/// reloads them itself within 10 s of a change.
 #[derive(Clone, Debug)]
 pub struct Reloader(Arc<Notify>);
 
 impl Reloader {
-    /// Reads them now.
+    /// Reloads the files now.
     pub fn now(&self) {
         self.0.notify_one();
     }
@@ -93,11 +93,11 @@ pub struct Server {
 type TlsAcceptorConfig = Arc<rustls::ServerConfig>;
 
 impl Server {
-    /// Opens the ports and gets the certificates. `page` is shown unless the settings name a
+    /// Opens the ports and loads the certificates. Serves `page` unless the configuration names a
     /// directory. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If a port cannot be had, or a certificate or another secret cannot be used.
+    /// If a port cannot be opened, or a certificate or another secret is unusable.
     pub fn bind(config: Config, page: Page) -> Result<Self, StartError> {
         let (tcp, udp) = tcp::bind(config.listen)?;
         let http = config.http.map(tcp::bind_tcp).transpose()?;
@@ -107,8 +107,8 @@ impl Server {
         let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
         let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
         let max_frame = usize::from(config.room.limits.max_frame);
-        // Pages cannot be asked about a certificate over WebTransport: they name its hash, unless
-        // an authority vouches for it.
+        // A page cannot ask the user to accept a certificate over WebTransport: it pins the hash,
+        // unless an authority vouches for the certificate.
         let (rotation, resolver) = if certificates.is_public {
             (None, Arc::clone(&certificates.https))
         } else {
@@ -129,14 +129,14 @@ impl Server {
             rotation,
             certificates,
             keys,
-            secret: secret.unwrap_or_else(Secret::drawn),
+            secret: secret.unwrap_or_else(Secret::random),
             reload: Arc::default(),
             page,
             config,
         })
     }
 
-    /// Where HTTPS and `wss:` listen.
+    /// The address of HTTPS and `wss:`.
     ///
     /// # Errors
     /// If the socket is gone.
@@ -144,7 +144,7 @@ impl Server {
         self.https.local_addr()
     }
 
-    /// Where WebTransport listens.
+    /// The address of WebTransport.
     ///
     /// # Errors
     /// If the socket is gone.
@@ -152,7 +152,7 @@ impl Server {
         self.endpoint.local_addr()
     }
 
-    /// Where plain HTTP and `ws:` listen, if they do.
+    /// The address of plain HTTP and `ws:`, if they are enabled.
     ///
     /// # Errors
     /// If the socket is gone.
@@ -160,7 +160,7 @@ impl Server {
         self.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
     }
 
-    /// Where metrics are read, if they are.
+    /// The address of the metrics listener, if it is enabled.
     ///
     /// # Errors
     /// If the socket is gone.
@@ -168,34 +168,34 @@ impl Server {
         self.scrapes.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
     }
 
-    /// A handle with which the certificate's files are read again at once.
+    /// Returns a handle that reloads certificate and key files on demand.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         Reloader(Arc::clone(&self.reload))
     }
 
-    /// Whether browsers warn of the certificate, because it was made for this run.
+    /// Whether browsers warn about the certificate because it was self-signed at startup.
     #[must_use]
     pub const fn warns(&self) -> bool {
         self.certificates.is_for_this_run()
     }
 
-    /// Where people open the page, if the settings say so.
+    /// The address at which users open the page, if configured.
     #[must_use]
     pub const fn public_url(&self) -> Option<&Origin> {
         self.config.front.public_url.as_ref()
     }
 
-    /// The names for which an authority is asked for a certificate.
+    /// The domains for which certificates are ordered by ACME.
     #[must_use]
     pub fn domains(&self) -> &[String] {
         self.certificates.domains()
     }
 
-    /// Serves until `stop`, then tells everybody to come back, and ends within 10 s.
+    /// Serves until `stop` completes, then asks every client to reconnect and returns within 10 s.
     ///
     /// # Errors
-    /// If a socket is gone before the first connection.
+    /// If a socket fails before the first connection.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let context = self.context()?;
         for warning in &self.config.map.warnings {
@@ -210,7 +210,7 @@ impl Server {
         let lifetime = tcp::LIFETIME;
         let tcp = Tcp { router, tls, gate, context: Arc::clone(&context), lifetime, stop: stopped };
         if let Some(scrapes) = self.scrapes {
-            // A gate of its own: whoever crowds the other one is what an operator looks for.
+            // A separate gate, so an operator can read the metrics while the main gate is crowded.
             let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
             let router = metrics::router(Arc::clone(&context.metrics))
                 .layer(from_fn_with_state(Arc::clone(&context), request_info::check_host));
@@ -236,7 +236,7 @@ impl Server {
             .map(|it| tokio::spawn(it.watch(port, Arc::clone(&context.metrics))));
 
         stop.await;
-        tracing::info!(sessions = *context.sessions.borrow(), "the server stops");
+        tracing::info!(sessions = *context.sessions.borrow(), "stopping");
         context.draining.store(true, Ordering::Relaxed);
         let mut sessions = context.sessions.subscribe();
         let drained = async {
@@ -244,7 +244,7 @@ impl Server {
             sessions.wait_for(|sessions| *sessions == 0).await.is_ok()
         };
         if timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!("some sessions did not end in time");
+            tracing::warn!("some sessions did not end in time; closing them");
         }
         let _ = stop_tcp.send(true);
         let code = VarInt::from_u32(CloseCode::Restarting as u32);
@@ -256,7 +256,7 @@ impl Server {
         Ok(())
     }
 
-    /// Begins to look at the files that may change, if there are any.
+    /// Starts watching the files that may change, if there are any.
     fn watch_files(&mut self, metrics: Arc<Metrics>) -> Option<JoinHandle<()>> {
         let certificate = self.certificates.files.take().map(|it| Box::new(it) as Box<dyn Watched>);
         let keys = self.keys.take().map(|it| Box::new(it) as Box<dyn Watched>);

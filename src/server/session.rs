@@ -1,4 +1,4 @@
-//! What both transports do with what a client sends: decode, limit, hand on.
+//! How both transports treat what a client sends: decode it, limit it, pass it on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,34 +22,34 @@ use gpys_proto::wire::{
     ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
 };
 
-/// How long a link that ends has to tell its client.
+/// How long an ending link may take to send its close message.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Datagrams a second above which a client is cut off, and how many may come at once.
+/// Datagrams per second above which a client is disconnected, and the burst allowed.
 const DATAGRAMS: (u64, u64) = (300, 900);
-/// The same for messages of the reliable lane, and for whatever else the transport carries.
+/// The same for messages of the reliable lane and for anything else that the transport carries.
 const MESSAGES: (u64, u64) = (20, 60);
-/// The same for pings; more go unanswered.
+/// The same for pings; those above the rate go unanswered.
 const PINGS: (u64, u64) = (10, 10);
-/// Refused values of which a client is told a second, and how many at once. Of a sensor that
-/// gives nonsense at its full rate it hears soon and all the time, and its lane stays free.
+/// Refusals reported to a client per second, and the burst allowed. A client whose sensor sends
+/// nonsense at its full rate learns of it quickly and keeps learning of it, while its lane stays
+/// free.
 const REFUSALS: (u64, u64) = (1, 5);
 
-/// What arrives over a link.
+/// Input from a link.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A message of the reliable lane.
     Reliable(Bytes),
     /// A message of the datagram lane.
     Datagram(Bytes),
-    /// Something that counts as a datagram: one of no session here, or a pong.
+    /// Anything else that counts as a datagram: one for no session here, or a pong.
     Stray,
-    /// So many things that count as messages: a ping, or frames that HTTP/3 carries beside the
-    /// session.
+    /// A number of things that count as messages: pings, or HTTP/3 frames outside the session.
     Other(u32),
 }
 
-/// Counts what arrives, whatever it is, from the link's beginning.
+/// Counts all input of a link from its start.
 #[derive(Debug)]
 struct Meter {
     datagrams: Bucket,
@@ -62,10 +62,10 @@ impl Meter {
         Self { datagrams: bucket(DATAGRAMS), messages: bucket(MESSAGES) }
     }
 
-    /// Counts one more.
+    /// Counts one input.
     ///
     /// # Errors
-    /// If it is too much.
+    /// If the client exceeds a limit.
     fn take(&mut self, input: &Input, now: Time) -> Result<(), Ending> {
         let count = if let &Input::Other(count) = input { count } else { 1 };
         let (bucket, limit, reason) = match input {
@@ -84,11 +84,11 @@ impl Meter {
 /// Why a session is over.
 #[derive(Debug)]
 pub(crate) enum Over {
-    /// The client is told this.
+    /// The server ends it, and sends the client this.
     Tell(Ending),
-    /// The client has closed the link in good order.
+    /// The client closed the link cleanly.
     Closed,
-    /// Nobody is there any more.
+    /// The connection is lost.
     Gone,
 }
 
@@ -100,14 +100,14 @@ impl From<Ending> for Over {
 
 /// The receiving half of a transport.
 pub(crate) trait Source {
-    /// Waits for the next input. Dropping the future loses nothing.
+    /// Waits for the next input. Cancel-safe.
     ///
     /// # Errors
-    /// Why there is none.
+    /// If the session is over, and why.
     fn next(&mut self) -> impl Future<Output = Result<Input, Over>> + Send;
 }
 
-/// Runs a link's receiving half until the link ends; the link knows why when this returns.
+/// Runs a link's receiving half until the link ends; by then the link knows why.
 pub(crate) async fn run(
     context: &Arc<ServerContext>,
     link: &Link,
@@ -117,7 +117,7 @@ pub(crate) async fn run(
     let mut entered = None;
     let talk = async {
         let mut meter = Meter::new(context.clock.now());
-        // What only the beginning needs is not kept.
+        // Boxed, to free what only the handshake needs.
         let session = match Box::pin(enter(context, link, source, &mut meter)).await {
             Ok(session) => entered.insert(session),
             Err(over) => return over,
@@ -140,7 +140,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits for the client's hello, and lets it into the room that it names.
+/// Waits for the client's hello, and enters the room named in it.
 async fn enter(
     context: &Arc<ServerContext>,
     link: &Link,
@@ -166,7 +166,7 @@ async fn enter(
     };
     let grant = context.access.admit(&hello, clock::since_1970());
     let grant = grant.map_err(|refusal| {
-        tracing::debug!(?refusal, link = ?link.id(), "somebody is not let in");
+        tracing::debug!(?refusal, link = ?link.id(), "refused to admit a client");
         refused(refusal.failure())(Ending::from(refusal).into())
     })?;
     let (hello, errors) = hello.settle();
@@ -178,7 +178,7 @@ async fn enter(
     Ok(session)
 }
 
-/// Waits until this moment; for ever without one.
+/// Waits until `expiry`, or forever without one.
 async fn expired(expiry: Option<Instant>) {
     match expiry {
         Some(expiry) => sleep_until(expiry).await,
@@ -186,7 +186,7 @@ async fn expired(expiry: Option<Instant>) {
     }
 }
 
-/// Waits for the client's hello. Datagrams that overtake it are lost, as datagrams may be.
+/// Waits for the client's hello. Datagrams that overtake it are dropped.
 async fn hello(
     context: &ServerContext,
     source: &mut impl Source,
@@ -220,13 +220,13 @@ impl Over {
     }
 }
 
-/// A peer that is in a room, seen from its link's task.
+/// A peer in a room, as its link's task sees it.
 #[derive(Debug)]
 struct Session {
     context: Arc<ServerContext>,
     link: Link,
     entered: Entered,
-    /// When the access token ends.
+    /// When the access token expires.
     expiry: Option<Instant>,
     poses: Rate,
     pings: Bucket,
@@ -234,14 +234,14 @@ struct Session {
 }
 
 impl Session {
-    /// Lets a link into the room that its hello names.
+    /// Enters the room named in the link's hello.
     async fn enter(
         context: Arc<ServerContext>,
         link: Link,
         hello: &Hello,
         grant: Grant,
     ) -> Result<Self, Ending> {
-        // A time that is too far away to be one never comes.
+        // A time too far away to represent never comes.
         let expiry = grant.left.and_then(|left| Instant::now().checked_add(left));
         let entered = context.rooms.enter(hello, grant, &link).await?;
         let now = context.clock.now();
@@ -257,7 +257,7 @@ impl Session {
         })
     }
 
-    /// Takes what arrives until the session is over.
+    /// Handles input until the session is over.
     async fn converse(&mut self, source: &mut impl Source, meter: &mut Meter) -> Over {
         loop {
             let Err(over) = self.take(source, meter).await else { continue };
@@ -276,7 +276,7 @@ impl Session {
             },
             Input::Datagram(bytes) => match ClientDatagram::decode(&bytes, now) {
                 Ok(datagram) => Ok(self.datagram(datagram, now)?),
-                // A pose that is refused counts like one that is taken.
+                // A refused pose counts like an accepted one.
                 Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
                 Err(error) => self.refuse(error, now).await,
             },
@@ -284,7 +284,7 @@ impl Session {
         }
     }
 
-    /// A value is not taken, and the client is told so; or the link ends.
+    /// Reports a refused value to the client, or ends the link if the error is fatal.
     async fn refuse(&mut self, error: DecodeError, now: Time) -> Result<(), Over> {
         let field = error.outcome().map_err(|_| Ending::from(error))?;
         self.context.metrics.refused(field);
@@ -306,7 +306,7 @@ impl Session {
         self.entered.room.send(command).await.map_err(|_| Over::Gone)
     }
 
-    /// Whether one more pose is read.
+    /// Whether the rate limit admits another pose.
     fn may_pose(&mut self, now: Time) -> Result<bool, Ending> {
         match self.poses.take(now) {
             Ok(()) => Ok(true),
@@ -315,7 +315,7 @@ impl Session {
                 Ok(false)
             }
             Err(Excess::Abuse) => {
-                let reason = "far more poses than are read, for long";
+                let reason = "sent far too many poses for too long";
                 Err(Ending::at(Limit::PoseAbuse, CloseCode::TooFast, reason))
             }
         }
@@ -340,7 +340,7 @@ impl Session {
     /// Tells the room that the link is gone.
     async fn detach(self) {
         let command = Command::Detach(self.entered.peer, self.link.id());
-        // A room that is gone needs not be told.
+        // The room may already be gone, too.
         drop(self.entered.room.send(command).await);
     }
 }
@@ -356,7 +356,7 @@ mod tests {
     use crate::room::identity::Secret;
     use gpys_proto::wire::Presence;
 
-    /// A client that says hello, and then makes the server fail.
+    /// A client that says hello, then makes the server panic.
     struct Cursed {
         hello: Option<Bytes>,
     }
@@ -377,7 +377,7 @@ mod tests {
             &config,
             Own::default(),
             Access::default(),
-            Secret::drawn(),
+            Secret::random(),
             Metrics::new(),
         )
     }
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_session_and_no_other() {
+    async fn a_panic_ends_only_its_own_session() {
         let context = context();
         let (bystander, _end) = enter(&context).await;
         let (link, end, _path) = Link::web_socket(context.clock);
@@ -398,7 +398,7 @@ mod tests {
         run(&context, &link, end.ending, &mut cursed).await;
         assert_eq!(link.why(), Some(CloseCode::Restarting.into()));
         assert_eq!(bystander.link.why(), None);
-        // The room learns that the link is gone, for nobody else would tell it.
+        // The room must learn that the link is gone, since its task cannot report it any more.
         let text = loop {
             let text = context.metrics.text().unwrap();
             if text.contains("gpys_leaves_total{reason=\"restarting\"} 1") {

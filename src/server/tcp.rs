@@ -1,4 +1,4 @@
-//! Sockets: binding them, and the accept loop of TCP.
+//! Binds sockets and runs the TCP accept loop.
 
 mod pace;
 
@@ -35,46 +35,46 @@ use crate::metrics::{Failure, Limit, Part};
 use crate::panics::caught;
 use crate::tcp::pace::{Paced, Promoted, Terms};
 
-/// The port for TCP and UDP when none is given.
+/// The default port for TCP and UDP.
 pub(crate) const DEFAULT_PORT: u16 = 4433;
-/// Connections that the kernel keeps until they are accepted.
+/// Connections queued by the kernel until they are accepted.
 const BACKLOG: i32 = 1_024;
-/// Most bytes that the kernel keeps unsent; a frame in there can no longer be replaced.
+/// Maximum unsent bytes in the kernel; a frame in there can no longer be replaced.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 2 * 1024;
-/// Most bytes that the kernel keeps until they are acknowledged, as it is asked; it takes twice as
-/// many for its own needs. A path of 100 ms carries a page's files with it at 1 MB/s.
+/// Maximum unacknowledged bytes in the kernel, as requested; Linux doubles it for its own overhead.
+/// It lets the page's files through a path of 100 ms at 1 MB/s.
 const SEND_BUFFER: usize = 128 * 1024;
-/// A client of pages takes 4 KiB within ten seconds of waiting for it.
+/// A page client must take 4 KiB for every ten seconds of waiting.
 const ANSWERS: Terms = Terms { patience: Duration::from_secs(10), bytes: 4 * 1024 };
-/// A link takes something now and then. People in a room are told earlier that they do not.
+/// A link must take something now and then. Rooms disconnect stalled peers sooner.
 const LINK: Terms = Terms { patience: Duration::from_secs(15), bytes: 1 };
-/// How long a connection for pages may last. A browser makes another.
+/// Maximum lifetime of a connection for pages. A browser opens another.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
-/// How long that request may take then.
+/// How long the last request may take after that.
 const LAST_REQUEST: Duration = Duration::from_secs(30);
-/// Most bytes of the head of a request.
+/// Maximum length of a request's head, in bytes.
 const HEAD: usize = 16 * 1024;
-/// Most header fields of a request.
+/// Maximum number of header fields in a request.
 const FIELDS: usize = 64;
-/// First byte of a TLS connection.
+/// The first byte of a TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// What is known of the connection that a request came over.
+/// The connection that a request came over.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    /// Whether it is TLS.
+    /// Whether it uses TLS.
     pub(crate) secure: bool,
     pub(crate) peer: IpAddr,
-    /// Whether the peer is a proxy whose word is believed.
+    /// Whether the peer is a trusted proxy.
     pub(crate) is_proxy: bool,
-    /// Its right to be there, which a WebSocket takes over.
+    /// The connection's permit, which a WebSocket takes over.
     pub(crate) permit: Arc<Permit>,
 }
 
-/// A port that cannot be had.
+/// A port that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{protocol} {address} cannot be listened on: {}", reason(.error, .address))]
+#[error("cannot listen on {protocol} {address}: {}", reason(.error, .address))]
 pub struct ListenError {
     /// `TCP` or `UDP`.
     protocol: &'static str,
@@ -85,27 +85,27 @@ pub struct ListenError {
 fn reason(error: &Error, address: &SocketAddr) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
-            "another program has port {} (another GPyS?); stop it, or choose another port",
+            "port {} is in use (by another GPyS?); stop that program or choose another port",
             address.port()
         ),
         ErrorKind::PermissionDenied => {
-            "ports below 1024 need more rights; choose a port above 1023".to_owned()
+            "ports below 1024 need extra privileges; choose a port above 1023".to_owned()
         }
         ErrorKind::AddrNotAvailable => "this computer does not have that address".to_owned(),
         _ => error.to_string(),
     }
 }
 
-/// Listens for TCP and UDP on the same address; `None` is the default port on every address,
-/// IPv4 and IPv6.
+/// Listens for TCP and UDP on the same address; `None` means the default port on every IPv4 and
+/// IPv6 address.
 ///
 /// # Errors
-/// If the address cannot be had.
+/// If the address is unavailable.
 pub(crate) fn bind(address: Option<SocketAddr>) -> Result<(TcpListener, UdpSocket), ListenError> {
     let Some(address) = address else {
         let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
         return match bind(Some(both)) {
-            // A computer without IPv6 is no reason not to start.
+            // The server also runs on a computer without IPv6.
             Err(failed) if failed.error.kind() != ErrorKind::AddrInUse => {
                 bind(Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT))))
             }
@@ -122,7 +122,7 @@ pub(crate) fn bind(address: Option<SocketAddr>) -> Result<(TcpListener, UdpSocke
 /// Listens for TCP.
 ///
 /// # Errors
-/// If the address cannot be had.
+/// If the address is unavailable.
 pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let tcp = socket(address, Type::STREAM, Protocol::TCP).and_then(|socket| {
         #[cfg(unix)]
@@ -143,25 +143,25 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Resul
     Ok(socket)
 }
 
-/// What a listener of TCP does with connections.
+/// How a TCP listener serves its connections.
 #[derive(Clone)]
 pub(crate) struct Tcp {
     /// Answers requests.
     pub(crate) router: Router,
-    /// Wraps connections in TLS; without it they are plain.
+    /// Wraps connections in TLS; `None` for plain HTTP.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// Whom it lets in.
+    /// Admits connections.
     pub(crate) gate: Arc<Gate>,
-    /// What sessions share.
+    /// State shared by all sessions.
     pub(crate) context: Arc<ServerContext>,
-    /// After this long a connection ends with the request that it is at.
+    /// After this long, a connection closes once its current request is served.
     pub(crate) lifetime: Duration,
-    /// Becomes true when connections end at once.
+    /// Becomes true when all connections must close.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Tcp {
-    /// Accepts connections until told to stop.
+    /// Accepts connections until stopped.
     pub(crate) async fn accept(self, listener: tokio::net::TcpListener) {
         let mut stop = self.stop.clone();
         loop {
@@ -172,8 +172,8 @@ impl Tcp {
             let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Without file descriptors it fails at once, again and again.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Out of file descriptors, it would fail again at once.
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -190,7 +190,7 @@ impl Tcp {
                     caught(&tcp.context.metrics, Part::Connection, tcp.connection(stream, wire));
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {}
-                    // What failed has been told.
+                    // A panic is already logged.
                     _ = served => {}
                 }
             });
@@ -199,7 +199,7 @@ impl Tcp {
 
     async fn connection(&self, stream: TcpStream, wire: Wire) {
         if let Err(error) = tune(&stream) {
-            tracing::debug!(%error, "a socket could not be tuned");
+            tracing::debug!(%error, "cannot tune a socket");
         }
         let promoted = Promoted::default();
         let paced = |stream| Paced::new(stream, ANSWERS, LINK, promoted.clone());
@@ -211,7 +211,7 @@ impl Tcp {
         let mut first = [0];
         match timeout(deadline, stream.peek(&mut first)).await {
             Ok(Ok(1..)) if first == [TLS_HANDSHAKE] => {}
-            // Somebody typed the address without https.
+            // The user typed the address without https.
             Ok(Ok(1..)) => {
                 metrics.failed(Failure::Plain);
                 wire.permit.settle();
@@ -221,7 +221,7 @@ impl Tcp {
             Ok(_) => return metrics.failed(Failure::Gone),
             Err(_) => return metrics.failed(Failure::TlsTimeout),
         }
-        // Paced below TLS, whose own buffer would hide what the client takes.
+        // Paced below TLS, whose own buffer would hide how much the client takes.
         match timeout(deadline, tls.accept(paced(stream))).await {
             Ok(Ok(stream)) => {
                 wire.permit.settle();
@@ -276,24 +276,24 @@ impl Tcp {
         }
     }
 
-    /// Counts why a connection ended; `asked` tells whether a request had come.
+    /// Counts why a connection ended; `asked` is whether a request had arrived.
     fn count(&self, error: &hyper::Error, asked: bool) {
         let metrics = &self.context.metrics;
         if error.is_parse_too_large() {
             metrics.hit(Limit::RequestHead);
         } else if error.is_parse() {
             metrics.failed(Failure::Http);
-        } else if takes_nothing(error) {
+        } else if is_stalled(error) {
             metrics.hit(Limit::Stalled);
         } else if error.is_timeout() && !asked {
-            // Later on it is how connections end that nobody needs any more.
+            // Later, this is how idle connections end.
             metrics.failed(Failure::HeadTimeout);
         }
     }
 }
 
-/// Whether a connection ended because its client took too little for too long.
-fn takes_nothing(error: &hyper::Error) -> bool {
+/// Whether a connection ended because its client read too slowly.
+fn is_stalled(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
     cause.is_some_and(|cause| cause.kind() == ErrorKind::TimedOut)
 }
@@ -305,19 +305,19 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         socket.set_tcp_notsent_lowat(UNSENT)?;
-        // What a connection leaves behind that has ended is not kept for longer either.
+        // A closed connection's leftovers are kept no longer, either.
         socket.set_tcp_user_timeout(Some(LINK.patience))?;
     }
     Ok(())
 }
 
-/// Sends a plain request on the port of HTTPS to where it belongs.
+/// Redirects a plain request on the HTTPS port to HTTPS.
 async fn redirect(request: axum::extract::Request) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     match host.and_then(Host::parse).zip(host) {
         Some((_, host)) => Redirect::temporary(&format!("https://{host}{path}")).into_response(),
-        None => (StatusCode::BAD_REQUEST, "this port speaks https\n").into_response(),
+        None => (StatusCode::BAD_REQUEST, "this port speaks HTTPS\n").into_response(),
     }
 }
 
@@ -334,11 +334,11 @@ mod tests {
     use crate::room::identity::Secret;
 
     #[tokio::test]
-    async fn a_connection_that_keeps_asking_ends_at_last() {
+    async fn a_connection_that_keeps_sending_requests_ends_after_its_lifetime() {
         let config = Config::default();
         let own = Own::default();
         let context =
-            ServerContext::new(&config, own, Access::default(), Secret::drawn(), Metrics::new());
+            ServerContext::new(&config, own, Access::default(), Secret::random(), Metrics::new());
         let permit = Arc::new(context.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
         let router = Router::new().fallback(async || "here");
         let (_stop, stop) = watch::channel(false);
@@ -364,11 +364,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_told_in_words() {
+    fn a_port_in_use_is_explained() {
         let (tcp, _udp) = bind(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
         let address = tcp.local_addr().unwrap();
         let error = bind(Some(address)).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("TCP {address} cannot")), "{error}");
-        assert!(error.contains("another program has port"), "{error}");
+        assert!(error.starts_with(&format!("cannot listen on TCP {address}")), "{error}");
+        assert!(error.contains("is in use"), "{error}");
     }
 }

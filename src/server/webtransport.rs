@@ -179,7 +179,7 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
             ending = ended(&mut end.ending) => break ending,
             message = end.reliable.recv() => message.unwrap_or_default(),
         };
-        link.look();
+        link.follow();
         let write = link.writing(send.write_all(&message));
         tokio::pin!(write);
         let written = tokio::select! {
@@ -222,7 +222,7 @@ struct QuicSource {
 impl Source for QuicSource {
     async fn next(&mut self) -> Result<Input, Over> {
         let Self { quic, link, http, recv, buffer, prefix } = self;
-        link.look();
+        link.follow();
         let datagram = tokio::select! {
             biased;
             datagram = quic.read_datagram() => datagram.map_err(|error| end_from_error(&error))?,

@@ -1,14 +1,13 @@
-//! How much may be sent to whom: to an address that has not proved to be its sender's at most
-//! three times what came from it (RFC 9000, section 8), to the byte, whatever it is sent and
-//! however many connections use it.
+//! Limits amplification: an address that has not proved to be its sender's is sent at most three
+//! times what came from it (RFC 9000, section 8), to the byte, across all connections that use it.
 //!
-//! The QUIC library keeps this per path and lets the last packet exceed it, so that somebody who
-//! forges a new source for each packet of 31 bytes has 1,200 sent to each. Hence this account of
-//! addresses beneath it, at the socket.
+//! The QUIC library enforces this per path and lets the last packet exceed the limit, so an
+//! attacker who forges a new source for each packet of 31 bytes has 1,200 sent to each. Hence these
+//! accounts per address, beneath it, at the socket.
 //!
-//! A handshake proves an address. After a change of address the library does not tell when the
-//! new one has answered its challenge, but it shows: to an address that has not, it sends no more
-//! than it may ([`Proof::look`]).
+//! A handshake proves an address. After a change of address, the library does not report when the
+//! new one has answered its challenge, but it shows: until then, it sends no more than is allowed
+//! ([`Proof::follow`]).
 
 use std::collections::HashMap;
 use std::mem::{replace, take};
@@ -21,21 +20,20 @@ use wtransport::quinn::{Connection, ConnectionStats};
 use crate::lock::lock;
 use crate::metrics::{Limit, Metrics};
 
-/// How much more than came from it an address may be sent (RFC 9000, section 8.1).
+/// How many times what came from an unproven address it may be sent (RFC 9000, section 8.1).
 const FACTOR: u64 = 3;
-/// The largest packet that is sent, in bytes (RFC 9000, section 14): one may exceed what the
-/// library allows itself.
+/// Maximum length of a packet sent, in bytes (RFC 9000, section 14): the library may exceed its own
+/// limit by one.
 pub(crate) const PACKET: u16 = 1_200;
-/// What an address may still be sent once nobody vouches for it any more: the words of goodbye.
+/// What an address may still be sent when no connection vouches for it any more: close frames.
 const GOODBYE: u64 = FACTOR * PACKET as u64;
-/// Accounts of addresses that have not proved anything, before those are forgotten that nothing
-/// came from since as many others opened one. Forgetting is safe: without an account there is no
-/// credit.
+/// Number of unproven addresses to track before evicting those idle since as many others appeared.
+/// Eviction is safe: without an account there is no credit.
 const ACCOUNTS: usize = 8_192;
-/// Datagrams that wait for credit, one an address. Others are lost.
+/// Maximum number of datagrams waiting for credit, one per address. Others are lost.
 const HELD: usize = 512;
 
-/// A datagram that is kept.
+/// A datagram kept until it may be sent.
 #[derive(Debug)]
 pub(crate) struct Held {
     destination: SocketAddr,
@@ -51,7 +49,7 @@ impl Held {
         Self { destination, ecn, contents: contents.into(), segment_size, src_ip }
     }
 
-    /// The datagram, to be sent.
+    /// The datagram, ready to send.
     pub(crate) fn transmit(&self) -> Transmit<'_> {
         let &Self { destination, ecn, ref contents, segment_size, src_ip } = self;
         Transmit { destination, ecn, contents, segment_size, src_ip }
@@ -64,12 +62,12 @@ impl Held {
 
 #[derive(Debug, Default)]
 struct Accounts {
-    /// How many connections vouch for an address.
+    /// Number of connections that vouch for each address.
     proven: HashMap<SocketAddr, u32>,
-    /// How many bytes the others may be sent. What is used moves to the first of the two; when
-    /// that is full, the second is forgotten.
+    /// How many bytes each other address may be sent. Accounts in use move to the first map; when
+    /// that is full, the second is dropped.
     credits: [HashMap<SocketAddr, u64>; 2],
-    /// The newest datagram for an address that has no credit for it.
+    /// The newest datagram for each address without enough credit.
     held: HashMap<SocketAddr, Held>,
 }
 
@@ -83,7 +81,7 @@ impl Accounts {
         recent.entry(address).or_insert_with(|| old.remove(&address).unwrap_or_default())
     }
 
-    /// Takes as much from an address's credit, if it is as much.
+    /// Deducts `bytes` from an address's credit, if it has that much.
     fn spend(&mut self, address: SocketAddr, bytes: u64) -> bool {
         let [recent, old] = &mut self.credits;
         let credit = recent.get_mut(&address).or_else(|| old.get_mut(&address));
@@ -103,12 +101,12 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Accounts of nobody.
+    /// An empty set of accounts.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { accounts: Mutex::default(), metrics })
     }
 
-    /// So many bytes came from there. Gives what waited for them, to be sent now.
+    /// Credits an address with bytes received from it. Returns a datagram that may now be sent.
     pub(crate) fn received(&self, address: SocketAddr, bytes: usize) -> Option<Held> {
         let mut accounts = lock(&self.accounts);
         if accounts.proven.contains_key(&address) {
@@ -120,8 +118,8 @@ impl Addresses {
         if accounts.spend(address, waiting) { accounts.held.remove(&address) } else { None }
     }
 
-    /// Whether this may be sent now; then it counts as sent. Otherwise the newest such datagram
-    /// is kept until enough has come from there.
+    /// Whether this may be sent now, in which case it counts as sent. Otherwise, the newest such
+    /// datagram is kept until enough has come from the address.
     pub(crate) fn admits(&self, transmit: &Transmit<'_>) -> bool {
         let (address, bytes) = (transmit.destination, transmit.contents.len() as u64);
         let mut accounts = lock(&self.accounts);
@@ -136,7 +134,7 @@ impl Addresses {
         false
     }
 
-    /// What was admitted was not sent after all.
+    /// Refunds a datagram that was admitted but not sent.
     pub(crate) fn refund(&self, transmit: &Transmit<'_>) {
         let mut accounts = lock(&self.accounts);
         if !accounts.proven.contains_key(&transmit.destination) {
@@ -164,16 +162,16 @@ impl Addresses {
     }
 }
 
-/// What a connection has counted.
+/// Counters of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     /// Bytes.
     sent: u64,
     /// Bytes.
     received: u64,
-    /// Challenges that it sent.
+    /// Path challenges sent.
     challenges: u64,
-    /// Answers to challenges that came; they may be forged.
+    /// Path responses received; they may be forged.
     answers: u64,
 }
 
@@ -188,11 +186,11 @@ impl From<ConnectionStats> for Counts {
     }
 }
 
-/// A connection's way from an address that is its client's to one that is not proven yet.
+/// A connection's move from a proven address to one not proven yet.
 #[derive(Debug)]
 struct Move {
     to: SocketAddr,
-    /// The counts when it began, but what had come when the connection was looked at before.
+    /// The counters when it began, except that `received` is from the call before.
     since: Counts,
 }
 
@@ -200,19 +198,19 @@ struct Move {
 struct Path {
     proven: SocketAddr,
     moving: Option<Move>,
-    /// Bytes that had come when the connection was last looked at.
+    /// Bytes received by the last call.
     received: u64,
 }
 
 impl Path {
-    /// Looks at where a connection sends to now, and what it has counted; tells the address that
-    /// this proves.
+    /// Updates the path from where the connection sends now and what it has counted. Returns the
+    /// address that this proves, if any.
     ///
-    /// The library sends to a new address a challenge, and until that is answered at most three
-    /// times what came from there and one packet more. Whatever else it sends, to challenge the
-    /// former address or to answer a challenge, is one packet each. So if it sends more than
-    /// that, and has not begun another challenge meanwhile, the address has answered.
-    fn look(&mut self, address: SocketAddr, now: Counts) -> Option<SocketAddr> {
+    /// The library sends a new address a challenge and, until it is answered, at most three times
+    /// what came from there plus one packet. Anything else, a challenge to the former address or a
+    /// response to one, is one packet each. So if it sends more than that without having begun
+    /// another challenge, the address has answered.
+    fn update(&mut self, address: SocketAddr, now: Counts) -> Option<SocketAddr> {
         let before = replace(&mut self.received, now.received);
         if address == self.proven {
             self.moving = None;
@@ -236,7 +234,8 @@ impl Path {
     }
 }
 
-/// That a connection's address is its client's. While this lives, it may be sent anything.
+/// Proof that a connection's address is its client's. While it lives, the address may be sent
+/// anything.
 #[derive(Debug)]
 pub(crate) struct Proof {
     addresses: Arc<Addresses>,
@@ -244,20 +243,20 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// The address that a connection was asked for from, once its handshake is done. Where the
-    /// connection sends to by then may be another one, which has proved nothing.
+    /// A proof for the address from which a connection was opened, once its handshake is done. The
+    /// connection may send to another address by then, which has proved nothing.
     pub(crate) fn new(addresses: Arc<Addresses>, proven: SocketAddr) -> Self {
         addresses.vouch(proven);
         Self { addresses, path: Mutex::new(Path { proven, moving: None, received: 0 }) }
     }
 
-    /// Follows the connection to another address, once that is proven. This is to be called
-    /// before whatever makes the connection send much.
-    pub(crate) fn look(&self, quic: &Connection) {
+    /// Follows the connection to another address once that is proven. Call this before anything
+    /// that makes the connection send much.
+    pub(crate) fn follow(&self, quic: &Connection) {
         let mut path = lock(&self.path);
-        // In this order: what comes from a new address in between counts as come after the move.
+        // In this order, so that bytes arriving from a new address in between count after the move.
         let now = quic.stats().into();
-        let (left, proven) = (path.proven, path.look(quic.remote_address(), now));
+        let (left, proven) = (path.proven, path.update(quic.remote_address(), now));
         drop(path);
         if let Some(proven) = proven {
             self.addresses.vouch(proven);
@@ -292,24 +291,24 @@ mod tests {
         Transmit { destination, ecn: None, contents, segment_size: None, src_ip: None }
     }
 
-    /// Whether so many bytes may be sent there.
+    /// Whether `bytes` may be sent there.
     fn may_send(addresses: &Addresses, port: u16, bytes: usize) -> bool {
         addresses.admits(&datagram(address(port), &vec![0; bytes]))
     }
 
     #[test]
-    fn an_unproven_address_is_sent_three_times_what_came() {
+    fn an_unproven_address_is_sent_three_times_what_came_from_it() {
         let addresses = addresses();
         assert!(!may_send(&addresses, 1, 1), "nothing came from there");
-        assert!(addresses.received(address(1), 31).is_some(), "that byte");
+        assert!(addresses.received(address(1), 31).is_some(), "the refused byte");
         assert!(may_send(&addresses, 1, 92));
         assert!(!may_send(&addresses, 1, 1));
-        assert!(!may_send(&addresses, 2, 1), "somebody else's credit");
+        assert!(!may_send(&addresses, 2, 1), "another address's credit");
         assert_eq!(addresses.metrics.hits(Limit::Unproven), 3);
     }
 
     #[test]
-    fn what_was_not_sent_after_all_does_not_count() {
+    fn refunded_datagrams_do_not_count() {
         let addresses = addresses();
         addresses.received(address(1), 400);
         for _ in 0..3 {
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_datagram_waits_until_enough_came() {
+    fn the_newest_datagram_waits_for_credit() {
         let addresses = addresses();
         for byte in [7, 8] {
             assert!(!addresses.admits(&datagram(address(1), &[byte; 1_200])));
@@ -329,25 +328,25 @@ mod tests {
         assert!(addresses.received(address(1), 399).is_none());
         let waited = addresses.received(address(1), 1).unwrap();
         assert_eq!(waited.transmit().contents, [8; 1_200]);
-        assert!(addresses.received(address(1), 0).is_none(), "it leaves once");
+        assert!(addresses.received(address(1), 0).is_none(), "it is sent once");
         assert!(!may_send(&addresses, 1, 1), "it counts");
     }
 
     #[test]
-    fn who_is_vouched_for_is_sent_anything_until_the_last_voucher_went() {
+    fn a_proven_address_is_sent_anything_until_its_last_proof_is_dropped() {
         let addresses = addresses();
         let first = Proof::new(Arc::clone(&addresses), address(1));
         let second = Proof::new(Arc::clone(&addresses), address(1));
         drop(first);
         assert!((0..100).all(|_| may_send(&addresses, 1, 1_200)));
         drop(second);
-        assert!((0..3).all(|_| may_send(&addresses, 1, 1_200)), "words of goodbye");
+        assert!((0..3).all(|_| may_send(&addresses, 1, 1_200)), "close frames");
         assert!(!may_send(&addresses, 1, 1_200));
         assert!(lock(&addresses.accounts).proven.is_empty());
     }
 
     #[test]
-    fn accounts_are_bounded_and_forgetting_gives_nobody_credit() {
+    fn accounts_are_bounded_and_eviction_grants_no_credit() {
         let addresses = addresses();
         let nth = |n: u32| SocketAddr::from((std::net::Ipv4Addr::from(n), 1));
         for n in 0..5 * ACCOUNTS as u32 {
@@ -370,38 +369,38 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_proven_by_being_sent_what_only_an_answer_allows() {
+    fn sending_what_only_an_answer_allows_proves_an_address() {
         let mut path = Path { proven: address(1), moving: None, received: 0 };
-        assert_eq!(path.look(address(1), counts(9_000, 5_000, 0)), None);
-        // 100 bytes came from the new address before anybody looked.
-        assert_eq!(path.look(address(2), counts(11_400, 5_100, 2)), None);
+        assert_eq!(path.update(address(1), counts(9_000, 5_000, 0)), None);
+        // 100 bytes came from the new address before the first look.
+        assert_eq!(path.update(address(2), counts(11_400, 5_100, 2)), None);
         assert_eq!(
-            path.look(address(2), counts(11_400 + 1_500, 5_100, 2)),
+            path.update(address(2), counts(11_400 + 1_500, 5_100, 2)),
             None,
-            "one packet more"
+            "plus one packet"
         );
-        assert_eq!(path.look(address(2), counts(11_400 + 1_501, 5_100, 2)), Some(address(2)));
-        assert_eq!(path.look(address(2), counts(90_000, 5_100, 2)), None, "it is known");
+        assert_eq!(path.update(address(2), counts(11_400 + 1_501, 5_100, 2)), Some(address(2)));
+        assert_eq!(path.update(address(2), counts(90_000, 5_100, 2)), None, "already proven");
     }
 
     #[test]
-    fn a_new_challenge_begins_anew() {
+    fn a_new_challenge_starts_over() {
         let mut path = Path { proven: address(1), moving: None, received: 0 };
-        path.look(address(2), counts(0, 0, 2));
-        // Away and back between two looks, and sent a lot meanwhile.
-        assert_eq!(path.look(address(2), counts(50_000, 10, 4)), None);
-        assert_eq!(path.look(address(2), counts(51_230, 10, 4)), None);
-        assert_eq!(path.look(address(1), counts(90_000, 10, 4)), None);
-        assert_eq!(path.look(address(2), counts(99_000, 10, 4)), None, "where it was meanwhile");
+        path.update(address(2), counts(0, 0, 2));
+        // Moved away and back between two looks, and was sent a lot in between.
+        assert_eq!(path.update(address(2), counts(50_000, 10, 4)), None);
+        assert_eq!(path.update(address(2), counts(51_230, 10, 4)), None);
+        assert_eq!(path.update(address(1), counts(90_000, 10, 4)), None);
+        assert_eq!(path.update(address(2), counts(99_000, 10, 4)), None, "it was elsewhere");
     }
 
     #[test]
     fn forged_answers_allow_a_packet_each_and_prove_nothing() {
         let mut path = Path { proven: address(1), moving: None, received: 0 };
-        path.look(address(2), counts(0, 0, 2));
+        path.update(address(2), counts(0, 0, 2));
         for answers in 1..100 {
             let now = Counts { answers, ..counts(1_200 * (answers + 1), 0, 2) };
-            assert_eq!(path.look(address(2), now), None);
+            assert_eq!(path.update(address(2), now), None);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! How fast a client may send: token buckets as plain arithmetic.
+//! Rate limits: token buckets as plain arithmetic.
 
 use gpys_proto::time::Time;
 
-/// A token in the bucket's unit, so that a millisecond's refill is a whole number.
+/// One token in the bucket's unit, chosen so that a millisecond's refill is a whole number.
 const TOKEN: u64 = 1_000;
 
-/// Lets `per_second` things through on average and `burst` at once.
+/// Admits `per_second` events on average and `burst` at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     per_second: u64,
@@ -21,13 +21,13 @@ impl Bucket {
         Self { per_second, full, level: full, last: now }
     }
 
-    /// Whether it would be full at `now`, like one that was never used.
+    /// Whether the bucket would be full at `now`, like one that was never used.
     pub(crate) fn is_full(&self, now: Time) -> bool {
         let refill = now.since(self.last).saturating_mul(self.per_second);
         self.level.saturating_add(refill) >= self.full
     }
 
-    /// Takes one token, if there is one.
+    /// Takes one token, if any is left.
     pub(crate) fn take(&mut self, now: Time) -> bool {
         let refill = now.since(self.last).saturating_mul(self.per_second);
         self.level = self.level.saturating_add(refill).min(self.full);
@@ -40,18 +40,18 @@ impl Bucket {
     }
 }
 
-/// Why a pose is not read.
+/// Why a pose is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
-    /// There were too many just now.
+    /// Too many just now.
     Surplus,
-    /// There have been far too many for long.
+    /// Far too many for too long.
     Abuse,
 }
 
-/// Reads poses at a rate and drops the surplus. A client with a clock or a screen that is faster
-/// than the rate is only read more seldom; one that keeps sending more than twice of what is read
-/// is cut off.
+/// Reads poses at a rate and drops the surplus. A client whose clock or screen runs faster than the
+/// rate merely has fewer of its poses read; one that keeps sending more than twice the rate is
+/// disconnected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     read: Bucket,
@@ -59,17 +59,17 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// Reads `per_second` poses, twice as many at once. It bears as many again each second, and
-    /// those of ten seconds at once.
+    /// Reads `per_second` poses, with a burst of twice as many. It tolerates the same surplus rate,
+    /// with a burst of ten seconds' worth.
     pub(crate) const fn new(per_second: u64, now: Time) -> Self {
         let read = Bucket::new(per_second, 2 * per_second, now);
         Self { read, surplus: Bucket::new(per_second, 10 * per_second, now) }
     }
 
-    /// Takes a pose.
+    /// Counts a pose.
     ///
     /// # Errors
-    /// If it is not to be read.
+    /// If the pose must be dropped.
     pub(crate) fn take(&mut self, now: Time) -> Result<(), Excess> {
         if self.read.take(now) {
             Ok(())
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_lets_a_burst_and_then_the_rate_through() {
+    fn a_bucket_admits_a_burst_and_then_the_rate() {
         let mut bucket = Bucket::new(10, 5, Time(0));
         let passed = (0..100).filter(|_| bucket.take(Time(0))).count();
         assert_eq!(passed, 5);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_gives_nothing() {
+    fn a_clock_that_goes_back_adds_no_tokens() {
         let mut bucket = Bucket::new(1_000, 1, Time(50));
         assert!(bucket.take(Time(50)));
         assert!(!bucket.take(Time(10)));
@@ -112,7 +112,8 @@ mod tests {
         assert!(bucket.is_full(Time(200)));
     }
 
-    /// Sends `hz` poses a second for `seconds`; gives how many were read and when it was cut off.
+    /// Sends `hz` poses a second for `seconds`. Returns how many were read, and when the client was
+    /// disconnected.
     fn send(hz: u64, seconds: u64) -> (u64, Option<u64>) {
         let mut rate = Rate::new(30, Time(0));
         let mut read = 0;
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn surplus_is_dropped_and_lasting_abuse_cut_off() {
+    fn surplus_is_dropped_and_lasting_abuse_disconnects() {
         assert_eq!(send(30, 60), (1_800, None), "as fast as allowed");
         let (read, cut) = send(60, 60);
         assert_eq!(cut, None, "a fast screen");

@@ -1,8 +1,8 @@
-//! What proxies say about the client that they speak for: `Forwarded` (RFC 7239), and the older
+//! What proxies report about their clients: `Forwarded` (RFC 7239), and the older
 //! `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
 //!
-//! Anybody can write these headers, so they are read from the right, where the nearest proxy
-//! wrote last, for as long as the hop before is one that the operator trusts.
+//! Any client can forge these headers, so they are read from the right, where the nearest proxy
+//! wrote last, for as long as the previous hop is trusted by the operator.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,15 +15,15 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Both families of headers are there, and they name different clients. One is the proxy's, the
-/// other the client's own invention that the proxy passed on, and nobody can tell which.
+/// The error of two header families that name different clients. One comes from the proxy, the
+/// other from the client and was passed on, and there is no telling which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction;
 
-/// What a trusted proxy says.
+/// What a trusted proxy reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
-    /// The client, or the last hop that is known.
+    /// The client, or the last known hop.
     pub(crate) client: IpAddr,
     /// Whether the client's link is encrypted.
     pub(crate) secure: Option<bool>,
@@ -31,18 +31,18 @@ pub(crate) struct Said {
     pub(crate) host: Option<Host>,
 }
 
-/// The proxies whose word is believed.
+/// The trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies(pub(crate) Vec<IpNet>);
 
 impl Proxies {
-    /// Whether this address is one of them.
+    /// Whether this address is a trusted proxy.
     pub(crate) fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// What the proxy at `peer`, which is trusted, says in these headers.
+    /// Reads what the trusted proxy at `peer` reports in these headers.
     ///
     /// # Errors
     /// If the headers contradict each other.
@@ -58,7 +58,7 @@ impl Proxies {
             (true, _) => by_standard,
             (false, _) => by_older,
         };
-        // The scheme and the host are the client's own view, which the first hop has seen.
+        // The scheme and the host are as the client sees them, so the first hop knows them.
         let secure = standard.iter().find_map(|hop| hop.secure);
         let host = standard.iter().find_map(|hop| hop.host.clone());
         Ok(Said {
@@ -68,8 +68,8 @@ impl Proxies {
         })
     }
 
-    /// The first hop from the right that is not trusted; where a hop does not tell its address,
-    /// the one behind it stands for all before.
+    /// Returns the first untrusted hop from the right; a hop that hides its address is represented
+    /// by the one behind it.
     fn walk(&self, peer: IpAddr, hops: impl DoubleEndedIterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut client = peer;
         for hop in hops.rev() {
@@ -83,7 +83,7 @@ impl Proxies {
     }
 }
 
-/// Whether headers are there that only a proxy writes.
+/// Whether the request has headers that only a proxy adds.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     [header::FORWARDED, FOR, PROTO, HOST, header::VIA].iter().any(|it| headers.contains_key(it))
 }
@@ -92,7 +92,7 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
 #[derive(Debug, Default)]
 struct Hop {
     node: Option<IpAddr>,
-    /// Whether it says for whom, were it only that it does not tell.
+    /// Whether the element names a client, even a hidden one.
     named: bool,
     secure: Option<bool>,
     host: Option<Host>,
@@ -118,21 +118,21 @@ impl Hop {
     }
 }
 
-/// All fields of this name. A byte that is no text must not hide what a proxy wrote behind it.
+/// All values of a header. A byte that is not text must not hide what a proxy wrote after it.
 fn texts(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let fields = headers.get_all(name).into_iter();
     fields.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-/// The elements of a header without quotes, from left to right.
+/// The elements of a header without quoted strings, from left to right.
 fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let texts = texts(headers, name);
     let elements = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
     elements.filter(|element| !element.is_empty()).map(str::to_owned).collect()
 }
 
-/// The parts of a list; what is in quotes is not split, unless a quote is left open: a client
-/// could hide by it what the proxy wrote behind.
+/// Splits a list outside quotes, or everywhere if a quote is left open, since a client could use
+/// one to hide what the proxy wrote after it.
 fn split(text: &str, by: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let mut is_end = |character: char| {
@@ -149,7 +149,7 @@ fn split(text: &str, by: char) -> Vec<&str> {
     if quoted { text.split(by).collect() } else { parts }
 }
 
-/// A token, or what a quoted string holds.
+/// A token, or the contents of a quoted string.
 fn unquoted(text: &str) -> std::borrow::Cow<'_, str> {
     let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return text.into();
@@ -162,14 +162,14 @@ fn unquoted(text: &str) -> std::borrow::Cow<'_, str> {
     kept.collect::<String>().into()
 }
 
-/// The address of a hop: alone, with a port, in brackets or not; none if it is hidden.
+/// The address of a hop: bare, with a port, in brackets or not; `None` if hidden.
 fn node(text: &str) -> Option<IpAddr> {
     let text = unquoted(text);
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some(address.ip().to_canonical());
     }
     let bare = match text.strip_prefix('[') {
-        // RFC 7239 allows a port that is no number.
+        // RFC 7239 allows a port that is not a number.
         Some(rest) => rest.split_once(']')?.0,
         None => match text.split_once(':') {
             Some((address, port)) if !port.contains(':') => address,
@@ -207,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_first_from_the_right_that_is_not_trusted() {
+    fn the_client_is_the_first_untrusted_hop_from_the_right() {
         let of = |list: &str| client(&[("x-forwarded-for", list)]);
         assert_eq!(of("192.0.2.1"), "192.0.2.1");
-        assert_eq!(of("203.0.113.9, 192.0.2.1"), "192.0.2.1", "the first is anybody's word");
+        assert_eq!(of("203.0.113.9, 192.0.2.1"), "192.0.2.1", "the first can be forged");
         assert_eq!(of("192.0.2.1,10.1.1.1 ,\t10.2.2.2"), "192.0.2.1");
         assert_eq!(of("10.3.3.3, 10.2.2.2"), "10.3.3.3", "inside");
         assert_eq!(of("192.0.2.1, unknown"), PEER);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_header_has_quotes_and_hidden_hops() {
+    fn the_standard_header_may_have_quotes_and_hidden_hops() {
         let of = |value: &str| client(&[("forwarded", value)]);
         assert_eq!(of("for=192.0.2.1;proto=https;by=10.0.0.1"), "192.0.2.1");
         assert_eq!(of("For=\"[2001:db8:cafe::17]:4711\""), "2001:db8:cafe::17");
@@ -239,7 +239,7 @@ mod tests {
         );
         assert_eq!(of("for=192.0.2.1, for=_hidden"), PEER);
         assert_eq!(of("for=192.0.2.1, for=unknown, for=10.1.1.1"), "10.1.1.1");
-        assert_eq!(of("for=\"a,b\\\";for=\", for=192.0.2.1"), "192.0.2.1", "quotes are not split");
+        assert_eq!(of("for=\"a,b\\\";for=\", for=192.0.2.1"), "192.0.2.1", "quotes are kept");
         assert_eq!(of("for=\"192.0.2.1"), PEER, "an open quote");
         assert_eq!(of("for=\", for=192.0.2.1"), "192.0.2.1", "it hides nothing behind it");
         assert_eq!(of(";;=,for"), PEER);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn two_headers_that_differ_are_not_believed() {
+    fn contradicting_headers_are_refused() {
         let both = |standard: &str, older: &str| {
             said(&[("forwarded", standard), ("x-forwarded-for", older)])
                 .map(|it| it.client.to_string())

@@ -1,7 +1,7 @@
-//! How many connections there may be: in all, from one network, and how fast new ones may come.
+//! Limits on connections: in total, per network, and how fast new ones may come.
 //!
-//! Both transports and the page's own requests pass the same gate, before anything is spent on
-//! them, so that nobody gets twice as much by using two.
+//! Both transports and the page's own requests pass the same gate before they cost anything, so
+//! using both gains a client nothing.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,13 +13,13 @@ use crate::lock::lock;
 use crate::metrics::Limit;
 use gpys_proto::time::Time;
 
-/// For how many seconds' worth of handshakes a network may come at once: a crowd that scans the
-/// same code is one network.
+/// How many seconds' worth of handshakes a network may make at once: a crowd that scans the same
+/// code is one network.
 const BURST_S: u64 = 5;
-/// Networks that are remembered before those are forgotten that nobody is connected from.
+/// Number of networks to track before evicting idle ones.
 const REMEMBERED: usize = 4_096;
 
-/// Who counts as one: an IPv4 address, or the /64 that one IPv6 subscriber has.
+/// What counts as one network: an IPv4 address, or the /64 of an IPv6 subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Network {
     V4(Ipv4Addr),
@@ -40,23 +40,23 @@ const fn prefix(address: Ipv6Addr) -> [u16; 4] {
     [a, b, c, d]
 }
 
-/// What the gate lets through.
+/// The gate's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// Most connections.
+    /// Maximum number of connections.
     pub(crate) connections: u32,
-    /// Most connections from one network.
+    /// Maximum number of connections from one network.
     pub(crate) per_network: u32,
-    /// Handshakes a second from one network; five times as many at once.
+    /// Handshakes per second from one network, with a burst of five times as many.
     pub(crate) handshakes: u32,
-    /// Most connections whose handshake is not done.
+    /// Maximum number of connections with an unfinished handshake.
     pub(crate) half_open: u32,
-    /// Whether this computer counts as a network. A proxy or a load test here speaks for many.
+    /// Whether loopback counts as a network. A local proxy or load test carries many clients.
     pub(crate) local: bool,
 }
 
 #[derive(Debug)]
-struct Presence {
+struct Tally {
     connections: u32,
     handshakes: Bucket,
 }
@@ -65,15 +65,14 @@ struct Presence {
 struct Counts {
     total: u32,
     half_open: u32,
-    networks: HashMap<Network, Presence>,
-    /// How many networks there are when the idle ones are looked for.
+    networks: HashMap<Network, Tally>,
+    /// Number of networks at which to look for idle ones.
     sweep_at: usize,
 }
 
 impl Counts {
-    /// Forgets the networks that have nobody connected and their whole burst left, and, if that
-    /// leaves too many, all that have nobody connected: whoever has that many addresses is not
-    /// held by a rate per address.
+    /// Evicts the networks without connections whose burst is full again and, if that leaves too
+    /// many, all without connections: a limit per address does not stop an attacker with that many.
     fn sweep(&mut self, now: Time) {
         if self.networks.len() < self.sweep_at.max(REMEMBERED) {
             return;
@@ -86,7 +85,7 @@ impl Counts {
     }
 }
 
-/// Counts connections and admits them up to its bounds.
+/// Counts connections and admits them within its bounds.
 #[derive(Debug)]
 pub(crate) struct Gate {
     bounds: Bounds,
@@ -99,42 +98,42 @@ impl Gate {
         Arc::new(Self { bounds, counts: Mutex::default() })
     }
 
-    /// Whether so many handshakes are going on that a client must first prove its address.
+    /// Whether so many handshakes are in progress that clients must first prove their addresses.
     pub(crate) fn is_pressed(&self) -> bool {
         lock(&self.counts).half_open >= self.bounds.half_open.div_ceil(64)
     }
 
-    /// How many connections a network has, and how many it may have.
+    /// Number of connections that a network has, and how many it may have.
     pub(crate) fn share(&self, network: Network) -> (usize, usize) {
         let counts = lock(&self.counts);
         let connections = counts.networks.get(&network).map_or(0, |it| it.connections);
         (connections as usize, self.bounds.per_network as usize)
     }
 
-    /// Admits a connection, until its permit is dropped. Its handshake is not done yet.
+    /// Admits a connection until its permit is dropped. Its handshake counts as unfinished.
     ///
     /// # Errors
-    /// Which limit it would exceed.
+    /// The limit that it would exceed.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Time) -> Result<Permit, Limit> {
         let counted = self.bounds.local || !address.to_canonical().is_loopback();
         let network = counted.then(|| Network::of(address));
         self.admit_from(network, now)
     }
 
-    /// Admits a connection of a proxy that speaks for many; each of these has a permit of its own.
+    /// Admits a connection of a proxy that carries many clients; each of them has its own permit.
     ///
     /// # Errors
-    /// Which limit it would exceed.
+    /// The limit that it would exceed.
     pub(crate) fn admit_proxy(self: &Arc<Self>, now: Time) -> Result<Permit, Limit> {
         self.admit_from(None, now)
     }
 
-    /// Admits a client whose request came over a proxy's connection. Until its permit is dropped
-    /// it counts as a connection of its network, and as a handshake unless the request before
-    /// was its own.
+    /// Admits a client whose request came over a proxy's connection. Until its permit is dropped it
+    /// counts as a connection of its network, and as a handshake unless the previous request was
+    /// also from its network.
     ///
     /// # Errors
-    /// Which limit it would exceed.
+    /// The limit that it would exceed.
     pub(crate) fn admit_behind(
         self: &Arc<Self>,
         proxy: &Arc<Permit>,
@@ -180,7 +179,7 @@ impl Gate {
         })
     }
 
-    /// Counts a connection of a network, and its handshake if it is a new one.
+    /// Counts a connection of a network, and a handshake if it is new.
     fn count(
         &self,
         counts: &mut Counts,
@@ -191,7 +190,7 @@ impl Gate {
         counts.sweep(now);
         let rate = u64::from(self.bounds.handshakes);
         let handshakes = Bucket::new(rate, BURST_S * rate, now);
-        let fresh = Presence { connections: 0, handshakes };
+        let fresh = Tally { connections: 0, handshakes };
         let presence = counts.networks.entry(network).or_insert(fresh);
         if presence.connections >= self.bounds.per_network {
             return Err(Limit::PerNetwork);
@@ -204,31 +203,31 @@ impl Gate {
     }
 }
 
-/// The right to be connected.
+/// Permission to be connected.
 #[derive(Debug)]
 pub(crate) struct Permit {
     gate: Arc<Gate>,
     network: Option<Network>,
     half_open: AtomicBool,
-    /// Whose request came last over this connection, if it is a proxy's.
+    /// The network of the last request over this connection, if it is a proxy's.
     speaks_for: Mutex<Option<Option<Network>>>,
-    /// The connection that carries this one, which counts for itself.
+    /// The connection that carries this one and is counted on its own.
     proxy: Option<Arc<Self>>,
     came: Arc<AtomicU64>,
 }
 
 impl Permit {
-    /// The network for which the connection counts, if for any.
+    /// The network that the connection counts against, if any.
     pub(crate) const fn network(&self) -> Option<Network> {
         self.network
     }
 
-    /// How many bytes came over the connection, if it is TCP.
+    /// Number of bytes received over the connection, if it is TCP.
     pub(crate) const fn came(&self) -> &Arc<AtomicU64> {
         &self.came
     }
 
-    /// The handshake is done.
+    /// Marks the handshake as finished.
     pub(crate) fn settle(&self) {
         if self.half_open.swap(false, Ordering::Relaxed) {
             lock(&self.gate.counts).half_open -= 1;
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn one_network_cannot_take_every_place() {
+    fn one_network_cannot_take_every_connection() {
         let gate = Gate::new(Bounds { connections: 4, per_network: 2, ..OPEN });
         let admit = |address| gate.admit(ip(address), Time(0));
         let first = admit("2001:db8::1").unwrap();
@@ -282,19 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn handshakes_of_a_network_have_a_rate() {
+    fn handshakes_per_network_are_rate_limited() {
         let gate = Gate::new(Bounds { handshakes: 2, ..OPEN });
         let admitted =
             |address, now| (0..100).filter(|_| gate.admit(ip(address), Time(now)).is_ok()).count();
         assert_eq!(admitted("192.0.2.1", 0), 10);
-        assert_eq!(admitted("192.0.2.1", 999), 1, "half a second a handshake");
+        assert_eq!(admitted("192.0.2.1", 999), 1, "half a second per handshake");
         assert_eq!(admitted("192.0.2.2", 999), 10, "another network");
         assert_eq!(gate.admit(ip("192.0.2.1"), Time(999)).unwrap_err(), Limit::Handshakes);
         assert_eq!(admitted("192.0.2.1", 60_000), 10);
     }
 
     #[test]
-    fn handshakes_pile_up_to_a_limit() {
+    fn unfinished_handshakes_are_limited() {
         let gate = Gate::new(Bounds { half_open: 128, ..OPEN });
         let admit = || gate.admit(ip("192.0.2.1"), Time(0));
         let first = admit().unwrap();
@@ -306,14 +305,14 @@ mod tests {
         first.settle();
         first.settle();
         let last = admit().unwrap();
-        assert_eq!(admit().unwrap_err(), Limit::HalfOpen, "settled once, whatever is said twice");
+        assert_eq!(admit().unwrap_err(), Limit::HalfOpen, "settling twice counts once");
         drop(first);
         drop(last);
         assert!(admit().is_ok());
     }
 
     #[test]
-    fn permits_give_back_what_they_took() {
+    fn dropped_permits_free_what_they_took() {
         let gate = Gate::new(OPEN);
         let admit = |_| gate.admit(ip("192.0.2.1"), Time(0)).unwrap();
         let permits: Vec<_> = (0..50).map(admit).collect();
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_of_a_proxy_count_each_for_themselves() {
+    fn clients_of_a_proxy_count_separately() {
         let gate = Gate::new(Bounds { per_network: 2, handshakes: 2, connections: 2, ..OPEN });
         let proxy = Arc::new(gate.admit_proxy(Time(0)).unwrap());
         let behind = |address| gate.admit_behind(&proxy, ip(address), Time(0));
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(behind("192.0.2.1").unwrap_err(), Limit::PerNetwork);
         let _other = behind("192.0.2.2").unwrap();
         let direct = gate.admit(ip("192.0.2.1"), Time(0));
-        assert_eq!(direct.unwrap_err(), Limit::PerNetwork, "whichever way it comes");
+        assert_eq!(direct.unwrap_err(), Limit::PerNetwork, "by either way");
         drop(held);
         for _ in 0..100 {
             drop(behind("192.0.2.3").unwrap());
@@ -342,24 +341,24 @@ mod tests {
         while behind("192.0.2.4").is_ok() && behind("192.0.2.5").is_ok() {
             turns += 1;
         }
-        assert_eq!(turns, 10, "whoever takes turns has a handshake a request");
+        assert_eq!(turns, 10, "taking turns costs a handshake per request");
         while alone < 100 && behind("192.0.2.6").is_ok() {
             alone += 1;
         }
-        assert_eq!(alone, 100, "requests of one after another are one connection");
+        assert_eq!(alone, 100, "consecutive requests of one client are one connection");
         drop(proxy);
-        assert_eq!(lock(&gate.counts).total, 1, "whom it carries holds its place");
+        assert_eq!(lock(&gate.counts).total, 1, "its client keeps it open");
     }
 
     #[test]
-    fn networks_that_went_are_forgotten() {
+    fn idle_networks_are_evicted() {
         let gate = Gate::new(OPEN);
         let stays = gate.admit(ip("2001:db8::1"), Time(0)).unwrap();
         for network in 0..20 * REMEMBERED as u128 {
             let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
             drop(gate.admit(address.into(), Time(0)).unwrap());
         }
-        assert!(lock(&gate.counts).networks.len() < 16 * REMEMBERED, "whatever the time");
+        assert!(lock(&gate.counts).networks.len() < 16 * REMEMBERED, "at any time");
         drop(gate.admit(ip("192.0.2.1"), Time(60_000)).unwrap());
         let most = 20 * REMEMBERED as u128;
         for network in most..most + 16 * REMEMBERED as u128 {
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn this_computer_is_not_one_network_unless_it_is_to_be() {
+    fn loopback_counts_as_a_network_only_if_configured() {
         for (local, most) in [(false, 10), (true, 1)] {
             let gate = Gate::new(Bounds { per_network: 1, local, ..OPEN });
             let address = ip("::ffff:127.0.0.1");

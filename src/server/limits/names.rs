@@ -1,8 +1,8 @@
-//! The names that this server goes by.
+//! The host names of this server.
 //!
-//! A page of evil.example can point its own name at an address of this computer or network and
-//! then read what a server there answers (DNS rebinding). TLS stops that by its certificate; on
-//! plain HTTP a request must name a host that nobody outside can point here.
+//! A page on evil.example can point its own name at an address on this computer or network and then
+//! read what a server there answers (DNS rebinding). TLS prevents that by its certificate; on plain
+//! HTTP, a request must name a host that no outsider can point here.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::addresses;
 use crate::files::Shown;
 use crate::host::{Host, Origin};
 
-/// The names that this server goes by on plain HTTP.
+/// The host names that this server accepts on plain HTTP.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     known: Vec<String>,
-    /// What HTTPS shows, if it is from files.
+    /// The HTTPS certificate, if it comes from files.
     certificate: Option<Arc<Shown<CertifiedKey>>>,
-    /// Whether pages of any origin may connect, so that there is nothing to keep from anybody.
+    /// Whether pages of any origin may connect, which leaves nothing to protect.
     any: bool,
 }
 
 impl Names {
-    /// This computer's, those of the public address, of the allowed origins and of the
+    /// The names of this computer, of the public address, of the allowed origins and of the
     /// certificate, and `domains`.
     pub(crate) fn new(
         public: Option<&Origin>,
@@ -39,7 +39,7 @@ impl Names {
         Self { known, certificate, any: allowed.iter().any(|origin| origin == "*") }
     }
 
-    /// Whether a request for this host is for this server.
+    /// Whether this host is this server.
     pub(crate) fn own(&self, host: &Host) -> bool {
         host.is_private()
             || self.known.contains(&host.name)
@@ -49,13 +49,13 @@ impl Names {
             })
     }
 
-    /// The same where pages of any origin may be welcome.
+    /// The same, or whether any origin may connect.
     pub(crate) fn welcome(&self, host: &Host) -> bool {
         self.any || self.own(host)
     }
 }
 
-/// Whether a certificate is for this DNS name, which is in lower case.
+/// Whether a certificate covers this DNS name, which is in lower case.
 fn is_for(certificate: &[u8], name: &str) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
     let names = certificate.subject_alternative_name().ok().flatten();
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_anybody_could_point_here_are_not_own() {
+    fn rejects_names_that_an_outsider_could_point_here() {
         let public = Origin::parse("https://map.example").unwrap();
         let allowed = ["https://friend.example".to_owned()];
         let domains = ["GPyS.example".to_owned()];
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_tells_names() {
+    fn a_certificate_adds_its_names() {
         let names = ["GPyS.example", "*.wild.example"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let is = |name| is_for(made.cert.der(), name);

@@ -1,13 +1,12 @@
-//! Which pages may connect.
+//! Which pages may connect, by origin.
 //!
-//! A browser sends the origin of the page that connects; a page of somebody else's site is
-//! refused on both transports. Native clients send none and are let in, unless the operator
-//! wants an origin of everybody.
+//! A browser sends the origin of the connecting page; a page of another site is refused on both
+//! transports. Native clients send none and are admitted, unless the operator requires an origin.
 //!
-//! Scheme and port count: whoever has another port of this host, or its plain HTTP, is somebody
-//! else. Behind a proxy and with mapped ports a page's own port is not one that this server knows,
-//! so it learns them: a page asks for `/config.json` at its own address before it connects, and
-//! no page can make a browser ask this server under another page's address.
+//! Scheme and port count: another port of this host, or its plain HTTP, may be served by a
+//! stranger. Behind a proxy or with mapped ports, the server does not know its page's own port, so
+//! it learns it: a page requests `/config.json` at its own address before it connects, and no page
+//! can make a browser send that request under another page's address.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -15,34 +14,34 @@ use std::sync::Mutex;
 use crate::host::{Host, Origin};
 use crate::lock::lock;
 
-/// Most origins of own pages that are remembered beside those that are known from the settings.
+/// Maximum number of learnt origins, in addition to the configured ones.
 const LEARNT: usize = 256;
 
 /// The pages that may connect.
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
-    /// Whether TLS, and the port, of the listeners of this server's own pages.
+    /// For each listener of this server's own pages, whether it speaks TLS, and its port.
     pub(crate) listeners: Vec<(bool, u16)>,
-    /// Where people open the page, from the settings.
+    /// Where users open the page, from the configuration.
     pub(crate) public: Option<Origin>,
-    /// Origins that the operator allowed, as browsers write them; `*` allows any.
+    /// Origins allowed by the operator, as browsers write them; `*` allows any.
     pub(crate) allowed: Vec<String>,
     /// Whether a client that sends no Origin is refused.
     pub(crate) required: bool,
-    /// Own pages that asked at an address that is not known from the settings, newest first.
+    /// Origins of own pages learnt from their requests, newest first.
     pub(crate) learnt: Mutex<VecDeque<Origin>>,
 }
 
-/// The host to which a session is addressed, and whether its link is encrypted.
+/// The host that a session is addressed to, and whether its link is encrypted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addressed<'a> {
     pub(crate) host: Option<&'a Host>,
-    /// `None` where a proxy may have ended TLS before.
+    /// `None` where a proxy may have terminated TLS.
     pub(crate) secure: Option<bool>,
 }
 
 impl Origins {
-    /// Whether a page of this origin may have a session on WebTransport at this authority.
+    /// Whether a page of this origin may open a WebTransport session at this authority.
     pub(crate) fn admit(&self, origin: Option<&str>, authority: Option<&str>) -> bool {
         let host = authority.and_then(Host::parse);
         self.admit_at(origin, Addressed { host: host.as_ref(), secure: Some(true) })
@@ -62,10 +61,10 @@ impl Origins {
             || lock(&self.learnt).contains(&page)
     }
 
-    /// Whether the page is of the host that it addressed, and of a port that is known.
+    /// Whether the page is served by the host that it addressed, on a known port.
     fn is_own(&self, page: &Origin, Addressed { host, secure }: Addressed<'_>) -> bool {
         let Some(host) = host else { return false };
-        // A server that listens on IPv4 alone sends its pages on localhost there by itself.
+        // A server that listens on IPv4 alone tells its pages on localhost to connect to 127.0.0.1.
         let is_local = page.name == "localhost" && host.name == "127.0.0.1";
         if page.name != host.name && !is_local {
             return false;
@@ -75,7 +74,8 @@ impl Origins {
         is_same || self.listeners.contains(&(page.secure, page.port))
     }
 
-    /// Remembers the origin of a page that asked for `/config.json`, if that is where it asked.
+    /// Remembers the origin of a page that requested `/config.json`, if it asked at its own
+    /// address.
     pub(crate) fn learn(&self, page: &Origin, host: &Host, secure: Option<bool>) {
         let is_there = page.name == host.name
             && page.port == host.port_or_default(page.secure)
@@ -103,20 +103,20 @@ mod tests {
     }
 
     #[test]
-    fn only_own_and_allowed_pages_connect() {
+    fn only_own_and_allowed_pages_may_connect() {
         let mut origins = origins();
         let admit = |origin, host| origins.admit(Some(origin), Some(host));
         assert!(origins.admit(None, Some("localhost:4433")), "a native client");
         assert!(admit("http://localhost:8080", "localhost:4433"));
-        assert!(admit("http://localhost:8080", "127.0.0.1:4433"), "sent there by the server");
+        assert!(admit("http://localhost:8080", "127.0.0.1:4433"), "redirected by the server");
         assert!(
             !admit("http://localhost:9999", "127.0.0.1:4433"),
-            "somebody else on this computer"
+            "another server on this computer"
         );
         assert!(!admit("http://localhost.evil.example:8080", "127.0.0.1:4433"));
         assert!(admit("https://192.168.1.7:4433", "192.168.1.7:4433"));
         assert!(admit("https://[fe80::1]:4433", "[fe80::1]:4433"));
-        assert!(admit("https://gpys.example", "gpys.example"), "the port of the session's own");
+        assert!(admit("https://gpys.example", "gpys.example"), "the session's own port");
         assert!(admit("https://friend.example", "localhost:4433"));
         assert!(admit("https://friend.example:443", "localhost:4433"), "its default port");
         assert!(!admit("http://friend.example", "localhost:4433"), "another scheme");
@@ -136,7 +136,7 @@ mod tests {
         let origins = origins();
         assert!(!origins.admit(Some("http://localhost:4433"), Some("localhost:4433")));
         assert!(!origins.admit(Some("https://localhost:8080"), Some("localhost:4433")));
-        // Whoever answers for plain HTTP on the way is not the one who has the certificate.
+        // A server of plain HTTP on the path need not be the one that has the certificate.
         assert!(!origins.admit(Some("http://gpys.example"), Some("gpys.example")));
         let host = Host::parse("gpys.example").unwrap();
         let at = |origin, secure| {
@@ -144,13 +144,13 @@ mod tests {
         };
         assert!(!at("http://gpys.example", Some(true)));
         assert!(at("https://gpys.example", Some(true)));
-        assert!(at("https://gpys.example", None), "a proxy ends TLS");
+        assert!(at("https://gpys.example", None), "a proxy terminates TLS");
         assert!(at("http://gpys.example", None), "a proxy without TLS");
         assert!(!at("https://gpys.example:8443", None));
     }
 
     #[test]
-    fn a_page_behind_a_proxy_is_known_once_it_has_asked_at_its_own_address() {
+    fn learns_a_page_behind_a_proxy_from_a_request_at_its_own_address() {
         let origins = origins();
         let page = "https://map.example";
         let admit = |page| origins.admit(Some(page), Some("map.example:4433"));
@@ -161,10 +161,10 @@ mod tests {
         learn(page, "map.example:9999", None);
         learn("http://map.example:8443", "map.example:8443", Some(true));
         assert!(!admit(page) && !admit("https://map.example:9999"));
-        assert!(!admit("http://map.example:8443"), "TLS was seen, so the page is not plain");
+        assert!(!admit("http://map.example:8443"), "TLS was used, so the page is not plain");
         learn(page, "map.example", None);
         assert!(admit(page));
-        assert!(origins.admit(Some(page), Some("udp.example:4433")), "whatever host has UDP");
+        assert!(origins.admit(Some(page), Some("udp.example:4433")), "at any host for UDP");
         for port in 1..=2 * LEARNT {
             let host = format!("map.example:{port}");
             learn(&format!("https://{host}"), &host, None);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_address_is_own_whatever_is_addressed() {
+    fn the_public_address_may_connect_to_any_host() {
         let public = Origin::parse("https://map.example");
         let origins = Origins { public, ..origins() };
         assert!(origins.admit(Some("https://map.example"), Some("127.0.0.1:4433")));

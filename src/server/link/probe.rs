@@ -1,16 +1,15 @@
-//! How long a WebSocket's round trip is now, told by its pings and pongs.
+//! The current round trip of a WebSocket, measured by its pings and pongs.
 //!
 //! A ping is written right before a frame, so it waits wherever frames wait: in the kernel, in a
-//! proxy, in the path. Whoever sends as much as the path carries sees that as a longer round trip,
-//! as QUIC does.
+//! proxy, in the path. A sender that fills the path sees a longer round trip, as with QUIC.
 
 use std::collections::VecDeque;
 
 use gpys_proto::time::Time;
 
-/// Frames are led by a ping at most this often, in ms: twice for each report to the world.
+/// Minimum time between pings, each ahead of a frame, in ms: two pings per report to the world.
 const EVERY_MS: u64 = 250;
-/// Most pings that wait for their pongs.
+/// Maximum number of unanswered pings.
 const MOST_WAITING: usize = 8;
 
 /// The pings of one WebSocket.
@@ -18,17 +17,17 @@ const MOST_WAITING: usize = 8;
 pub(crate) struct Probe {
     /// Number of the next ping.
     next: u32,
-    /// When the last one was written.
+    /// When the last ping was written.
     pinged: Option<Time>,
-    /// When those were written whose pongs are still due, in order.
+    /// When each unanswered ping was written, in order.
     waiting: VecDeque<Time>,
-    /// The last round trip and the one before it, in ms.
+    /// The last round trip and the one before, in ms.
     last: Option<u32>,
     before: Option<u32>,
 }
 
 impl Probe {
-    /// What a ping carries that is written now; none if it is too soon for one.
+    /// Returns the payload of a ping written now, or `None` if it is too soon.
     pub(crate) fn ping(&mut self, now: Time) -> Option<[u8; 4]> {
         let soon = self.pinged.is_some_and(|pinged| now.since(pinged) < EVERY_MS);
         if soon || self.waiting.len() == MOST_WAITING {
@@ -41,33 +40,33 @@ impl Probe {
         Some(number.to_le_bytes())
     }
 
-    /// Takes what a pong carries; it answers the pings before its own as well (RFC 6455, 5.5.3).
+    /// Handles a pong's payload; a pong also answers all earlier pings (RFC 6455, section 5.5.3).
     pub(crate) fn pong(&mut self, payload: &[u8], now: Time) {
         let Ok(payload) = payload.try_into() else { return };
-        // At most eight wait.
+        // At most eight are waiting.
         let behind = self.next.wrapping_sub(u32::from_le_bytes(payload)) as usize;
         let Some(left) = behind.checked_sub(1).filter(|&left| left < self.waiting.len()) else {
             return;
         };
         while self.waiting.len() > left {
             let written = self.waiting.pop_front().unwrap_or(now);
-            self.before = self.last.replace(open(written, now));
+            self.before = self.last.replace(age(written, now));
         }
     }
 
-    /// The round trip in ms, 0 if unknown: the shorter one of the last two, counting pongs that
-    /// are overdue. TCP waits a round trip or more for a lost segment, which is no queue; a queue
-    /// makes every round trip longer.
+    /// The round trip in ms, 0 if unknown: the shorter of the last two, counting overdue pongs. TCP
+    /// waits a round trip or more for a lost segment, which is no queue; a queue makes every round
+    /// trip longer.
     pub(crate) fn rtt_ms(&self, now: Time) -> u32 {
         let Some(last) = self.last else { return 0 };
-        let waiting = self.waiting.iter().rev().map(|&written| open(written, now));
-        let overdue = waiting.filter(|&open| open > last);
+        let waiting = self.waiting.iter().rev().map(|&written| age(written, now));
+        let overdue = waiting.filter(|&age| age > last);
         overdue.chain([last]).chain(self.before).take(2).min().unwrap_or(last)
     }
 }
 
-/// Time since a ping was written, in ms; 1 at least, as 0 says that nothing is known.
-fn open(written: Time, now: Time) -> u32 {
+/// Time since a ping was written, in ms; at least 1, as 0 means unknown.
+fn age(written: Time, now: Time) -> u32 {
     u32::try_from(now.since(written)).unwrap_or(u32::MAX).max(1)
 }
 
@@ -75,7 +74,7 @@ fn open(written: Time, now: Time) -> u32 {
 mod tests {
     use super::*;
 
-    /// Pings at `at` and is answered after `rtt` ms.
+    /// Sends a ping at `at`, answered after `rtt` ms.
     fn round(probe: &mut Probe, at: u64, rtt: u64) {
         let ping = probe.ping(Time(at)).unwrap();
         probe.pong(&ping, Time(at + rtt));
@@ -90,11 +89,11 @@ mod tests {
         for turn in 1..=8 {
             assert!(probe.ping(Time(turn * EVERY_MS)).is_some());
         }
-        assert_eq!(probe.ping(Time(9 * EVERY_MS)), None, "nobody answers");
+        assert_eq!(probe.ping(Time(9 * EVERY_MS)), None, "none is answered");
     }
 
     #[test]
-    fn a_pong_answers_what_came_before_it_and_nothing_else() {
+    fn a_pong_answers_all_earlier_pings_and_no_later_one() {
         let mut probe = Probe::default();
         let pings: Vec<_> = (0..3).map(|turn| probe.ping(Time(turn * 300)).unwrap()).collect();
         for strange in [b"".as_slice(), &[9; 4], &3_u32.to_le_bytes(), &[255; 4], &[0; 5]] {
@@ -109,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn one_lost_segment_is_no_queue_and_a_queue_is_one() {
+    fn tells_a_queue_from_one_lost_segment() {
         let mut probe = Probe::default();
-        assert_eq!(probe.rtt_ms(Time(0)), 0, "nothing is known");
+        assert_eq!(probe.rtt_ms(Time(0)), 0, "unknown");
         round(&mut probe, 0, 50);
         round(&mut probe, 300, 200);
         assert_eq!(probe.rtt_ms(Time(550)), 50, "a stall");
@@ -123,7 +122,7 @@ mod tests {
         probe.ping(Time(1_600)).unwrap();
         assert_eq!(probe.rtt_ms(Time(1_800)), 200);
         probe.ping(Time(1_850)).unwrap();
-        assert_eq!(probe.rtt_ms(Time(1_901)), 300, "and it grows");
-        assert_eq!(probe.rtt_ms(Time(2_251)), 401, "and it grows");
+        assert_eq!(probe.rtt_ms(Time(1_901)), 300, "it keeps growing");
+        assert_eq!(probe.rtt_ms(Time(2_251)), 401, "it keeps growing");
     }
 }

@@ -1,24 +1,24 @@
-//! What is counted apart: a label's values, all of them here.
+//! The kinds of events counted separately, with all their label values.
 
 use http::StatusCode;
 
 use gpys_proto::wire::{CloseCode, Field};
 
-/// A kind with a counter of its own.
+/// A set of kinds, each with its own counter.
 pub(crate) trait Kind: Copy {
     /// The label's values.
     const LABELS: &'static [&'static str];
 
-    /// Where this one is among them.
+    /// The index of this kind in [`LABELS`](Self::LABELS).
     fn index(self) -> usize;
 }
 
 macro_rules! kinds {
-    ($(#[$about:meta])* $name:ident { $($(#[$words:meta])* $kind:ident = $label:literal,)* }) => {
-        $(#[$about])*
+    ($(#[$summary:meta])* $name:ident { $($(#[$doc:meta])* $kind:ident = $label:literal,)* }) => {
+        $(#[$summary])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum $name {
-            $($(#[$words])* $kind,)*
+            $($(#[$doc])* $kind,)*
         }
 
         impl Kind for $name {
@@ -34,116 +34,116 @@ macro_rules! kinds {
 kinds! {
     /// A limit that can be hit.
     Limit {
-        /// Connections in all: refused.
+        /// Connections in total: refused.
         Connections = "connections",
-        /// Connections of one network: refused.
+        /// Connections per network: refused.
         PerNetwork = "connections_per_address",
-        /// Handshakes of one network: refused.
+        /// Handshakes per network: refused.
         Handshakes = "handshakes_per_address",
-        /// Connections whose handshake is not done: refused.
+        /// Connections with an unfinished handshake: refused.
         HalfOpen = "half_open",
         /// Bytes or fields of a request's head: answered with 431.
         RequestHead = "request_head",
-        /// Rooms: told `Full`.
+        /// Rooms: closed with `Full`.
         Rooms = "rooms",
-        /// People in a room: told `Full`.
+        /// Peers in a room: closed with `Full`.
         People = "people",
         /// Places of one network whose links are gone: the oldest is given up.
         Places = "places_per_address",
         /// Poses of a peer: dropped.
         Poses = "poses",
-        /// Poses far above what is read, for long: told `TooFast`.
+        /// Poses far above the rate for too long: closed with `TooFast`.
         PoseAbuse = "pose_abuse",
-        /// Datagrams of any kind: told `TooFast`.
+        /// Datagrams of any kind: closed with `TooFast`.
         Datagrams = "datagrams",
-        /// Reliable messages: told `TooFast`.
+        /// Reliable messages: closed with `TooFast`.
         Messages = "messages",
-        /// Viewports: told `TooFast`.
+        /// Viewports: closed with `TooFast`.
         Viewports = "viewports",
         /// Pings: not answered.
         Pings = "pings",
-        /// Refused values: the client is not told.
+        /// Refused values: not reported to the client.
         Refusals = "refusals",
-        /// Bytes of a message: told `BadMessage`.
+        /// Bytes of a message: closed with `BadMessage`.
         MessageBytes = "message_bytes",
-        /// Reliable messages that a client does not read: told `TooSlow`.
+        /// Unread reliable messages: closed with `TooSlow`.
         Unread = "unread",
-        /// Bytes of answers over HTTP, and requests, in all: they wait.
+        /// Bytes of HTTP requests and responses in total: delayed.
         Answers = "answers",
-        /// Answers from files at once: told to come back.
+        /// Concurrent responses from files: asked to retry.
         FileAnswers = "file_answers",
-        /// Seconds for which a client takes nothing of what it is sent: told `TooSlow`.
+        /// Seconds in which a client takes nothing of what it is sent: closed with `TooSlow`.
         Stalled = "stalled",
-        /// Bytes to an address that has not proved to be its sender's: kept until more comes from
+        /// Bytes to an address that its sender has not proved to own: held until more comes from
         /// there.
         Unproven = "unproven_address",
     }
 }
 
 kinds! {
-    /// Why a client did not get as far as a room.
+    /// Why a client failed to enter a room.
     Failure {
-        /// TLS over TCP was not done in time.
+        /// TLS over TCP timed out.
         TlsTimeout = "tls_timeout",
-        /// Plain HTTP where TLS is spoken: sent there.
+        /// Plain HTTP on the HTTPS port: redirected.
         Plain = "plain",
         /// TLS over TCP failed.
         Tls = "tls",
-        /// QUIC and the request for a session were not done in time.
+        /// QUIC and the session request timed out.
         QuicTimeout = "quic_timeout",
-        /// QUIC or the request for a session failed.
+        /// QUIC or the session request failed.
         Quic = "quic",
-        /// The head of the first request was not there in time.
+        /// The head of the first request timed out.
         HeadTimeout = "head_timeout",
-        /// The request was no HTTP.
+        /// The request was not HTTP.
         Http = "http",
         /// A page of another site.
         Origin = "origin",
-        /// A session for a path that has none.
+        /// A session request for an unknown path.
         Path = "path",
         /// No stream was opened in time.
         StreamTimeout = "stream_timeout",
-        /// No hello came in time.
+        /// No hello arrived in time.
         HelloTimeout = "hello_timeout",
         /// The hello was refused.
         Hello = "hello",
-        /// The client went before it said hello.
+        /// The client left before its hello.
         Gone = "gone",
-        /// No access token, in a room that asks for one.
+        /// No access token, in a room that requires one.
         AccessMissing = "access_missing",
-        /// An access token that is none.
+        /// A malformed access token.
         AccessMalformed = "access_malformed",
-        /// An access token of another algorithm than the configured one.
+        /// An access token with another algorithm than the configured one.
         AccessAlgorithm = "access_algorithm",
-        /// An access token of a key that is not known, or of none.
+        /// An access token with an unknown key, or none.
         AccessKey = "access_key",
         /// An access token with a wrong signature.
         AccessSignature = "access_signature",
-        /// An access token without a claim that it needs, or with one that is no such thing.
+        /// An access token with a missing or malformed claim.
         AccessClaims = "access_claims",
-        /// An access token whose time has not come.
+        /// An access token that is not valid yet.
         AccessEarly = "access_early",
-        /// An access token whose time is over.
+        /// An expired access token.
         AccessExpired = "access_expired",
         /// An access token for another room.
         AccessRoom = "access_room",
-        /// An access token without the right to what was asked.
+        /// An access token without the required rights.
         AccessRights = "access_rights",
     }
 }
 
 kinds! {
-    /// A UDP datagram that belongs to no connection.
+    /// A UDP datagram of no known connection.
     Stray {
-        /// Too short for anything.
+        /// Too short to be anything.
         Short = "short",
-        /// Of a version that is not spoken.
+        /// Of an unsupported version.
         Version = "version",
-        /// One that would begin a connection, and is too short for that.
+        /// An Initial packet that is too short.
         SmallInitial = "small_initial",
-        /// One that begins a connection, or goes on with that.
+        /// A valid Initial packet, which opens a connection or belongs to one being opened.
         Initial = "initial",
-        /// For a connection that there never was.
+        /// For a connection that never existed.
         Nobody = "nobody",
     }
 }
@@ -151,15 +151,15 @@ kinds! {
 kinds! {
     /// How an HTTP request was answered.
     Answer {
-        /// It became a WebSocket.
+        /// Upgraded to a WebSocket.
         Switched = "1xx",
-        /// With what it asked for.
+        /// Successful.
         Good = "2xx",
-        /// With another place to go to, or with nothing new.
+        /// Redirected or not modified.
         Elsewhere = "3xx",
-        /// It was wrong.
+        /// A client error.
         Wrong = "4xx",
-        /// The server could not.
+        /// A server error.
         Failed = "5xx",
     }
 }
@@ -179,9 +179,9 @@ impl From<StatusCode> for Answer {
 kinds! {
     /// How a link entered its room.
     How {
-        /// As somebody new.
+        /// As a new peer.
         New = "new",
-        /// As the peer it was.
+        /// As a resumed peer.
         Resumed = "resumed",
     }
 }
@@ -213,15 +213,15 @@ kinds! {
         Forbidden = "forbidden",
         /// `Expired`.
         Expired = "expired",
-        /// The client's side of the transport ended, without a word.
+        /// The client's transport ended without a close.
         Gone = "gone",
-        /// The client closed the transport in good order, but did not say that it leaves.
+        /// The client closed the transport cleanly, but without a leave message.
         Closed = "closed",
     }
 }
 
 impl Leave {
-    /// Whether whoever left this way will not come back by itself, and need not be waited for.
+    /// Whether a client that left this way will not reconnect on its own, so its place can go.
     pub(crate) const fn is_final(self) -> bool {
         matches!(self, Self::BadMessage | Self::Forbidden)
     }
@@ -247,7 +247,7 @@ impl From<CloseCode> for Leave {
 }
 
 kinds! {
-    /// What a refused value was for.
+    /// The kind of a refused value.
     Refusal {
         /// A position.
         Position = "position",
@@ -275,38 +275,38 @@ impl From<Field> for Refusal {
 }
 
 kinds! {
-    /// What came of files that changed.
+    /// The outcome of a reload.
     Reload {
-        /// The new content counts.
+        /// The new content is in use.
         Done = "done",
-        /// It cannot be used.
+        /// The new content is unusable.
         Failed = "failed",
     }
 }
 
-/// What is read again when its files change.
+/// Content that is reloaded when its files change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reloaded {
-    /// The certificate of HTTPS.
+    /// The HTTPS certificate.
     Certificate,
-    /// The keys of access tokens.
+    /// The access keys.
     AccessKeys,
 }
 
 impl Reloaded {
-    /// What it is called.
-    pub(crate) const fn words(self) -> &'static str {
+    /// A name for log messages.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Certificate => "certificate's pair of files",
-            Self::AccessKeys => "file of access keys",
+            Self::Certificate => "certificate",
+            Self::AccessKeys => "access key file",
         }
     }
 }
 
 kinds! {
-    /// A part that a panic can end.
+    /// A part of the server that a panic can end.
     Part {
-        /// A connection that is in no room.
+        /// A connection outside any room.
         Connection = "connection",
         /// A peer's session.
         Session = "session",
@@ -316,7 +316,7 @@ kinds! {
 }
 
 kinds! {
-    /// What carries a link.
+    /// The transport that carries a link.
     Transport {
         /// WebTransport.
         WebTransport = "webtransport",

@@ -1,4 +1,4 @@
-//! What links ask of their room.
+//! Commands from links to their room.
 
 use std::sync::Arc;
 
@@ -10,40 +10,40 @@ use crate::link::{Link, LinkId};
 use crate::room::mailbox::Mailbox;
 use gpys_proto::wire::{ClientMessage, Hello, PeerId, Refused};
 
-/// What a link's task asks of its room.
+/// A command from a link's task to its room.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// To come in.
+    /// Enter the room.
     Enter(Box<Enter>),
-    /// To handle a message of the reliable lane.
+    /// Handle a message of the reliable lane.
     Message(PeerId, LinkId, ClientMessage),
-    /// To leave for good.
+    /// Leave for good.
     Leave(PeerId, LinkId),
-    /// To tell a link of a value that was not taken, after all that it was told before.
+    /// Report a refused value to a link, after everything sent to it before.
     Refuse(PeerId, LinkId, Refused),
-    /// To know that the link is gone.
+    /// Note that the link is gone.
     Detach(PeerId, LinkId),
-    /// To give up the place of a peer without a link, because its network has too many.
+    /// Give up the place of a peer without a link, because its network has too many.
     GiveUp(PeerId),
-    /// To end every link, because the server stops.
+    /// End every link, because the server stops.
     Drain,
-    /// To fail.
+    /// Panic.
     #[cfg(test)]
     Panic,
 }
 
-/// Somebody at the door.
+/// A request to enter.
 #[derive(Debug)]
 pub(crate) struct Enter {
-    /// What it said.
+    /// The client's hello.
     pub(crate) hello: Hello,
-    /// What it may do.
+    /// What the client may do.
     pub(crate) grant: Grant,
-    /// How to reach it.
+    /// The client's link.
     pub(crate) link: Link,
-    /// Where the answer goes.
+    /// Receives the answer.
     pub(crate) reply: oneshot::Sender<Admission>,
 }
 
-/// What a room's task gives back when it is asked to let somebody in.
+/// A room's answer to [`Enter`].
 pub(crate) type Admission = Result<(PeerId, Arc<Mailbox>), Ending>;

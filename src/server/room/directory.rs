@@ -1,4 +1,4 @@
-//! The rooms of the server: a name leads to the task that owns the room's world.
+//! The rooms of the server: maps each name to the task that owns the room's world.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,20 +17,20 @@ use crate::room::{Means, Room};
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
 use gpys_proto::world::RoomSettings;
 
-/// How often a link tries to enter a room that ends under its hands. An empty room ends once;
-/// one that ends again and again fails at this very hello.
+/// How often a link tries to enter a room that is just ending. An empty room ends once; one that
+/// ends every time fails on this very hello.
 const TRIES: usize = 4;
-/// Most commands that wait for a room; whoever sends more waits itself.
+/// Maximum number of commands waiting for a room; further senders wait.
 const COMMANDS: usize = 1_024;
 
-/// What a peer's link has of its room.
+/// A peer's link to its room.
 #[derive(Debug)]
 pub(crate) struct Entered {
-    /// Who the peer is.
+    /// The peer's number.
     pub(crate) peer: PeerId,
-    /// Where its poses go.
+    /// Takes its poses.
     pub(crate) mailbox: Arc<Mailbox>,
-    /// Where everything else goes.
+    /// Takes everything else.
     pub(crate) room: mpsc::Sender<Command>,
 }
 
@@ -44,7 +44,7 @@ struct Directory {
 #[derive(Debug)]
 pub(crate) struct Rooms {
     settings: RoomSettings,
-    /// Most rooms at once. Each costs a task, and whoever leaves one can open another.
+    /// Maximum number of rooms. Each costs a task, and a peer that leaves one can open another.
     max_rooms: usize,
     means: Means,
     directory: Mutex<Directory>,
@@ -57,18 +57,18 @@ impl Rooms {
         Arc::new(Self { settings, max_rooms, means, directory })
     }
 
-    /// Lets a link into the room that its hello names; the room is made if it is not there.
+    /// Enters the room named in a link's hello, creating it if necessary.
     ///
     /// # Errors
-    /// How the link ends if it cannot come in.
+    /// How the link ends if it is refused.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         hello: &Hello,
         grant: Grant,
         link: &Link,
     ) -> Result<Entered, Ending> {
-        // A room that has just become empty drops what it has not answered; the next try makes
-        // a new one. Two rooms of this name never hold people at the same time.
+        // A room that has just become empty drops unanswered requests; the next try creates a new
+        // one. Two rooms of this name never hold peers at the same time.
         for _ in 0..TRIES {
             let room = self.room(&hello.room)?;
             let (reply, answer) = oneshot::channel();
@@ -84,7 +84,7 @@ impl Rooms {
         Err(Ending::failed())
     }
 
-    /// The room of this name, made if it is not there.
+    /// Returns the room of this name, creating it if necessary.
     fn room(self: &Arc<Self>, name: &str) -> Result<mpsc::Sender<Command>, Ending> {
         let mut directory = lock(&self.directory);
         if directory.draining {
@@ -103,23 +103,23 @@ impl Rooms {
         let room = Room::new(self.settings, self.means.clone(), own.clone(), inbox);
         let (rooms, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
-            // Not by its name, which may be all that keeps strangers out of it.
-            tracing::info!("a room opens");
+            // Without its name, which may be all that keeps strangers out.
+            tracing::info!("opening a room");
             let metrics = &rooms.means.metrics;
             metrics.room_opened();
             let failed = caught(metrics, Part::Room, room.run()).await.is_err();
             metrics.room_closed();
             rooms.forget(&name, &own);
             if failed {
-                tracing::error!("a room has failed; its people are to come back");
+                tracing::error!("a room failed; its peers will reconnect");
             } else {
-                tracing::info!("a room is empty and closes");
+                tracing::info!("closing an empty room");
             }
         });
         Ok(commands)
     }
 
-    /// Forgets a room that has ended, unless another has taken its name.
+    /// Removes a room that has ended, unless another has taken its name.
     fn forget(&self, name: &str, ended: &mpsc::WeakSender<Command>) {
         let mut directory = lock(&self.directory);
         let same = directory
@@ -131,7 +131,7 @@ impl Rooms {
         }
     }
 
-    /// Ends every link of every room and lets nobody in any more.
+    /// Ends every link of every room and admits no more.
     pub(crate) async fn drain(&self) {
         let rooms: Vec<_> = {
             let mut directory = lock(&self.directory);
@@ -139,7 +139,7 @@ impl Rooms {
             directory.rooms.values().cloned().collect()
         };
         for room in rooms {
-            // A room that has just ended has nobody to tell.
+            // A room that has just ended has no links left.
             drop(room.send(Command::Drain).await);
         }
     }
@@ -161,7 +161,7 @@ mod tests {
     use gpys_proto::wire::Presence;
     use gpys_proto::wire::{ServerMessage, Welcome};
 
-    /// Most places of a network.
+    /// Maximum number of places per network.
     const SHARE: u32 = 3;
 
     fn hello(room: &str) -> Hello {
@@ -178,7 +178,7 @@ mod tests {
         };
         let means = Means {
             clock: Clock::start(),
-            mint: Arc::new(Mint::new(Secret::drawn())),
+            mint: Arc::new(Mint::new(Secret::random())),
             places: Places::new(Gate::new(bounds)),
             metrics: Metrics::new(),
         };
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_network_has_no_more_places_than_its_share_whether_its_links_live_or_not() {
+    async fn a_network_never_has_more_places_than_its_share() {
         let rooms = rooms(2);
         let [crowd, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
         let vanish = async |room: &str| {
@@ -226,14 +226,14 @@ mod tests {
         for round in 0..20 {
             tokens.push(vanish(["room", "elsewhere"][round % 2]).await.token);
         }
-        // The room never filled up, so others come in.
+        // The room never filled up, so others are admitted.
         for _ in 0..2 {
             let theirs = enter_from(&rooms, Some(other), &hello("room")).await;
-            assert!(theirs.is_ok(), "the room is full of those who vanished");
+            assert!(theirs.is_ok(), "the room is full of vanished peers");
         }
-        let given_up = rooms.means.metrics.hits(Limit::Places);
-        assert!(given_up >= 20 - u64::from(SHARE) - 1, "{given_up}");
-        // Whoever vanished last comes back; the oldest place is gone.
+        let evicted = rooms.means.metrics.hits(Limit::Places);
+        assert!(evicted >= 20 - u64::from(SHARE) - 1, "{evicted}");
+        // The last to vanish resumes; the oldest place is gone.
         for (token, room, resumed) in [(tokens[18], "room", true), (tokens[0], "room", false)] {
             let back = Hello { resume: Some(token), ..hello(room) };
             let (_link, mut end, _entered) = enter_from(&rooms, Some(crowd), &back).await.unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_a_full_room_a_network_s_newcomer_takes_its_oldest_place() {
+    async fn in_a_full_room_a_newcomer_takes_its_network_s_oldest_place() {
         let rooms = rooms(1);
         let [few, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| Network::of(ip.parse().unwrap()));
         let mut inside = Vec::new();
@@ -256,17 +256,17 @@ mod tests {
         assert_eq!(refused.limit, Some(Limit::People));
         assert!(enter_from(&rooms, Some(few), &hello("room")).await.is_ok());
         let refused = enter_from(&rooms, Some(few), &hello("room")).await.unwrap_err();
-        assert_eq!(refused.limit, Some(Limit::People), "it has no other place to give");
+        assert_eq!(refused.limit, Some(Limit::People), "its network has no other place to give up");
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_room_and_no_other() {
+    async fn a_panic_ends_only_its_own_room() {
         let rooms = rooms(10);
         let (_link, mut end, failing) = enter(&rooms, "failing").await.unwrap();
         let (bystander, mut bystander_end, healthy) = enter(&rooms, "healthy").await.unwrap();
         failing.room.send(Command::Panic).await.unwrap();
         let ending = ended(&mut end.ending).await.unwrap();
-        assert_eq!(ending.code, CloseCode::Restarting, "they come back by themselves");
+        assert_eq!(ending.code, CloseCode::Restarting, "its peers reconnect on their own");
 
         assert_eq!(bystander.why(), None);
         let leave = Command::Leave(healthy.peer, bystander.id());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_does_not_read_is_cut_off() {
+    async fn a_client_that_does_not_read_is_disconnected() {
         let rooms = rooms(1);
         // Nothing is taken from this link's lane.
         let (deaf, mut end, _entered) = enter(&rooms, "room").await.unwrap();
@@ -307,7 +307,7 @@ mod tests {
             drop(entered.room.send(Command::Leave(entered.peer, other.id())).await);
             drop(other_end);
             others += 1;
-            assert!(others < 100_000, "the lane has no end");
+            assert!(others < 100_000, "the lane is unbounded");
             tokio::task::yield_now().await;
         }
         assert_eq!(ended(&mut end.ending).await.unwrap().code, CloseCode::TooSlow);
@@ -315,21 +315,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_silent_while_the_server_does_not_run() {
+    async fn clients_are_not_silent_while_the_server_is_suspended() {
         let rooms = rooms(1);
         let (link, _end, _entered) = enter(&rooms, "room").await.unwrap();
         let writer = link.clone();
         let writing =
             tokio::spawn(async move { writer.writing(std::future::pending::<()>()).await });
         tokio::task::yield_now().await;
-        // This thread is all that the server has.
+        // The server has only this thread.
         std::thread::sleep(Duration::from_secs(16));
         sleep(Duration::from_secs(2)).await;
-        assert_eq!(link.why(), None, "16 s of which nobody could be heard");
+        assert_eq!(link.why(), None, "16 s in which no client could be heard");
         writing.abort();
     }
 
-    /// Enters a room, writes what the transport never takes, and waits for the link's end.
+    /// Enters a room, writes what the transport never takes, and waits for the link to end.
     async fn stall(rooms: &Arc<Rooms>, talks: bool) -> (CloseCode, u64) {
         let (link, mut end, _entered) = enter(rooms, "room").await.unwrap();
         let (since, writer) = (Instant::now(), link.clone());
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_nothing_is_cut_off_earlier_than_whoever_is_silent() {
+    async fn a_stalled_client_is_disconnected_before_a_silent_one() {
         let rooms = rooms(1);
         let (talks, is_silent) = tokio::join!(stall(&rooms, true), stall(&rooms, false));
         assert_eq!(talks.0, CloseCode::TooSlow);

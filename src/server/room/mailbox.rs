@@ -1,7 +1,7 @@
-//! Where a link leaves its poses for its room: one place, the latest wins.
+//! Where a link leaves its poses for its room: a single slot, latest wins.
 //!
-//! However fast a client sends, it has one sample waiting, and its mailbox is in the room's list
-//! at most once, so the room's work and memory are bounded by its people.
+//! However fast a client sends, only one sample waits and its mailbox is listed at most once, so
+//! the room's work and memory are bounded by its number of peers.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use crate::link::LinkId;
 use crate::lock::lock;
 use gpys_proto::wire::{PeerId, Sample};
 
-/// The mailboxes of a room that have something in them.
+/// The non-empty mailboxes of a room.
 #[derive(Debug, Default)]
 pub(crate) struct Postbox {
     full: Mutex<Vec<Arc<Mailbox>>>,
@@ -19,7 +19,7 @@ pub(crate) struct Postbox {
 }
 
 impl Postbox {
-    /// Waits until a mailbox has something in it.
+    /// Waits until a mailbox is filled.
     pub(crate) async fn filled(&self) {
         self.wake.notified().await;
     }
@@ -30,12 +30,12 @@ impl Postbox {
     }
 }
 
-/// One link's place for its newest sample.
+/// One link's slot for its newest sample.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// Whose it is.
+    /// The mailbox's peer.
     pub(crate) peer: PeerId,
-    /// Which of the peer's links fills it.
+    /// The link that fills it.
     pub(crate) link: LinkId,
     slot: Mutex<Option<Sample>>,
     postbox: Arc<Postbox>,
@@ -47,7 +47,7 @@ impl Mailbox {
         Arc::new(Self { peer, link, slot: Mutex::new(None), postbox })
     }
 
-    /// Puts a sample in, unless a newer one is there.
+    /// Stores a sample, unless it holds a newer one.
     pub(crate) fn put(self: &Arc<Self>, sample: Sample) {
         let was_empty = {
             let mut slot = lock(&self.slot);
@@ -63,7 +63,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes the sample out.
+    /// Takes the sample.
     pub(crate) fn take(&self) -> Option<Sample> {
         lock(&self.slot).take()
     }

@@ -1,10 +1,10 @@
-//! The places of people whose links are gone, counted for the networks that they came from.
+//! Places of peers whose links are gone, counted per network.
 //!
-//! A place is kept for a while, so that whoever lost a link comes back as who they were. Without a
-//! count, one network could take every place of a room, by joining and vanishing again and again.
-//! With it, a network's places are no more than the connections that it may have, whether their
-//! links live or not: a newcomer beyond that is let in, and the network's oldest place is given up.
-//! Whoever comes back to a place needs no other one, so that is never refused.
+//! A place is kept for a while, so a peer that lost its link can resume. Without a limit, one
+//! network could take every place in a room by joining and vanishing again and again. With it, a
+//! network has no more places than the connections it is allowed, with or without live links: a
+//! newcomer beyond that is admitted, and the network's oldest place is given up. A peer that
+//! resumes needs no new place, so it is never refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -17,21 +17,21 @@ use crate::lock::lock;
 use crate::room::command::Command;
 use gpys_proto::wire::PeerId;
 
-/// A place of somebody without a link.
+/// The place of a peer without a link.
 #[derive(Debug)]
 struct Place {
     peer: PeerId,
     room: WeakSender<Command>,
 }
 
-/// All places that are kept, by network; older ones have smaller numbers.
+/// All kept places, by network; older places have smaller numbers.
 #[derive(Debug, Default)]
 struct Kept {
     last: u64,
     networks: HashMap<Network, BTreeMap<u64, Place>>,
 }
 
-/// Counts the places that are kept.
+/// Counts kept places.
 #[derive(Debug)]
 pub(crate) struct Places {
     gate: Arc<Gate>,
@@ -39,12 +39,12 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// None yet. Networks may have as many as the gate lets them have connections.
+    /// No places yet. A network may keep as many as `gate` allows it connections.
     pub(crate) fn new(gate: Arc<Gate>) -> Arc<Self> {
         Arc::new(Self { gate, kept: Mutex::default() })
     }
 
-    /// Counts a place, until what is returned is dropped.
+    /// Counts a place until the returned guard is dropped.
     pub(crate) fn keep(
         self: &Arc<Self>,
         network: Network,
@@ -58,8 +58,8 @@ impl Places {
         Keep { places: Arc::clone(self), network, number }
     }
 
-    /// Somebody new comes from this network, and its connection is counted already: has the oldest
-    /// places given up that are too many with it.
+    /// Makes way for a newcomer from this network, whose connection already counts, by giving up
+    /// the oldest places in excess.
     pub(crate) fn make_way(&self, network: Network) {
         let (connected, most) = self.gate.share(network);
         let mut kept = lock(&self.kept);
@@ -69,7 +69,7 @@ impl Places {
         {
             let Some(room) = place.room.upgrade() else { continue };
             if let Err(TrySendError::Full(_)) = room.try_send(Command::GiveUp(place.peer)) {
-                // The next newcomer asks again.
+                // The next newcomer tries again.
                 places.insert(number, place);
                 return;
             }
@@ -77,7 +77,7 @@ impl Places {
     }
 }
 
-/// A place that is kept and counts.
+/// A kept place, counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Keep {
     places: Arc<Places>,
@@ -86,7 +86,7 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// Its number, if it counts for this network; older places have smaller ones.
+    /// The place's number if it counts for this network; older places have smaller ones.
     pub(crate) fn number_in(&self, network: Network) -> Option<u64> {
         (self.network == network).then_some(self.number)
     }

@@ -1,4 +1,4 @@
-//! Writes that do not wait for ever: a client that takes too little is given up.
+//! Writes with a time limit: a client that reads too slowly is disconnected.
 
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -10,48 +10,48 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Most bytes that are written at once, a record of TLS: what the kernel takes it sends before it
-/// takes more, so a client that is slow with this much is seen to take nothing.
+/// Maximum length of one write, a TLS record: the kernel sends what it holds before it takes more,
+/// so even a client too slow for this much counts as taking nothing.
 const MOST: usize = 17 * 1024;
 
 /// How slow a client may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// How long writes may wait, all together, until it has taken `bytes`.
+    /// How long writes may wait in total until the client has taken `bytes`.
     pub(crate) patience: Duration,
-    /// What it must take in that time.
+    /// How much the client must take in that time.
     pub(crate) bytes: usize,
 }
 
-/// Tells a stream that its connection has become a link, which has terms of its own.
+/// Signals a stream that its connection has become a link, which has its own terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promoted(Arc<AtomicBool>);
 
 impl Promoted {
-    /// From now on it is a link.
+    /// Marks the connection as a link.
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// A stream whose writes fail once its client was too slow.
+/// A stream whose writes fail once its client is too slow.
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
     stream: S,
     answers: Terms,
     link: Terms,
     promoted: Promoted,
-    /// Ends when writes have waited too long; none before the first one waits.
+    /// Fires when writes have waited too long; `None` until a write first waits.
     alarm: Option<Pin<Box<Sleep>>>,
-    /// Since when a write waits, if one does.
+    /// Since when a write has waited, if one does.
     waits: Option<Instant>,
-    /// How long writes have waited, and what was taken, since there was last nothing to complain of.
+    /// How long writes have waited, and how much was taken, since the client last met its terms.
     waited: Duration,
     taken: usize,
 }
 
 impl<S> Paced<S> {
-    /// A stream whose client keeps to the terms for answers and, once it is a link, to the others.
+    /// A stream whose client must meet `answers` and, once it is a link, `link`.
     pub(crate) fn new(stream: S, answers: Terms, link: Terms, promoted: Promoted) -> Self {
         let (waited, taken) = (Duration::ZERO, 0);
         Self { stream, answers, link, promoted, alarm: None, waits: None, waited, taken }
@@ -61,7 +61,7 @@ impl<S> Paced<S> {
         if self.promoted.0.load(Ordering::Relaxed) { self.link } else { self.answers }
     }
 
-    /// Lets a write that waits wait on, but not for ever.
+    /// Lets a pending write wait, but not forever.
     fn pace<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         let Terms { patience, .. } = self.terms();
         if written.is_ready() {
@@ -78,7 +78,7 @@ impl<S> Paced<S> {
             alarm.as_mut().reset(now + left);
         }
         ready!(alarm.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client takes too little")))
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client reads too slowly")))
     }
 
     /// The same for a write of bytes.
@@ -86,13 +86,13 @@ impl<S> Paced<S> {
         let written = ready!(self.pace(cx, written))?;
         self.taken += written;
         if self.taken >= self.terms().bytes {
-            self.content();
+            self.reset();
         }
         Poll::Ready(Ok(written))
     }
 
-    /// It has taken enough, or all that there was.
-    fn content(&mut self) {
+    /// Starts over: the client has taken enough, or all there was.
+    fn reset(&mut self) {
         (self.waited, self.taken) = (Duration::ZERO, 0);
     }
 }
@@ -142,7 +142,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         ready!(self.pace(cx, flushed))?;
-        self.content();
+        self.reset();
         Poll::Ready(Ok(()))
     }
 
@@ -169,8 +169,8 @@ mod tests {
         (Paced::new(server, ANSWERS, LINK, promoted.clone()), client)
     }
 
-    /// Writes 200 bytes to a client that takes `bytes` each tenth of the patience; tells whether
-    /// it was given up, and when.
+    /// Writes 200 bytes to a client that takes `bytes` per tenth of the patience. Returns whether
+    /// it was disconnected, and after how long.
     async fn write_to(promoted: &Promoted, bytes: usize) -> (bool, Duration) {
         let (mut paced, mut client) = paced(promoted);
         let since = Instant::now();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_nothing_is_given_up() {
+    async fn a_client_that_takes_nothing_is_disconnected() {
         let promoted = Promoted::default();
         for patience in [ANSWERS.patience, LINK.patience] {
             let (mut paced, _client) = paced(&promoted);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_too_little_of_an_answer_is_given_up() {
+    async fn a_client_that_takes_too_little_of_an_answer_is_disconnected() {
         let (slow, took) = write_to(&Promoted::default(), 1).await;
         assert!(slow && took < 2 * PATIENCE, "{took:?}");
         let (slow, took) = write_to(&Promoted::default(), 5).await;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_may_be_as_slow_as_it_likes_if_it_takes_something() {
+    async fn a_link_may_be_slow_as_long_as_it_takes_something() {
         let promoted = Promoted::default();
         promoted.set();
         let (slow, took) = write_to(&promoted, 1).await;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_taken_to_the_end_is_not_held_against_the_next() {
+    async fn a_write_taken_in_full_does_not_count_against_the_next() {
         let (mut paced, mut client) = paced(&Promoted::default());
         let reading = tokio::spawn(async move {
             for _ in 0..6 {

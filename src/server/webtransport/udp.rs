@@ -130,7 +130,7 @@ mod tests {
             let quic = incoming.await.unwrap();
             let proof = Proof::new(addresses, address);
             loop {
-                proof.look(&quic);
+                proof.follow(&quic);
                 drop(quic.send_datagram(vec![0; 1_000].into()));
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
