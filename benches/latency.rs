@@ -1,4 +1,4 @@
-//! WebTransport against WebSocket, on a network that misbehaves: `cargo bench --bench latency`.
+//! WebTransport against WebSocket, on bad networks: `cargo bench --bench latency`.
 
 use std::process::ExitCode;
 

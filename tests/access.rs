@@ -1,4 +1,4 @@
-//! Who may connect, and as whom: access tokens, identities that outlive the server, origins; on
+//! Who may connect, and as whom: access tokens, identities that outlive the server, and origins, on
 //! real sockets, over both transports, with their counts.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
@@ -33,37 +33,37 @@ fn hello(presence: Presence, access: Option<String>) -> Hello {
     Hello { presence, access, ..Hello::new(STAGE) }
 }
 
-/// A client that said this.
-async fn said(server: &Running, transport: Transport, hello: Hello) -> Client {
+/// A client that has sent this hello.
+async fn greet(server: &Running, transport: Transport, hello: Hello) -> Client {
     let mut client = server.client(transport).await;
     client.send(&ClientMessage::Hello(hello).encode()).await;
     client
 }
 
-/// A client that said this, and was welcomed.
+/// A client that was welcomed after this hello.
 async fn welcomed(server: &Running, transport: Transport, hello: Hello) -> Client {
-    let mut client = said(server, transport, hello).await;
+    let mut client = greet(server, transport, hello).await;
     client.until("a welcome", |client| client.welcome.is_some()).await;
     client
 }
 
-/// A client that said this, and was sent away; gives the code and the reason.
+/// Expects this hello to be refused. Returns the code and the reason.
 async fn refused(server: &Running, transport: Transport, hello: Hello) -> (u8, String) {
-    let (code, closing) = said(server, transport, hello).await.closed().await;
+    let (code, closing) = greet(server, transport, hello).await.closed().await;
     let base = if transport == Transport::Ws { 4_000 } else { 0 };
     assert_eq!(code, base + u64::from(closing.code));
-    assert_eq!(closing.retry_ms, None, "it need not try again by itself");
+    assert_eq!(closing.retry_ms, None, "no retry is advised");
     (closing.code, closing.reason)
 }
 
-/// Each token is refused for its reason, which is counted, and not quoted.
+/// Asserts that each token is refused for its reason, which is counted but not quoted.
 async fn all_refused(server: &Running, all: Vec<Forged>) {
     for Forged { name, token, code, cause } in all {
         for transport in BOTH {
             let before = server.count(&failure(cause)).await;
             let hello = hello(Presence::Sharing, Some(token.clone()));
-            let (told, reason) = refused(server, transport, hello).await;
-            assert_eq!(told, code as u8, "{name}: {reason}");
+            let (closed, reason) = refused(server, transport, hello).await;
+            assert_eq!(closed, code as u8, "{name}: {reason}");
             assert_eq!(server.count(&failure(cause)).await, before + 1.0, "{name}: {cause}");
             let mut parts = token.split('.').filter(|part| part.len() > 3);
             assert!(parts.all(|part| !reason.contains(part)), "{name}: {reason}");
@@ -72,7 +72,7 @@ async fn all_refused(server: &Running, all: Vec<Forged>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_are_wrong_in_any_way_are_refused() {
+async fn wrong_tokens_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(&file(&dir, hs256(&[("old", OLD), ("new", NEW)])));
     all_refused(&server, forge::for_hs256()).await;
@@ -80,17 +80,17 @@ async fn tokens_that_are_wrong_in_any_way_are_refused() {
         let (code, reason) = refused(&server, transport, hello(Presence::Watching, None)).await;
         assert_eq!(code, CloseCode::Forbidden as u8);
         assert_eq!(reason, "this room requires an access token");
-        // The lobby is open, and asks nobody.
-        for access in [None, Some("no token".to_owned())] {
+        // The lobby is open and requires no token.
+        for access in [None, Some("not a token".to_owned())] {
             welcomed(&server, transport, Hello { access, ..Hello::new("lobby") }).await;
         }
     }
     assert_eq!(server.count(&failure("access_missing")).await, 2.0);
-    assert_eq!(server.count("gpys_rooms").await, 1.0, "nobody opened a room");
+    assert_eq!(server.count("gpys_rooms").await, 1.0, "no other room was opened");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_public_key_signs_nothing() {
+async fn a_public_key_cannot_sign() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(&file(&dir, forge::eddsa()));
     all_refused(&server, forge::for_eddsa()).await;
@@ -101,7 +101,7 @@ async fn a_public_key_signs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guesser_finds_nothing() {
+async fn guessed_signatures_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(&file(&dir, hs256(&[("old", OLD)])));
     let good = token(json!({}));
@@ -116,7 +116,7 @@ async fn a_guesser_finds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_only_watch_is_not_seen() {
+async fn a_watcher_cannot_share() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(&file(&dir, hs256(&[("old", OLD)])));
     let view = || Some(token(json!({ "rights": ["view"] })));
@@ -126,7 +126,7 @@ async fn who_may_only_watch_is_not_seen() {
         assert!(other.welcome().may_share);
         let mut watcher = welcomed(&server, transport, hello(Presence::Watching, view())).await;
         assert!(!watcher.welcome().may_share);
-        // A pose without a word is not shown; what comes after it is.
+        // A pose without the right is not shown; those of others are.
         watcher.pose(0).await;
         watcher.ping().await;
         watcher.until("a pong", |client| client.pongs == 1).await;
@@ -136,7 +136,7 @@ async fn who_may_only_watch_is_not_seen() {
         other.ping().await;
         other.until("a pong", |client| client.pongs == 1).await;
         assert!(other.view.figure(watcher_id).is_none());
-        // Nor does it help to ask.
+        // Nor does asking to share help.
         watcher.send(&ClientMessage::Presence(Presence::Sharing).encode()).await;
         let (_, closing) = watcher.closed().await;
         assert_eq!(closing.code, CloseCode::Forbidden as u8);
@@ -164,7 +164,7 @@ async fn a_session_ends_with_its_token() {
         assert!((0.0..1.0).contains(&late), "{late} s late");
     }
     server.until_count(&left("expired"), 2.0).await;
-    // Whoever comes back with a new token is who it was.
+    // A peer that returns with a new token keeps its identity.
     for (transport, resume) in BOTH.into_iter().zip(tokens) {
         let access = Some(token(json!({})));
         let hello = Hello { resume: Some(resume), ..hello(Presence::Sharing, access) };
@@ -173,7 +173,7 @@ async fn a_session_ends_with_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_replaced_while_people_stay() {
+async fn keys_are_replaced_without_dropping_links() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(&file(&dir, hs256(&[("old", OLD)])));
     let by = |kid: &str, secret: &[u8]| {
@@ -189,7 +189,7 @@ async fn keys_are_replaced_while_people_stay() {
     refused(&server, Transport::Wt, by("old", &OLD)).await;
     there.ping().await;
     there.until("a pong", |client| client.pongs == 1).await;
-    // A file that is no such thing changes nothing.
+    // An invalid file changes nothing.
     file(&dir, "algorithm = \"none\"");
     server.reloader.now();
     server.until_count("gpys_access_key_reloads_total{outcome=\"failed\"}", 1.0).await;
@@ -198,21 +198,21 @@ async fn keys_are_replaced_while_people_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_gets_into_a_full_room() {
+async fn a_host_enters_a_full_room() {
     let dir = tempfile::tempdir().unwrap();
     let keys = file(&dir, hs256(&[("old", OLD)])).display().to_string();
     let server = Running::with(&[("access-keys", &keys), ("max-people", "1")]);
     let with = |right: &str| hello(Presence::Sharing, Some(token(json!({ "rights": [right] }))));
     let _first = welcomed(&server, Transport::Ws, with("share")).await;
     for transport in BOTH {
-        let (_, closing) = said(&server, transport, with("share")).await.closed().await;
+        let (_, closing) = greet(&server, transport, with("share")).await.closed().await;
         assert_eq!(closing.code, CloseCode::Full as u8);
         welcomed(&server, transport, with("host")).await;
     }
 }
 
-/// Comes to a server of its own with this secret and token; gives the uuid, the new token, and
-/// whether it was resumed.
+/// Joins a new server with this secret and token. Returns the UUID, the new token, and whether the
+/// peer was resumed.
 async fn identity(
     secret: &Path,
     transport: Transport,
@@ -224,7 +224,7 @@ async fn identity(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_identity_outlives_the_server_that_gave_it() {
+async fn an_identity_outlives_its_server() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (secret, other) = (file(&dir, [1; 32]), file(&elsewhere, [2; 32]));
     for transport in BOTH {
@@ -233,10 +233,10 @@ async fn an_identity_outlives_the_server_that_gave_it() {
         assert!(uuid == again && !resumed);
         assert_eq!(new.secret(), token.secret());
         let (third, ..) = identity(&secret, transport, Some(new)).await;
-        assert!(third == uuid, "and once more");
+        assert!(third == uuid, "a third time");
         assert!(identity(&other, transport, Some(token)).await.0 != uuid);
         assert!(identity(&secret, transport, None).await.0 != uuid);
-        // One that is older than a day is forgotten, and so is one from the future.
+        // An identity older than a day is forgotten, as is one from the future.
         for hours in [26_u16, u16::MAX] {
             let mut old = token.0;
             let born = u16::from_le_bytes([old[4], old[5]]).wrapping_sub(hours);
@@ -248,12 +248,12 @@ async fn an_identity_outlives_the_server_that_gave_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_identity_is_nobody_elses() {
+async fn an_identity_cannot_be_stolen() {
     let server = Running::start();
     for transport in BOTH {
         let victim = server.join(transport, "lobby", None).await;
         let (uuid, token) = (victim.welcome().uuid, victim.welcome().token);
-        // With another number it is not the victim's token, although the secret is right.
+        // With another number it is not the victim's token, although its secret is.
         let stolen = ResumeToken::mint(gpys::proto::wire::PeerId(u32::MAX), token.secret());
         let thief = server.join(transport, "lobby", Some(stolen)).await;
         assert!(!thief.welcome().resumed);
@@ -262,7 +262,7 @@ async fn an_identity_is_nobody_elses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_names_no_origin_is_refused_if_the_operator_wants_one() {
+async fn clients_without_an_origin_are_refused_if_required() {
     let server = Running::with(&[("require-origin", "true")]);
     assert!(server.session("/wt", None).await.is_err());
     server.until_count(&failure("origin"), 1.0).await;
@@ -274,6 +274,6 @@ async fn who_names_no_origin_is_refused_if_the_operator_wants_one() {
     let socket = server.socket(Some(&own)).await.unwrap();
     drop((session, socket));
     let page = server.get("/", "localhost").await.0;
-    assert!(page.starts_with("http/1.1 200"), "a page that is opened has no origin: {page}");
+    assert!(page.starts_with("http/1.1 200"), "opening a page sends no origin: {page}");
     assert_eq!(server.count(&failure("origin")).await, 2.0);
 }

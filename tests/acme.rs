@@ -1,6 +1,6 @@
-//! Certificates from a real authority: Pebble, Let's Encrypt's own server for tests, with a name
-//! server beside it. Without them (Debian: `apt install pebble`) there is nothing to test, unless
-//! `GPYS_REQUIRE_PEBBLE=1` says that there must be.
+//! Certificates from a real authority: Pebble, Let's Encrypt's own test server, and a DNS server
+//! for it. Without them (Debian: `apt install pebble`) the tests are skipped, unless
+//! `GPYS_REQUIRE_PEBBLE=1` requires them.
 
 #![cfg(all(feature = "acme", target_os = "linux"))]
 #![allow(
@@ -32,17 +32,17 @@ use wtransport::config::{DnsLookupFuture, DnsResolver};
 
 use gpys_testkit::running::{Client, PATIENCE, Running, hello};
 
-/// What the certificate is for.
+/// The names that the certificate covers.
 const NAMES: [&str; 2] = ["gpys.example", "www.gpys.example"];
-/// How long Pebble's certificates are valid, in s. A server renews them after two thirds.
+/// Lifetime of Pebble's certificates, in seconds. A server renews them after two thirds.
 const VALID_S: u64 = 18;
 
-/// A program that ends with its test.
+/// A program that is killed with its test.
 struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -63,7 +63,7 @@ fn port() -> u16 {
     }
 }
 
-/// An authority, its name server, and the port on which it looks for proofs.
+/// An authority, its DNS server, and the port where it looks for proofs.
 struct Authority {
     dir: tempfile::TempDir,
     proofs: u16,
@@ -74,7 +74,7 @@ struct Authority {
 }
 
 impl Authority {
-    /// Starts one, if it is installed.
+    /// Starts an authority, if Pebble is installed.
     fn start() -> Option<Self> {
         if Command::new("pebble").arg("-h").output().is_err() {
             let required = std::env::var("GPYS_REQUIRE_PEBBLE").is_ok_and(|value| value == "1");
@@ -106,7 +106,7 @@ impl Authority {
         fs::write(file("pebble.json"), config.to_string()).unwrap();
         let names_at = format!("127.0.0.1:{names}");
         let mut command = Command::new("pebble-challtestsrv");
-        // It answers every question with this computer's address.
+        // It resolves every name to this computer.
         command.args(["-dns01", &names_at, "-management", &format!("127.0.0.1:{control}")]);
         command.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
         let names = start(command.stderr(Stdio::null()));
@@ -120,7 +120,7 @@ impl Authority {
         self.dir.path().join(name)
     }
 
-    /// The certificate of the authority behind the certificates that it gives out.
+    /// The root of the certificates that the authority issues.
     async fn root(&self) -> RootCertStore {
         let mut own = RootCertStore::empty();
         own.add(CertificateDer::from_pem_file(self.file("ca.pem")).unwrap()).unwrap();
@@ -135,14 +135,14 @@ impl Authority {
         let request = "GET /roots/0 HTTP/1.0\r\nHost: localhost\r\n\r\n";
         tls.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // It may end without a goodbye.
+        // It may end without a close_notify.
         drop(tls.read_to_end(&mut answer).await);
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&answer).unwrap()).unwrap();
         roots
     }
 
-    /// A server that gets its certificate here, and its metrics' address.
+    /// A server that orders its certificate here, and its metrics address.
     fn server(&self, listen: u16) -> (Command, SocketAddr) {
         let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, port()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpys"));
@@ -156,7 +156,7 @@ impl Authority {
     }
 }
 
-fn believing(roots: &RootCertStore, protocol: &[u8]) -> ClientConfig {
+fn tls_trusting(roots: &RootCertStore, protocol: &[u8]) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -167,18 +167,18 @@ fn believing(roots: &RootCertStore, protocol: &[u8]) -> ClientConfig {
     config
 }
 
-/// Shakes hands as a browser that believes these authorities.
+/// Completes a handshake as a browser that trusts these roots.
 async fn shake_hands(
     port: u16,
     name: &'static str,
     roots: &RootCertStore,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let tls = TlsConnector::from(Arc::new(believing(roots, b"http/1.1")));
+    let tls = TlsConnector::from(Arc::new(tls_trusting(roots, b"http/1.1")));
     tls.connect(ServerName::try_from(name).unwrap(), stream).await
 }
 
-/// The certificate that HTTPS shows, once it is one of these authorities' and not `old`.
+/// The certificate on HTTPS, once it is from these roots and not `old`.
 async fn shown(port: u16, roots: &RootCertStore, old: Option<&[u8]>) -> Vec<u8> {
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
@@ -189,11 +189,11 @@ async fn shown(port: u16, roots: &RootCertStore, old: Option<&[u8]>) -> Vec<u8> 
                 if old != Some(&leaf) {
                     return leaf;
                 }
-                "it stays the same".to_owned()
+                "it does not change".to_owned()
             }
             Err(error) => error.to_string(),
         };
-        assert!(Instant::now() < deadline, "no certificate comes: {why}");
+        assert!(Instant::now() < deadline, "no new certificate: {why}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -208,11 +208,11 @@ impl DnsResolver for Here {
     }
 }
 
-/// Somebody who comes by WebTransport and believes these authorities, and no hash.
-async fn somebody(port: u16, roots: &RootCertStore) -> (Client, Vec<u8>) {
+/// A WebTransport client that trusts these roots, without pinning a hash.
+async fn client(port: u16, roots: &RootCertStore) -> (Client, Vec<u8>) {
     let config = wtransport::ClientConfig::builder()
         .with_bind_address((Ipv4Addr::LOCALHOST, 0).into())
-        .with_custom_tls(believing(roots, b"h3"))
+        .with_custom_tls(tls_trusting(roots, b"h3"))
         .dns_resolver(Here((Ipv4Addr::LOCALHOST, port).into()))
         .build();
     let endpoint = wtransport::Endpoint::client(config).unwrap();
@@ -224,7 +224,7 @@ async fn somebody(port: u16, roots: &RootCertStore) -> (Client, Vec<u8>) {
     (client, leaf)
 }
 
-/// Waits until this line is among the metrics.
+/// Waits until this line is in the metrics.
 async fn counted(metrics: SocketAddr, line: &str) {
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
@@ -234,7 +234,7 @@ async fn counted(metrics: SocketAddr, line: &str) {
                 return;
             }
         }
-        assert!(Instant::now() < deadline, "{line} does not come");
+        assert!(Instant::now() < deadline, "timed out waiting for {line}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -244,7 +244,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_got_kept_and_renewed_and_nobody_is_dropped() {
+async fn a_certificate_is_issued_cached_and_renewed_without_dropping_links() {
     let Some(mut authority) = Authority::start() else { return };
     let roots = authority.root().await;
     let port = authority.proofs;
@@ -252,13 +252,13 @@ async fn a_certificate_is_got_kept_and_renewed_and_nobody_is_dropped() {
     let server = start(&mut command);
     let first = shown(port, &roots, None).await;
     counted(metrics, "gpys_certificate_reloads_total{outcome=\"done\"} 1").await;
-    let (mut stays, mut quic) = somebody(port, &roots).await;
+    let (mut stays, mut quic) = client(port, &roots).await;
 
     let second = shown(port, &roots, Some(&first)).await;
     let deadline = Instant::now() + PATIENCE;
     while quic == first {
-        assert!(Instant::now() < deadline, "WebTransport shows the old one");
-        quic = somebody(port, &roots).await.1;
+        assert!(Instant::now() < deadline, "WebTransport still has the old one");
+        quic = client(port, &roots).await.1;
     }
     stays.ping().await;
     stays.until("a pong", |client| client.pongs == 1).await;
@@ -269,7 +269,7 @@ async fn a_certificate_is_got_kept_and_renewed_and_nobody_is_dropped() {
     for file in [&kept, &cache.join("account.json")] {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
-    // Without the authority a server that starts again shows what was kept.
+    // Without the authority, a restarted server uses the cached certificate.
     drop(server);
     drop(authority.pebble.0.kill());
     let kept = CertificateDer::from_pem_file(&kept).unwrap();
@@ -281,21 +281,21 @@ async fn a_certificate_is_got_kept_and_renewed_and_nobody_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_is_told_why_there_is_no_certificate() {
+async fn explains_a_missing_certificate() {
     let Some(authority) = Authority::start() else { return };
     authority.root().await;
-    // The authority looks on another port than the server's, where nobody is.
+    // The authority looks on another port than the server's, where nothing listens.
     let (mut command, metrics) = authority.server(port());
     let mut server = start(command.stderr(Stdio::piped()));
     counted(metrics, "gpys_certificate_reloads_total{outcome=\"failed\"} 1").await;
     server.0.kill().unwrap();
-    let mut said = String::new();
-    server.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    for words in [
+    let mut log = String::new();
+    server.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for part in [
         "cannot get a certificate; check that every name resolves to this server",
         "the authority rejected the proof",
         "Failed to connect",
     ] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(log.contains(part), "{part}: {log}");
     }
 }

@@ -1,4 +1,4 @@
-//! The native client before a server whose SETTINGS arrive in pieces, as on a path that loses packets.
+//! The native client with a server whose SETTINGS arrive in pieces, as on a lossy path.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,9 +16,9 @@ use wtransport::quinn::crypto::rustls::QuicServerConfig;
 use wtransport::quinn::{self, Incoming};
 use wtransport::tls::WEBTRANSPORT_ALPN;
 
-/// The settings of a server, on its control stream.
+/// A server's settings, on its control stream.
 const SETTINGS: [u8; 13] = [0, 4, 10, 0x01, 0, 0x07, 0, 0x08, 1, 0x33, 1, 0x21, 0];
-/// After this much of them comes something else first; the rest looks like a DATA frame.
+/// After this many of them, something else comes first; the rest looks like a DATA frame.
 const CUT: usize = 4;
 const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -40,7 +40,7 @@ fn server() -> quinn::Endpoint {
     quinn::Endpoint::server(config, SocketAddr::from(HERE)).unwrap()
 }
 
-/// Says its settings, with something else in the middle of them or not, and accepts a session.
+/// Sends the settings, split by something else if asked to, and accepts a session.
 async fn serve(incoming: Incoming, is_cut: bool) {
     let quic = incoming.await.unwrap();
     let mut control = quic.open_uni().await.unwrap();
@@ -53,13 +53,13 @@ async fn serve(incoming: Incoming, is_cut: bool) {
         drop(control.write_all(&SETTINGS[cut..]).await);
     }
     let Ok((mut answer, _request)) = quic.accept_bi().await else { return };
-    // HEADERS: the status is 200, of the static table.
+    // HEADERS: status 200, from the static table.
     answer.write_all(&[0x01, 0x03, 0x00, 0x00, 0xD9]).await.unwrap();
     quic.closed().await;
 }
 
 #[tokio::test]
-async fn settings_that_come_in_pieces_cost_a_connection_and_no_more() {
+async fn split_settings_cost_only_one_connection() {
     let server = server();
     let url = format!("https://localhost:{}/wt", server.local_addr().unwrap().port());
     let address = server.local_addr().unwrap();
@@ -75,6 +75,6 @@ async fn settings_that_come_in_pieces_cost_a_connection_and_no_more() {
     let link = Link::open(&dialer, None, None).await;
     assert!(link.is_ok(), "{link:?}");
     drop(link);
-    // It was the second one.
+    // It was the second connection.
     serving.await.unwrap();
 }

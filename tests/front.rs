@@ -1,5 +1,5 @@
-//! The way in: hosts and origins, requests that are none, addresses that lead nowhere, and what a
-//! proxy that is trusted may say. Real proxies are in `tests/proxies.rs`.
+//! The way in: hosts and origins, malformed requests, wrong addresses, and what a trusted proxy may
+//! report. Real proxies are in `tests/proxies.rs`.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What plain HTTP answers: the status, the head in lower case, the body.
+/// A response over plain HTTP: the status, the head in lower case, the body.
 async fn ask(server: &Running, request: &str) -> (u16, String, String) {
     ask_at(server.http, request).await
 }
@@ -24,7 +24,7 @@ async fn ask_at(at: std::net::SocketAddr, request: &str) -> (u16, String, String
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
-/// The same for a path, with more header fields.
+/// The response for a path, with more header fields.
 async fn get(server: &Running, path: &str, host: &str, fields: &str) -> (u16, String, String) {
     let fields = if fields.is_empty() { String::new() } else { format!("\r\n{fields}") };
     ask(server, &format!("GET {path} HTTP/1.1\r\nHost: {host}{fields}")).await
@@ -38,7 +38,7 @@ fn upgrade(host: &str, origin: &str) -> String {
     )
 }
 
-/// The status of an upgrade, which does not end by itself when it is taken.
+/// The status of an upgrade, which stays open if accepted.
 async fn upgraded(server: &Running, request: &str) -> String {
     let mut stream = TcpStream::connect(server.http).await.unwrap();
     stream.write_all(format!("{request}\r\n\r\n").as_bytes()).await.unwrap();
@@ -48,7 +48,7 @@ async fn upgraded(server: &Running, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_led_here_from_outside_gets_nothing() {
+async fn a_name_pointed_here_from_outside_is_refused() {
     let server = Running::start();
     let port = server.http.port();
     for path in ["/", "/config.json", "/r/lobby", "/ws", "/map.pmtiles", "/assets/x.js"] {
@@ -56,7 +56,7 @@ async fn a_name_that_is_led_here_from_outside_gets_nothing() {
         assert_eq!(status, 421, "{path}: {body}");
         assert!(body.contains("--public-url https://evil.example"), "{body}");
     }
-    // What a page can write into its own requests changes nothing.
+    // Headers that a page can set itself change nothing.
     for fields in [
         "X-Forwarded-Host: localhost",
         "X-Forwarded-Proto: https",
@@ -77,7 +77,7 @@ async fn a_name_that_is_led_here_from_outside_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn own_names_and_probes_are_answered() {
+async fn own_names_and_probes_are_served() {
     let server = Running::with(&[
         ("public-url", "https://map.example"),
         ("allow-origin", "https://friend.example"),
@@ -97,7 +97,7 @@ async fn own_names_and_probes_are_answered() {
     }
     assert_eq!(get(&server, "/healthz", "evil.example", "").await.0, 200);
     assert_eq!(ask(&server, "GET /readyz HTTP/1.0").await.0, 200);
-    // A browser says so when it has reached a name by https: a proxy has the certificate.
+    // A browser marks requests to https names: then a proxy has the certificate.
     let fetched = "Sec-Fetch-Site: same-origin";
     assert_eq!(get(&server, "/config.json", "other.example", fetched).await.0, 200);
     let page = upgrade("other.example", "https://other.example");
@@ -106,7 +106,7 @@ async fn own_names_and_probes_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_none_are_refused() {
+async fn malformed_requests_are_refused() {
     let server = Running::start();
     let bad = [
         "GET / HTTP/1.1",
@@ -152,15 +152,15 @@ async fn an_origin_is_scheme_host_and_port() {
     }
     assert!(server.socket(Some(&format!("http://127.0.0.1:{https}"))).await.is_err());
     let page = "https://127.0.0.1:2";
-    assert!(server.session("/wt", Some(page)).await.is_err(), "somebody else's port");
-    // A mapped port is known once a page has asked there.
+    assert!(server.session("/wt", Some(page)).await.is_err(), "another server's port");
+    // A mapped port is learnt from a page's request there.
     let path = format!("/config.json?origin={page}");
     get(&server, &path, "127.0.0.1:2", "").await;
     assert!(server.session("/wt", Some(page)).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_address_leads_somewhere() {
+async fn every_address_gets_a_page() {
     let server = Running::start();
     for (path, to) in [
         ("/r/Party", "/r/party"),
@@ -203,7 +203,7 @@ async fn config(server: &Running, host: &str, origin: &str, fields: &str) -> Val
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mapped_port_and_another_host_for_udp_are_told() {
+async fn a_mapped_port_and_another_host_for_udp_are_advertised() {
     for (public_udp, at) in [
         ("5134", "https://map.example:5134/wt"),
         ("udp.example:443", "https://udp.example:443/wt"),
@@ -212,7 +212,7 @@ async fn a_mapped_port_and_another_host_for_udp_are_told() {
         let server =
             Running::with(&[("public-url", "https://map.example"), ("public-udp", public_udp)]);
         let page = "https://map.example";
-        // Even where the proxy does not pass the Host on.
+        // Even where the proxy does not pass on the Host header.
         for host in ["map.example", "127.0.0.1:8080"] {
             let config = config(&server, host, page, "").await;
             assert_eq!(config["webtransport"], at);
@@ -228,7 +228,7 @@ async fn a_mapped_port_and_another_host_for_udp_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_told_why_it_is_refused() {
+async fn a_refused_page_learns_why() {
     let server = Running::start();
     let seen =
         async |host, origin, fields| config(&server, host, origin, fields).await["seen"].clone();
@@ -258,9 +258,9 @@ async fn a_page_is_told_why_it_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_of_one_connection_of_a_proxy_have_shares_of_their_own() {
+async fn clients_behind_one_proxy_connection_have_separate_shares() {
     let server = Running::with(&[("trusted-proxy", "127.0.0.1"), ("handshakes-per-address", "1")]);
-    // One connection brings requests of many: five of each that takes turns are let in.
+    // One connection carries requests of many: of each that takes turns, five are admitted.
     let mut stream = TcpStream::connect(server.http).await.unwrap();
     let mut refused = [0; 2];
     for _ in 0..20 {
@@ -273,7 +273,7 @@ async fn clients_of_one_connection_of_a_proxy_have_shares_of_their_own() {
             while !answer.ends_with(b"\n") || !answer.windows(4).any(|it| it == b"\r\n\r\n") {
                 let mut bytes = [0; 2_048];
                 let length = stream.read(&mut bytes).await.unwrap();
-                assert!(length > 0, "the connection stays");
+                assert!(length > 0, "the connection was closed");
                 answer.extend_from_slice(&bytes[..length]);
                 if answer.ends_with(b"ok\n") || answer.ends_with(b"there\n") {
                     break;

@@ -1,5 +1,5 @@
-//! What the latency benchmark compares GPyS with: its load's walk, its codecs, and the real
-//! servers of `benches/peers`, where those are installed.
+//! What the latency benchmark compares GPyS with: its load's walk, its codecs, and the real servers
+//! of `benches/peers`, where installed.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said")]
@@ -32,14 +32,14 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Longest that anything is waited for.
+/// The timeout of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Readings that each client of a real server sends.
+/// Number of readings that each client of a real server sends.
 const READINGS: u32 = 40;
 /// When every reading is taken.
 const NOW: Time = Time(77_000);
 
-/// Where a viewer of `viewport` is told that `position` is.
+/// The position that a viewer of `viewport` receives for `position`.
 fn through_a_frame(viewport: Viewport, position: Position) -> Position {
     let cover = Cover::of(viewport);
     let cell = Cell::at(cover.level, position);
@@ -62,7 +62,7 @@ fn through_a_frame(viewport: Viewport, position: Position) -> Position {
 
 proptest! {
     #[test]
-    fn a_frame_tells_whose_sample_it_is_and_which(
+    fn a_frame_identifies_each_sample_and_its_peer(
         person in 0..PEOPLE,
         newest in 0..1_000_000_u32,
         ahead in -128..i64::from(PERIOD) - 128,
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn every_codec_tells_it_too(person in 0..PEOPLE, number in 0..PERIOD) {
+    fn so_does_every_codec(person in 0..PEOPLE, number in 0..PERIOD) {
         let reading = Reading::new(person, number, NOW);
         for peer in Peer::ALL {
             let relayed = as_relayed(peer, &peer.relay(0).encode(&reading));
@@ -87,7 +87,7 @@ proptest! {
 }
 
 #[test]
-fn people_are_spread_over_the_area() {
+fn peers_are_spread_over_the_area() {
     for people in [90, PEOPLE] {
         let mut quarters = [0_u32; 4];
         let middle = track::viewport();
@@ -103,7 +103,7 @@ fn people_are_spread_over_the_area() {
 }
 
 #[test]
-fn steps_are_even_and_what_is_elsewhere_has_no_mark() {
+fn steps_are_even_and_other_positions_carry_no_mark() {
     for number in 0..2 * PERIOD {
         let (a, b) = (track::position(3, number), track::position(3, number + 1));
         let step = (a.lat().abs_diff(b.lat()), a.lng().abs_diff(b.lng()));
@@ -115,7 +115,7 @@ fn steps_are_even_and_what_is_elsewhere_has_no_mark() {
     }
 }
 
-/// What the server makes of a client's message, as recorded from the real ones.
+/// The server's message for a client's, as recorded from the real ones.
 fn as_relayed(peer: Peer, sent: &Message) -> Message {
     match peer {
         Peer::Ws => Message::binary([&9_u32.to_le_bytes(), &sent.clone().into_data()[..]].concat()),
@@ -140,14 +140,15 @@ fn marks(relay: &mut dyn Relay, message: &Message) -> Result<Vec<Mark>, RelayErr
     Ok(marks)
 }
 
-/// Gives these texts, recorded but for the positions, to a client of `peer`; each with what the
-/// client answers and how many poses it sees.
+/// Feeds these texts, recorded except for the positions, to a client of `peer`, and checks each
+/// one's answer and number of poses.
 fn hears(peer: Peer, texts: &[(&str, Option<&str>, usize)]) -> Box<dyn Relay> {
     let mut relay = peer.relay(0);
     for &(text, answer, poses) in texts {
         let mut seen = 0;
-        let answered =
-            relay.decode(&Message::text(text), NOW, &mut |_| seen += 1).expect("it is recorded");
+        let answered = relay
+            .decode(&Message::text(text), NOW, &mut |_| seen += 1)
+            .expect("a recorded message");
         assert_eq!((answered, seen), (answer.map(Message::text), poses), "{text}");
     }
     relay
@@ -161,7 +162,7 @@ fn refuses(peer: Peer, texts: &[&str]) {
 }
 
 #[test]
-fn ws_takes_what_it_is_sent() {
+fn ws_accepts_what_it_sends() {
     let pose = Peer::Ws.relay(0).encode(&Reading::new(5, 6, NOW)).into_data();
     let relayed = |bytes: &[u8]| Message::binary([&[9, 0, 0, 0], bytes].concat());
     assert_eq!(marks(&mut *Peer::Ws.relay(1), &relayed(&pose)).unwrap().len(), 1);
@@ -173,7 +174,7 @@ fn ws_takes_what_it_is_sent() {
 }
 
 #[test]
-fn sockjs_takes_what_the_real_server_sends() {
+fn sockjs_accepts_what_the_real_server_sends() {
     assert!(!Peer::SockJs.relay(0).ready());
     let relay = hears(
         Peer::SockJs,
@@ -196,7 +197,7 @@ fn sockjs_takes_what_the_real_server_sends() {
 }
 
 #[test]
-fn socketio_takes_what_the_real_server_sends() {
+fn socketio_accepts_what_the_real_server_sends() {
     let open = r#"0{"sid":"oKkKHAyUEdPviSBfAAAA","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
     let pose = r#"42["pose",{"id":"Ogd6OkjXviOd8DoeAAAA","lat":45.75,"lng":14.36,"time":77000,"angles":[137.508,42.5,-9.25]}]"#;
     assert!(!hears(Peer::SocketIo, &[(open, Some("40"), 0)]).ready());
@@ -208,7 +209,7 @@ fn socketio_takes_what_the_real_server_sends() {
     refuses(Peer::SocketIo, &["", "1", "41", "44{}", "42[\"pose\",{}]", "42[\"pose\",{", "9"]);
 }
 
-/// A real server, which ends with the test.
+/// A real server, killed with the test.
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -223,7 +224,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts it with a certificate of an authority of its own.
+    /// Starts the server with a certificate of its own authority.
     fn start(peer: Peer) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let args = certs::Args { dir: dir.path().to_owned(), names: Vec::new(), force: false };
@@ -236,7 +237,8 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = peers::listening(&line).unwrap_or_else(|| panic!("it says {line:?}"));
+        let address =
+            peers::listening(&line).unwrap_or_else(|| panic!("unexpected output {line:?}"));
         Self { child, address, connector: connector(&at("ca.pem")) }
     }
 
@@ -253,7 +255,7 @@ impl Server {
         client
     }
 
-    /// Asks it to end.
+    /// Asks the server to stop.
     fn stop(mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -277,7 +279,7 @@ fn connector(authority: &Path) -> TlsConnector {
 struct Client {
     relay: Box<dyn Relay>,
     socket: WebSocketStream<TlsStream<TcpStream>>,
-    /// The newest sample seen of each person.
+    /// The newest sample seen of each peer.
     newest: BTreeMap<u32, u32>,
 }
 
@@ -287,12 +289,13 @@ impl Client {
         self.socket.send(message).await.unwrap();
     }
 
-    /// Takes what arrives until `done`. These servers lose nothing: of each person, every sample
-    /// comes after the one before.
+    /// Handles messages until `done`. These servers lose nothing: the samples of each peer arrive
+    /// one by one in order.
     async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         while !done(self) {
             let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
-            let message = next.unwrap_or_else(|_| panic!("waited for {what}")).unwrap().unwrap();
+            let message =
+                next.unwrap_or_else(|_| panic!("timed out waiting for {what}")).unwrap().unwrap();
             let newest = &mut self.newest;
             let answer = self.relay.decode(&message, NOW, &mut |position| {
                 let mark = Mark::of(position).unwrap();
@@ -307,7 +310,7 @@ impl Client {
         }
     }
 
-    /// Takes what arrives until the newest sample of each of these people is this one.
+    /// Handles messages until the newest sample of each of these peers is this one.
     async fn sees(&mut self, people: &[u32], number: u32) {
         let all = |client: &Self| people.iter().all(|p| client.newest.get(p) == Some(&number));
         self.until("everybody's newest sample", all).await;
@@ -329,7 +332,7 @@ async fn relays(peer: Peer) {
     for client in &mut clients {
         client.sees(&[3, 700], READINGS - 1).await;
     }
-    // Somebody comes and goes, of which the first two are told.
+    // A third client comes and goes, of which the first two are notified.
     let mut visitor = server.join(peer, 9).await;
     if peer == Peer::SockJs {
         visitor.sees(&[3, 700], READINGS - 1).await;

@@ -1,4 +1,4 @@
-//! The latency benchmark's report, of a run that never was: all figures here are made up.
+//! The latency benchmark's report, from made-up figures.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
@@ -8,10 +8,10 @@ use gpys_latency::results::{Bar, Machine, Percentiles, Results, Row, Step};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// A name that breaks whatever does not escape it.
+/// A name that breaks anything that does not escape it.
 const NASTY: &str = "a<b> & \"c\" | 'd' ]]> *e* `f`\u{1b}[31m";
 const LOSSES: [u32; 5] = [0, 1, 2, 5, 10];
-/// What carries the poses, to whom, and how much loss makes the picture older.
+/// Transport or library, client, and how much loss ages the picture, as a factor.
 const SYSTEMS: [(&str, &str, f64); 6] = [
     ("WebTransport", "native", 0.1),
     ("WebSocket", "native", 1.0),
@@ -26,7 +26,7 @@ fn percentiles(p50: f64, p99: f64) -> Percentiles {
     Percentiles { count: 100_000, p50, p90, p99, p999: 1.6 * p99, max: 2.5 * p99 }
 }
 
-/// A row whose ages are spread exponentially from `p50` on.
+/// A row whose ages are spread exponentially from `p50`.
 fn row(scenario: &str, (system, client, _): (&str, &str, f64), p50: f64, p99: f64) -> Row {
     let start = 0.8 * p50;
     let share = |age: f64| (-(age - start) / (p99 - start) * 100_f64.ln()).exp().min(1.0);
@@ -53,7 +53,7 @@ fn row(scenario: &str, (system, client, _): (&str, &str, f64), p50: f64, p99: f6
     }
 }
 
-/// A timeline with a blackout from 5 s to 10 s, over after `recovery` s.
+/// A timeline with a blackout from 5 s to 10 s, recovered after `recovery` s.
 fn blackout(p50: f64, recovery: f64) -> Vec<(f64, f64, f64)> {
     let age = |at: f64| match at {
         _ if at < 5.0 => p50,
@@ -114,25 +114,25 @@ fn made_up() -> Results {
     }
 }
 
-/// All text of well-formed XML, elements checked to be closed in order.
-fn words(xml: &str) -> String {
+/// All text of well-formed XML, checking that elements are closed in order.
+fn xml_text(xml: &str) -> String {
     let mut reader = Reader::from_str(xml);
-    let mut words = String::new();
+    let mut xml_text = String::new();
     loop {
         match reader.read_event().unwrap() {
-            Event::Text(text) => words += &text,
+            Event::Text(text) => xml_text += &text,
             Event::GeneralRef(name) => match &*name {
-                "lt" => words.push('<'),
-                "gt" => words.push('>'),
-                "amp" => words.push('&'),
-                "quot" => words.push('"'),
-                "apos" => words.push('\''),
+                "lt" => xml_text.push('<'),
+                "gt" => xml_text.push('>'),
+                "amp" => xml_text.push('&'),
+                "quot" => xml_text.push('"'),
+                "apos" => xml_text.push('\''),
                 other => panic!("&{other};"),
             },
             Event::Start(start) => {
                 start.attributes().for_each(|attribute| drop(attribute.unwrap()));
             }
-            Event::Eof => return words,
+            Event::Eof => return xml_text,
             _ => {}
         }
     }
@@ -166,7 +166,7 @@ fn the_terminal_shows_every_row_and_bar_in_120_columns() {
 }
 
 #[test]
-fn a_row_of_the_terminal_has_its_figures_under_their_columns() {
+fn a_terminal_row_aligns_with_its_columns() {
     let mut results = made_up();
     results.rows.truncate(1);
     let text = text(&results);
@@ -177,16 +177,16 @@ fn a_row_of_the_terminal_has_its_figures_under_their_columns() {
     let others = ["<0.01", "120", "23.5", "1.23", "1.75"];
     assert_eq!(cells[1..], [&message[..], &picture, &others].concat());
     let units = text.lines().find(|line| line.trim().starts_with("ms ")).unwrap();
-    assert_eq!(units.chars().count(), row.chars().count(), "both end with the last column");
+    assert_eq!(units.chars().count(), row.chars().count(), "both end at the last column");
 }
 
 #[test]
 fn the_page_is_well_formed_and_has_every_row_and_bar() {
     let results = made_up();
     let page = html(&results);
-    let words = words(&page);
+    let xml_text = xml_text(&page);
     for row in &results.rows {
-        assert!(words.contains(&row.scenario) && words.contains(&row.system));
+        assert!(xml_text.contains(&row.scenario) && xml_text.contains(&row.system));
     }
     let count = |what: &str| page.matches(what).count();
     let body = results.rows.len() + results.bars.len() + 3 + results.capacity.len();
@@ -196,15 +196,15 @@ fn the_page_is_well_formed_and_has_every_row_and_bar() {
     for verdict in ["good\">met", "bad\">MISSED", "bad\">NOT MEASURED"] {
         assert_eq!(count(verdict), 1, "{verdict}");
     }
-    assert_eq!(words.matches(&nasty()).count(), 2, "the machine and the note");
-    assert_eq!(count("http"), count("http://www.w3.org/2000/svg"), "nothing from elsewhere");
+    assert_eq!(xml_text.matches(&nasty()).count(), 2, "the machine and the note");
+    assert_eq!(count("http"), count("http://www.w3.org/2000/svg"), "nothing external");
     assert!(!page.contains("NaN"));
 }
 
 #[test]
-fn every_plot_is_well_formed_and_has_a_name_of_its_own() {
+fn every_plot_is_well_formed_and_uniquely_named() {
     let mut results = made_up();
-    // Two scenarios of one slug, one of them with all that must be escaped.
+    // Two scenarios with one slug, one of them with everything that must be escaped.
     for name in ["clean!", NASTY] {
         results.rows.push(row(name, SYSTEMS[0], 9.0, 30.0));
     }
@@ -226,12 +226,12 @@ fn every_plot_is_well_formed_and_has_a_name_of_its_own() {
     ];
     assert_eq!(names, expected);
     for plot in &plots {
-        let words = words(&plot.svg);
+        let xml_text = xml_text(&plot.svg);
         assert!(plot.svg.contains("<title") && plot.svg.contains("<desc"));
         assert!(plot.svg.contains("(prefers-color-scheme:dark)"));
         assert!(plot.svg.contains(&format!("id=\"{}-title\"", plot.name)));
         assert!(!plot.svg.contains("NaN") && !plot.svg.contains("inf"), "{}", plot.name);
-        assert!(words.contains("WebTransport") && plot.alternative.len() > 20);
+        assert!(xml_text.contains("WebTransport") && plot.alternative.len() > 20);
         let ticks = match plot.shows {
             Shows::Scenario(_) => ["20", "100"],
             Shows::Loss => ["0", "10"],
@@ -239,13 +239,13 @@ fn every_plot_is_well_formed_and_has_a_name_of_its_own() {
         };
         assert!(ticks.iter().all(|tick| plot.svg.contains(&format!(">{tick}</text>"))));
         if let Shows::Scenario(scenario) = &plot.shows {
-            assert!(words.contains(&scenario.replace('\u{1b}', "")));
+            assert!(xml_text.contains(&scenario.replace('\u{1b}', "")));
         }
     }
 }
 
 #[test]
-fn losses_are_told_by_the_names_of_scenarios() {
+fn losses_are_read_from_scenario_names() {
     let of = |names: &[&str]| {
         let mut results = made_up();
         results.rows = names.iter().map(|name| row(name, SYSTEMS[0], 9.0, 30.0)).collect();
@@ -260,7 +260,7 @@ fn losses_are_told_by_the_names_of_scenarios() {
 }
 
 #[test]
-fn markdown_refers_to_the_files_that_are_written() {
+fn markdown_refers_to_the_written_files() {
     let results = made_up();
     let folder = tempfile::tempdir().unwrap();
     let written = write_plots(&results, &folder.path().join("plots")).unwrap();
@@ -269,12 +269,12 @@ fn markdown_refers_to_the_files_that_are_written() {
     for path in &written {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(markdown.contains(&format!("](plots/{name})")), "{name}");
-        words(&std::fs::read_to_string(path).unwrap());
+        xml_text(&std::fs::read_to_string(path).unwrap());
     }
 }
 
 #[test]
-fn markdown_has_tables_whose_rows_have_as_many_cells_as_their_heads() {
+fn markdown_rows_have_as_many_cells_as_their_heads() {
     let results = made_up();
     let markdown = markdown(&results, "plots");
     let cells = |line: &str| line.replace("\\|", "").matches('|').count();
@@ -291,19 +291,19 @@ fn markdown_has_tables_whose_rows_have_as_many_cells_as_their_heads() {
 }
 
 #[test]
-fn nothing_measured_is_told_as_nothing() {
+fn an_empty_run_reports_nothing() {
     let mut results = made_up();
     results.rows.clear();
     results.capacity.clear();
     results.bars.clear();
     results.notes.clear();
     assert!(plots(&results).is_empty());
-    words(&html(&results));
+    xml_text(&html(&results));
     assert!(!text(&results).contains("NaN") && !markdown(&results, "plots").contains("NaN"));
 }
 
 #[test]
-fn figures_that_are_none_are_told_as_absent() {
+fn invalid_figures_are_reported_as_absent() {
     for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e-300, 1e300] {
         let mut results = made_up();
         let count = u64::from(odd != 0.0);
@@ -323,7 +323,7 @@ fn figures_that_are_none_are_told_as_absent() {
         for out in [text(&results), html(&results), markdown(&results, "plots")] {
             assert!(!out.contains("NaN"), "{odd}");
         }
-        words(&html(&results));
+        xml_text(&html(&results));
         if !odd.is_finite() {
             let absent = text(&results);
             let row = absent.lines().find(|line| line.starts_with("Socket.IO ")).unwrap();

@@ -1,5 +1,5 @@
-//! The server's limits, one after another, on real sockets: each has a count that moves, and
-//! whoever keeps to it is served.
+//! The server's limits, one by one, on real sockets: each has a count that moves, and clients
+//! within it are served.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
@@ -19,30 +19,30 @@ fn failure(cause: &str) -> String {
     format!("gpys_handshake_failures_total{{cause=\"{cause}\"}}")
 }
 
-/// Waits until the server has closed a connection; gives what it said before.
+/// Waits until the server has closed a connection. Returns what it sent before.
 async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     let read =
         tokio::time::timeout(gpys_testkit::running::PATIENCE, stream.read_to_end(&mut said)).await;
-    // A connection that is refused with bytes unread is reset.
+    // A connection refused with unread bytes is reset.
     drop(read.expect("the server closes the connection"));
     said
 }
 
-/// A client that was let in at last.
+/// A client that was admitted eventually.
 async fn patient(server: &Running, transport: Transport) -> Client {
     let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
     loop {
         if let Some(client) = server.try_client(transport).await {
             return client;
         }
-        assert!(Instant::now() < deadline, "nobody is served any more");
+        assert!(Instant::now() < deadline, "no client is served any more");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_is_counted() {
+async fn events_are_counted() {
     let server = Running::start();
     let (head, text) = Running::get_from(server.metrics, "/metrics", "localhost").await;
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
@@ -79,7 +79,7 @@ async fn what_happens_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_metric_tells_of_anybody() {
+async fn no_metric_reveals_a_peer() {
     let server = Running::start();
     let mut client = server.join(Transport::Ws, "a-secret-room", None).await;
     client.pose(0).await;
@@ -91,7 +91,7 @@ async fn no_metric_tells_of_anybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_in_all_are_limited() {
+async fn connections_in_total_are_limited() {
     let server = Running::with(&[("max-connections", "2")]);
     let inside = server.join(Transport::Ws, "lobby", None).await;
     let idle = TcpStream::connect(server.http).await.unwrap();
@@ -115,7 +115,7 @@ async fn connections_from_one_address_are_limited_over_both_transports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_does_not_fill_a_room_with_those_who_vanished() {
+async fn one_address_cannot_fill_a_room_with_vanished_peers() {
     let server =
         Running::with(&[("max-per-address", "6"), ("max-people", "10"), ("limit-local", "true")]);
     let mut token = None;
@@ -129,13 +129,13 @@ async fn one_address_does_not_fill_a_room_with_those_who_vanished() {
     }
     assert!(server.count(&limit("places_per_address")).await >= 10.0);
     assert_eq!(server.count(&limit("people")).await, 0.0, "the room is never full");
-    // Whoever vanished last comes back to the place.
+    // The last peer to vanish resumes its place.
     let back = server.join(Transport::Ws, "lobby", token).await;
     assert!(back.welcome().resumed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
+async fn handshakes_from_one_address_are_rate_limited_over_both_transports() {
     let server = Running::with(&[
         ("handshakes-per-address", "2"),
         ("limit-local", "true"),
@@ -143,7 +143,7 @@ async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
     ]);
     let refused = limit("handshakes_per_address");
     let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
-    // TCP uses up what there is, and again if that took so long that there was more.
+    // TCP uses up the tokens, again if that took so long that more were added.
     loop {
         while server.count(&refused).await < 1.0 {
             drop(TcpStream::connect(server.https).await);
@@ -153,21 +153,21 @@ async fn handshakes_from_one_address_have_a_rate_over_both_transports() {
             assert!(server.count(&refused).await > before);
             break;
         }
-        assert!(Instant::now() < deadline, "QUIC has a rate of its own");
+        assert!(Instant::now() < deadline, "QUIC has a separate limit");
     }
     patient(&server, Transport::Ws).await;
     while server.quic().await.is_err() {
-        assert!(Instant::now() < deadline, "QUIC is not served any more");
+        assert!(Instant::now() < deadline, "QUIC is no longer served");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_pile_up_make_quic_prove_its_address_and_are_refused_at_last() {
+async fn unfinished_handshakes_make_quic_prove_its_address_and_then_are_refused() {
     let server = Running::with(&[("max-half-open", "3")]);
     assert_eq!(server.count("gpys_quic_retries_total").await, 0.0);
     server.join(Transport::Wt, "lobby", None).await;
-    assert_eq!(server.count("gpys_quic_retries_total").await, 0.0, "nobody else was there");
+    assert_eq!(server.count("gpys_quic_retries_total").await, 0.0, "no other client was there");
 
     let first = TcpStream::connect(server.https).await.unwrap();
     let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
@@ -179,7 +179,7 @@ async fn handshakes_that_pile_up_make_quic_prove_its_address_and_are_refused_at_
 
     let mut idle = Vec::new();
     while server.count(&limit("half_open")).await < 1.0 {
-        assert!(Instant::now() < deadline, "handshakes pile up without a limit");
+        assert!(Instant::now() < deadline, "unfinished handshakes are unlimited");
         idle.push(TcpStream::connect(server.https).await.unwrap());
     }
     drop(idle);
@@ -202,17 +202,17 @@ async fn every_step_of_a_handshake_has_a_deadline() {
     until_closed(&mut slow).await;
     let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_session.closed()).await;
     closed.expect("QUIC without a session ends");
-    assert!(since.elapsed() < Duration::from_secs(5), "the deadline is not the setting's");
+    assert!(since.elapsed() < Duration::from_secs(5), "the deadline is not the configured one");
     for cause in ["tls_timeout", "head_timeout", "quic_timeout"] {
         server.until_count(&failure(cause), 1.0).await;
     }
-    // Whoever is in a room has no deadline left.
+    // A client in a room has no deadline left.
     silent.ping().await;
     silent.until("a pong", |c| c.pongs == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_without_a_stream_or_a_hello_has_a_deadline() {
+async fn a_session_without_a_stream_or_a_hello_times_out() {
     let server = Running::with(&[("deadline", "1")]);
     let no_stream = server.session("/wt", None).await.unwrap();
     let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_stream.closed()).await;
@@ -228,7 +228,7 @@ async fn a_session_without_a_stream_or_a_hello_has_a_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rooms_and_their_people_are_limited() {
+async fn rooms_and_their_peers_are_limited() {
     let server = Running::with(&[("max-rooms", "1"), ("max-people", "1")]);
     let _first = server.join(Transport::Ws, "lobby", None).await;
     for transport in BOTH {
@@ -246,13 +246,13 @@ async fn rooms_and_their_people_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn surplus_poses_are_dropped_and_a_flood_of_them_ends_the_link() {
+async fn surplus_poses_are_dropped_and_a_flood_ends_the_link() {
     let server = Running::with(&[("pose-hz", "5")]);
     let mut expected = 0.0;
     for transport in BOTH {
         let mut client = server.join(transport, "lobby", None).await;
         assert_eq!(client.welcome().limits.pose_hz, 5);
-        // Ten are read at once, and fifty are borne.
+        // Ten are read at once, and fifty are tolerated.
         for seq in 0..30 {
             client.pose(seq).await;
         }
@@ -262,7 +262,7 @@ async fn surplus_poses_are_dropped_and_a_flood_of_them_ends_the_link() {
         assert!((1.0..=20.0).contains(&dropped), "{transport:?}: {dropped}");
         let mut seq = 30;
         while client.closing.is_none() {
-            assert!(seq < 3_000, "{transport:?} has no end");
+            assert!(seq < 3_000, "{transport:?} is never closed");
             client.pose(seq).await;
             seq += 1;
             if seq % 10 == 0 {
@@ -277,13 +277,13 @@ async fn surplus_poses_are_dropped_and_a_flood_of_them_ends_the_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn talk_is_limited() {
+async fn messages_are_limited() {
     let server = Running::start();
     let viewport = ClientMessage::Viewport(Viewport::WORLD).encode();
     let budget = ClientMessage::Budget(0).encode();
     let too_long = vec![4; 1_025];
     for (number, transport) in BOTH.into_iter().enumerate() {
-        // Forty viewports are too many viewports, but not too many messages.
+        // Forty are too many viewports, but not too many messages.
         let talks = [
             ("viewports", &viewport, 40, CloseCode::TooFast),
             ("messages", &budget, 100, CloseCode::TooFast),
@@ -305,7 +305,7 @@ async fn talk_is_limited() {
         server.until_count(&limit("pings"), unanswered + 1.0).await;
         let leave = ClientMessage::Leave.encode();
         client.send(&leave).await;
-        assert_eq!(client.closed().await.1.code, CloseCode::Bye as u8, "that is no reason");
+        assert_eq!(client.closed().await.1.code, CloseCode::Bye as u8, "pings end no link");
         assert!(client.pongs <= 15, "{}", client.pongs);
     }
 }
@@ -326,7 +326,7 @@ async fn the_head_of_a_request_is_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_handshakes_are_counted_by_their_cause() {
+async fn failed_handshakes_are_counted_by_cause() {
     let server = Running::start();
     let refused = [
         ("origin", server.session("/wt", Some("https://evil.example")).await.is_err()),

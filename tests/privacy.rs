@@ -1,5 +1,5 @@
-//! What a server that runs says of where people are, who they are and in which room: nothing,
-//! however much it is asked to log.
+//! What a running server reveals about where its users are, who they are and in which room:
+//! nothing, however much it logs.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,25 +14,25 @@ use gpys::proto::geo::{Position, Viewport};
 use gpys::proto::pose::Accuracy;
 use gpys::proto::wire::{PeerId, Presence, Sharing};
 
-/// Longest that anything is waited for.
+/// The timeout of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A room's name may be all that keeps strangers out of it.
+/// A room's name, which may be all that keeps strangers out.
 const ROOM: &str = "behind-the-third-oak";
 const NAME: &str = "Ada of Utopia";
 
-/// Ends the program also if the test fails.
+/// Kills the program even if the test fails.
 struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// A port that is free, if nobody else takes it in this very moment.
+/// A port that is free at the moment.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -46,7 +46,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    waited.await.unwrap_or_else(|_| panic!("waited for {what}"))
+    waited.await.unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
 async fn get(port: u16, path: &str) -> String {
@@ -65,7 +65,7 @@ fn viewport(middle: Position) -> Viewport {
     Viewport { south, west: lng - 100_000, north, east: lng + 100_000, zoom: 130 }
 }
 
-/// All the ways in which a log could quote a place: digits of the degrees and of the wire's
+/// All the ways in which a log could quote a position: digits of the degrees and of the wire's
 /// integers, and the wire's bytes as hexadecimal or decimal lists.
 fn traces(place: Position) -> Vec<String> {
     let mut traces = Vec::new();
@@ -97,7 +97,7 @@ async fn see(watcher: &Client, id: PeerId, place: Position) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_place_name_or_room_is_logged_or_counted_however_much_is_logged() {
+async fn no_position_name_or_room_is_logged_or_counted_at_any_level() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let (https, http, counts) = (free_port(), free_port(), free_port());
@@ -143,15 +143,19 @@ async fn no_place_name_or_room_is_logged_or_counted_however_much_is_logged() {
     let page = get(http, &format!("/r/{ROOM}")).await;
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     let text = get(counts, "/metrics").await;
-    assert!(text.contains("gpys_"), "metrics are told");
+    assert!(text.contains("gpys_"), "metrics are served");
     for person in people {
         person.leave().await;
     }
     drop(program);
     let log = std::fs::read(&log).unwrap();
     let log = String::from_utf8_lossy(&log);
-    assert!(log.contains("TRACE"), "all is logged");
-    assert!(log.contains("somebody joins"), "and of this server:\n{log}");
+    assert!(log.contains("TRACE"), "every level is logged");
+    assert!(
+        log.contains("a peer joins"),
+        "of this server:
+{log}"
+    );
     for secret in [ROOM, NAME] {
         assert!(!text.contains(secret), "{secret} is in the metrics");
         let line = log.lines().find(|line| line.contains(secret));
@@ -165,5 +169,5 @@ async fn no_place_name_or_room_is_logged_or_counted_however_much_is_logged() {
         }
     }
     let kept: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
-    assert_eq!(kept.len(), 1, "nothing but the log is written: {kept:?}");
+    assert_eq!(kept.len(), 1, "only the log is written: {kept:?}");
 }

@@ -1,8 +1,8 @@
-//! The server behind real nginx, Caddy and HAProxy, with the configurations of
-//! `packaging/proxies`: pages and WebSocket through the proxy, WebTransport beside it.
+//! The server behind real nginx, Caddy and HAProxy, with the configurations of `packaging/proxies`:
+//! pages and WebSocket through the proxy, WebTransport past it.
 //!
-//! A proxy that is not installed is passed over with a word, unless GPYS_REQUIRE_PROXIES is set.
-//! Only what an operator would change is changed: the name's port, the certificate, and ports.
+//! A proxy that is not installed is skipped with a message, unless `GPYS_REQUIRE_PROXIES` is set.
+//! Only what an operator would change is changed: host name and port, certificate, and ports.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 const NAME: &str = "map.example";
 
-/// A proxy that runs, and the server behind it.
+/// A running proxy, and the server behind it.
 struct Front {
     server: Running,
     child: Child,
@@ -41,7 +41,7 @@ struct Front {
 
 impl Drop for Front {
     fn drop(&mut self) {
-        // It is this test's child and nobody else's.
+        // It is this test's own child.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -52,7 +52,7 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Changes all of these in a configuration; each must be there.
+/// Replaces all of these in a configuration; each must be present.
 fn changed(text: &str, changes: &[(&str, String)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from} is not in\n{text}");
@@ -60,7 +60,7 @@ fn changed(text: &str, changes: &[(&str, String)]) -> String {
     })
 }
 
-/// What each proxy is started with, once its configuration is in `dir`.
+/// The arguments of each proxy, once its configuration is in `dir`.
 type Start = fn(dir: &Path, port: u16, http: SocketAddr) -> Command;
 
 fn nginx(dir: &Path, port: u16, http: SocketAddr) -> Command {
@@ -137,7 +137,7 @@ fn file(dir: &Path, name: &str) -> String {
 }
 
 impl Front {
-    /// Starts both; none if the proxy is not installed.
+    /// Starts both; `None` if the proxy is not installed.
     async fn start(program: &str, version: &str, start: Start) -> Option<Self> {
         if Command::new(program).arg(version).output().is_err() {
             let required = std::env::var_os("GPYS_REQUIRE_PROXIES").is_some();
@@ -155,7 +155,7 @@ impl Front {
         let server = Running::with(&[
             ("public-url", &format!("https://{NAME}:{port}")),
             ("trusted-proxy", "127.0.0.1"),
-            // Clients are addresses of this computer here.
+            // Here, clients have addresses of this computer.
             ("limit-local", "true"),
             ("max-per-address", "3"),
         ]);
@@ -199,7 +199,7 @@ impl Front {
         self.tls.connect(ServerName::try_from(NAME).unwrap(), stream).await
     }
 
-    /// The head and the body of an answer to a page's request, in lower case.
+    /// The head and the body of the response to a page's request, in lower case.
     async fn get(&self, client: u8, path: &str, fields: &str) -> (String, String) {
         let mut stream = self.connect(client).await.unwrap();
         let request = format!(
@@ -208,13 +208,13 @@ impl Front {
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        // Some proxies end TLS without a word.
+        // Some proxies end TLS without a close_notify.
         drop(stream.read_to_string(&mut answer).await);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
         (head.to_ascii_lowercase(), body.to_owned())
     }
 
-    /// What a page reads in `/config.json`, sent in one chunk or whole.
+    /// `/config.json` as a page reads it, sent chunked or whole.
     async fn config(&self) -> serde_json::Value {
         let path = format!("/config.json?origin={}", self.origin());
         let (head, body) = self.get(2, &path, "").await;
@@ -267,7 +267,7 @@ async fn works(program: &str, version: &str, start: Start) {
     let mut near = Client::by_socket(front.socket(2, &origin, &[]).await.unwrap());
     near.send(&hello("lobby", None).encode()).await;
     near.until("a welcome", |client| client.welcome.is_some()).await;
-    let session = server.session("/wt", Some(&origin)).await.expect("WebTransport beside it");
+    let session = server.session("/wt", Some(&origin)).await.expect("WebTransport past the proxy");
     let mut far = Client::over(session).await.unwrap();
     far.send(&hello("lobby", None).encode()).await;
     far.until("a welcome", |client| client.welcome.is_some()).await;
@@ -283,7 +283,7 @@ async fn works(program: &str, version: &str, start: Start) {
     drop(server.join(Transport::Ws, "lobby", None).await);
 }
 
-/// Each client has its own share, whatever it says of itself.
+/// Asserts that each client has its own share, whatever it claims.
 async fn limits(front: &Front) {
     let origin = front.origin();
     let socket =
@@ -301,16 +301,16 @@ async fn limits(front: &Front) {
         assert_eq!(status(socket(4, lie).await), 429, "{lie:?}");
     }
     assert!(front.get(4, "/healthz", "").await.0.starts_with("http/1.1 429"));
-    assert_eq!(status(socket(5, &[]).await), 101, "somebody else");
+    assert_eq!(status(socket(5, &[]).await), 101, "another client");
     let refused = "gpys_limits_hit_total{limit=\"connections_per_address\"}";
     front.server.until_count(refused, 5.0).await;
     drop(held);
     let deadline = Instant::now() + PATIENCE;
     while status(socket(4, &[]).await) != 101 {
-        assert!(Instant::now() < deadline, "the places are not given back");
+        assert!(Instant::now() < deadline, "the connections are not released");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Answers over connections that the proxy keeps hold no place once they are there.
+    // Responses over the proxy's kept connections hold no share once sent.
     for _ in 0..20 {
         assert!(front.get(6, "/healthz", "").await.0.starts_with("http/1.1 200"));
     }

@@ -1,4 +1,4 @@
-//! The program as a service manager runs it: signals in, notifications out.
+//! The program under a service manager: signals in, notifications out.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -10,19 +10,19 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Ends the program also if the test fails.
+/// Kills the program even if the test fails.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
 #[test]
-fn a_service_manager_is_told_and_obeyed() {
+fn notifies_and_obeys_a_service_manager() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -42,7 +42,7 @@ fn a_service_manager_is_told_and_obeyed() {
     let mut running = Running(child);
     let pid = Pid::from_raw(i32::try_from(running.0.id()).unwrap());
     assert_eq!(heard(), "READY=1");
-    // A signal to read the certificate again ends nothing, even if there is none to read.
+    // A reload signal ends nothing, even without a certificate to reload.
     kill(pid, Signal::SIGHUP).unwrap();
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(heard(), "STOPPING=1");
@@ -50,7 +50,7 @@ fn a_service_manager_is_told_and_obeyed() {
 }
 
 #[test]
-fn the_settings_of_the_container_are_right() {
+fn the_container_s_settings_are_valid() {
     let settings = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container.toml");
     let mut check = Command::new(env!("CARGO_BIN_EXE_gpys"));
     let check = check.args(["serve", "--check-config", "--config", settings]);

@@ -1,4 +1,4 @@
-//! One person at one server, whichever: takes samples, sends them, and is shown those of others.
+//! A peer at any server: takes and sends samples, and receives those of others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,16 +27,16 @@ use crate::track::{Reading, viewport};
 
 /// How long a connection and its greeting may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// How often somebody dials again who was not let in.
+/// The interval between dials of a client that was refused.
 const REDIALS: u32 = 3;
-/// Samples come this much slower than their rate says. Else they and the server's ticks would keep
-/// one phase for a whole run, and the run's figures would be the luck of its first sample.
+/// How much slower samples come than their rate says. Otherwise they would stay in phase with the
+/// server's ticks for a whole run, and its figures would depend on the luck of the first sample.
 const SLOWER: f64 = 1.003;
-/// Bytes of frames a second that a client asks for: the server's default may be less than a room
-/// needs in which everybody moves at 60 Hz, and this benchmark is not about the budget.
+/// The budget that a client asks for, in bytes of frames per second: the default may be less than a
+/// room needs in which every peer moves at 60 Hz, and this benchmark is not about the budget.
 const BUDGET: u32 = 1 << 20;
 
-/// Where to go, and how.
+/// A server, and how to reach it.
 #[derive(Clone)]
 pub enum Entrance {
     /// GPyS, or a server that speaks its protocol.
@@ -46,17 +46,17 @@ pub enum Entrance {
 }
 
 impl Entrance {
-    /// To the server at `url`.
+    /// An entrance to the server at `url`.
     pub async fn gpys(url: &str, transport: Transport, tls: TlsConnector) -> Result<Self> {
         let server = Arc::new(Connector::new(url, Trust::Public).await?);
         Ok(Self::Gpys { server, transport, shared: Arc::new(thin::Shared::new(tls)) })
     }
 }
 
-/// Somebody who is there.
+/// A connected peer.
 pub struct Attendee {
     pub person: u32,
-    /// When it dialled, in us of the board.
+    /// When it dialled, on the board's clock, in us.
     pub dialled: u64,
     line: Line,
     walking: Option<JoinHandle<()>>,
@@ -64,25 +64,24 @@ pub struct Attendee {
 
 enum Line {
     Gpys(Arc<Client>),
-    /// A thin client, or one of a compared server.
+    /// A thin client, or a client of a compared server.
     Thin {
         readings: mpsc::UnboundedSender<Reading>,
         driver: JoinHandle<()>,
     },
 }
 
-/// How somebody behaves.
+/// How a peer behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
-    /// Samples a second; 0 to watch only.
+    /// Samples per second; 0 to watch only.
     pub hz: u32,
-    /// Whether what arrives is looked at. A load of many people would measure itself if every one
-    /// of them did.
+    /// Whether frames are decoded. A large load that decoded everything would measure itself.
     pub sees: bool,
 }
 
 impl Attendee {
-    /// Dials, and begins to take samples once welcomed.
+    /// Dials, and starts taking samples once welcomed.
     pub async fn join(
         entrance: &Entrance,
         board: &Arc<Board>,
@@ -117,7 +116,7 @@ impl Attendee {
     fn walk(&mut self, board: &Arc<Board>, hz: u32) {
         let (board, person) = (Arc::clone(board), self.person);
         let period = Duration::from_secs_f64(SLOWER / f64::from(hz));
-        // Everybody's phase is their own, spread evenly (by the golden ratio).
+        // Each peer has its own phase, spread evenly (by the golden ratio).
         let phase = period.mul_f64(f64::from(person) * 0.618_034 % 1.0);
         let mut send = self.sender();
         self.walking = Some(tokio::spawn(async move {
@@ -142,7 +141,7 @@ impl Attendee {
             }
             Line::Thin { readings, .. } => {
                 let readings = readings.clone();
-                // Whoever lost the connection is found by `is_connected`.
+                // A lost connection is noticed by `is_connected`.
                 Box::new(move |reading| {
                     let _ = readings.send(reading);
                 })
@@ -150,7 +149,7 @@ impl Attendee {
         }
     }
 
-    /// Whether the connection still stands.
+    /// Whether the connection is still up.
     pub fn is_connected(&self) -> bool {
         match &self.line {
             Line::Gpys(client) => futures_util::FutureExt::now_or_never(client.closed()).is_none(),
@@ -158,7 +157,7 @@ impl Attendee {
         }
     }
 
-    /// To come back as the same peer; only whole clients of GPyS do.
+    /// The resume token, which only full GPyS clients have.
     pub fn token(&self) -> Option<ResumeToken> {
         match &self.line {
             Line::Gpys(client) => Some(client.welcome().token),
@@ -166,7 +165,7 @@ impl Attendee {
         }
     }
 
-    /// Goes on as the same peer over another link, as a page does whose transport failed.
+    /// Resumes over another link, as a page does whose transport failed.
     pub async fn switch(
         &mut self,
         entrance: &Entrance,
@@ -213,7 +212,7 @@ async fn dial_gpys(
     resume: Option<ResumeToken>,
 ) -> Result<Arc<Client>> {
     let Entrance::Gpys { server, transport, .. } = entrance else {
-        bail!("this is no entrance of GPyS");
+        bail!("not an entrance to GPyS");
     };
     let mut tries = 0;
     loop {
@@ -238,7 +237,7 @@ async fn dial_gpys(
         });
         match client.await {
             Ok(client) => return Ok(Arc::new(client)),
-            // Whoever is not let in dials again, as the page does; the time counts.
+            // A refused client dials again, like the page; the time counts.
             Err(_) if tries < REDIALS => tries += 1,
             Err(error) => return Err(error.into()),
         }
@@ -280,7 +279,7 @@ async fn dial_relay(
                     let mut seen = |position| if sees { board.see(person, position) };
                     let Ok(answer) = relay.decode(&message, now, &mut seen) else { return };
                     if relay.ready() && let Some(ready) = ready.take() {
-                        // Nobody waits any more if the dial was given up.
+                        // The dial may have been given up.
                         let _ = ready.send(());
                     }
                     let Some(answer) = answer else { continue };

@@ -1,6 +1,6 @@
-//! Who took which sample when, and who knows which: the one clock of the benchmark, and the truth
-//! that ages are measured against. Positions alone tell samples apart ([`crate::track`]), so no
-//! codec's word is taken for anything.
+//! Who took which sample when, and who knows which: the benchmark's only clock, and the truth that
+//! ages are measured against. Positions alone tell samples apart ([`crate::track`]), so no codec
+//! has to be trusted.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,45 +11,45 @@ use gpys::proto::geo::Position;
 use crate::ages::Ages;
 use crate::track::{Mark, PERIOD};
 
-/// Between two looks at what everybody knows.
+/// The interval between looks at all pictures.
 pub const LOOK: Duration = Duration::from_millis(10);
-/// A picture older than this, in us, is stale.
+/// The age above which a picture is stale, in us.
 const STALE_US: u64 = 100_000;
-/// Looks that a point of the timeline covers: 100 ms.
+/// Number of looks per point of the timeline: 100 ms.
 const LOOKS_PER_POINT: u32 = 10;
 
-/// What everybody in one room sent and knows.
+/// What every peer in one room has sent and knows.
 #[derive(Debug)]
 pub struct Board {
     epoch: Instant,
     people: u32,
-    /// When a sample was taken, in us since the epoch, by person and number modulo [`PERIOD`].
+    /// When a sample was taken, in us since the epoch, by peer and number modulo [`PERIOD`].
     taken: Vec<AtomicU64>,
-    /// How many samples a person took.
+    /// Number of samples taken by each peer.
     count: Vec<AtomicU32>,
-    /// One more than the newest sample that a receiver knows of a person; 0 for none.
+    /// One more than the newest sample of each peer that each receiver knows; 0 for none.
     known: Vec<AtomicU32>,
     eyes: Vec<Mutex<Eye>>,
     measuring: AtomicBool,
 }
 
-/// What one receiver measured.
+/// Measurements of one receiver.
 #[derive(Debug, Default)]
 struct Eye {
     ages: Ages,
-    /// When the first position of somebody else arrived, in us since the epoch.
+    /// When the first position of another peer arrived, in us since the epoch.
     first: Option<u64>,
-    /// Positions that are nobody's.
+    /// Number of positions that belong to no peer.
     strange: u64,
 }
 
-/// What a look at all pictures adds up to.
+/// The aggregate of looks at all pictures.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     pub ages: Ages,
     pub looks: u64,
     pub stale: u64,
-    /// (s since the beginning, median in ms, highest in ms).
+    /// Timeline points: (s since the start, median in ms, maximum in ms).
     pub timeline: Vec<(f64, f64, f64)>,
     point: Ages,
     looks_in_point: u32,
@@ -69,12 +69,12 @@ impl Board {
         })
     }
 
-    /// us since the epoch.
+    /// The time in us since the epoch.
     pub fn now(&self) -> u64 {
         self.epoch.elapsed().as_micros() as u64
     }
 
-    /// `person` takes a sample, now: its number.
+    /// Takes a sample of `person` now, and returns its number.
     pub fn take(&self, person: u32) -> u32 {
         let number = self.count[person as usize].load(Ordering::Relaxed);
         self.taken(person, number).store(self.now(), Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Board {
         number
     }
 
-    /// `receiver` is shown a position.
+    /// Records that `receiver` received a position.
     pub fn see(&self, receiver: u32, position: Position) {
         let now = self.now();
         let mut eye = self.eye(receiver);
@@ -101,7 +101,7 @@ impl Board {
         let newest = if old == 0 { count.saturating_sub(1) } else { old - 1 };
         let Some(mark) = Mark::of(position) else { return };
         let number = mark.number(newest);
-        // What is older than what is known, or known, is no news on any transport.
+        // On any transport, only samples newer than the known one are news.
         if number < old || number >= count {
             return;
         }
@@ -112,7 +112,7 @@ impl Board {
         }
     }
 
-    /// Whether every one of `receivers` knows something of everybody.
+    /// Whether each of `receivers` knows a sample of every peer.
     pub fn is_full(&self, receivers: &[u32]) -> bool {
         receivers.iter().all(|&receiver| {
             let others = (0..self.people).filter(|&person| person != receiver);
@@ -123,13 +123,13 @@ impl Board {
         })
     }
 
-    /// Begins to measure.
+    /// Starts measuring.
     pub fn begin(&self) {
         (0..self.people).for_each(|receiver| self.eye(receiver).ages.clear());
         self.measuring.store(true, Ordering::Relaxed);
     }
 
-    /// Ends measuring: the ages of all that arrived meanwhile.
+    /// Stops measuring. Returns the ages of everything that arrived in between.
     pub fn end(&self) -> Ages {
         self.measuring.store(false, Ordering::Relaxed);
         let mut all = Ages::default();
@@ -137,18 +137,18 @@ impl Board {
         all
     }
 
-    /// When `receiver` was first shown somebody, in us since the epoch.
+    /// When `receiver` first received another peer's position, in us since the epoch.
     pub fn first(&self, receiver: u32) -> Option<u64> {
         self.eye(receiver).first
     }
 
-    /// Positions that were nobody's: there must be none.
+    /// The number of positions that belong to no peer, which must be zero.
     pub fn strange(&self) -> u64 {
         (0..self.people).map(|receiver| self.eye(receiver).strange).sum()
     }
 
-    /// Looks at the pictures of `receivers`, once. Whom a receiver does not know yet, or who took
-    /// no sample, is not in its picture.
+    /// Looks once at the pictures of `receivers`. Peers that a receiver does not know yet, or that
+    /// took no sample, are not in its picture.
     pub fn look(&self, receivers: &[u32], picture: &mut Picture) {
         let now = self.now();
         for &receiver in receivers {
@@ -164,7 +164,7 @@ impl Board {
         picture.end_look();
     }
 
-    /// The oldest thing in the picture of `receiver`, in us.
+    /// The age of the oldest sample in the picture of `receiver`, in us.
     pub fn oldest(&self, receiver: u32) -> u64 {
         let now = self.now();
         let others = (0..self.people).filter(|&person| person != receiver);
@@ -178,7 +178,7 @@ impl Board {
         ages.max().unwrap_or(0)
     }
 
-    /// The share of the pictures of the first `receivers` that is at most `us` old.
+    /// The share of the first `receivers`' pictures that is at most `us` old.
     pub fn fresh_share(&self, receivers: u32, us: u64) -> f64 {
         let (now, mut fresh, mut all) = (self.now(), 0_u32, 0_u32);
         for receiver in 0..receivers.min(self.people) {
@@ -230,7 +230,7 @@ impl Picture {
         self.looks_in_point = 0;
     }
 
-    /// The share of all looks that found more than 100 ms.
+    /// The share of looks at pictures older than 100 ms.
     pub fn stale_share(&self) -> f64 {
         self.stale as f64 / self.looks.max(1) as f64
     }

@@ -1,5 +1,5 @@
-//! How many people a server of one core carries: all in view of all at 10 Hz, everybody sending,
-//! and the newest pose of everybody with everybody. The server has one core, the load the other.
+//! How many peers a single-core server carries: each in view of all at 10 Hz, every peer sending,
+//! and the newest pose of every peer reaching all. The server has one core, the load the other.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,26 +17,26 @@ use crate::run::bar;
 use crate::scenarios::System;
 use crate::servers::{Certificates, Server, cpu_time, pin};
 
-/// Samples a second of everybody.
+/// Samples per second of each peer.
 const HZ: u32 = 10;
-/// Those who look at what arrives, of however many; the others only take it.
+/// Number of peers that decode what arrives; the others discard it.
 const SEEING: u32 = 12;
-/// The largest age p99 with which a server still carries its people, in ms.
+/// The maximum age p99 at which a server still carries its peers, in ms.
 const CARRIED_MS: f64 = 100.0;
-/// What a picture may lack: samples older than this are not there, in us.
+/// The age above which a sample counts as missing from a picture, in us.
 const FRESH_US: u64 = 1_100_000;
-/// How long everybody settles, and is measured.
+/// How long a load settles, and how long it is measured.
 const SETTLE: Duration = Duration::from_secs(2);
 const TIME: Duration = Duration::from_secs(5);
-/// How many dial at once.
+/// Number of concurrent dials.
 const DOOR: usize = 8;
-/// From each number of people to the next.
+/// The growth from each number of peers to the next.
 const GROWTH: f64 = 1.25;
-/// Below this growth the search ends.
+/// The growth below which the search ends.
 const FINE: f64 = 1.08;
 const PORT: u16 = 4436;
 
-/// Where the search begins for each system.
+/// Where the search starts for each system.
 const BEGIN: [(System, u32); 5] = [
     (System::Gpys(Transport::WebTransport), 150),
     (System::Gpys(Transport::WebSocket), 150),
@@ -45,28 +45,28 @@ const BEGIN: [(System, u32); 5] = [
     (System::Peer(Peer::SocketIo), 64),
 ];
 
-/// Those whose ages are compared at the load that is about Socket.IO's capacity.
+/// The systems compared at a load of about Socket.IO's capacity.
 const COMPARED: [System; 2] = [System::Peer(Peer::SocketIo), System::Gpys(Transport::WebTransport)];
 const CROWD: u32 = 90;
 
-/// Searches for the capacity of every system: up until it fails, then between.
+/// Searches for the capacity of every system: upwards until it fails, then in between.
 ///
 /// # Errors
 /// If a load cannot be run; what was measured before is in `steps`.
 pub fn search(
     certificates: &Certificates,
     steps: &mut Vec<Step>,
-    mut tell: impl FnMut(&str),
+    mut report: impl FnMut(&str),
 ) -> Result<()> {
     for system in COMPARED {
-        tell(&format!("{} with {CROWD} people", system.name()));
+        report(&format!("{} with {CROWD} people", system.name()));
         steps.push(on_a_core(certificates, system, CROWD)?);
     }
     for (system, begin) in BEGIN {
         let (mut best, mut worst, mut people) = (0, u32::MAX, begin);
         loop {
-            tell(&format!("{} with {people} people", system.name()));
-            // Not even letting everybody in is an answer, once it has let in some.
+            report(&format!("{} with {people} people", system.name()));
+            // Failing to admit every peer is also a result, once some were admitted.
             let step = match on_a_core(certificates, system, people) {
                 Err(_) if best > 0 => Step {
                     system: system.name().into(),
@@ -99,13 +99,13 @@ pub fn search(
     Ok(())
 }
 
-/// The largest number of people that a system carried.
+/// The largest number of peers that a system carried.
 pub fn carried(steps: &[Step], system: System) -> u32 {
     let of = steps.iter().filter(|step| step.system == system.name() && step.carried);
     of.map(|step| step.people).max().unwrap_or(0)
 }
 
-/// The bars of what a core carries.
+/// The bars of capacity.
 pub fn judge(steps: &[Step]) -> Vec<crate::results::Bar> {
     let best = Peer::ALL.map(|peer| carried(steps, System::Peer(peer))).into_iter().max();
     let ours = carried(steps, System::Gpys(Transport::WebTransport));
@@ -121,7 +121,7 @@ pub fn judge(steps: &[Step]) -> Vec<crate::results::Bar> {
     capacity.into_iter().chain(ages).collect()
 }
 
-/// One load, from a thread that is pinned to the second core with all that it starts.
+/// Runs one load on a thread pinned to the second core, with all that it starts.
 fn on_a_core(certificates: &Certificates, system: System, people: u32) -> Result<Step> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -171,7 +171,7 @@ async fn load(
     );
     let connected = attendees.iter().all(Attendee::is_connected);
     let age_p99_ms = ages.quantile_ms(0.99);
-    // The server is ended next; farewells would only take time.
+    // The server is stopped next; leaving would only take time.
     drop(attendees);
     let carried =
         connected && ages.count() > 0 && age_p99_ms < CARRIED_MS && received_share > 0.999;

@@ -15,17 +15,17 @@ use crate::results::{Bar, Percentiles, Row};
 use crate::run::{Ground, bar};
 use crate::servers::Server;
 
-/// Its own port, so that its server is its own.
+/// A separate port for a separate server.
 const PORT: u16 = 4435;
-/// Samples a second that the page takes.
+/// Samples per second taken by the page.
 const HZ: u32 = 60;
-/// Pages that are opened while UDP is blocked.
+/// Number of pages opened while UDP is blocked.
 const TIMES: u32 = 5;
-/// The page's first frame is due this soon after its dial, in ms.
+/// How soon after its dial the page's first frame is due, in ms.
 const FALLBACK_MS: f64 = 1_000.0;
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 
-/// What `/bench` says (web/README.md); only what is used.
+/// The used parts of what `/bench` reports (web/README.md).
 #[derive(Debug, Deserialize)]
 struct Page {
     measured_seconds: f64,
@@ -74,12 +74,12 @@ impl From<Spread> for Percentiles {
     }
 }
 
-/// Runs a script behind the path, and returns the line that it says.
+/// Runs a script behind the path, and returns its output.
 fn script(ground: &Ground, name: &str, args: &[&str]) -> Result<String> {
     let mut command = Command::new("node");
     command.arg(Path::new(SCRIPTS).join(name)).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = ground.place.spawn_client(command).context("Node does not start")?;
+    let output = ground.place.spawn_client(command).context("cannot start Node")?;
     let output = output.wait_with_output()?;
     if !output.status.success() {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -87,7 +87,7 @@ fn script(ground: &Ground, name: &str, args: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Measures by `/bench`, over this path: two rows.
+/// Measures with `/bench` over this path: two rows.
 pub fn measure(ground: &Ground, name: &str, path: PathSettings, seconds: u64) -> Result<Vec<Row>> {
     let server = Server::gpys(&ground.place, &ground.certificates, PORT, HZ, false)?;
     ground.place.set(path);
@@ -132,7 +132,7 @@ pub fn measure(ground: &Ground, name: &str, path: PathSettings, seconds: u64) ->
     Ok(rows.collect())
 }
 
-/// How soon the page hears of somebody when UDP is blocked.
+/// Measures how soon the page shows another peer when UDP is blocked.
 pub fn fall_back(ground: &Ground, path: PathSettings) -> Result<Option<Bar>> {
     let server = Server::gpys(&ground.place, &ground.certificates, PORT, 30, false)?;
     let (url, tls) = (format!("https://{}", server.address), ground.certificates.connector());

@@ -1,14 +1,14 @@
-//! WebTransport against WebSocket, on a network that misbehaves: `cargo bench --bench latency`.
+//! WebTransport against WebSocket on bad networks: `cargo bench --bench latency`.
 //!
-//! Real servers in processes of their own, real clients, real packets through an emulated path;
-//! the systems of a scenario take turns in one run. What is measured is the age of information at
-//! the receiver: `board` knows when every sample was taken, and positions tell samples apart.
+//! Real servers in separate processes, real clients, real packets through an emulated path; the
+//! systems of a scenario take turns in one run. It measures the age of information at the receiver:
+//! `board` knows when every sample was taken, and positions report_progress samples apart.
 //!
-//! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` (ages),
-//! `attend` and `thin` (clients), `servers` and `place` (where), `stock`, `peers` and
-//! `relay` (what GPyS is compared with), `chromium`, `capacity`, `report`.
+//! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` (ages), `attend` and
+//! `thin` (clients), `servers` and `place` (where), `stock`, `peers` and `relay` (what GPyS is
+//! compared with), `chromium`, `capacity`, `report`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are what it is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is its purpose")]
 #![allow(missing_docs, unreachable_pub, reason = "the benchmark and its tests alone use it")]
 
 mod ages;
@@ -46,49 +46,49 @@ use crate::run::Ground;
 use crate::scenarios::Scenario;
 use crate::servers::Certificates;
 
-/// WebTransport against WebSocket, on a network that misbehaves
+/// WebTransport against WebSocket on bad networks
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench latency --")]
 struct Args {
-    /// Only see whether it all works, in under a minute
+    /// Only check that everything works, in under a minute
     #[arg(long)]
     quick: bool,
-    /// Write the results to this file
+    /// Write the results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the report, a page of its own, to this file
+    /// Write the report to this file, as one self-contained page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write tables and plots for a document into this folder
+    /// Write tables and plots for the documentation to this directory
     #[arg(long, value_name = "FOLDER")]
     markdown: Option<PathBuf>,
-    /// Also measure sockjs-node, Socket.IO and ws (installed by npm), and everybody's capacity
+    /// Also measure sockjs-node, Socket.IO and ws (installed by npm), and every system's capacity
     #[arg(long)]
     peers: bool,
-    /// Run only scenarios with this in their names ("Chromium" and "capacity" are such, too)
+    /// Run only scenarios with this in their names, including "Chromium" and "capacity"
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// What the path's losses are drawn from
+    /// Seed of the path's losses
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Print the report of a file that --json wrote, and end
+    /// Print the report of a file written by --json, then exit
     #[arg(long, value_name = "FILE")]
     read: Option<PathBuf>,
-    /// Be a server that is written as most are, at this address and ticks a second, and no more
+    /// Run only as a conventional server at this address and tick rate
     #[arg(long, hide = true, num_args = 2)]
     stock: Option<Vec<String>>,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
-    /// Given by cargo test: only see whether it starts
+    /// Passed by cargo test: only check that it starts
     #[arg(long, hide = true)]
     test: bool,
 }
 
-/// Runs what the command line asks for.
+/// Runs the command line.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    match begin(&args) {
+    match execute(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("latency: {error:#}");
@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn begin(args: &Args) -> Result<()> {
+fn execute(args: &Args) -> Result<()> {
     if args.test {
         return Ok(());
     }
@@ -122,16 +122,16 @@ fn begin(args: &Args) -> Result<()> {
         fs::write(folder.join("tables.md"), report::markdown(&results, "bench"))?;
     }
     if failed > 0 {
-        bail!("{failed} parts could not be measured; the notes say why");
+        bail!("{failed} parts could not be measured; see the notes");
     }
     Ok(())
 }
 
-/// Measures all that is asked for, and counts the parts that failed: what one of them met must
-/// not lose what the others measured.
+/// Measures everything requested, and counts the parts that failed: one part's failure must not
+/// lose the others' figures.
 fn measure(args: &Args) -> Result<(Results, u32)> {
     let mut failed = 0;
-    // Another provider would have been installed by nobody but this process.
+    // Fails only if a provider is already installed, and nothing else in this process installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut results = Results {
         machine: machine(),
@@ -157,9 +157,9 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     }
     let bar = progress();
     for scenario in scenarios(args, emulated) {
-        tell(&bar, scenario.name.clone());
+        report_progress(&bar, scenario.name.clone());
         let played = ground.play(&scenario, |what| {
-            tell(&bar, format!("{}: {what}", scenario.name));
+            report_progress(&bar, format!("{}: {what}", scenario.name));
         });
         match played {
             Ok(played) => {
@@ -180,7 +180,7 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         let certificates = Certificates::new(Place::Loopback.server_address())?;
         let mut steps = Vec::new();
         let searched = capacity::search(&certificates, &mut steps, |what| {
-            tell(&bar, format!("capacity: {what}"));
+            report_progress(&bar, format!("capacity: {what}"));
         });
         results.bars.extend(capacity::judge(&steps));
         results.capacity = steps;
@@ -213,7 +213,7 @@ fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
     all
 }
 
-/// What only a browser can tell; returns how many parts failed.
+/// Measures what needs a browser, and returns the number of parts that failed.
 fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) -> u32 {
     let mut failed = 0;
     let delayed = PathSettings { delay: Duration::from_millis(25), ..PathSettings::default() };
@@ -226,7 +226,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
     let (paths, seconds): (Vec<_>, u64) =
         if args.quick { (paths.skip(3).collect(), 5) } else { (paths.collect(), 10) };
     for (name, path) in paths {
-        tell(bar, format!("Chromium: {name}"));
+        report_progress(bar, format!("Chromium: {name}"));
         match chromium::measure(ground, &name, path, seconds) {
             Ok(rows) => results.rows.extend(rows),
             Err(error) => {
@@ -235,7 +235,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
             }
         }
     }
-    tell(bar, "Chromium: UDP blocked".into());
+    report_progress(bar, "Chromium: UDP blocked".into());
     match chromium::fall_back(ground, delayed) {
         Ok(fallback) => results.bars.extend(fallback),
         Err(error) => {
@@ -246,7 +246,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
     failed
 }
 
-/// Lets npm install the compared servers, if they are not there.
+/// Installs the compared servers by npm, if they are missing.
 fn install_peers() -> Result<()> {
     if peers::installed() {
         return Ok(());
@@ -255,14 +255,14 @@ fn install_peers() -> Result<()> {
         .args(["ci", "--no-audit", "--no-fund"])
         .current_dir(peers::dir())
         .status()
-        .context("npm does not start; --peers needs Node and npm")?;
+        .context("cannot start npm; --peers needs Node and npm")?;
     if !status.success() {
         bail!("npm could not install the compared servers: {status}");
     }
     Ok(())
 }
 
-/// On standard error, and nowhere if nobody looks.
+/// A progress bar on standard error, hidden unless that is a terminal.
 fn progress() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(250));
@@ -272,8 +272,8 @@ fn progress() -> ProgressBar {
     }
 }
 
-/// Says what is under way: on a terminal in place, elsewhere line by line.
-fn tell(bar: &ProgressBar, what: String) {
+/// Reports progress: in place on a terminal, otherwise line by line.
+fn report_progress(bar: &ProgressBar, what: String) {
     if bar.is_hidden() {
         eprintln!("[{:>4} s] {what}", bar.elapsed().as_secs());
     }

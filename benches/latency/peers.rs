@@ -1,4 +1,4 @@
-//! The servers that GPyS is compared with, as processes; see `benches/peers/README.md`.
+//! The compared servers as processes; see `benches/peers/README.md`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::relay::{Relay, SockJs, SocketIo, Ws};
 pub enum Peer {
     /// Plain `ws`, which relays GPyS's own bytes.
     Ws,
-    /// sockjs-node in the shape of the first GPyS: JSON.
+    /// sockjs-node, like the first GPyS: JSON.
     SockJs,
     /// Socket.IO 4 over WebSocket: JSON.
     SocketIo,
@@ -23,7 +23,7 @@ impl Peer {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Ws, Self::SockJs, Self::SocketIo];
 
-    /// As in a table.
+    /// The name in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ws => "ws",
@@ -32,7 +32,7 @@ impl Peer {
         }
     }
 
-    /// Its server, a file in [`dir`].
+    /// The server's script, a file in [`dir`].
     const fn script(self) -> &'static str {
         match self {
             Self::Ws => "ws.mjs",
@@ -41,7 +41,7 @@ impl Peer {
         }
     }
 
-    /// The client's side of a new connection, whose `number` no other has.
+    /// The client side of a new connection with a unique `number`.
     pub fn relay(self, number: u32) -> Box<dyn Relay> {
         match self {
             Self::Ws => Box::new(Ws),
@@ -49,8 +49,8 @@ impl Peer {
             Self::SocketIo => Box::new(SocketIo::default()),
         }
     }
-    /// Node, to run its server on a free port of `host` with this certificate and key (PEM). Its
-    /// first line on stdout is for [`listening`]; it ends on SIGTERM.
+    /// The Node command that runs the server on a free port of `host` with this certificate and key
+    /// (PEM). Its first line on stdout is for [`listening`]; it exits on SIGTERM.
     pub fn command(self, host: &str, cert: &Path, key: &Path) -> Command {
         let mut command = Command::new("node");
         command.arg(dir().join(self.script())).args(["--host", host, "--port", "0"]);
@@ -59,7 +59,7 @@ impl Peer {
     }
 }
 
-/// Where the servers are.
+/// The directory of the servers.
 pub fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
@@ -69,7 +69,7 @@ pub fn installed() -> bool {
     dir().join("node_modules").is_dir()
 }
 
-/// The address in the line that a server says when it listens; none if that is not such a line.
+/// Parses the address from a server's first line; `None` if it is another line.
 pub fn listening(line: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
     struct Listening {

@@ -1,4 +1,4 @@
-//! Where servers and clients are: at the two ends of an emulated path, or on loopback.
+//! Where servers and clients run: at the two ends of an emulated path, or on loopback.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,21 +7,21 @@ use std::process::{Child, Command};
 use gpys::path::{EmulatedPath, PathSettings};
 use tokio::runtime::Runtime;
 
-/// Two ends and what is between them.
+/// Two ends and what connects them.
 pub enum Place {
     /// An emulated path: clients at the near end, servers at the far end.
     Path(EmulatedPath),
-    /// One computer.
+    /// Loopback.
     Loopback,
 }
 
 impl Place {
-    /// A path that does nothing yet.
+    /// An emulated path without impairments.
     pub fn path(seed: u64) -> Result<Self, gpys::path::PathError> {
         EmulatedPath::open(PathSettings::default(), PathSettings::default(), seed).map(Self::Path)
     }
 
-    /// Where servers listen.
+    /// The address for servers to listen on.
     pub fn server_address(&self) -> IpAddr {
         match self {
             Self::Path(path) => path.far().address(),
@@ -29,7 +29,7 @@ impl Place {
         }
     }
 
-    /// A runtime whose sockets are where clients are.
+    /// A runtime whose sockets are at the clients' end.
     pub fn client_runtime(&self, workers: usize) -> io::Result<Runtime> {
         match self {
             Self::Path(path) => path.near().run(move || runtime(workers)),
@@ -37,7 +37,7 @@ impl Place {
         }
     }
 
-    /// A runtime whose sockets are where servers are.
+    /// A runtime whose sockets are at the servers' end.
     pub fn server_runtime(&self, workers: usize) -> io::Result<Runtime> {
         match self {
             Self::Path(path) => path.far().run(move || runtime(workers)),
@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// Does something where servers are.
+    /// Runs a function at the servers' end.
     pub fn at_server<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
         match self {
             Self::Path(path) => path.far().run(f),
@@ -69,21 +69,21 @@ impl Place {
         }
     }
 
-    /// Changes what happens to packets, the same both ways. Nothing happens to them on loopback.
+    /// Changes the path in both directions. No effect on loopback.
     pub fn set(&self, settings: PathSettings) {
         if let Self::Path(path) = self {
             path.set(settings, settings);
         }
     }
 
-    /// Gives the near end another address for UDP. Loopback has one only.
+    /// Changes the clients' address for UDP. No effect on loopback, which has only one.
     pub fn rebind(&self) {
         if let Self::Path(path) = self {
             path.rebind();
         }
     }
 
-    /// By how much a packet was handed out too late, at most.
+    /// The maximum delay beyond schedule with which a packet was delivered.
     pub fn latest(&self) -> Option<std::time::Duration> {
         match self {
             Self::Path(path) => path.counters().map(|counters| counters.latest).into_iter().max(),
@@ -91,7 +91,7 @@ impl Place {
         }
     }
 
-    /// IP bytes that arrived so far: from clients, and at them.
+    /// IP bytes that have arrived: from clients, and at clients.
     pub fn bytes(&self) -> Option<[u64; 2]> {
         match self {
             Self::Path(path) => Some(path.counters().map(|counters| counters.bytes)),

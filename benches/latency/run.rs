@@ -1,4 +1,4 @@
-//! Runs scenarios, their systems in turns, and adds up what came of them.
+//! Runs scenarios, with their systems taking turns, and aggregates the outcomes.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -20,14 +20,14 @@ use crate::trial::{self, Outcome, Plan, Stage};
 /// Ports, one for each kind of server.
 const PORT: u16 = 4433;
 const STOCK_PORT: u16 = 4434;
-/// What may wait in front of the narrow link, as in a well-kept home router: as much as leaves in
-/// 200 ms, but ten full packets at least.
+/// The queue of the narrow link, as in a well-configured home router: what it sends in 200 ms, but
+/// at least ten full packets.
 const QUEUE_TIME: f64 = 0.2;
 const QUEUE_BYTES: u64 = 15_000;
-/// How long the demand of the narrow link is measured.
+/// How long the narrow link's demand is measured.
 const DEMAND: Duration = Duration::from_secs(3);
 
-/// Where everything happens.
+/// The environment of all scenarios.
 pub struct Ground {
     pub place: Arc<Place>,
     pub behind: Arc<Runtime>,
@@ -49,7 +49,7 @@ impl Ground {
         Ok(Self { place: Arc::new(place), behind, beside, certificates })
     }
 
-    /// How late the machine was in handing packets out, if it was so late that it matters.
+    /// How late the machine delivered packets, if late enough to matter.
     pub fn lateness(&self) -> Option<String> {
         let ms = self.place.latest()?.as_secs_f64() * 1e3;
         (ms > 1.0).then(|| {
@@ -59,7 +59,7 @@ impl Ground {
         })
     }
 
-    /// The entrance of a system whose server runs. It is made over a path that does nothing.
+    /// The entrance to a running server. It is made over an unimpaired path.
     pub fn entrance(&self, system: System, server: &Server) -> Result<Entrance> {
         self.place.set(PathSettings::default());
         let address = server.address;
@@ -76,19 +76,19 @@ impl Ground {
         }
     }
 
-    /// Runs all rounds of a scenario; `tell` is told before each trial.
-    pub fn play(&self, scenario: &Scenario, mut tell: impl FnMut(&str)) -> Result<Played> {
+    /// Runs all rounds of a scenario, calling `report` before each trial.
+    pub fn play(&self, scenario: &Scenario, mut report: impl FnMut(&str)) -> Result<Played> {
         let tick_hz = scenario.plan.hz.max(30);
         let servers = self.servers(scenario, tick_hz)?;
         let mut plan = scenario.plan.clone();
         if scenario.half {
-            tell("measuring the demand");
+            report("measuring the demand");
             plan.path = self.halve(scenario, &servers)?;
         }
         let mut outcomes = vec![Vec::new(); scenario.systems.len()];
         for round in 0..scenario.rounds {
             for (&system, outcomes) in scenario.systems.iter().zip(&mut outcomes) {
-                tell(system.name());
+                report(system.name());
                 let stage = self.stage(system, &servers, &format!("r{round}"))?;
                 let outcome = trial::run(&stage, &plan)
                     .with_context(|| format!("{}: {} failed", scenario.name, system.name()))?;
@@ -124,7 +124,7 @@ impl Ground {
         servers: &BTreeMap<u8, Arc<Server>>,
         room: &str,
     ) -> Result<Arc<Stage>> {
-        let server = Arc::clone(servers.get(&kind(system)).context("its server runs")?);
+        let server = Arc::clone(servers.get(&kind(system)).context("no running server")?);
         let other = match system {
             System::Gpys(Transport::WebTransport) => Some(Transport::WebSocket),
             System::Gpys(Transport::WebSocket) => Some(Transport::WebTransport),
@@ -133,7 +133,7 @@ impl Ground {
         let other = other.map(|other| self.entrance(System::Gpys(other), &server)).transpose()?;
         let entrance = self.entrance(system, &server)?;
         let beside = self.beside_entrance(system, &server)?;
-        // Rooms are told apart by system, so that nobody meets those of the round before.
+        // Each system has its own rooms, so a round meets none of the previous round's peers.
         let room = format!("{room}-{}", kind(system) + u8::from(is_websocket(system)) * 100);
         Ok(Arc::new(Stage {
             place: Arc::clone(&self.place),
@@ -147,8 +147,8 @@ impl Ground {
         }))
     }
 
-    /// The entrance of those at the server's end, where their sockets are made: WebTransport, as
-    /// nobody measures what they are sent.
+    /// The entrance for peers at the server's end: WebTransport, as what they receive is not
+    /// measured.
     fn beside_entrance(&self, system: System, server: &Server) -> Result<Entrance> {
         let (System::Gpys(_) | System::Stock(_)) = system else {
             return self.entrance(system, server);
@@ -158,7 +158,7 @@ impl Ground {
         self.beside.block_on(self.beside.spawn(made))?
     }
 
-    /// A path of half the rate that GPyS would take over WebTransport.
+    /// A path of half the rate that GPyS needs over WebTransport.
     fn halve(
         &self,
         scenario: &Scenario,
@@ -178,7 +178,7 @@ impl Ground {
     }
 }
 
-/// Tells servers apart.
+/// The port index of a system's server.
 fn kind(system: System) -> u8 {
     match system {
         System::Gpys(_) => 0,
@@ -203,7 +203,7 @@ impl Played {
             .collect()
     }
 
-    /// What a reader must know of this scenario.
+    /// Notes for the reader of this scenario.
     pub fn notes(&self) -> Vec<String> {
         let systems = self.scenario.systems.iter().zip(&self.outcomes);
         let lost = systems.filter_map(|(system, outcomes)| {
@@ -219,13 +219,13 @@ impl Played {
         Some(&self.outcomes[at])
     }
 
-    /// `figure` of one system over that of another, round by round.
+    /// The ratio of `figure` between two systems, round by round.
     fn ratios(&self, over: System, under: System, figure: fn(&Outcome) -> f64) -> Vec<f64> {
         let (Some(over), Some(under)) = (self.of(over), self.of(under)) else { return Vec::new() };
         over.iter().zip(under).map(|(over, under)| figure(over) / figure(under)).collect()
     }
 
-    /// The bars that this scenario is held against.
+    /// This scenario's bars.
     pub fn bars(&self) -> Vec<Bar> {
         let [wt, ws] = scenarios::OURS;
         let stock = System::Stock;
@@ -288,7 +288,7 @@ impl Played {
         bars
     }
 
-    /// The way of a sample over this path, both ways, three sample intervals and a tick.
+    /// The bar for a sample's way over this path: both ways, three sample intervals and a tick.
     fn reach(&self, system: System, figure: fn(&Outcome) -> f64) -> Option<Bar> {
         let Plan { hz, path, .. } = &self.scenario.plan;
         let way = 2.0 * path.delay.as_secs_f64() * 1e3;
@@ -299,7 +299,7 @@ impl Played {
     }
 }
 
-/// A bar of the median of some values, if there are any.
+/// A bar for the median of some values, if there are any.
 pub fn bar(
     what: String,
     values: &[f64],

@@ -1,4 +1,4 @@
-//! What is run: the scenarios, each with its systems, and the bars that they are held against.
+//! The scenarios, each with its systems, and their bars.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::trial::{Happening, Plan};
 pub enum System {
     /// GPyS.
     Gpys(Transport),
-    /// The same protocol over links that never say no ([`crate::stock`]).
+    /// The same protocol over links that never refuse ([`crate::stock`]).
     Stock(Transport),
     /// A compared server.
     Peer(Peer),
@@ -26,18 +26,18 @@ pub struct Scenario {
     pub systems: Vec<System>,
     pub plan: Plan,
     pub rounds: u32,
-    /// Whether the path is to be narrowed to half of what GPyS takes over WebTransport.
+    /// Whether to narrow the path to half of what GPyS needs over WebTransport.
     pub half: bool,
 }
 
 /// GPyS over both transports.
 pub const OURS: [System; 2] =
     [System::Gpys(Transport::WebTransport), System::Gpys(Transport::WebSocket)];
-/// People in a room, where nothing else is said.
+/// Number of peers in a room, unless stated otherwise.
 const PEOPLE: u32 = 20;
-/// The rate of the comparison with other servers, in people and samples a second.
+/// The load of the comparison with other servers, in peers and samples per second.
 const CROWD: (u32, u32) = (90, 10);
-/// One way of the path.
+/// The path's delay each way.
 const DELAY: Duration = Duration::from_millis(25);
 
 pub const CLEAN: &str = "clean network, 60 Hz";
@@ -48,7 +48,7 @@ pub const REBIND: &str = "the address changes (NAT rebinding)";
 pub const SWITCH: &str = "everybody switches to the other transport";
 
 impl System {
-    /// As in a table.
+    /// The name in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gpys(Transport::WebTransport) => "WebTransport",
@@ -60,7 +60,7 @@ impl System {
     }
 }
 
-/// The name of the scenario of this loss, in percent.
+/// The name of the scenario with this loss, in percent.
 pub fn lossy(percent: u32) -> String {
     format!("50 ms round trip, {percent} % loss")
 }
@@ -78,7 +78,7 @@ fn scenario(name: impl Into<String>, plan: Plan, rounds: u32) -> Scenario {
     Scenario { name: name.into(), systems: OURS.to_vec(), plan, rounds, half: false }
 }
 
-/// The short run: whether it all works, in under a minute.
+/// The short run: checks that everything works, in under a minute.
 pub fn quick() -> Vec<Scenario> {
     let lossy_path = PathSettings { loss: 0.05, ..delayed() };
     vec![
@@ -87,7 +87,7 @@ pub fn quick() -> Vec<Scenario> {
     ]
 }
 
-/// What can be said without an emulated path.
+/// The scenarios that need no emulated path.
 pub fn clean() -> Vec<Scenario> {
     let none = PathSettings::default();
     vec![
@@ -97,7 +97,7 @@ pub fn clean() -> Vec<Scenario> {
     ]
 }
 
-/// With the compared servers.
+/// The scenario with the compared servers.
 pub fn crowded(seconds: u64) -> Scenario {
     let mut plan = plan(CROWD.1, seconds, PathSettings::default());
     plan.behind = CROWD.0;
@@ -106,7 +106,7 @@ pub fn crowded(seconds: u64) -> Scenario {
     scenario
 }
 
-/// The bad networks.
+/// The scenarios on bad networks.
 pub fn bad() -> Vec<Scenario> {
     let mut all: Vec<Scenario> = [(0, 1), (1, 3), (2, 3), (5, 3), (10, 1)]
         .map(|(percent, rounds)| {

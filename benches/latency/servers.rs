@@ -1,5 +1,4 @@
-//! The servers that are measured, as processes of their own, so that their processor time can be
-//! told from that of whoever measures.
+//! The measured servers as separate processes, to tell their processor time from the load's.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
@@ -20,26 +19,26 @@ use tokio_rustls::TlsConnector;
 use crate::peers::{self, Peer};
 use crate::place::Place;
 
-/// How long a server may take to say that it listens.
+/// How long a server may take to report that it listens.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a server may take to end.
+/// How long a server may take to exit.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A server that runs; it ends when dropped.
+/// A running server; it is stopped on drop.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
 }
 
-/// Certificates that the compared servers show; GPyS makes its own.
+/// Certificates of the compared servers; GPyS makes its own.
 pub struct Certificates {
     dir: tempfile::TempDir,
     connector: TlsConnector,
 }
 
 impl Certificates {
-    /// For a server at `address`.
+    /// Certificates for a server at `address`.
     pub fn new(address: IpAddr) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let names = vec![address.to_string()];
@@ -51,7 +50,7 @@ impl Certificates {
         Ok(Self { dir, connector: TlsConnector::from(std::sync::Arc::new(config)) })
     }
 
-    /// For clients that trust them.
+    /// A connector for clients that trust the certificates.
     pub fn connector(&self) -> TlsConnector {
         self.connector.clone()
     }
@@ -66,7 +65,7 @@ impl Certificates {
 }
 
 impl Server {
-    /// GPyS itself, ticking at `tick_hz`; on one core if `pinned`.
+    /// GPyS itself, ticking at `tick_hz`, pinned to one core if `pinned`.
     pub fn gpys(
         place: &Place,
         certs: &Certificates,
@@ -80,12 +79,12 @@ impl Server {
         command.args(["--tick-hz", &tick_hz.to_string(), "--pose-hz", "60"]);
         command.args(["--max-per-address", "100000"]);
         command.arg("--cert").arg(certs.leaf()).arg("--key").arg(certs.key());
-        // Settings of whoever runs this are not what is measured.
+        // The runner's own settings must not matter.
         command.env_clear().current_dir(std::env::temp_dir());
         Self::start(place, command, Some(address), pinned)
     }
 
-    /// This program, as a server that is written as most are; see [`crate::stock`].
+    /// This program as a conventional server; see [`crate::stock`].
     pub fn stock(place: &Place, port: u16, tick_hz: u32) -> Result<Self> {
         let address = SocketAddr::new(place.server_address(), port);
         let mut command = Command::new(std::env::current_exe()?);
@@ -108,7 +107,8 @@ impl Server {
     ) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = place.spawn_server(command).with_context(|| format!("{name}: no start"))?;
+        let mut child =
+            place.spawn_server(command).with_context(|| format!("cannot start {name}"))?;
         if pinned {
             pin(Some(&child), 0)?;
         }
@@ -116,7 +116,7 @@ impl Server {
         let mut server = Self { child, address: SocketAddr::new(place.server_address(), 0) };
         server.address = match address {
             Some(address) => {
-                // Nobody reads what it says; closing it would end it.
+                // Output is discarded; closing the pipe would kill the server.
                 std::thread::spawn(move || BufReader::new(stdout).lines().for_each(drop));
                 server.await_port(place, address)?;
                 address
@@ -124,18 +124,19 @@ impl Server {
             None => {
                 let mut lines = BufReader::new(stdout).lines();
                 let line = lines.next().ok_or_else(|| anyhow!("{name} said nothing"))??;
-                peers::listening(&line).with_context(|| format!("{name} said {line:?}"))?
+                peers::listening(&line)
+                    .with_context(|| format!("{name}: unexpected output {line:?}"))?
             }
         };
         Ok(server)
     }
 
-    /// Waits until somebody answers there.
+    /// Waits until a server answers there.
     fn await_port(&mut self, place: &Place, address: SocketAddr) -> Result<()> {
         let begun = Instant::now();
         while !place.at_server(move || std::net::TcpStream::connect(address).is_ok()) {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the server at {address} ended: {status}");
+                bail!("the server at {address} exited: {status}");
             }
             if begun.elapsed() > PATIENCE {
                 bail!("the server at {address} does not answer");
@@ -145,7 +146,7 @@ impl Server {
         Ok(())
     }
 
-    /// The processor time that it took so far.
+    /// The processor time used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         cpu_time(Path::new(&format!("/proc/{}/stat", self.child.id())))
     }
@@ -154,7 +155,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = Pid::from_raw(self.child.id() as i32);
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = kill(pid, Signal::SIGTERM);
         let begun = Instant::now();
         while begun.elapsed() < FAREWELL {
@@ -168,7 +169,7 @@ impl Drop for Server {
     }
 }
 
-/// Keeps a process, or the calling thread and those that it starts, on one core.
+/// Pins a process, or the calling thread and those that it starts, to one core.
 pub fn pin(child: Option<&Child>, core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core)?;
@@ -177,7 +178,7 @@ pub fn pin(child: Option<&Child>, core: usize) -> Result<()> {
     Ok(())
 }
 
-/// The processor time of a process, user's and system's, from its `stat` (proc_pid_stat(5)).
+/// A process's user and system time, from its `stat` file (proc_pid_stat(5)).
 pub fn cpu_time(stat: &Path) -> Result<Duration> {
     let text = std::fs::read_to_string(stat)?;
     let (_, after) = text.rsplit_once(')').context("no name in stat")?;

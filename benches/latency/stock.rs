@@ -1,7 +1,6 @@
-//! A server that is written as most are: the same protocol, world and bytes as GPyS, but links
-//! that never say no. WebTransport has quinn's own buffers (a mebibyte of datagrams), WebSocket an
-//! unbounded queue, and nobody's byte rate follows the path. So what is compared with it is the
-//! way in which GPyS treats its links, and nothing else.
+//! A conventional server: the same protocol, world and bytes as GPyS, but links that never refuse.
+//! WebTransport has quinn's own buffers (a mebibyte of datagrams), WebSocket an unbounded queue,
+//! and no byte rate follows the path. So a comparison isolates how GPyS treats its links.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,10 +27,10 @@ use tokio_rustls::server::TlsStream;
 use uuid::Uuid;
 use wtransport::{Connection, Endpoint, Identity, ServerConfig};
 
-/// Largest frame, as in GPyS.
+/// Maximum length of a frame, as in GPyS.
 const MAX_FRAME: usize = 1_000;
 
-/// Serves until the process is ended.
+/// Serves until the process ends.
 pub fn serve(address: SocketAddr, tick_hz: u8) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async move {
@@ -61,7 +60,7 @@ pub fn serve(address: SocketAddr, tick_hz: u8) -> Result<()> {
     })
 }
 
-/// What `/config.json` says.
+/// The contents of `/config.json`.
 fn config(identity: &Identity, address: SocketAddr) -> Option<serde_json::Value> {
     let digest = identity.certificate_chain().as_slice().first()?.hash();
     Some(serde_json::json!({
@@ -95,7 +94,7 @@ impl axum::serve::Listener for Encrypted {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            // One after another: nobody attacks a benchmark.
+            // One at a time: a benchmark is not attacked.
             if let Ok((tcp, address)) = self.tcp.accept().await
                 && tcp.set_nodelay(true).is_ok()
                 && let Ok(stream) = self.tls.accept(tcp).await
@@ -110,10 +109,10 @@ impl axum::serve::Listener for Encrypted {
     }
 }
 
-/// How a peer is reached.
+/// How to reach a peer.
 struct Out {
     reliable: UnboundedSender<Bytes>,
-    /// `None`: frames go the way of the reliable messages.
+    /// `None`: frames go with the reliable messages.
     datagrams: Option<Connection>,
 }
 
@@ -185,7 +184,7 @@ impl Room {
         let now = self.now();
         let mut inner = self.lock();
         if inner.world.handle_message(id, &message, now).is_err() {
-            bail!("a violation");
+            bail!("the client broke the rules");
         }
         if matches!(message, ClientMessage::Leave) {
             bail!("left");
@@ -194,7 +193,7 @@ impl Room {
         Ok(())
     }
 
-    /// Takes a datagram, and returns what is answered.
+    /// Handles a datagram, and returns the reply, if any.
     fn datagram(&self, id: PeerId, bytes: &[u8]) -> Result<Option<Bytes>> {
         let now = self.now();
         Ok(match ClientDatagram::decode(bytes, now)? {
@@ -216,14 +215,14 @@ impl Room {
 }
 
 impl Inner {
-    /// Sends all there is, whether or not anybody has room for it.
+    /// Sends everything, regardless of room.
     fn send(&mut self, now: Time) {
         while let Some(event) = self.world.poll_event() {
             let bytes = Bytes::copy_from_slice(&event.message);
             let all = event.to == Audience::Everyone;
             for (&id, out) in &self.outs {
                 if all || event.to == Audience::One(id) {
-                    // Whoever is gone is removed by its own task.
+                    // A peer that is gone is removed by its own task.
                     let _ = out.reliable.send(bytes.clone());
                 }
             }

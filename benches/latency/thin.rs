@@ -1,5 +1,5 @@
-//! A client of GPyS that joins, sends, and throws away what it is sent: a load of hundreds of
-//! people that decodes everything would measure itself. Whoever measures is a whole client.
+//! A GPyS client that joins, sends, and discards what it receives: a load of hundreds of peers that
+//! decoded everything would measure itself. Measuring peers use the full client.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,13 +25,13 @@ use wtransport::{ClientConfig, Endpoint};
 
 use crate::track::{Reading, viewport};
 
-/// Links that share a UDP socket, as in the whole client.
+/// Links per UDP socket, as in the full client.
 const LINKS: usize = 16;
 
-/// What the links to one server share.
+/// State shared by the links to one server.
 pub struct Shared {
     tls: TlsConnector,
-    /// The endpoint that takes new links, and how many it has.
+    /// The endpoint for new links, and how many it has.
     pool: Mutex<(Option<Arc<Endpoint<endpoint_side::Client>>>, usize)>,
 }
 
@@ -61,7 +61,7 @@ impl Shared {
     }
 }
 
-/// Joins, and sends what is given to the sender until the link ends.
+/// Joins, and sends what the sender is given until the link ends.
 pub async fn dial(
     server: &Connector,
     transport: Transport,
@@ -164,7 +164,8 @@ async fn web_socket(
     }))
 }
 
-/// The server's clock, as of the welcome; good enough for whoever looks at nothing.
+/// The server's clock as of the welcome, which is accurate enough for a client that discards
+/// frames.
 struct Clock {
     server: u32,
     local: Instant,

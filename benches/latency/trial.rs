@@ -1,4 +1,4 @@
-//! One trial: a room of people over one system, measured for some seconds.
+//! One trial: a room of peers over one system, measured for some seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,65 +15,65 @@ use crate::board::{Board, LOOK, Picture};
 use crate::place::Place;
 use crate::servers::Server;
 
-/// How many dial at once.
+/// Number of concurrent dials.
 const DOOR: usize = 10;
-/// How long it may take until everybody knows of everybody, over the worst path.
+/// How long it may take until all peers know each other, over the worst path.
 const FILL: Duration = Duration::from_secs(30);
-/// What is left of the beginning (slow start, clocks that settle) before it is measured.
+/// How long to wait for start-up effects (slow start, clock synchronisation) before measuring.
 const SETTLE: Duration = Duration::from_secs(1);
-/// A picture is right again when nobody in it is older than this on a path of up to 50 ms and at
-/// 30 Hz, in us: four times what is usual.
+/// A picture has recovered when no sample in it is older than this on a path of up to 50 ms and at
+/// 30 Hz, in us: four times the usual.
 const RIGHT_US: u64 = 400_000;
 
-/// What a trial is.
+/// The plan of a trial.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// People behind the path, who send and watch.
+    /// Number of peers behind the path, which send and watch.
     pub behind: u32,
-    /// People at the server's end, who send only.
+    /// Number of peers at the server's end, which only send.
     pub beside: u32,
-    /// Samples a second; people behind the path send none if others do.
+    /// Samples per second; peers behind the path send none if others do.
     pub hz: u32,
-    /// How long is measured.
+    /// Duration of the measurement.
     pub time: Duration,
-    /// The path, both ways, while people join and then.
+    /// The path, both ways, while peers join and afterwards.
     pub path: PathSettings,
-    /// What happens in the course of it, each a time after the measuring began.
+    /// Events during the trial, each at a time after the start of the measurement.
     pub script: Vec<(Duration, Happening)>,
 }
 
-/// Something that happens in a trial.
+/// An event during a trial.
 #[derive(Clone, Copy, Debug)]
 pub enum Happening {
     /// The path changes.
     Path(PathSettings),
-    /// The near end's address changes, for UDP.
+    /// The clients' address changes, for UDP.
     Rebind,
-    /// Everybody goes on over the other transport.
+    /// All peers switch to the other transport.
     Switch,
-    /// The moment from which it is counted until every picture is right again.
+    /// The moment from which recovery is timed.
     Heal,
 }
 
-/// What came of it.
+/// The outcome of a trial.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     pub messages: Ages,
     pub picture: Picture,
-    /// From the dial to the first sight of somebody.
+    /// From dialling to the first sight of another peer.
     pub joins: Ages,
-    /// IP bytes while measuring: from and to those behind the path.
+    /// IP bytes while measuring: from and to the peers behind the path.
     pub bytes: Option<[u64; 2]>,
     /// The server's processor time while measuring.
     pub cpu: Duration,
     pub seconds: f64,
-    /// How long after [`Happening::Heal`] each picture was right again, in ms.
+    /// How long after [`Happening::Heal`] each picture had recovered, in ms.
     pub healed: Vec<f64>,
-    /// Links that were lost.
+    /// Number of links lost.
     pub lost: usize,
 }
 
-/// Where and over what.
+/// The setting of a trial.
 pub struct Stage {
     pub place: Arc<Place>,
     /// A runtime behind the path.
@@ -82,9 +82,9 @@ pub struct Stage {
     pub beside: Arc<Runtime>,
     pub server: Arc<Server>,
     pub entrance: Entrance,
-    /// The same for those at the server's end.
+    /// The entrance for peers at the server's end.
     pub beside_entrance: Entrance,
-    /// The other transport, for switches.
+    /// The entrance over the other transport, for switches.
     pub other: Option<Entrance>,
     pub room: String,
 }
@@ -107,12 +107,12 @@ pub fn run(stage: &Arc<Stage>, plan: &Plan) -> Result<Outcome> {
         Ok(())
     })?;
     if board.strange() > 0 {
-        bail!("{} positions were nobody's", board.strange());
+        bail!("{} positions belong to no peer", board.strange());
     }
     Ok(outcome)
 }
 
-/// Runs a future on a runtime's own threads, which are where its sockets must be.
+/// Runs a future on the threads of a runtime, where its sockets must be created.
 fn on<T: Send + 'static>(
     runtime: &Runtime,
     future: impl Future<Output = Result<T>> + Send + 'static,
@@ -120,7 +120,7 @@ fn on<T: Send + 'static>(
     runtime.block_on(runtime.spawn(future))?
 }
 
-/// Lets people in.
+/// Connects all peers.
 async fn gather(
     stage: Arc<Stage>,
     board: Arc<Board>,
@@ -144,7 +144,7 @@ async fn measure(
     let filled = Instant::now();
     while !board.is_full(&receivers) {
         if filled.elapsed() > FILL {
-            bail!("not everybody sees everybody after {FILL:?}");
+            bail!("not all peers see each other after {FILL:?}");
         }
         sleep(LOOK).await;
     }
@@ -185,13 +185,13 @@ async fn measure(
         outcome.healed = healing.await?;
     }
     outcome.lost = people.iter().filter(|attendee| !attendee.is_connected()).count();
-    // Over a path that is as it should be, leaving takes no time.
+    // Over an unimpaired path, leaving takes no time.
     stage.place.set(PathSettings::default());
     stream::iter(people).for_each_concurrent(DOOR, Attendee::leave).await;
     Ok(outcome)
 }
 
-/// Looks at all pictures until it is time.
+/// Looks at all pictures until the given time.
 async fn look(board: Arc<Board>, receivers: Vec<u32>, until: Instant) -> Picture {
     let mut picture = Picture::default();
     let mut turns = interval(LOOK);
@@ -202,7 +202,7 @@ async fn look(board: Arc<Board>, receivers: Vec<u32>, until: Instant) -> Picture
     picture
 }
 
-/// How long it takes until each picture is right, in ms; those that never are take all the time.
+/// Measures how long each picture takes to recover, in ms; one that never does takes all the time.
 async fn heal(board: Arc<Board>, receivers: Vec<u32>, until: Instant) -> Vec<f64> {
     let begun = Instant::now();
     let everybody = receivers.len();
@@ -219,7 +219,7 @@ async fn heal(board: Arc<Board>, receivers: Vec<u32>, until: Instant) -> Vec<f64
     healed
 }
 
-/// Everybody goes over to the other transport, one after another as far as each is concerned.
+/// Switches all peers to the other transport, concurrently.
 async fn switch(
     stage: &Stage,
     plan: &Plan,

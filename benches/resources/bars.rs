@@ -1,4 +1,4 @@
-//! What is asked for on the command line, and the table that comes of it.
+//! The command line, and the table of results.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 use crate::bar::Bar;
 use crate::{burst, churn, idle, pinned, restart};
 
-/// What the server takes of its computer, and how it bears too much
+/// What the server uses, and how it copes with overload
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench resources --")]
 struct Args {
@@ -20,16 +20,16 @@ struct Args {
     /// Run only parts with this in their names: idle, pinned, burst, churn, restart
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// With fewer people and connections, only to see whether it all works
+    /// With fewer peers and connections, only to check that everything works
     #[arg(long)]
     quick: bool,
-    /// Be so many attackers that all dial at once, here and there, and no more
+    /// Run only as this many attackers that dial all at once, both addresses
     #[arg(long, hide = true, num_args = 3)]
     dial: Option<Vec<String>>,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
-    /// Given by cargo test: only see whether it starts
+    /// Passed by cargo test: only check that it starts
     #[arg(long, hide = true)]
     test: bool,
 }
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     if args.test {
         return ExitCode::SUCCESS;
     }
-    match begin(&args) {
+    match execute(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) if !args.bars => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -50,9 +50,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs what is asked for, and tells whether every bar was met.
-fn begin(args: &Args) -> Result<bool> {
-    // Another provider would have been installed by nobody but this process.
+/// Runs everything requested, and returns whether every bar was met.
+fn execute(args: &Args) -> Result<bool> {
+    // Fails only if a provider is already installed, and nothing else in this process installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if let Some(dial) = &args.dial {

@@ -1,8 +1,8 @@
-//! Two thousand handshakes at once from one address, while people in a room see each other move:
-//! they must not notice, the limit must be counted, and somebody new must soon be let in.
+//! Two thousand concurrent handshakes from one address while peers in a room see each other move:
+//! they must not notice, the limit must be counted, and a newcomer must soon be admitted.
 //!
-//! The attackers are a process of their own with the lowest priority, because in reality their
-//! half of the handshakes is not this computer's work.
+//! The attackers are a separate process of the lowest priority, because in reality their half of
+//! the handshakes is not this computer's work.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
@@ -26,23 +26,23 @@ use gpys_testkit::attacks::quic::{client, endpoint, transport};
 use gpys_testkit::attacks::tools::tls;
 use gpys_testkit::process::Process;
 
-/// Handshakes at once, half over each transport.
+/// Number of concurrent handshakes, half over each transport.
 const HANDSHAKES: usize = 2_000;
-/// People who notice nothing.
+/// Number of bystanders.
 const PEOPLE: usize = 20;
-/// Between two of their steps.
+/// The interval between their steps.
 const STEP: Duration = Duration::from_millis(100);
-/// How long it is calm, before and for comparison.
+/// Length of the calm period before the attack, for comparison.
 const CALM: Duration = Duration::from_secs(5);
 /// How long an attacker waits for its handshake.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// The bars: how soon somebody new is let in, and how much older what people see may be.
+/// The bars: how soon a newcomer is admitted, and how much older what peers see may be.
 const AGAIN: f64 = 5.0;
 const OLDER: f64 = 1.5;
-/// Ages in a classroom's calm differ by a tick from run to run, in ms.
+/// How much calm ages in a classroom differ from run to run: a tick, in ms.
 const TICK_MS: u64 = 34;
 
-/// Ages while it is calm, and while it is not.
+/// Ages in calm, and under attack.
 type Ages = Arc<(AtomicUsize, Mutex<[Histogram<u64>; 2]>)>;
 
 pub async fn measure(share: usize) -> Result<Vec<Bar>> {
@@ -62,7 +62,7 @@ pub async fn measure(share: usize) -> Result<Vec<Bar>> {
     let attackers = attackers(&server, count)?;
     let attackers = tokio::task::spawn_blocking(move || attackers.wait_with_output());
     let newcomer = async {
-        // Whoever comes with them is one of them; what counts is who comes after them.
+        // A newcomer among the attackers is one of them; what counts is one who comes after them.
         tokio::time::sleep(Duration::from_secs(1)).await;
         loop {
             let options = Options { transport: Transport::WebSocket, ..Options::default() };
@@ -112,7 +112,7 @@ fn is_gone(client: &Client) -> bool {
     futures_util::FutureExt::now_or_never(client.closed()).is_some()
 }
 
-/// Somebody who walks, and notes how old is what it sees of the others.
+/// A peer that walks, and records how old what it sees of the others is.
 async fn walk(connector: &Connector, index: usize, ages: &Ages) -> Result<Arc<Client>> {
     let (lat, lng) = (457_500_000, 143_600_000);
     let ages = Arc::clone(ages);
@@ -160,7 +160,7 @@ fn attackers(server: &Process, count: usize) -> Result<Child> {
     attackers.stdout(Stdio::piped()).spawn().context("nice is needed")
 }
 
-/// Dials so many times at once, half of them to each, and says how many were answered.
+/// Dials `count` times at once, half over each transport, and prints how many were answered.
 pub async fn dial(https: SocketAddr, udp: SocketAddr, count: usize) -> Result<()> {
     let endpoint = endpoint();
     let quic = (0..count / 2).map(|_| {

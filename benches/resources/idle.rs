@@ -1,6 +1,6 @@
-//! Memory of a peer that does nothing: the slope of the server's resident memory over the number
-//! of peers, with a fresh server for each number. Everybody has sent one pose and stands still,
-//! in rooms of 100, with a street in view.
+//! Memory of an idle peer: the slope of the server's resident memory over the number of peers, with
+//! a fresh server for each number. Each peer has sent one pose and stands still, in rooms of 100,
+//! with a street in view.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use gpys::proto::pose::Accuracy;
 use crate::bar::Bar;
 use gpys_testkit::process::Process;
 
-/// How many peers there are, one number after the other.
+/// The numbers of peers, one after the other.
 const PEERS: [usize; 3] = [500, 1_000, 2_000];
-/// People of a room.
+/// Number of peers per room.
 const ROOM: usize = 100;
-/// How many dial at once.
+/// Number of concurrent dials.
 pub const DOOR: usize = 32;
-/// Until what a handshake took is given back, and the last frames and rosters are out.
+/// How long to wait until handshakes have been freed, and the last frames and rosters sent.
 const SETTLE: Duration = Duration::from_secs(4);
-/// Links that fail to open are tried again so often.
+/// How often a link that fails to open is retried.
 const TRIES: u32 = 3;
 
 /// The bars, in KB of 1,000 bytes.
@@ -47,11 +47,11 @@ pub async fn measure(share: usize) -> Result<Vec<Bar>> {
     Ok(bars)
 }
 
-/// By how many bytes a fresh server grows with so many peers.
+/// How many bytes a fresh server grows by with this many peers.
 async fn grown(transport: Transport, peers: usize) -> Result<f64> {
     let server = Process::start(&[])?;
     let connector = Connector::new(&server.url(), Trust::Public).await?;
-    // What the first peer of all makes the server set up is nobody's.
+    // What the server sets up for its very first peer does not count.
     join(&connector, transport, 0).await?.leave().await;
     tokio::time::sleep(SETTLE / 4).await;
     let before = server.rss()?;
@@ -59,7 +59,7 @@ async fn grown(transport: Transport, peers: usize) -> Result<f64> {
     let clients: Vec<Client> = stream::iter(joins).buffer_unordered(DOOR).try_collect().await?;
     tokio::time::sleep(SETTLE).await;
     let after = server.rss()?;
-    // The server is ended with them; farewells would only take time.
+    // The server is stopped with them; leaving would only take time.
     drop(server);
     drop(clients);
     Ok(after as f64 - before as f64)
@@ -94,7 +94,7 @@ async fn join(connector: &Connector, transport: Transport, index: usize) -> Resu
     Ok(client)
 }
 
-/// The slope of the line that is nearest to the points.
+/// The slope of the line of best fit.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

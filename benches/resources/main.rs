@@ -1,5 +1,5 @@
-//! What the server takes of its computer, and how it bears too much: `cargo bench --bench
-//! resources -- --bars`. Real servers in processes of their own, real clients, loopback.
+//! What the server uses, and how it copes with overload: `cargo bench --bench resources -- --bars`.
+//! Real servers in separate processes, real clients, loopback.
 //!
 //! Reading order: [`idle`] (memory of people who do nothing), [`pinned`] (memory that a hostile
 //! connection holds), [`burst`] (too many handshakes at once), [`churn`] (people who come and go),

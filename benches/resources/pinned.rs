@@ -1,5 +1,5 @@
-//! Memory that a hostile connection holds, before it has said who it is and after: by how much
-//! the server's memory rises at most while so many of them hold what they can, over their number.
+//! Memory pinned by a hostile connection, before its hello and after: the maximum growth of the
+//! server's memory while many of them hold what they can, divided by their number.
 
 use std::time::{Duration, Instant};
 
@@ -21,21 +21,21 @@ use gpys_testkit::attacks::socket::{BINARY, FIN, Socket, connect, frame, request
 use gpys_testkit::attacks::tools::hello_to;
 use gpys_testkit::process::Process;
 
-/// Hostile connections of one kind at once.
+/// Number of concurrent hostile connections of one kind.
 const MANY: usize = 100;
-/// For how long they hold what they have, while it is looked at.
+/// How long they hold what they have while it is measured.
 const HOLD: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
-/// A stream that takes nothing for this long is full.
+/// A stream that takes nothing for this long counts as full.
 const FULL: Duration = Duration::from_millis(100);
-/// People who change all the time, and how often each, so that there is news that is not read.
-/// It is less than would make the server give up on those who do not read while it is looked at.
+/// Number of peers that keep changing, and how often each does, to cause news that is not read. It
+/// is too little to make the server disconnect those that do not read while they are measured.
 const RESTLESS: u64 = 4;
 const CHANGE: Duration = Duration::from_millis(80);
 /// The bar, in MB.
 const MOST: f64 = 0.5;
 
-/// Something that holds on to memory for as long as it is kept.
+/// Something that pins memory until dropped.
 type Held = Vec<Box<dyn std::any::Any>>;
 
 pub async fn measure(share: usize) -> Result<Vec<Bar>> {
@@ -56,13 +56,13 @@ pub async fn measure(share: usize) -> Result<Vec<Bar>> {
     Ok(bars)
 }
 
-/// By how many bytes each of so many attackers makes a fresh server grow at most.
+/// The maximum growth of a fresh server per attacker, in bytes.
 async fn pinned<F: AsyncFn(&Target) -> Held>(many: usize, attack: F) -> Result<f64> {
-    // Nobody is to be turned away before there has been time to look.
+    // No attacker must be refused before there was time to measure.
     let server = Process::start(&["--deadline", "30"])?;
     let Process { https, http, metrics, .. } = server;
     let target = Target { https, http, udp: https, metrics };
-    // What the first of all makes the server set up is nobody's.
+    // What the server sets up for the very first one does not count.
     drop(attack(&target).await);
     tokio::time::sleep(FULL).await;
     let before = server.rss()?;
@@ -87,13 +87,13 @@ async fn pinned<F: AsyncFn(&Target) -> Held>(many: usize, attack: F) -> Result<f
     Ok((most - before) as f64 / many as f64)
 }
 
-/// Somebody in the lobby whose presence changes all the time.
+/// Keeps changing a peer's presence in the lobby.
 async fn restless(target: &Target) {
     let mut session = Session::join(target).await;
     for presence in [Presence::Watching, Presence::Sharing].into_iter().cycle() {
         session.message(&ClientMessage::Presence(presence).encode()).await;
         let begun = Instant::now();
-        // Its own news is read, else it would be given up.
+        // It reads its own news, or it would be disconnected.
         while let Ok(message) =
             timeout(CHANGE.saturating_sub(begun.elapsed()), session.read()).await
         {
@@ -109,7 +109,7 @@ async fn fill(stream: &mut SendStream) {
     while let Ok(Ok(_)) = timeout(FULL, stream.write(&[0; 4_096])).await {}
 }
 
-/// Opens every stream that the server allows, begins each like this, and fills it.
+/// Opens every stream that the server allows, starts each with this, and fills it.
 async fn streams(quic: &Quic, uni: &[u8], bi: &[u8]) -> Held {
     let mut streams = Vec::new();
     while let Ok(Ok(mut stream)) = timeout(FULL, quic.connection.open_uni()).await {

@@ -1,5 +1,5 @@
-//! Stopping with a thousand peers: all are told to come back, the server ends in time, and all
-//! are back on the one that is started in its place.
+//! Stopping with a thousand peers: all must be asked to reconnect, the server must stop in time,
+//! and all must return to its successor.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::bar::Bar;
 use crate::idle::DOOR;
 use gpys_testkit::process::Process;
 
-/// Peers, half over each transport, in one room.
+/// Number of peers, half over each transport, in one room.
 const PEERS: usize = 1_000;
-/// The bars, in seconds: until the server has ended, and until all are back on the next one.
+/// The bars, in seconds: until the server has exited, and until all are back on its successor.
 const STOPPED: f64 = 10.0;
 const BACK: f64 = 15.0;
-/// How long anything may take.
+/// The timeout of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// After a dial that failed, like a page: this long, and a random part of as much again.
+/// The delay after a failed dial, as in the page: this long, and a random part of as much again.
 const REDIAL: Duration = Duration::from_millis(500);
 
-/// How a peer was told to come back: how long after the server was to stop, and after what.
-struct Told {
+/// How a peer was asked to reconnect: how long after the stop, and with what.
+struct Farewell {
     after: Duration,
     wait: Duration,
     transport: Transport,
@@ -48,28 +48,30 @@ pub async fn measure(share: usize) -> Result<Vec<Bar>> {
     let joins = (0..peers).map(|index| join(&connector, transport(index)));
     let clients: Vec<Client> = stream::iter(joins).buffer_unordered(DOOR).try_collect().await?;
 
-    let begun = Instant::now();
+    let started = Instant::now();
     server.terminate()?;
-    let told = join_all(clients.iter().enumerate().map(|(i, client)| told(client, i, begun)));
+    let farewell =
+        join_all(clients.iter().enumerate().map(|(i, client)| farewell(client, i, started)));
     let ended = async {
         while server.ended()?.is_none() {
-            if begun.elapsed() > PATIENCE {
-                bail!("the server does not end");
+            if started.elapsed() > PATIENCE {
+                bail!("the server did not exit");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(begun.elapsed())
+        Ok(started.elapsed())
     };
-    let (told, ended) = tokio::join!(told, ended);
+    let (farewell, ended) = tokio::join!(farewell, ended);
     let ended = ended?;
-    let told: Vec<Told> = told.into_iter().flatten().collect();
-    let slowest = told.iter().map(|told| told.after).max().unwrap_or_default();
-    let count = told.len();
+    let farewell: Vec<Farewell> = farewell.into_iter().flatten().collect();
+    let slowest = farewell.iter().map(|farewell| farewell.after).max().unwrap_or_default();
+    let count = farewell.len();
 
     let server = Process::start_at(server.ports(), &settings)?;
     let since_ready = Instant::now();
     let connector = Mutex::new(None);
-    let back = told.into_iter().map(|told| come_back(&server, &connector, begun, told));
+    let back =
+        farewell.into_iter().map(|farewell| come_back(&server, &connector, started, farewell));
     let back = tokio::time::timeout(PATIENCE, join_all(back)).await?;
     let seconds = since_ready.elapsed().as_secs_f64();
     let same = back.iter().filter(|(old, new)| old.uuid == new.welcome().uuid).count();
@@ -113,43 +115,43 @@ async fn join(connector: &Connector, transport: Transport) -> Result<Client> {
     }
 }
 
-/// Waits until a link ends; gives what is needed to come back, if it was told to.
-async fn told(client: &Client, index: usize, begun: Instant) -> Option<Told> {
+/// Waits until a link ends. Returns what is needed to reconnect, if the server asked for it.
+async fn farewell(client: &Client, index: usize, started: Instant) -> Option<Farewell> {
     match tokio::time::timeout(PATIENCE, client.closed()).await.ok()? {
         Ended::Closed { code, retry_ms: Some(retry_ms), .. }
             if code == CloseCode::Restarting as u8 =>
         {
-            let after = begun.elapsed();
+            let after = started.elapsed();
             let wait = f64::from(retry_ms) * (1.0 + fastrand::f64());
             let (transport, welcome) = (transport(index), client.welcome().clone());
             let wait = Duration::from_secs_f64(wait / 1e3);
-            Some(Told { after, wait, transport, welcome })
+            Some(Farewell { after, wait, transport, welcome })
         }
         _ => None,
     }
 }
 
-/// Comes back as a page does; gives who the peer was, and its new link.
+/// Reconnects as a page does. Returns who the peer was, and its new link.
 async fn come_back(
     server: &Process,
     connector: &Mutex<Option<Arc<Connector>>>,
-    begun: Instant,
-    told: Told,
+    started: Instant,
+    farewell: Farewell,
 ) -> (Welcome, Client) {
-    tokio::time::sleep((told.after + told.wait).saturating_sub(begun.elapsed())).await;
+    tokio::time::sleep((farewell.after + farewell.wait).saturating_sub(started.elapsed())).await;
     loop {
         if let Some(connector) = known(server, connector).await {
-            let resume = Some(told.welcome.token);
-            let options = Options { transport: told.transport, resume, ..Options::default() };
+            let resume = Some(farewell.welcome.token);
+            let options = Options { transport: farewell.transport, resume, ..Options::default() };
             if let Ok(client) = connector.connect(options).await {
-                return (told.welcome, client);
+                return (farewell.welcome, client);
             }
         }
         tokio::time::sleep(REDIAL.mul_f64(1.0 + fastrand::f64())).await;
     }
 }
 
-/// How the server in the old one's place can be reached: it has other certificates.
+/// The connector to the server's successor, which has other certificates; `None` until it answers.
 async fn known(
     server: &Process,
     connector: &Mutex<Option<Arc<Connector>>>,

@@ -1,12 +1,12 @@
-//! Attackers against a real server: what they say, no client with good intentions says. After
-//! each attack, two people in the same room must have noticed nothing.
+//! Attackers against a real server, doing what no honest client does. Afterwards, two bystanders in
+//! the same room must have noticed nothing.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,
     unreachable_pub,
-    reason = "a test may panic, and its modules are private anyway"
+    reason = "a test may panic, and its modules are private"
 )]
 
 use std::process::ExitCode;

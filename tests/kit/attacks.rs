@@ -1,7 +1,7 @@
-//! Attackers against a real server: what they say, no client with good intentions says.
+//! Attackers against a real server, doing what no honest client does.
 //!
-//! Reading order: [`tools`], [`socket`] and [`quic`] are their means; [`people`] are the bystanders who
-//! must notice nothing; [`arena`] is where both meet; the other modules are attacks.
+//! Reading order: [`tools`], [`socket`] and [`quic`] are their means; [`people`] are the bystanders
+//! who must notice nothing; [`arena`] is where both meet; the other modules are attacks.
 
 pub mod arena;
 pub mod content;

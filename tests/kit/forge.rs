@@ -1,4 +1,4 @@
-//! Access tokens made by hand, so that they can be wrong in every way.
+//! Access tokens forged by hand, to be wrong in every way.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub const OLD: [u8; 32] = [7; 32];
 /// The secret of the key `new`.
 pub const NEW: [u8; 32] = [8; 32];
-/// The room that the tokens are for; the lobby needs none.
+/// The room that the tokens are for; the lobby requires none.
 pub const STAGE: &str = "stage";
 
 /// A file of HS256 keys.
@@ -23,7 +23,7 @@ pub fn hs256(keys: &[(&str, [u8; 32])]) -> String {
     format!("algorithm = \"HS256\"\nopen-rooms = [\"lobby\"]\n[keys]\n{keys}")
 }
 
-/// A file with the public key of EdDSA.
+/// A file with an EdDSA public key.
 pub fn eddsa() -> String {
     format!("algorithm = \"EdDSA\"\nopen-rooms = [\"lobby\"]\n[keys]\nold = '''\n{}'''\n", pem())
 }
@@ -51,19 +51,19 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// A header of the key `old`.
+/// A header naming the key `old`.
 pub fn head(alg: &str) -> Value {
     json!({ "alg": alg, "typ": "JWT", "kid": "old" })
 }
 
-/// Claims of the right to share on the stage for an hour.
+/// Claims that grant sharing on the stage for an hour.
 pub fn claims() -> Value {
     json!({ "exp": now() as u64 + 3_600, "room": STAGE, "rights": ["share"] })
 }
 
-/// The value with fields changed; null takes one away.
+/// Returns the value with fields changed; null removes one.
 pub fn with(mut value: Value, changes: Value) -> Value {
-    let Value::Object(changes) = changes else { panic!("changes are fields") };
+    let Value::Object(changes) = changes else { panic!("changes must be an object") };
     for (name, change) in changes {
         match change {
             Value::Null => drop(value.as_object_mut().unwrap().remove(&name)),
@@ -77,32 +77,32 @@ fn body(head: &Value, claims: &Value) -> String {
     [head, claims].map(|part| encoded(part.to_string().as_bytes())).join(".")
 }
 
-/// A token with an HMAC.
+/// A token signed with HMAC.
 pub fn signed(head: &Value, claims: &Value, secret: &[u8]) -> String {
     let body = body(head, claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), body.as_bytes());
     format!("{body}.{}", encoded(tag.as_ref()))
 }
 
-/// A token that the key `old` has signed, with claims changed.
+/// A token signed by the key `old`, with some claims changed.
 pub fn token(changes: Value) -> String {
     signed(&head("HS256"), &with(claims(), changes), &OLD)
 }
 
-/// The same by the private key of EdDSA.
+/// The same, signed by the EdDSA private key.
 pub fn ed_token(changes: Value) -> String {
     let body = body(&head("EdDSA"), &with(claims(), changes));
     format!("{body}.{}", encoded(pair().sign(body.as_bytes()).as_ref()))
 }
 
-/// A token that must not let anybody in.
+/// A token that the server must refuse.
 pub struct Forged {
     /// What is wrong with it.
     pub name: &'static str,
     pub token: String,
     /// How the link ends.
     pub code: CloseCode,
-    /// What is counted.
+    /// The failure cause that is counted.
     pub cause: &'static str,
 }
 
@@ -114,7 +114,7 @@ fn forged(name: &'static str, token: String, cause: &'static str) -> Forged {
     Forged { name, token, code, cause }
 }
 
-/// Tokens for a server with keys of HS256.
+/// Tokens for a server with HS256 keys.
 pub fn for_hs256() -> Vec<Forged> {
     let good = token(json!({}));
     let (unsigned, _) = good.rsplit_once('.').unwrap();
@@ -134,7 +134,7 @@ pub fn for_hs256() -> Vec<Forged> {
         ),
         forged("alg_hs512", head_of(json!({ "alg": "HS512" })), "access_algorithm"),
         forged("alg_eddsa", ed_token(json!({})), "access_algorithm"),
-        forged("a_kid_of_another", head_of(json!({ "kid": "new" })), "access_signature"),
+        forged("the_kid_of_another_key", head_of(json!({ "kid": "new" })), "access_signature"),
         forged("an_unknown_kid", head_of(json!({ "kid": "newer" })), "access_key"),
         forged("a_kid_that_is_a_path", head_of(json!({ "kid": "/dev/null" })), "access_key"),
         forged("no_kid", head_of(json!({ "kid": null })), "access_key"),
@@ -143,7 +143,7 @@ pub fn for_hs256() -> Vec<Forged> {
         forged("expired_long_ago", token(json!({ "exp": 0 })), "access_expired"),
         forged("not_yet_valid", token(json!({ "nbf": seconds + 1_800 })), "access_early"),
         forged("no_exp", token(json!({ "exp": null })), "access_claims"),
-        forged("an_exp_in_words", token(json!({ "exp": "never" })), "access_claims"),
+        forged("an_exp_that_is_text", token(json!({ "exp": "never" })), "access_claims"),
         forged("no_room", token(json!({ "room": null })), "access_claims"),
         forged("all_rights", token(json!({ "rights": ["*"] })), "access_claims"),
         forged("no_rights", token(json!({ "rights": [] })), "access_claims"),
@@ -153,20 +153,20 @@ pub fn for_hs256() -> Vec<Forged> {
         forged("garbage", "?.?.?".to_owned(), "access_malformed"),
         forged("nothing", String::new(), "access_malformed"),
         forged("dots", ".".repeat(MAX_ACCESS), "access_malformed"),
-        forged("no_json", format!("{0}.{0}.{0}", encoded(b"\xFF{")), "access_malformed"),
-        forged("much_nesting", encoded(&b"[".repeat(500)) + ".x.x", "access_malformed"),
-        forged("a_byte_too_many", "x".repeat(MAX_ACCESS + 1), "access_malformed"),
+        forged("not_json", format!("{0}.{0}.{0}", encoded(b"\xFF{")), "access_malformed"),
+        forged("deep_nesting", encoded(&b"[".repeat(500)) + ".x.x", "access_malformed"),
+        forged("one_byte_too_long", "x".repeat(MAX_ACCESS + 1), "access_malformed"),
     ]
 }
 
-/// The first one's signature with the other one's claims.
+/// The first token's signature with the second one's claims.
 fn swap(signed: &str, claims: &str) -> String {
     let (body, _) = claims.rsplit_once('.').unwrap();
     let (_, signature) = signed.rsplit_once('.').unwrap();
     format!("{body}.{signature}")
 }
 
-/// Tokens for a server with a public key: whoever reads that must not be able to sign with it.
+/// Tokens for a server with a public key, which must not let its readers sign.
 pub fn for_eddsa() -> Vec<Forged> {
     let by = |alg: &str, secret: &[u8]| signed(&head(alg), &claims(), secret);
     let good = ed_token(json!({}));
@@ -176,9 +176,9 @@ pub fn for_eddsa() -> Vec<Forged> {
         forged("hs256_with_the_public_der", by("HS256", &der()), "access_algorithm"),
         forged("hs256_with_the_public_key", by("HS256", &der()[12..]), "access_algorithm"),
         forged("rs256_with_the_public_pem", by("RS256", pem().as_bytes()), "access_algorithm"),
-        forged("an_hmac_called_eddsa", by("EdDSA", &der()[12..]), "access_signature"),
+        forged("an_hmac_labelled_eddsa", by("EdDSA", &der()[12..]), "access_signature"),
         forged(
-            "zeros_called_a_signature",
+            "zeros_for_a_signature",
             swap(&format!(".{}", encoded(&[0; 64])), &good),
             "access_signature",
         ),

@@ -1,11 +1,11 @@
-//! What the tests and benches of GPyS share: servers that run, access tokens that are wrong in every
-//! way, and attackers.
+//! Helpers shared by the tests and benches of GPyS: running servers, forged access tokens, and
+//! attackers.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
     missing_docs,
-    reason = "a test may panic, and its helpers are for tests alone"
+    reason = "a test may panic, and these helpers serve tests alone"
 )]
 
 pub mod attacks;
@@ -16,7 +16,7 @@ pub mod running;
 
 use std::path::PathBuf;
 
-/// A file of this name in cargo's folder for the files of tests.
+/// Path of a scratch file in cargo's directory for test files.
 pub fn scratch(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let folder = this.ancestors().nth(3).unwrap().join("tmp");

@@ -1,4 +1,4 @@
-//! The real server as a process of its own, and what it takes of the computer, as Linux counts it.
+//! The real server as a separate process, and its resource usage as Linux counts it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long the server may take until it answers.
+/// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a server is started whose ports somebody else took.
+/// How often to start a server whose ports were taken in between.
 const TRIES: u32 = 5;
 
-/// A server that runs. Dropping it ends it at once.
+/// A running server. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -23,25 +23,25 @@ pub struct Process {
     pub https: SocketAddr,
     /// Plain HTTP and `ws:`.
     pub http: SocketAddr,
-    /// Where metrics are read.
+    /// The metrics listener.
     pub metrics: SocketAddr,
 }
 
-/// What a process takes.
+/// Resource usage of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Resident memory, in bytes.
     pub rss: u64,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
-    /// Open files, sockets and the like.
+    /// Number of open file descriptors.
     pub files: u64,
-    /// Tasks of the server's runtime.
+    /// Number of tasks in the server's runtime.
     pub tasks: u64,
 }
 
 impl Process {
-    /// Starts a server on free ports of this computer, with these settings beside its defaults.
+    /// Starts a server on free loopback ports, with these arguments.
     pub fn start(args: &[&str]) -> Result<Self> {
         let mut last = None;
         for _ in 0..TRIES {
@@ -61,7 +61,7 @@ impl Process {
         command.args(["serve", "--quiet", "--log", "error"]);
         command.args(["--listen", &https.to_string(), "--http", &http.to_string()]);
         command.args(["--metrics", &metrics.to_string()]).args(args);
-        // Settings of whoever runs this are not what is looked at; the allocator's are.
+        // The runner's own settings must not matter, except the allocator's.
         command.env_clear().current_dir(std::env::temp_dir());
         command.envs(std::env::vars().filter(|(name, _)| name.starts_with("MALLOC_")));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
@@ -71,30 +71,30 @@ impl Process {
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let begun = Instant::now();
+        let started = Instant::now();
         while self.scrape().is_err() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended: {status}");
+                bail!("the server exited: {status}");
             }
-            if begun.elapsed() > PATIENCE {
-                bail!("the server does not answer");
+            if started.elapsed() > PATIENCE {
+                bail!("the server did not answer");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    /// The address of its page.
+    /// The page's URL.
     pub fn url(&self) -> String {
         format!("https://{}", self.https)
     }
 
-    /// The ports, for another one in its place.
+    /// The ports, for a successor.
     pub const fn ports(&self) -> [SocketAddr; 3] {
         [self.https, self.http, self.metrics]
     }
 
-    /// All its metrics, as text.
+    /// All metrics, as text.
     pub fn scrape(&self) -> Result<String> {
         let mut stream = TcpStream::connect(self.metrics)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -104,14 +104,14 @@ impl Process {
         Ok(text)
     }
 
-    /// One of its metrics.
+    /// The value of one metric.
     pub fn metric(&self, series: &str) -> Result<f64> {
         let text = self.scrape()?;
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        Ok(value.with_context(|| format!("no metric {series}"))?.trim().parse()?)
+        Ok(value.with_context(|| format!("missing metric {series}"))?.trim().parse()?)
     }
 
-    /// What it takes now.
+    /// The current resource usage.
     pub fn usage(&self) -> Result<Usage> {
         let proc = format!("/proc/{}", self.child.id());
         let status = std::fs::read_to_string(Path::new(&proc).join("status"))?;
@@ -128,28 +128,28 @@ impl Process {
         })
     }
 
-    /// Its resident memory alone, in bytes.
+    /// The resident memory alone, in bytes.
     pub fn rss(&self) -> Result<u64> {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
         let pages: u64 = statm.split_whitespace().nth(1).context("no pages")?.parse()?;
         Ok(pages * 4_096)
     }
 
-    /// The processor time that it has taken, to a hundredth of a second.
+    /// The processor time used, to a hundredth of a second.
     pub fn processor_time(&self) -> Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in brackets, may have spaces in it.
+        // The name, in brackets, may contain spaces.
         let (_, fields) = stat.rsplit_once(") ").context("no name")?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
         Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<()> {
         Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?)
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if the process has exited.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
@@ -157,20 +157,20 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The program, which cargo builds beside the tests and benches that use it.
+/// The program, which cargo builds next to the tests and benches that use it.
 pub fn program() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let program = this.ancestors().skip(1).map(|folder| folder.join("gpys"));
-    program.into_iter().find(|file| file.is_file()).context("the program gpys was not built")
+    program.into_iter().find(|file| file.is_file()).context("the gpys program is not built")
 }
 
-/// A port of this computer that is free for TCP and UDP at this moment.
+/// A loopback port that is free for both TCP and UDP at the moment.
 fn free_port() -> Result<SocketAddr> {
     for _ in 0..100 {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -179,5 +179,5 @@ fn free_port() -> Result<SocketAddr> {
             return Ok(address);
         }
     }
-    bail!("no port is free")
+    bail!("no free port")
 }

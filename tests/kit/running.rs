@@ -1,4 +1,4 @@
-//! A server on free ports, and clients of both transports for it.
+//! A server on free ports, and clients for both of its transports.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -35,17 +35,17 @@ use wtransport::quinn;
 use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
-/// Longest that anything is waited for.
+/// The timeout of every wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
     pub https: SocketAddr,
     pub http: SocketAddr,
     pub web_transport: SocketAddr,
-    /// Where metrics are read.
+    /// The metrics listener.
     pub metrics: SocketAddr,
-    /// Makes it read its certificate again.
+    /// Makes the server reload its certificate.
     pub reloader: Reloader,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<()>>,
@@ -53,7 +53,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a server with certificates of its own authority.
+    /// Starts a server with a certificate from its own authority.
     pub fn start() -> Self {
         Self::with(&[])
     }
@@ -91,23 +91,23 @@ impl Running {
         Server::bind(config.unwrap(), gpys::page())
     }
 
-    /// The certificate of the authority that vouches for the server's.
+    /// The certificate of the authority that issued the server's.
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
-    /// Replaces the files of the certificate by another of the same authority.
+    /// Replaces the certificate files with new ones from the same authority.
     pub fn renew_certificate(&self) {
         make_certificate(&self.dir, true);
     }
 
-    /// The certificate that HTTPS shows to somebody new.
+    /// The certificate that HTTPS presents to a new client.
     pub async fn https_certificate(&self) -> Vec<u8> {
         let stream = self.tls().await.unwrap();
         stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec()
     }
 
-    /// Tells the server to stop.
+    /// Stops the server.
     pub fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
@@ -117,12 +117,12 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap().unwrap();
     }
 
-    /// The head and the body of what plain HTTP answers.
+    /// Returns the head and the body of a plain HTTP response.
     pub async fn get(&self, path: &str, host: &str) -> (String, String) {
         Self::get_from(self.http, path, host).await
     }
 
-    /// The same at another address. Asks again for as long as the connection is refused.
+    /// The same from another address. Retries while the connection is refused.
     pub async fn get_from(address: SocketAddr, path: &str, host: &str) -> (String, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let deadline = Instant::now() + PATIENCE;
@@ -137,17 +137,17 @@ impl Running {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{path} is not answered")
+        panic!("no response for {path}")
     }
 
-    /// A count, as the listener of metrics tells it.
+    /// A count from the metrics listener.
     pub async fn count(&self, series: &str) -> f64 {
         let (_, text) = Self::get_from(self.metrics, "/metrics", "localhost").await;
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
     }
 
-    /// Waits until a count is at least this.
+    /// Waits until a count reaches `least`.
     pub async fn until_count(&self, series: &str, least: f64) {
         let deadline = Instant::now() + PATIENCE;
         while self.count(series).await < least {
@@ -174,7 +174,7 @@ impl Running {
         TlsConnector::from(Arc::new(self.tls_config())).connect(name, stream).await
     }
 
-    /// A QUIC connection that speaks no HTTP, to a server whose certificate is for QUIC, too.
+    /// A QUIC connection without HTTP, to a server whose certificate also covers QUIC.
     pub async fn quic(
         &self,
     ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
@@ -187,7 +187,7 @@ impl Running {
         Ok((endpoint, connecting.await?))
     }
 
-    /// `/config.json`, as somebody hears it who addressed `host`.
+    /// `/config.json`, as served to a client that addressed `host`.
     pub async fn config(&self, host: &str) -> serde_json::Value {
         serde_json::from_str(&self.get("/config.json", host).await.1).unwrap()
     }
@@ -231,12 +231,12 @@ impl Running {
         Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
 
-    /// A client that has not said anything yet.
+    /// A client that has sent nothing yet.
     pub async fn client(&self, transport: Transport) -> Client {
-        self.try_client(transport).await.expect("the server lets a client in")
+        self.try_client(transport).await.expect("the server admits a client")
     }
 
-    /// The same, if the server lets it in.
+    /// The same, or `None` if the server refuses it.
     pub async fn try_client(&self, transport: Transport) -> Option<Client> {
         let wire = match transport {
             Transport::Wt => return Client::over(self.session("/wt", None).await.ok()?).await,
@@ -245,7 +245,7 @@ impl Running {
         Some(Client::on(wire))
     }
 
-    /// A client that is in the room.
+    /// A client in this room.
     pub async fn join(
         &self,
         transport: Transport,
@@ -283,21 +283,21 @@ enum Wire {
     Ws(Box<Socket>),
 }
 
-/// A client, and what it knows.
+/// A client and what it has received.
 pub struct Client {
     wire: Wire,
     pub view: View,
     pub welcome: Option<Welcome>,
     pub pongs: usize,
     pub closing: Option<Closing>,
-    /// Fields whose values the server did not take.
+    /// Fields whose values the server refused.
     pub refused: Vec<u8>,
-    /// The code with which the connection was closed.
+    /// The code with which the connection closed.
     pub code: Option<u64>,
 }
 
 impl Client {
-    /// Closes the link in good order, as a page does that goes away, without a leave.
+    /// Closes the link cleanly but without a leave message, as a page does when it is closed.
     pub async fn close(self) {
         match self.wire {
             Wire::Wt { connection, .. } => connection.close(0_u32.into(), b""),
@@ -310,13 +310,13 @@ impl Client {
         Self { wire, view, welcome, pongs: 0, closing: None, refused: Vec::new(), code: None }
     }
 
-    /// A client on this session that has not said anything yet.
+    /// A client on this session that has sent nothing yet.
     pub async fn over(connection: Connection) -> Option<Self> {
         let (send, recv) = connection.open_bi().await.ok()?.await.ok()?;
         Some(Self::on(Wire::Wt { connection, send, recv, buffer: Vec::new() }))
     }
 
-    /// A client on this socket that has not said anything yet.
+    /// A client on this socket that has sent nothing yet.
     pub fn by_socket(socket: Socket) -> Self {
         Self::on(Wire::Ws(Box::new(socket)))
     }
@@ -325,8 +325,8 @@ impl Client {
         self.welcome.as_ref().unwrap()
     }
 
-    /// Sends a message on the lane that its first byte tells. What a server that has closed does
-    /// not take is of no interest.
+    /// Sends a message on the lane that its first byte determines. Ignores errors, as the server
+    /// may have closed.
     pub async fn send(&mut self, bytes: &[u8]) {
         match &mut self.wire {
             Wire::Ws(socket) => drop(socket.send(Message::Binary(bytes.to_vec().into())).await),
@@ -343,7 +343,7 @@ impl Client {
 
     /// Sends a WebSocket text message.
     pub async fn send_text(&mut self, text: &str) {
-        let Wire::Ws(socket) = &mut self.wire else { panic!("only a socket has text") };
+        let Wire::Ws(socket) = &mut self.wire else { panic!("only a WebSocket carries text") };
         socket.send(Message::Text(text.into())).await.unwrap();
     }
 
@@ -351,7 +351,7 @@ impl Client {
         self.send(&encode_ping(7)).await;
     }
 
-    /// Sends a pose a little north of the venue, taken when the client was welcomed.
+    /// Sends a pose slightly north of the venue, taken when the client was welcomed.
     pub async fn pose(&mut self, seq: u32) {
         let position = Position::from_degrees(45.75 + f64::from(seq) * 1e-6, 14.36).unwrap();
         let sampled = Time(u64::from(self.welcome().time.0));
@@ -360,7 +360,7 @@ impl Client {
         self.send(&Sample { seq, pose }.encode()).await;
     }
 
-    /// Takes what arrives until `done`.
+    /// Processes incoming messages until `done`.
     pub async fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
@@ -370,13 +370,13 @@ impl Client {
         }
     }
 
-    /// Waits until the server has closed the link; gives the code and what it said.
+    /// Waits until the server has closed the link. Returns the code and the close message.
     pub async fn closed(&mut self) -> (u64, Closing) {
-        self.until("the link's end", |client| client.code.is_some()).await;
-        (self.code.unwrap(), self.closing.clone().expect("the server says why"))
+        self.until("the link to close", |client| client.code.is_some()).await;
+        (self.code.unwrap(), self.closing.clone().expect("a close message"))
     }
 
-    /// Takes one thing; false if the link is closed.
+    /// Processes one message; returns false if the link is closed.
     async fn next(&mut self) -> bool {
         let message = match &mut self.wire {
             Wire::Ws(socket) => match socket.next().await {

@@ -1,9 +1,9 @@
-//! A long run of the real server: people who stay, people who come and go 500 times a minute,
-//! and every attack of the hostile suite against the same process, over and over. At the end the
-//! server must take what it took at the beginning, and nobody may have been lost, doubled, or
-//! left behind as a ghost.
+//! A long run of the real server: peers who stay, peers who come and go 500 times a minute, and
+//! every attack of the hostile suite, over and over, against the same process. At the end, the
+//! server must use what it used at the start, and no peer may be lost, doubled, or left behind as a
+//! ghost.
 //!
-//! `GPYS_SOAK` is for how long (30 s otherwise); `scripts/soak` runs it for ten minutes.
+//! `GPYS_SOAK` sets the duration (30 s by default); `scripts/soak` runs it for ten minutes.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
     clippy::print_stderr,
     missing_docs,
     unreachable_pub,
-    reason = "a test may panic, and its modules are private anyway"
+    reason = "a test may panic, and its modules are private"
 )]
 
 #[cfg(target_os = "linux")]
@@ -29,10 +29,10 @@ fn main() -> ExitCode {
 #[cfg(target_os = "linux")]
 fn trials() -> Vec<Trial> {
     let soak = || run::soak().map_err(|error| format!("{error:#}").into());
-    vec![Trial::test("nothing_is_lost_and_nothing_stays", soak)]
+    vec![Trial::test("loses_no_peer_and_leaks_nothing", soak)]
 }
 
-/// Elsewhere the system does not tell what a process takes.
+/// Other systems do not report a process's usage.
 #[cfg(not(target_os = "linux"))]
 fn trials() -> Vec<Trial> {
     Vec::new()

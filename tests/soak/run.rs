@@ -1,4 +1,4 @@
-//! The run: a server, a swarm, attackers, and what the server takes meanwhile.
+//! The run: a server, a swarm, attackers, and the server's usage over time.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -19,42 +19,44 @@ use gpys_testkit::attacks::{
 };
 use gpys_testkit::process::{Process, Usage};
 
-/// How long the run is, unless `GPYS_SOAK` says otherwise.
+/// The default duration, unless `GPYS_SOAK` is set.
 const SHORT: Duration = Duration::from_secs(30);
-/// People who stay, and who come and go a minute.
+/// Number of peers who stay, and of those who come and go per minute.
 const PEOPLE: &str = "40";
 const CHURN: &str = "500";
-/// Attacks at once.
+/// Number of concurrent attacks.
 const ATTACKS: usize = 8;
-/// What the server takes is looked at this often.
+/// How often the server's usage is sampled.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long everything may take to be given back: whoever vanished is forgotten after 30 s, and an
-/// empty room a second later.
+/// How long the server may take to release everything: vanished peers are forgotten after 30 s, and
+/// an empty room a second later.
 const RETURN: Duration = Duration::from_secs(60);
 /// How long the server may take to stop.
 const STOP: Duration = Duration::from_secs(10);
-/// The first part of a run, in which memory grows to what the load needs.
+/// The share of a run at its start in which memory grows to what the load needs.
 const WARM_UP: f64 = 0.25;
-/// By how much memory may differ between the first and the last third of what follows: it depends
-/// on which attacks fall into them. A run of half a minute is hardly warm at its end.
+/// How much memory may differ between the first and the last third of the rest: it depends on which
+/// attacks fall into them. A run of half a minute is hardly warm at its end.
 const MARGIN: f64 = 0.05;
 const SHORT_MARGIN: f64 = 0.35;
 
-/// Runs it, prints what was seen, and fails if anything is wrong.
+/// Runs the soak, prints what was seen, and fails if anything is wrong.
 pub fn soak() -> Result<()> {
     let time = match std::env::var("GPYS_SOAK") {
-        Ok(time) => humantime::parse_duration(&time).context("GPYS_SOAK is a time such as 10m")?,
+        Ok(time) => {
+            humantime::parse_duration(&time).context("GPYS_SOAK must be a duration such as 10m")?
+        }
         Err(_) => SHORT,
     };
     let mut server = Process::start(&[])?;
     let before = calm(&server)?;
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut swarm = swarm(&server, time)?;
     let over = Arc::new(AtomicBool::new(false));
     let attackers = attack(&server, &over);
     let mut samples = Vec::new();
     while swarm.try_wait()?.is_none() {
-        ensure!(begun.elapsed() < 2 * time + RETURN, "the swarm does not end");
+        ensure!(started.elapsed() < 2 * time + RETURN, "the swarm did not end");
         std::thread::sleep(EVERY);
         samples.push(server.usage()?);
     }
@@ -69,7 +71,7 @@ pub fn soak() -> Result<()> {
     stop(&mut server)
 }
 
-/// What a server takes that has just started, once nothing changes any more.
+/// The usage of a freshly started server, once it is stable.
 fn calm(server: &Process) -> Result<Usage> {
     let mut least = server.usage()?;
     for _ in 0..10 {
@@ -94,25 +96,25 @@ fn swarm(server: &Process, time: Duration) -> Result<Child> {
 struct Attacks {
     count: usize,
     rounds: usize,
-    /// Attacks that were not answered as they should be, and how.
+    /// How often each attack got a wrong response.
     wrong: BTreeMap<String, usize>,
 }
 
 impl Attacks {
     fn judge(&self) -> Result<()> {
-        // Beside everything else an answer may be late, and some ask for one in time.
+        // Next to everything else a response may be late, and some attacks check the time.
         let wrong: usize = self.wrong.values().sum();
         ensure!(
             wrong * 50 <= self.count,
-            "of {} attacks {wrong} were answered wrongly",
+            "{wrong} of {} attacks were answered wrongly",
             self.count
         );
         Ok(())
     }
 }
 
-/// Attacks the server until it is over, from a thread of its own: every attack that a server with
-/// default settings has to endure, round after round.
+/// Attacks the server until `over`, on a separate thread: every attack that a server with default
+/// settings must endure, round after round.
 fn attack(server: &Process, over: &Arc<AtomicBool>) -> JoinHandle<Attacks> {
     let (https, http, metrics) = (server.https, server.http, server.metrics);
     let over = Arc::clone(over);
@@ -161,20 +163,20 @@ fn all() -> Vec<Attack> {
     sieges.into_iter().flat_map(|siege: fn() -> Vec<Attack>| siege()).collect()
 }
 
-/// Waits until the server has given everything back; gives what it takes then.
+/// Waits until the server has released everything, and returns its usage then.
 fn returned(server: &Process, before: Usage) -> Result<Usage> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let now = server.usage()?;
         let is_back = now.tasks <= before.tasks && now.files <= before.files;
-        if is_back || begun.elapsed() > RETURN {
+        if is_back || started.elapsed() > RETURN {
             return Ok(now);
         }
         std::thread::sleep(EVERY);
     }
 }
 
-/// The medians of memory in the first and the last third of what follows the warm-up.
+/// The median memory of the first and the last third after the warm-up.
 fn thirds(samples: &[Usage]) -> [u64; 2] {
     let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
     let third = (warm.len() / 3).max(1);
@@ -210,16 +212,16 @@ fn judge(
     check(away.as_object().is_some_and(|away| away.is_empty()), format!("disconnected: {away}"));
     let expected = time.as_secs_f64() / 60.0 * CHURN.parse::<f64>()?;
     let joins = count(&report["churn"]["joins"]) as f64;
-    check(joins > 0.8 * expected, format!("{joins} joins where {expected} were due"));
+    check(joins > 0.8 * expected, format!("{joins} of {expected} joins"));
     check(after.tasks <= before.tasks, format!("tasks: {} to {}", before.tasks, after.tasks));
     check(after.files <= before.files, format!("files: {} to {}", before.files, after.files));
     let [first, last] = thirds(samples).map(|rss| rss as f64);
     let margin = if time > 4 * SHORT { MARGIN } else { SHORT_MARGIN };
-    check(last <= first * (1.0 + margin), format!("memory grows: {first} to {last} bytes"));
+    check(last <= first * (1.0 + margin), format!("memory grew: {first} to {last} bytes"));
     if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("; ")) }
 }
 
-/// What was seen, for people.
+/// A readable account of the run.
 fn account(
     samples: &[Usage],
     [before, after]: [Usage; 2],
@@ -234,7 +236,7 @@ fn account(
          tasks: {} before, {} at most, {} after\n\
          files: {} before, {} at most, {} after\n\
          threads: {} before, {} at most, {} after\n\
-         attacks: {} in {} rounds, {} not answered as alone\n\
+         attacks: {} in {} rounds, {} not answered as expected\n\
          swarm: {report}",
         mb(before.rss),
         mb(most(|usage| usage.rss)),
@@ -258,16 +260,16 @@ fn account(
     text
 }
 
-/// The server must be able to stop, and say that all was well.
+/// Checks that the server stops, and exits successfully.
 fn stop(server: &mut Process) -> Result<()> {
-    let begun = Instant::now();
+    let started = Instant::now();
     server.terminate()?;
     loop {
         if let Some(status) = server.ended()? {
-            ensure!(status.success(), "the server ended: {status}");
+            ensure!(status.success(), "the server exited: {status}");
             return Ok(());
         }
-        ensure!(begun.elapsed() < STOP, "the server does not stop");
+        ensure!(started.elapsed() < STOP, "the server did not stop");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,5 +1,4 @@
-//! What the servers that GPyS is compared with speak over a WebSocket, seen from a client. No
-//! sockets and no clocks in here.
+//! The client side of what the compared servers speak over a WebSocket, without sockets or clocks.
 
 mod socketio;
 mod sockjs;
@@ -15,26 +14,26 @@ pub use ws::Ws;
 
 use crate::track::Reading;
 
-/// The client's side of one connection to a compared server.
+/// The client side of one connection to a compared server.
 ///
-/// Open a WebSocket at [`path`](Self::path), give every message that arrives to
+/// Open a WebSocket at [`path`](Self::path), pass every message that arrives to
 /// [`decode`](Self::decode), and send what it returns; once [`ready`](Self::ready), send readings.
 pub trait Relay: Send {
-    /// The path, with query, of the WebSocket's address.
+    /// The path and query of the WebSocket's URL.
     fn path(&self) -> String;
 
-    /// Whether the greeting is over, so that readings may be sent.
+    /// Whether the greeting is complete, so readings may be sent.
     fn ready(&self) -> bool;
 
     /// The message that carries `reading`.
     fn encode(&mut self, reading: &Reading) -> Message;
 
-    /// Reads a message that arrived at `now`, on the clock of [`Reading::sampled`]: calls `seen`
-    /// with each position in it, and returns what must be answered.
+    /// Decodes a message that arrived at `now`, on the clock of [`Reading::sampled`]: calls `seen`
+    /// with each position in it, and returns a reply to send, if any.
     ///
     /// # Errors
-    /// If the server closes the connection, or says what it should not. The connection is then
-    /// good for nothing.
+    /// If the server closes the connection or sends something unexpected. The connection is then
+    /// unusable.
     fn decode(
         &mut self,
         message: &Message,
@@ -43,7 +42,7 @@ pub trait Relay: Send {
     ) -> Result<Option<Message>, RelayError>;
 }
 
-/// The text of a message; none if it is one of WebSocket's own.
+/// The text of a message; `None` if it is a WebSocket control message.
 fn text(message: &Message) -> Result<Option<&str>, RelayError> {
     match message {
         Message::Text(text) => Ok(Some(text.as_str())),
@@ -53,28 +52,28 @@ fn text(message: &Message) -> Result<Option<&str>, RelayError> {
     }
 }
 
-/// Why a connection to a compared server is of no more use.
+/// Why a connection to a compared server is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The server closed the connection.
     #[error("the server closed the connection: {0}")]
     Closed(String),
-    /// A message of a kind that this server does not send.
+    /// A kind of message that this server does not send.
     #[error("the server sent what its protocol does not have: {0:?}")]
     Unexpected(String),
-    /// JSON that cannot be read.
+    /// Malformed JSON.
     #[error("the server's JSON cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    /// A pose that cannot be read.
+    /// A malformed pose.
     #[error("a relayed pose cannot be read: {0}")]
     Pose(#[from] DecodeError),
-    /// A place that is none.
+    /// A position out of range.
     #[error("a relayed position is off the map: {0}")]
     Position(#[from] GeoError),
 }
 
 impl RelayError {
-    /// The message, or as much of it as tells what it is.
+    /// The message, or enough of it to recognise it.
     fn unexpected(message: &Message) -> Self {
         Self::Unexpected(message.to_string().chars().take(80).collect())
     }

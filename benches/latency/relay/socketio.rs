@@ -9,16 +9,16 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Relay, RelayError, text};
 use crate::track::Reading;
 
-/// Asks for the main namespace, and is the start of its granting.
+/// Requests the main namespace; also the start of the reply that grants it.
 const CONNECT: &str = "40";
 const PING: &str = "2";
 const PONG: &str = "3";
-/// The start of an event of a pose, up to its argument.
+/// The start of a pose event, up to its argument.
 const POSE: &str = "42[\"pose\",";
-/// The start of an event of somebody's leaving.
+/// The start of a leave event.
 const LEFT: &str = "42[\"left\",";
 
-/// What of a pose is read.
+/// The parts of a pose that are read.
 #[derive(Deserialize)]
 struct Place {
     lat: f64,

@@ -1,4 +1,4 @@
-//! sockjs-node: JSON in SockJS's frames (the `websocket` transport of SockJS protocol 0.3.3).
+//! sockjs-node: JSON in SockJS frames (the `websocket` transport of SockJS protocol 0.3.3).
 
 use gpys::proto::geo::Position;
 use gpys::proto::time::Time;
@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Relay, RelayError, text};
 use crate::track::Reading;
 
-/// A location: latitude and longitude (none if that person has left), uuid, sample time, and, but
-/// for who has left, angles.
+/// A location: latitude and longitude (`None` if the peer has left), UUID, sample time, and, unless
+/// it has left, angles.
 type Location = (f64, f64, IgnoredAny, IgnoredAny, IgnoredAny);
 
 /// A session of one WebSocket.
@@ -19,7 +19,7 @@ pub struct SockJs {
 }
 
 impl SockJs {
-    /// A session whose `number` no other has.
+    /// A session with a unique `number`.
     pub const fn new(number: u32) -> Self {
         Self { number, open: false }
     }
@@ -38,7 +38,7 @@ impl Relay for SockJs {
         let (lat, lng) = reading.position.degrees();
         let [alpha, beta, gamma] = reading.angles;
         let time = reading.sampled.0;
-        // Neither has a character that a string would escape.
+        // Neither contains a character that a string would escape.
         Message::text(format!(r#"["[{lat},{lng},{time},[{alpha},{beta},{gamma}]]"]"#))
     }
 
@@ -53,8 +53,8 @@ impl Relay for SockJs {
             Some(("o", "")) => self.open = true,
             Some(("h", "")) => {}
             Some(("a", list)) => {
-                for told in serde_json::from_str::<Vec<String>>(list)? {
-                    read(&told, seen)?;
+                for message in serde_json::from_str::<Vec<String>>(list)? {
+                    read(&message, seen)?;
                 }
             }
             Some(("c", why)) => return Err(RelayError::Closed(why.into())),
@@ -64,14 +64,17 @@ impl Relay for SockJs {
     }
 }
 
-/// Reads what the server tells: a location, everybody's, who has left, or how many are there.
-fn read(told: &str, seen: &mut dyn FnMut(Position)) -> Result<(), RelayError> {
-    let locations = if told.starts_with("[[") {
-        serde_json::from_str::<Vec<Location>>(told)?
-    } else if told == "[]" || told.starts_with("[null,") || told.starts_with("{\"online\":") {
+/// Reads a message: one location, all locations, who has left, or the number of peers.
+fn read(message: &str, seen: &mut dyn FnMut(Position)) -> Result<(), RelayError> {
+    let locations = if message.starts_with("[[") {
+        serde_json::from_str::<Vec<Location>>(message)?
+    } else if message == "[]"
+        || message.starts_with("[null,")
+        || message.starts_with("{\"online\":")
+    {
         Vec::new()
     } else {
-        vec![serde_json::from_str::<Location>(told)?]
+        vec![serde_json::from_str::<Location>(message)?]
     };
     for (lat, lng, ..) in locations {
         seen(Position::from_degrees(lat, lng)?);

@@ -1,4 +1,4 @@
-//! Plain `ws`: up goes a pose as in docs/PROTOCOL.md, section 4; down comes the sender's number
+//! Plain `ws`: upwards, a pose as in docs/PROTOCOL.md, section 4; downwards, the sender's number
 //! (u32, little endian) and a pose.
 
 use gpys::proto::geo::Position;
@@ -9,10 +9,10 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Relay, RelayError};
 use crate::track::Reading;
 
-/// Bytes of the sender's number.
+/// Length of the sender's number, in bytes.
 const NUMBER_LEN: usize = 4;
 
-/// There is nothing to remember.
+/// A connection, which has no state.
 pub struct Ws;
 
 impl Relay for Ws {

@@ -10,19 +10,19 @@ pub(super) struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
-    /// Where it has lines, and what is written there, if anything.
+    /// Positions of grid lines, with their labels, if any.
     pub(super) ticks: Vec<(f64, String)>,
-    /// Where a line is drawn across, and what is written at it.
+    /// A line across the plot, and its label.
     pub(super) mark: Option<(f64, &'static str)>,
 }
 
 impl Axis {
-    /// A logarithmic axis over all positive numbers among `values`, if there are any, widened to
-    /// 1, 2 or 5 times a power of ten. `tell` writes a number.
+    /// A logarithmic axis over all positive numbers among `values`, if any, widened to 1, 2 or 5
+    /// times a power of ten. `format` formats a number.
     pub(super) fn logarithmic(
         title: &'static str,
         values: impl IntoIterator<Item = f64>,
-        tell: fn(f64) -> String,
+        format: fn(f64) -> String,
     ) -> Option<Self> {
         let positive: Vec<f64> = values.into_iter().filter(|value| *value > 0.0).collect();
         let (low, high) = table::extent(&positive)?;
@@ -40,17 +40,17 @@ impl Axis {
         let (low, high) = (round[0].0, round[round.len() - 1].0);
         let crowded = high / low > 2000.0;
         let tick = |&(tick, whole): &(f64, bool)| {
-            (tick, if whole || !crowded { tell(tick) } else { String::new() })
+            (tick, if whole || !crowded { format(tick) } else { String::new() })
         };
         let ticks = round.iter().map(tick).collect();
         Some(Self { title, low, high, logarithmic: true, ticks, mark: None })
     }
 
-    /// A linear axis from zero to the highest of `values`, if one is above zero.
+    /// A linear axis from zero to the maximum of `values`, if positive.
     pub(super) fn linear(
         title: &'static str,
         values: impl IntoIterator<Item = f64>,
-        tell: fn(f64) -> String,
+        format: fn(f64) -> String,
     ) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let high = table::extent(&values)?.1;
@@ -59,7 +59,7 @@ impl Axis {
         let step = step.into_iter().find(|step| high / step <= 8.0)?;
         let ticks = (0..=8).map(|tick| f64::from(tick) * step);
         let ticks = ticks.take_while(|tick| *tick <= high * 1.001);
-        let ticks = ticks.map(|tick| (tick, tell(tick))).collect();
+        let ticks = ticks.map(|tick| (tick, format(tick))).collect();
         (high > 0.0).then_some(Self {
             title,
             low: 0.0,
@@ -70,13 +70,13 @@ impl Axis {
         })
     }
 
-    /// The same axis with ticks at `values` alone.
+    /// The same axis with ticks only at `values`.
     pub(super) fn with_ticks(self, values: &[f64]) -> Self {
         let ticks = values.iter().map(|value| (*value, table::exact(*value))).collect();
         Self { ticks, ..self }
     }
 
-    /// How far along the axis `value` is, from 0 to 1; what is beyond an end is at it.
+    /// The position of `value` along the axis, from 0 to 1, clamped to its ends.
     pub(super) fn place(&self, value: f64) -> f64 {
         let place = if self.logarithmic {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()

@@ -1,4 +1,4 @@
-//! Lines over two axes, drawn as SVG that is readable on light and dark, in print, and by ear.
+//! Line plots drawn as SVG that is readable on light and dark, in print, and by screen readers.
 
 use quick_xml::escape::escape;
 
@@ -6,29 +6,29 @@ use super::axis::Axis;
 
 /// The whole picture, in px.
 const WIDTH: f64 = 860.0;
-/// The frame that the lines are in: its left, its top, its lowest height.
+/// The plot area: its left, its top, its minimum height.
 const LEFT: f64 = 68.0;
 const TOP: f64 = 58.0;
 const HEIGHT: f64 = 320.0;
-/// Below the frame: numbers and the axis's title.
+/// Below the plot area: numbers and the axis title.
 const BELOW: f64 = 52.0;
-/// Between the names of lines, and what a name may be long.
+/// The distance between line labels, and the maximum length of one.
 const LEADING: f64 = 19.0;
 const LONGEST_NAME: usize = 36;
-/// Width of a letter of 12 px, on the safe side for the usual fonts.
+/// Width of a letter at 12 px, a safe estimate for common fonts.
 const LETTER: f64 = 7.4;
-/// A name's piece of line, and what is left and right of it.
+/// A label's piece of line, with its margins.
 const SWATCH: f64 = 34.0;
-/// Along a line of many points, from one mark to the next.
+/// The distance between marks along a line of many points.
 const BETWEEN_MARKS: f64 = 96.0;
-/// Points of a line nearer to each other than this are one.
+/// Points of a line closer than this are merged.
 const SAME: f64 = 0.4;
 
-/// What lines look like, for as many as there are; without colour they differ in dash and mark.
+/// Line styles; without colour, they differ in dash and mark.
 pub(super) const STYLES: usize = 8;
 const DASHES: [&str; STYLES] =
     ["", "7 3", "2 3", "10 3 2 3", "14 4", "5 2 1 2 1 2", "1 2", "10 3 5 3"];
-/// The colours, by class, on light and on dark; all keep a contrast of 3 to 1 to their ground.
+/// The colours by class, on light and dark; all have a contrast of at least 3 to 1.
 const CSS: &str = "\
 .chart{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
 .chart .ground{fill:#fff}.chart .ink{fill:#17202b}.chart .soft{fill:#566270}\
@@ -45,15 +45,15 @@ const CSS: &str = "\
 .chart .c3{color:#f08fe2}.chart .c4{color:#d3e04a}.chart .c5{color:#56d6ee}\
 .chart .c6{color:#ff8ba7}.chart .c7{color:#b8abff}}";
 
-/// A picture.
+/// A chart.
 pub(super) struct Chart {
-    /// Unique among the pictures of one page.
+    /// Unique among the charts of one page.
     pub(super) id: String,
     /// What it shows.
     pub(super) title: String,
     /// How to read it.
     pub(super) legend: String,
-    /// What it says, for who cannot see it.
+    /// A text alternative for those who cannot see it.
     pub(super) summary: String,
     /// From left to right.
     pub(super) x: Axis,
@@ -61,36 +61,36 @@ pub(super) struct Chart {
     pub(super) y: Axis,
     /// The lines, the first on top.
     pub(super) lines: Vec<Line>,
-    /// Where the names of lines are.
+    /// Where the line labels are.
     pub(super) order: Order,
 }
 
-/// Where the names of lines are, all to the right of the frame.
+/// Where the line labels are, always right of the plot area.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
     /// At the height where each line ends.
     Ends,
-    /// From the top, the line that ends furthest to the right first.
+    /// From the top, ordered by how far right the lines end.
     Furthest,
 }
 
 /// One line.
 pub(super) struct Line {
-    /// What it is called; lines of one name are one entry.
+    /// The label; lines of one name share it.
     pub(super) name: String,
     /// Which of [`STYLES`].
     pub(super) style: usize,
-    /// Whether it is thin, without marks or a name.
+    /// Whether it is thin, without marks or a label.
     pub(super) thin: bool,
-    /// Whether every point has a mark, and the filled ones; else there are marks now and then.
+    /// Which points are filled if every point has a mark; otherwise marks are spaced out.
     pub(super) filled: Option<Vec<bool>>,
     /// Its points, from left to right.
     pub(super) points: Vec<(f64, f64)>,
-    /// Vertical lines: where, from, to.
+    /// Vertical lines: position, from, to.
     pub(super) spans: Vec<(f64, f64, f64)>,
 }
 
-/// A chart's frame, in px.
+/// A chart's plot area, in px.
 struct Frame {
     right: f64,
     bottom: f64,
@@ -107,7 +107,7 @@ impl Frame {
 }
 
 impl Chart {
-    /// The picture, as a whole SVG file that may also stand in a page.
+    /// The chart as a complete SVG file that can also be embedded in a page.
     pub(super) fn svg(&self) -> String {
         let named: Vec<&Line> = self.lines.iter().filter(|line| !line.thin).collect();
         let longest = named.iter().map(|line| shorten(&line.name).chars().count()).max();
@@ -177,7 +177,7 @@ impl Chart {
         *out += &text("ink", 16.0, middle, "middle", &turned, self.y.title);
     }
 
-    /// The names of the lines, each beside a piece of its line.
+    /// Draws the line labels, each next to a piece of its line.
     fn names(&self, frame: &Frame, named: &[&Line], out: &mut String) {
         let end = |line: &Line| line.points.last().copied().unwrap_or_default();
         let mut places: Vec<(f64, &Line)> = match self.order {
@@ -190,7 +190,7 @@ impl Chart {
         if self.order == Order::Furthest {
             places.iter_mut().for_each(|place| place.0 = 0.0);
         }
-        // Down where two would overlap, then up again from the frame's lower end.
+        // Moves labels down where two would overlap, then up again from the lower end.
         let mut lowest = TOP + 6.0;
         for (y, _) in &mut places {
             *y = y.max(lowest);
@@ -259,7 +259,7 @@ impl Line {
             }
             None if self.thin => {}
             None => {
-                // Lines that lie on each other have their marks at different places.
+                // Overlapping lines have their marks at different positions.
                 let start = BETWEEN_MARKS * (self.style as f64 + 0.5) / STYLES as f64;
                 for (x, y) in along(&points, start) {
                     *out += &mark(self.style, x, y, true);
@@ -270,7 +270,7 @@ impl Line {
     }
 }
 
-/// Places along a line, the first after `start` px.
+/// Positions along a line, the first after `start` px.
 fn along(points: &[(f64, f64)], start: f64) -> Vec<(f64, f64)> {
     let mut places = Vec::new();
     let mut left = start;
@@ -307,14 +307,14 @@ fn mark(style: usize, x: f64, y: f64, filled: bool) -> String {
     format!("<path d=\"M{x:.1} {y:.1}{shape}\" {look}/>")
 }
 
-fn text(class: &str, x: f64, y: f64, anchor: &str, more: &str, words: &str) -> String {
-    if words.is_empty() {
+fn text(class: &str, x: f64, y: f64, anchor: &str, more: &str, content: &str) -> String {
+    if content.is_empty() {
         return String::new();
     }
     format!(
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" {more}>{}\
          </text>\n",
-        xml(words)
+        xml(content)
     )
 }
 
@@ -325,11 +325,11 @@ fn shorten(name: &str) -> String {
     name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
 }
 
-/// `words` as text or an attribute of XML or HTML, without the characters that XML cannot hold.
-pub(super) fn xml(words: &str) -> String {
+/// Escapes `content` as text or an attribute of XML or HTML, dropping characters that XML forbids.
+pub(super) fn xml(content: &str) -> String {
     let allowed = |c: &char| {
         let control = c.is_control() && !matches!(c, '\n' | '\t');
         !control && !matches!(c, '\u{FFFE}' | '\u{FFFF}')
     };
-    escape(words.chars().filter(allowed).collect::<String>()).into_owned()
+    escape(content.chars().filter(allowed).collect::<String>()).into_owned()
 }

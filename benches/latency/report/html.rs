@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use super::chart::xml;
 use super::plot::{Plot, Shows};
@@ -6,10 +6,10 @@ use super::table::{self, Table};
 use super::{QUICK, REPEAT, WORDS, plots};
 use crate::results::Results;
 
-/// The page's looks.
+/// The page's style sheet.
 const CSS: &str = include_str!("page.css");
 
-/// The whole report as one page without scripts or anything from elsewhere; well-formed XML too.
+/// The whole report as one page without scripts or external resources; also well-formed XML.
 pub fn html(results: &Results) -> String {
     let plots = plots(results);
     let pictures = |shows: &Shows| {
@@ -73,7 +73,7 @@ pub fn html(results: &Results) -> String {
 }
 
 fn picture(plot: &Plot) -> String {
-    // Whoever has only a keyboard must be able to scroll what is wider than the screen.
+    // Keyboard users must be able to scroll what is wider than the screen.
     format!(
         "<figure tabindex=\"0\" role=\"group\" aria-label=\"{}\">\n{}</figure>\n",
         xml(&plot.alternative),

@@ -1,18 +1,18 @@
-//! Which scenarios differ by their loss alone.
+//! Finds scenarios that differ only in their loss.
 
 use super::table;
 use crate::results::Results;
 
-/// Scenarios that are the same path at several losses.
+/// Scenarios of one path at several losses.
 pub(super) struct Family<'a> {
-    /// What they have in common.
+    /// The common part of their names.
     pub(super) name: String,
-    /// Each with its loss in percent, from the lowest.
+    /// Each scenario with its loss in percent, lowest first.
     pub(super) members: Vec<(&'a str, f64)>,
 }
 
-/// All families of more than one scenario. A scenario belongs to one by its name: "50 ms round
-/// trip, 2 % loss" and "50 ms round trip, no loss" or just "50 ms round trip".
+/// All families of more than one scenario, grouped by name: "50 ms round trip, 2 % loss" and "50 ms
+/// round trip, no loss" or just "50 ms round trip".
 pub(super) fn families(results: &Results) -> Vec<Family<'_>> {
     let scenarios = table::scenarios(results);
     let mut families: Vec<Family<'_>> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn families(results: &Results) -> Vec<Family<'_>> {
     families
 }
 
-/// A scenario, what is left of its name without the loss, and the loss in percent.
+/// Splits a scenario's name into the rest and the loss in percent.
 fn member(scenario: &str) -> Option<(&str, String, f64)> {
     if scenario.to_lowercase().contains("burst") {
         return None;
@@ -48,14 +48,14 @@ fn member(scenario: &str) -> Option<(&str, String, f64)> {
     Some((scenario, name, loss))
 }
 
-/// The number that `text` ends with, and what is before it.
+/// Splits off the number at the end of `text`.
 fn number(text: &str) -> Option<(&str, f64)> {
     let before = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let loss = text[before.len()..].parse().ok()?;
     Some((before, loss))
 }
 
-/// `text` without what joins it to what was taken away.
+/// Trims what joined `text` to the removed part.
 fn trim(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || ",;:".contains(c));
     text.strip_suffix(" with").unwrap_or(text)

@@ -1,12 +1,13 @@
-//! The tables of the documentation, in GitHub's Markdown.
+//! The documentation's tables, as GitHub Markdown.
 
 use super::plot::{Plot, Shows};
 use super::table::{self, Table};
 use super::{QUICK, WORDS, plots};
 use crate::results::Results;
 
-/// What stands below a heading of the second level: headings of the third, tables, and references to the plots, which
-/// [`write_plots`](super::write_plots) writes into `folder`, a path relative to the document.
+/// The contents of a second-level section: third-level headings, tables, and references to the
+/// plots that [`write_plots`](super::write_plots) writes into `folder`, a path relative to the
+/// document.
 pub fn markdown(results: &Results, folder: &str) -> String {
     let plots = plots(results);
     let pictures = |shows: &Shows| {
@@ -57,7 +58,7 @@ fn picture(plot: &Plot, folder: &str) -> String {
     format!("![{}]({folder}/{})\n\n", plain(&plot.alternative), plot.file())
 }
 
-/// A table below its caption as a heading, with `more` between the two.
+/// A table under its caption as a heading, with `more` in between.
 fn section(level: &str, table: &Table, more: &str) -> String {
     let mut heads = Vec::new();
     for column in &table.columns {
@@ -80,10 +81,10 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
 }
 
-/// `words` on one line, with nothing in them that Markdown or HTML would read as markup.
-fn plain(words: &str) -> String {
+/// `text` on one line, with everything escaped that Markdown or HTML would read as markup.
+fn plain(text: &str) -> String {
     let mut out = String::new();
-    for word in words.split_whitespace() {
+    for word in text.split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }

@@ -1,5 +1,6 @@
-//! The report of a run: a terminal's text, a page, tables for the documentation, and plots. All of
-//! it is made of [`Results`](crate::results::Results) alone; only [`write_plots`] touches files.
+//! The report of a run: text for a terminal, a page, tables for the documentation, and plots. All
+//! of it derives from [`Results`](crate::results::Results) alone; only [`write_plots`] touches
+//! files.
 
 mod axis;
 mod chart;
@@ -18,24 +19,24 @@ pub use markdown::markdown;
 use plot::{Plot, plots};
 pub use text::text;
 
-/// What the columns mean, for whoever reads a table without having read the benchmark.
-const WORDS: &str = "Message age: how old a sample is as it arrives. Picture age: how old the \
-    newest known sample of everybody else is, at evenly spaced moments; a lost or late sample \
+/// What the columns mean, for readers new to the benchmark.
+const WORDS: &str = "Message age: how old a sample is when it arrives. Picture age: how old the \
+    newest known sample of each other peer is, at evenly spaced moments; a lost or late sample \
     makes the picture older, so this is what a viewer sees. Stale: the share of these moments at \
-    which it was more than 100 ms. Join: from the dial to the first frame with somebody in it. \
-    Down and up: IP packets to and from one client, headers and repetitions included. Server: \
-    its processor time for each sample that somebody received. A dash: not measured.";
-/// Said of a short run, everywhere.
-const QUICK: &str = "This was the short run: a smoke test. Its figures are no measurement.";
-/// The commands that repeat a run, each with what it does.
+    which it was more than 100 ms. Join: from dialling to the first frame with another peer in \
+    it. Down and up: IP packets to and from one client, including headers and retransmissions. \
+    Server: its processor time for each sample received by a client. A dash: not measured.";
+/// The notice on every report of a short run.
+const QUICK: &str = "This was the short run: a smoke test. Its figures are not measurements.";
+/// Commands that repeat a run, each with what it does.
 const REPEAT: [(&str, &str); 3] = [
     ("cargo bench --bench latency", "the whole run, under ten minutes"),
     ("cargo bench --bench latency -- --peers", "with the servers it is compared with (needs npm)"),
     ("cargo bench --bench latency -- --quick", "a smoke test, under a minute"),
 ];
 
-/// Writes every plot into `folder`, which is created if need be, under the name that
-/// [`markdown`] refers to; returns what was written.
+/// Writes every plot into `folder`, creating it if necessary, under the name that [`markdown`]
+/// refers to. Returns the files written.
 ///
 /// # Errors
 /// If the folder cannot be created or a file cannot be written.

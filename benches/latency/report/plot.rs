@@ -1,4 +1,4 @@
-//! Which plots a run has, and what is in them.
+//! The plots of a run, and their contents.
 
 use super::axis::Axis;
 use super::chart::{Chart, Line, Order, STYLES};
@@ -6,47 +6,47 @@ use super::loss::{self, Family};
 use super::table::{self, exact, figure};
 use crate::results::{Results, Row};
 
-/// The lowest share of moments that a tail is drawn to.
+/// The lowest share of moments at which a tail is drawn.
 const LEAST_SHARE: f64 = 1e-4;
-/// The share of moments from which on a tail is drawn: what is left of it is a flat line.
+/// The share of moments below which a tail is drawn: left of it is a flat line.
 const MOST_SHARE: f64 = 0.999;
-/// The age over which a picture is stale and a server has not carried its load, in ms.
+/// The age above which a picture is stale and a server has not carried its load, in ms.
 const STALE_MS: f64 = 100.0;
-/// Axes of more than one plot.
+/// Axis titles of more than one plot.
 const PICTURE_AGE: &str = "picture age (ms)";
 
 /// One plot.
 pub struct Plot {
-    /// Its name, which is the same in every run: of its file, and unique in a page.
+    /// Its name, which is stable across runs, names its file, and is unique in a page.
     pub name: String,
     /// What it shows.
     pub shows: Shows,
     /// What it shows and how to read it.
     pub alternative: String,
-    /// The picture, a whole SVG file.
+    /// A complete SVG file.
     pub svg: String,
 }
 
-/// What a plot is about.
+/// The subject of a plot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shows {
     /// One scenario.
     Scenario(String),
-    /// Scenarios that differ by their loss.
+    /// Scenarios that differ only in their loss.
     Loss,
-    /// How many people a server carries.
+    /// How many peers a server carries.
     Capacity,
 }
 
 impl Plot {
-    /// The name of its file.
+    /// The plot's file name.
     pub fn file(&self) -> String {
         format!("{}.svg", self.name)
     }
 }
 
-/// All plots that there are figures for: of each scenario its tail and its course over time, then
-/// the loss, then the capacity.
+/// All plots that have figures: each scenario's tail and timeline, then the losses, then the
+/// capacity.
 pub fn plots(results: &Results) -> Vec<Plot> {
     let mut plots = Vec::new();
     let mut add = |shows: Shows, chart: Option<Chart>| {
@@ -75,7 +75,7 @@ pub fn plots(results: &Results) -> Vec<Plot> {
     plots
 }
 
-/// For each system, the share of moments at which the picture was older than an age.
+/// The share of moments at which each system's picture was older than a given age.
 fn tail(results: &Results, scenario: &str) -> Option<Chart> {
     let rows = table::rows_of(results, scenario);
     let tails = rows.iter().map(|row| tail_points(&row.tail)).collect();
@@ -99,7 +99,7 @@ fn tail(results: &Results, scenario: &str) -> Option<Chart> {
     })
 }
 
-/// A tail from its beginning down to the least share that is drawn.
+/// A tail from its start down to the lowest share drawn.
 fn tail_points(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> =
         tail.iter().copied().filter(|(age, share)| *age > 0.0 && !share.is_nan()).collect();
@@ -110,7 +110,7 @@ fn tail_points(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points
 }
 
-/// The picture's age over time, of scenarios in which something happens.
+/// The picture's age over time, for scenarios in which something happens.
 fn timeline(results: &Results, scenario: &str) -> Option<Chart> {
     let rows = table::rows_of(results, scenario);
     let of = |highest: bool| {
@@ -122,7 +122,7 @@ fn timeline(results: &Results, scenario: &str) -> Option<Chart> {
     let thin = lines(results, &rows, of(true));
     all.extend(thin.into_iter().map(|line| Line { thin: true, ..line }));
     let points = || all.iter().flat_map(|line| line.points.iter());
-    // An age under a millisecond is as good as one of it, and would squeeze the rest.
+    // Ages below a millisecond count as one, or they would squeeze the rest.
     let ages: Vec<f64> = points().map(|point| point.1.max(1.0)).collect();
     let x = Axis::linear("time since the round began (s)", points().map(|point| point.0), exact)?;
     let mut y = Axis::logarithmic(PICTURE_AGE, ages, exact)?;
@@ -139,7 +139,7 @@ fn timeline(results: &Results, scenario: &str) -> Option<Chart> {
     })
 }
 
-/// Loss against the picture's age.
+/// Picture age by loss.
 fn losses(results: &Results, family: &Family<'_>) -> Option<Chart> {
     let member = |(scenario, loss): &(&str, f64)| {
         let rows = table::rows_of(results, scenario);
@@ -181,7 +181,7 @@ fn losses(results: &Results, family: &Family<'_>) -> Option<Chart> {
     })
 }
 
-/// People against the age of a sample as it arrives.
+/// Message age by number of peers.
 fn capacity(results: &Results) -> Option<Chart> {
     let known = |step: &&crate::results::Step| step.people > 0 && step.age_p99_ms > 0.0;
     let known = || results.capacity.iter().filter(known);
@@ -214,7 +214,7 @@ fn capacity(results: &Results) -> Option<Chart> {
     })
 }
 
-/// A line for each of `rows` that has points.
+/// One line for each of `rows` with points.
 fn lines(results: &Results, rows: &[&Row], points: Vec<Vec<(f64, f64)>>) -> Vec<Line> {
     let of = |((row, name), points): ((&&Row, String), _)| {
         line(results, name, &table::label(row), points)
@@ -222,7 +222,7 @@ fn lines(results: &Results, rows: &[&Row], points: Vec<Vec<(f64, f64)>>) -> Vec<
     apart(rows.iter().zip(table::names(rows)).zip(points).map(of).collect())
 }
 
-/// A line in the style of `key`, which has the same one in all plots.
+/// A line in the style of `key`, the same in all plots.
 fn line(results: &Results, name: String, key: &str, points: Vec<(f64, f64)>) -> Line {
     let rows = results.rows.iter().map(table::label);
     let keys = table::distinct(rows.chain(results.capacity.iter().map(|step| step.system.clone())));
@@ -230,7 +230,7 @@ fn line(results: &Results, name: String, key: &str, points: Vec<(f64, f64)>) -> 
     Line { name, style, thin: false, filled: None, points, spans: Vec::new() }
 }
 
-/// Those of `lines` that have points; of one style no two, as long as there are others.
+/// The lines that have points, with distinct styles while there are enough.
 fn apart(mut lines: Vec<Line>) -> Vec<Line> {
     lines.retain(|line| !line.points.is_empty());
     for at in 1..lines.len().min(STYLES) {
@@ -241,7 +241,7 @@ fn apart(mut lines: Vec<Line>) -> Vec<Line> {
     lines
 }
 
-/// A scenario in words.
+/// A scenario's text alternative.
 fn summary(rows: &[&Row]) -> String {
     let told = |(name, row): (String, &&Row)| {
         let age = &row.picture_age_ms;
@@ -254,7 +254,7 @@ fn known((x, y): &(f64, f64)) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-/// A scenario's name as a file's.
+/// A file name from a scenario's name.
 fn slug(name: &str) -> String {
     let letters = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' });
     let words: String = letters.collect();

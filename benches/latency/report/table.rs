@@ -1,10 +1,10 @@
-//! The report's tables, before anything decides how they look.
+//! The report's tables, independent of how they are rendered.
 
 use crate::results::{Bar, Percentiles, Results, Row, Step};
 
-/// What is not there.
+/// Stands for an absent figure.
 const ABSENT: &str = "-";
-/// Share of a core over which it is the load that is measured.
+/// Share of a core above which the load itself is the limit.
 const BUSY_LOAD: f64 = 0.8;
 
 /// One table; the first cell of each row is its heading.
@@ -20,13 +20,13 @@ pub(super) struct Table {
 /// One column.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
-    /// What it has in common with its neighbours, or nothing.
+    /// The heading shared with its neighbours, or nothing.
     pub(super) group: &'static str,
-    /// What is in it.
+    /// The column's heading.
     pub(super) name: &'static str,
-    /// In what unit, unless the cells say.
+    /// The unit, unless it is in the cells.
     pub(super) unit: &'static str,
-    /// Whether a terminal has no room for it.
+    /// Whether to omit it in a terminal.
     pub(super) wide: bool,
 }
 
@@ -36,7 +36,7 @@ impl Column {
     }
 }
 
-/// All scenarios, in the order of their first rows.
+/// All scenarios, in order of first appearance.
 pub(super) fn scenarios(results: &Results) -> Vec<&str> {
     distinct(results.rows.iter().map(|row| row.scenario.as_str()))
 }
@@ -46,7 +46,7 @@ pub(super) fn rows_of<'a>(results: &'a Results, scenario: &str) -> Vec<&'a Row> 
     results.rows.iter().filter(|row| row.scenario == scenario).collect()
 }
 
-/// Everything once, in the order of its first appearance.
+/// Removes duplicates, keeping the order of first appearance.
 pub(super) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
     for one in all {
@@ -57,7 +57,7 @@ pub(super) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T>
     once
 }
 
-/// What carried the poses to whom.
+/// The system and, if not native, its client.
 pub(super) fn label(row: &Row) -> String {
     match row.client.as_str() {
         "" | "native" => row.system.clone(),
@@ -65,7 +65,7 @@ pub(super) fn label(row: &Row) -> String {
     }
 }
 
-/// What tells `rows`, which are shown together, apart: [`label`], and the load where it differs.
+/// Labels that distinguish `rows` shown together: [`label`], and the load where it differs.
 pub(super) fn names(rows: &[&Row]) -> Vec<String> {
     let people = distinct(rows.iter().map(|row| row.people)).len() > 1;
     let hz = distinct(rows.iter().map(|row| row.hz)).len() > 1;
@@ -82,7 +82,7 @@ pub(super) fn names(rows: &[&Row]) -> Vec<String> {
     rows.iter().map(name).collect()
 }
 
-/// What the load and the path of a scenario were.
+/// A scenario's load and path.
 pub(super) fn conditions(results: &Results, scenario: &str) -> String {
     let rows = rows_of(results, scenario);
     let all = |of: fn(&Row) -> String| distinct(rows.iter().map(|row| of(row))).join(" or ");
@@ -96,7 +96,7 @@ pub(super) fn conditions(results: &Results, scenario: &str) -> String {
     )
 }
 
-/// One scenario: what each system did in it.
+/// The table of one scenario: one row per system.
 pub(super) fn scenario(results: &Results, scenario: &str) -> Table {
     let rows = rows_of(results, scenario);
     let rounds = Column { wide: true, ..Column::new("picture age", "p99 of rounds", "ms") };
@@ -143,7 +143,7 @@ pub(super) fn scenario(results: &Results, scenario: &str) -> Table {
     Table { caption: scenario.to_owned(), columns, rows }
 }
 
-/// Every bar, and whether it is met.
+/// The table of all bars, and whether they are met.
 pub(super) fn bars(results: &Results) -> Table {
     let columns = vec![
         Column::new("", "what", ""),
@@ -166,7 +166,7 @@ pub(super) fn bars(results: &Results) -> Table {
     Table { caption: "What the figures are held against".to_owned(), columns, rows }
 }
 
-/// Whether a bar is met, in a word. One without a figure is not.
+/// Whether a bar is met, as one word. A bar without a figure is not.
 fn verdict(bar: &Bar) -> &'static str {
     match bar.is_met() {
         _ if !bar.value.is_finite() => "NOT MEASURED",
@@ -175,7 +175,7 @@ fn verdict(bar: &Bar) -> &'static str {
     }
 }
 
-/// The largest number of people that each system carried.
+/// The table of how many peers each system carried.
 pub(super) fn carried(results: &Results) -> Table {
     let columns = vec![
         Column::new("", "system", ""),
@@ -205,7 +205,7 @@ pub(super) fn carried(results: &Results) -> Table {
     Table { caption: "Most people that a server of one core carried".to_owned(), columns, rows }
 }
 
-/// Every load of every server.
+/// The table of all loads of all servers.
 pub(super) fn steps(results: &Results) -> Table {
     let columns = vec![
         Column::new("", "system", ""),
@@ -236,13 +236,13 @@ pub(super) fn steps(results: &Results) -> Table {
     Table { caption: "Every load of every server".to_owned(), columns, rows }
 }
 
-/// The lowest and the highest of all numbers, if there is one.
+/// The minimum and maximum of all numbers, if any.
 pub(super) fn extent(values: &[f64]) -> Option<(f64, f64)> {
     let numbers = || values.iter().copied().filter(|value| value.is_finite());
     Some((numbers().reduce(f64::min)?, numbers().reduce(f64::max)?))
 }
 
-/// A number as it is told: three digits, or all of those before the point.
+/// A measured number: three digits, or all of those before the point.
 pub(super) fn figure(value: f64) -> String {
     let size = value.abs();
     match size {
@@ -255,11 +255,11 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
-/// A number that was chosen, not measured: with the digits that it has.
+/// A chosen number, with all its digits.
 pub(super) fn exact(value: f64) -> String {
     match value.is_finite() {
         false => absent(),
-        // Without what binary fractions are off.
+        // Rounds off binary errors.
         true if value.abs() < 1000.0 => format!("{}", (value * 1e6).round() / 1e6),
         true => thousands(&format!("{value:.0}")),
     }
@@ -278,7 +278,7 @@ fn thousands(whole: &str) -> String {
     out
 }
 
-/// A number and its unit; what is absent has none.
+/// A number with its unit, if it is present.
 fn with_unit(figure: String, unit: &str) -> String {
     if figure == ABSENT || unit.is_empty() { figure } else { format!("{figure} {unit}") }
 }

@@ -1,18 +1,18 @@
-//! What a terminal shows at the end of a run.
+//! The report as text for a terminal.
 
 use super::table::{self, Column, Table};
 use super::{QUICK, REPEAT, WORDS};
 use crate::results::Results;
 
-/// Columns of a terminal that prose is broken to, and that tables keep to.
+/// The width, in columns, that prose is wrapped to and that tables keep to.
 const WIDTH: usize = 118;
-/// Columns of a heading of a row; a longer one has a line of its own.
+/// The width of a row's heading, in columns; a longer one takes a line of its own.
 const HEADING: usize = 28;
-/// Between columns.
+/// The gap between columns.
 const GAP: usize = 2;
 
-/// Everything that a terminal shows: the machine, a table for each scenario, the capacity, the
-/// bars, the notes. Lines have up to about 120 columns.
+/// The full report: the machine, a table per scenario, the capacity, the bars, the notes. Lines
+/// have up to about 120 columns.
 pub fn text(results: &Results) -> String {
     let machine = &results.machine;
     let mut out = format!(
@@ -45,7 +45,7 @@ pub fn text(results: &Results) -> String {
     for (command, what) in REPEAT {
         out += &format!("- {command}: {what}\n");
     }
-    // What a machine or a tool says of itself is not to steer the terminal.
+    // Text from the machine or a tool must not control the terminal.
     out.retain(|c| c == '\n' || !c.is_control());
     out
 }
@@ -54,7 +54,7 @@ fn section(out: &mut String, title: &str) {
     *out += &format!("\n== {title} ==\n");
 }
 
-/// Breaks `words` into lines, the first after `bullet`, the others below it.
+/// Wraps `words` into lines, the first after `bullet`, the others below it.
 fn prose(out: &mut String, bullet: &str, words: &str) {
     let mut line = bullet.to_owned();
     let margin = " ".repeat(width(bullet));
@@ -69,7 +69,7 @@ fn prose(out: &mut String, bullet: &str, words: &str) {
     *out += &format!("{}\n", line.trim_end());
 }
 
-/// A table: headings to the left, everything else to the right of its column.
+/// A table with left-aligned headings and right-aligned cells.
 fn grid(out: &mut String, table: &Table) {
     let shown: Vec<usize> =
         (0..table.columns.len()).filter(|&at| !table.columns[at].wide).collect();
@@ -78,7 +78,7 @@ fn grid(out: &mut String, table: &Table) {
         table.rows.iter().map(|row| shown.iter().map(|&at| row[at].as_str()).collect()).collect();
     let widths = widths(&columns, &rows);
     let mut last = "";
-    // A group is named once, over its first column.
+    // A group's name appears once, over its first column.
     let mut groups = Vec::new();
     for column in &columns {
         groups.push(if column.group == last { "" } else { column.group });
@@ -131,7 +131,7 @@ fn line(cells: &[&str], widths: &[usize]) -> String {
     out.trim_end().to_owned()
 }
 
-/// The line above the names: a group begins where its first column does.
+/// The line above the column names: a group starts at its first column.
 fn groups_line(groups: &[&str], widths: &[usize]) -> String {
     let mut out = String::new();
     let mut start = 0;
@@ -147,7 +147,7 @@ fn groups_line(groups: &[&str], widths: &[usize]) -> String {
     out.trim_end().to_owned()
 }
 
-/// Columns that a terminal needs.
+/// The number of columns that `text` takes in a terminal.
 fn width(text: &str) -> usize {
     text.chars().count()
 }

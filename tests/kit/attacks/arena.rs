@@ -1,5 +1,5 @@
-//! A real server on runtimes of its own, so that its tasks and panics can be told from the
-//! attackers', with two people in its lobby who must notice nothing.
+//! A real server on its own runtime, to tell its tasks and panics from the attackers', with two
+//! bystanders in its lobby who must notice nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -22,19 +22,20 @@ use tokio::task::JoinHandle;
 use crate::attacks::people::Pair;
 use crate::attacks::tools::patiently;
 
-/// Longest that anything is waited for.
+/// The timeout of every wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// Attacks of a siege at once: more would keep each other from being in time.
+/// Number of concurrent attacks in a siege: more would delay each other past their deadlines.
 const AT_ONCE: usize = 40;
-/// What the process has of memory.
+/// The metric of the process's memory.
 pub const MEMORY: &str = "process_resident_memory_bytes";
-/// How much more it may have after a siege than before: the allocator keeps what it was given, for
-/// attackers as well as for the server, which is 75 MB after 1,100 QUIC handshakes at once.
+/// How much more memory the process may have after a siege than before: the allocator keeps what it
+/// was given, for attackers and server alike, which is 75 MB after 1,100 concurrent QUIC
+/// handshakes.
 const KEPT_BYTES: f64 = 128e6;
-/// Longest that a server without sessions takes to stop; it waits 7 s for sessions that hang.
+/// Maximum time for a server without sessions to stop; it waits 7 s for hung sessions.
 const STOP: Duration = Duration::from_secs(5);
 
-/// Where the server is.
+/// The server's addresses.
 #[derive(Debug)]
 pub struct Target {
     /// HTTPS and `wss:`.
@@ -43,12 +44,12 @@ pub struct Target {
     pub http: SocketAddr,
     /// WebTransport.
     pub udp: SocketAddr,
-    /// Where metrics are read.
+    /// The metrics listener.
     pub metrics: SocketAddr,
 }
 
 impl Target {
-    /// Everything that the server counts, by its name and labels.
+    /// All of the server's counts, by name and labels.
     pub async fn counts(&self) -> BTreeMap<String, f64> {
         let mut stream = TcpStream::connect(self.metrics).await.unwrap();
         let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -65,53 +66,53 @@ impl Target {
     /// One of these counts.
     pub async fn count(&self, name: &str) -> f64 {
         let counts = self.counts().await;
-        *counts.get(name).unwrap_or_else(|| panic!("nothing is counted as {name}"))
+        *counts.get(name).unwrap_or_else(|| panic!("no count named {name}"))
     }
 }
 
-/// The name of the count of a limit that is hit.
+/// The count of hits of this limit.
 pub fn limit(label: &str) -> String {
     format!("gpys_limits_hit_total{{limit=\"{label}\"}}")
 }
 
-/// The name of the count of handshakes that fail for this cause.
+/// The count of handshakes that failed for this cause.
 pub fn failure(label: &str) -> String {
     format!("gpys_handshake_failures_total{{cause=\"{label}\"}}")
 }
 
-/// The name of the count of links that leave for this reason.
+/// The count of links that left for this reason.
 pub fn leave(label: &str) -> String {
     format!("gpys_leaves_total{{reason=\"{label}\"}}")
 }
 
-/// The names of the counts of links that end without a word: cut, or closed in good order, which is
-/// what the attackers' libraries do when they are dropped.
+/// The counts of links that ended without a leave message: cut, or closed cleanly, which is what
+/// the attackers' libraries do on drop.
 pub fn gone() -> Vec<String> {
     ["gone", "closed"].map(leave).to_vec()
 }
 
-/// The name of the count of links that enter a room this way.
+/// The count of links that entered a room this way.
 pub fn join(label: &str) -> String {
     format!("gpys_joins_total{{how=\"{label}\"}}")
 }
 
-/// The name of the count of HTTP answers of this class.
+/// The count of HTTP responses of this class.
 pub fn answer(label: &str) -> String {
     format!("gpys_http_answers_total{{class=\"{label}\"}}")
 }
 
-/// The name of the count of datagrams of this kind.
+/// The count of stray datagrams of this kind.
 pub fn stray(label: &str) -> String {
     format!("gpys_stray_datagrams_total{{kind=\"{label}\"}}")
 }
 
 type Run = Box<dyn FnOnce(Rc<Target>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// Something that nobody with good intentions does. It panics if the server's answer is wrong.
+/// Something that no honest client does. It panics if the server responds wrongly.
 pub struct Attack {
-    /// What it is called where it fails.
+    /// The attack's name, for failures.
     pub name: String,
-    /// What the server counts it as: one of these, for some may end in more than one way.
+    /// The counts it may go under: one of these, since some attacks can end in several ways.
     counted: BTreeSet<String>,
     run: Run,
 }
@@ -126,34 +127,34 @@ impl Attack {
         Self { name: name.into(), counted: BTreeSet::new(), run }
     }
 
-    /// The same, which is counted under this name.
+    /// Sets the count that the attack goes under.
     pub fn counted(self, name: String) -> Self {
         self.counted_among([name])
     }
 
-    /// The same, which is counted under one of these names.
+    /// Sets the counts of which the attack goes under one.
     pub fn counted_among(self, names: impl IntoIterator<Item = String>) -> Self {
         Self { counted: names.into_iter().collect(), ..self }
     }
 
-    /// Attacks; tells what is wrong with the server's answer, if anything is.
+    /// Runs the attack. Returns what was wrong with the server's response, if anything.
     pub async fn against(self, target: Rc<Target>) -> Option<String> {
         let Self { name, run, .. } = self;
         let attack = async move { tokio::time::timeout(3 * PATIENCE, run(target)).await };
         match AssertUnwindSafe(attack).catch_unwind().await {
             Ok(Ok(())) => None,
-            Ok(Err(_)) => Some(format!("{name} takes for ever")),
-            Err(panic) => Some(format!("{name}: {}", said(&*panic))),
+            Ok(Err(_)) => Some(format!("{name} never ends")),
+            Err(panic) => Some(format!("{name}: {}", panic_message(&*panic))),
         }
     }
 }
 
-/// These attacks, each of which is counted under this name.
+/// Sets the count that each of these attacks goes under.
 pub fn counted(attacks: Vec<Attack>, name: &str) -> Vec<Attack> {
     attacks.into_iter().map(|attack| attack.counted(name.to_owned())).collect()
 }
 
-/// These attacks, each of which is counted under one of these names.
+/// Sets the counts of which each of these attacks goes under one.
 pub fn counted_among(attacks: Vec<Attack>, names: &[String]) -> Vec<Attack> {
     let among = |attack: Attack| attack.counted_among(names.iter().cloned());
     attacks.into_iter().map(among).collect()
@@ -162,23 +163,23 @@ pub fn counted_among(attacks: Vec<Attack>, names: &[String]) -> Vec<Attack> {
 /// Settings of a server, by name.
 pub type Settings = Vec<(&'static str, String)>;
 
-/// Attacks that one server and one pair of people meet together.
+/// Attacks that one server and one pair of bystanders endure together.
 pub struct Siege {
-    /// What it is called where it fails.
+    /// The siege's name, for failures.
     pub name: &'static str,
-    /// The server's settings, beside its defaults.
+    /// The server's settings.
     pub settings: fn() -> Settings,
     /// The attacks.
     pub attacks: fn() -> Vec<Attack>,
 }
 
 impl Siege {
-    /// Runs the attacks at once, each against the same server. If something comes of them, each
-    /// is tried alone, to tell which one it was.
+    /// Runs the attacks at once against the same server. If that fails, runs each alone to find the
+    /// culprit.
     pub fn run(&self) -> Result<(), String> {
         let endure = |attacks: Vec<Attack>| {
             let arena = || Arena::open(&(self.settings)()).endure(attacks);
-            catch_unwind(AssertUnwindSafe(arena)).map_err(|panic| said(&*panic))
+            catch_unwind(AssertUnwindSafe(arena)).map_err(|panic| panic_message(&*panic))
         };
         let Err(together) = endure((self.attacks)()) else { return Ok(()) };
         let alone = (self.attacks)().into_iter().filter_map(|attack| {
@@ -199,10 +200,10 @@ fn runtime(name: &str, threads: usize) -> Runtime {
         .unwrap()
 }
 
-/// What panicked on threads of servers: the thread's name, and what it said.
+/// Panics on server threads: the thread's name and the message.
 static PANICS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
-/// Notes panics of servers. Without this they are silent: only their task ends.
+/// Records panics of servers, which are silent otherwise: only their task ends.
 fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -215,10 +216,10 @@ fn note_panics() {
     });
 }
 
-/// How many attacks are counted under one of these names.
+/// Number of attacks per set of counts.
 type Moves = BTreeMap<BTreeSet<String>, u32>;
 
-/// A server, and two people in its lobby.
+/// A server with two bystanders in its lobby.
 pub struct Arena {
     name: String,
     server: Runtime,
@@ -226,16 +227,16 @@ pub struct Arena {
     served: JoinHandle<std::io::Result<()>>,
     target: Rc<Target>,
     pair: Pair,
-    /// Tasks of the server while all is calm.
+    /// Tasks of the server at rest.
     calm: usize,
-    /// How old 99 in 100 sights of the two are at most while all is calm.
+    /// Maximum age of 99 in 100 of the bystanders' sightings at rest, in ms.
     calm_ms: i32,
-    /// What this process, which is server, people and attackers, has of memory then.
+    /// Memory of this process (server, bystanders and attackers) at rest.
     calm_bytes: f64,
 }
 
 impl Arena {
-    /// Starts a server with these settings beside its defaults, and lets the two in.
+    /// Starts a server with these settings and lets the bystanders in.
     pub fn open(settings: &Settings) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         note_panics();
@@ -266,21 +267,21 @@ impl Arena {
         arena
     }
 
-    /// Runs attacks, many at once, and checks that nothing came of them.
+    /// Runs attacks, many at once, and checks that they had no effect.
     pub fn endure(self, attacks: Vec<Attack>) {
         let attackers = Builder::new_current_thread().enable_all().build().unwrap();
         let mut moves: Moves = BTreeMap::new();
         for Attack { name, counted, .. } in &attacks {
-            assert!(!counted.is_empty(), "nobody says what {name} is counted as");
+            assert!(!counted.is_empty(), "{name} has no count");
             *moves.entry(counted.clone()).or_default() += 1;
         }
         let before = attackers.block_on(self.target.counts());
         let all = attacks.into_iter().map(|attack| attack.against(Rc::clone(&self.target)));
         let all = futures_util::stream::iter(all).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
         let failed: Vec<_> = attackers.block_on(all).into_iter().flatten().collect();
-        // QUIC says goodbye by itself, if it has the time.
+        // Gives QUIC time to close its connections.
         attackers.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
-        // Whatever attackers still hold ends with their runtime.
+        // Drops everything that attackers still hold.
         drop(attackers);
         assert!(failed.is_empty(), "{}", failed.join("\n"));
         self.check_counts(&before, &moves);
@@ -288,7 +289,7 @@ impl Arena {
         self.check();
     }
 
-    /// Checks that the server has counted each attack where it counts such attacks.
+    /// Checks that the server counted every attack.
     fn check_counts(&self, before: &BTreeMap<String, f64>, moves: &Moves) {
         let since = Instant::now();
         loop {
@@ -303,20 +304,20 @@ impl Arena {
             if short.is_empty() {
                 return;
             }
-            assert!(since.elapsed() < PATIENCE, "not counted as often as it happened: {short:?}");
+            assert!(since.elapsed() < PATIENCE, "too few counted: {short:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Checks that the two noticed nothing, that others can come, that the server has given back
-    /// what the attackers took, and that it can stop.
+    /// Checks that the bystanders noticed nothing, that others can join, that the server has
+    /// released what the attackers took, and that it can stop.
     fn check(self) {
         self.pair.check();
         self.pair.meet_newcomers();
         let since = Instant::now();
         while self.tasks() > self.calm {
             let (tasks, calm) = (self.tasks(), self.calm);
-            assert!(since.elapsed() < PATIENCE, "{tasks} tasks are left where {calm} were");
+            assert!(since.elapsed() < PATIENCE, "{tasks} tasks are left, {calm} at rest");
             std::thread::sleep(Duration::from_millis(10));
         }
         self.pair.check();
@@ -324,7 +325,7 @@ impl Arena {
         let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
         let panics: Vec<_> = panics.iter().filter(|(thread, _)| *thread == self.name).collect();
         assert!(panics.is_empty(), "the server panicked: {panics:?}");
-        assert!(!self.served.is_finished(), "the server ended");
+        assert!(!self.served.is_finished(), "the server exited");
         let since = Instant::now();
         self.stop.send(()).unwrap();
         self.pair.say_goodbye();
@@ -333,16 +334,16 @@ impl Arena {
         self.server.shutdown_background();
     }
 
-    /// Checks that memory is nearly what it was.
+    /// Checks that memory is close to what it was.
     fn check_memory(&self) {
         let (since, most) = (Instant::now(), self.calm_bytes + KEPT_BYTES);
         loop {
             let bytes = self.pair.block_on(self.target.count(MEMORY));
             if bytes <= most {
-                eprintln!("{bytes} bytes, {} while all is calm", self.calm_bytes);
+                eprintln!("{bytes} bytes, {} at rest", self.calm_bytes);
                 return;
             }
-            assert!(since.elapsed() < PATIENCE, "{bytes} bytes where {} were", self.calm_bytes);
+            assert!(since.elapsed() < PATIENCE, "{bytes} bytes, {} at rest", self.calm_bytes);
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -351,7 +352,7 @@ impl Arena {
         self.server.metrics().num_alive_tasks()
     }
 
-    /// How many tasks the server has once those of the newcomers have ended.
+    /// Number of the server's tasks once those of the newcomers have ended.
     fn settled(&self) -> usize {
         let mut least = self.tasks();
         let mut since = Instant::now();
@@ -366,8 +367,8 @@ impl Arena {
     }
 }
 
-/// What a panic says.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+/// The message of a panic.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }

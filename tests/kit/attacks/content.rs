@@ -1,4 +1,4 @@
-//! Those who ask for files again and again, and those who ask and do not read.
+//! Clients that request files again and again, and clients that request but do not read.
 
 use crate::scratch;
 use std::fs::File;
@@ -13,12 +13,12 @@ use crate::attacks::arena::{Attack, MEMORY, PATIENCE, Settings, Target, answer, 
 use crate::attacks::socket::{connect, narrow, read_head};
 use crate::attacks::tools::patiently;
 
-/// The map file: more than any buffer holds.
+/// Length of the map file: more than any buffer holds.
 const MAP_BYTES: u64 = 32 * 1024 * 1024;
-/// What a reader asks for at once.
+/// The range that a reader requests.
 const RANGE: &str = "Range: bytes=0-8388607\r\n";
-/// Readers that do not read, and what the server may have in memory for all of them. Whole answers
-/// would be 1.2 GB.
+/// Number of deaf readers, and how much memory the server may use for all of them. Whole responses
+/// would take 1.2 GB.
 const DEAF: usize = 150;
 const DEAF_BYTES: f64 = 96e6;
 
@@ -50,8 +50,8 @@ fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
 }
 
-/// What the server answers, until it closes.
-async fn said(target: &Target, request: &str) -> String {
+/// The server's response, read until it closes.
+async fn response(target: &Target, request: &str) -> String {
     let mut stream = TcpStream::connect(target.http).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -59,24 +59,24 @@ async fn said(target: &Target, request: &str) -> String {
     answer
 }
 
-/// How many bytes an answer has, by its head.
+/// The length of a response's body, from its head.
 fn length(head: &str) -> u64 {
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
     length.map_or(0, |length| length.parse().unwrap())
 }
 
-/// The largest file that the page names, or the page if it was not built.
+/// The largest file that the page names, or the page itself if it was not built.
 async fn largest(target: &Target) -> String {
-    let page = said(target, &get("/", "Connection: close\r\n")).await;
+    let page = response(target, &get("/", "Connection: close\r\n")).await;
     let mut largest = (0, "/".to_owned());
     for path in page.split('"').filter(|it| it.starts_with("/assets/")) {
         let head = get(path, "Connection: close\r\n").replacen("GET", "HEAD", 1);
-        largest = largest.max((length(&said(target, &head).await), path.to_owned()));
+        largest = largest.max((length(&response(target, &head).await), path.to_owned()));
     }
     largest.1
 }
 
-/// Asks again and again over one TLS connection, and reads whatever comes.
+/// Sends a request again and again over one TLS connection, and reads every response.
 async fn ask_again(target: &Target, request: String, times: usize) {
     let mut stream = BufReader::with_capacity(1 << 16, connect(target).await);
     let asking = async move {
@@ -92,23 +92,23 @@ async fn ask_again(target: &Target, request: String, times: usize) {
             assert_eq!(read, length);
         }
     };
-    // A task of its own: within one, whoever reads the fastest leaves the others no turn.
+    // In a separate task: within one, the fastest reader would starve the others.
     tokio::spawn(asking).await.unwrap();
 }
 
-/// Asks for part of the map file and reads nothing of it.
+/// Requests part of the map file and reads nothing.
 async fn deaf(target: &Target) -> TcpStream {
     let mut stream = narrow(target.http).await;
     stream.write_all(get("/map.pmtiles", RANGE).as_bytes()).await.unwrap();
-    patiently("an answer that begins", stream.peek(&mut [0])).await.unwrap();
+    patiently("the start of an answer", stream.peek(&mut [0])).await.unwrap();
     stream
 }
 
-/// Waits until the server has ended this connection, reading this many bytes now and then.
+/// Waits until the server closes this connection, reading `count` bytes now and then.
 async fn until_ended(mut stream: TcpStream, count: usize) {
     let ending = async {
         let mut bytes = vec![0; count];
-        // To write is how somebody who does not read hears of the end.
+        // A client that does not read notices the close only by writing.
         while stream.write_all(b"G").await.is_ok() {
             if count > 0 && stream.read_exact(&mut bytes).await.is_err() {
                 return;
@@ -116,10 +116,12 @@ async fn until_ended(mut stream: TcpStream, count: usize) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(2 * PATIENCE, ending).await.expect("a reader that does not read is kept");
+    tokio::time::timeout(2 * PATIENCE, ending)
+        .await
+        .expect("the server keeps a reader that does not read");
 }
 
-/// Attackers of the page's files.
+/// Attacks on the page's files.
 pub fn of_pages() -> Vec<Attack> {
     let mut attacks: Vec<_> = ["br", "gzip", "identity"]
         .into_iter()
@@ -133,7 +135,7 @@ pub fn of_pages() -> Vec<Attack> {
             attack.counted(answer("2xx"))
         })
         .collect();
-    let attack = Attack::new("content::a_file_that_is_known_again", async |target| {
+    let attack = Attack::new("content::a_file_revalidated_again", async |target| {
         let path = largest(target).await;
         let request = get(&path, "If-None-Match: *\r\n").repeat(2_000);
         let mut stream = connect(target).await;
@@ -143,7 +145,7 @@ pub fn of_pages() -> Vec<Attack> {
             std::future::pending::<()>().await;
         };
         let reading = async {
-            // Each answer has at least a hundred bytes of headers.
+            // Each response has at least a hundred bytes of headers.
             let mut answers = reader.take(200_000);
             tokio::io::copy(&mut answers, &mut tokio::io::sink()).await.unwrap();
         };
@@ -156,7 +158,7 @@ pub fn of_pages() -> Vec<Attack> {
     attacks
 }
 
-/// Attackers of the map file.
+/// Attacks on the map file.
 pub fn of_the_map() -> Vec<Attack> {
     let mut attacks = vec![
         Attack::new("content::readers_that_do_not_read", async |target| {

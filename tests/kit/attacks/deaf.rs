@@ -1,4 +1,4 @@
-//! A QUIC client that goes on sending, whatever is lost, and acknowledges nothing.
+//! A QUIC client that keeps sending despite losses and acknowledges nothing.
 
 use std::any::Any;
 use std::io::{self, IoSliceMut};
@@ -19,7 +19,7 @@ use crate::attacks::arena::Target;
 use crate::attacks::quic::{Quic, client, transport};
 use crate::attacks::tools::patiently;
 
-/// A socket that can be made to hear nothing any more.
+/// A socket that can stop receiving.
 #[derive(Debug)]
 pub struct Deaf {
     socket: Arc<dyn AsyncUdpSocket>,
@@ -27,7 +27,7 @@ pub struct Deaf {
 }
 
 impl Deaf {
-    /// From now on nothing comes in, or all of it.
+    /// Stops receiving, or resumes.
     pub fn set(&self, is_deaf: bool) {
         self.is_deaf.store(is_deaf, Ordering::Relaxed);
     }
@@ -61,7 +61,7 @@ impl AsyncUdpSocket for Deaf {
     }
 }
 
-/// Congestion control without a window: sends whatever happens.
+/// Congestion control without a window: it always sends.
 #[derive(Clone, Debug)]
 struct Reckless;
 
@@ -88,7 +88,7 @@ impl ControllerFactory for Reckless {
     }
 }
 
-/// Connects over a socket that can be made deaf.
+/// Connects over a socket that can stop receiving.
 pub async fn connect(target: &Target) -> (Quic, Arc<Deaf>) {
     let runtime = Arc::new(TokioRuntime);
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

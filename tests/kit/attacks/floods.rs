@@ -1,4 +1,4 @@
-//! Too much of everything that is allowed.
+//! Too much of everything allowed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::attacks::quic::{
 use crate::attacks::socket::{BINARY, CONTINUATION, FIN, PING, PONG, Socket, frame};
 use crate::attacks::tools::{hello, hello_to, patiently, pose, within_the_deadline};
 
-/// Sends until the server says that it is too much.
+/// Sends messages until the server closes with `TooFast`.
 async fn until_too_fast(mut link: Link, messages: impl Iterator<Item = Vec<u8>>) {
     for bytes in messages {
         match bytes.first() {
@@ -28,7 +28,7 @@ async fn until_too_fast(mut link: Link, messages: impl Iterator<Item = Vec<u8>>)
     link.ends().await.is(CloseCode::TooFast);
 }
 
-/// Floods in the lobby.
+/// All floods in the lobby.
 pub fn attacks() -> Vec<Attack> {
     let mut attacks = counted(
         over_both("floods::poses", async |target, over| {
@@ -45,7 +45,7 @@ pub fn attacks() -> Vec<Attack> {
         &limit("datagrams"),
     ));
     attacks.extend(counted(
-        over_both("floods::datagrams_to_come", async |target, over| {
+        over_both("floods::future_datagrams", async |target, over| {
             let link = Link::join(target, over).await;
             until_too_fast(link, (0..3_000).map(|_| vec![0x99; 40])).await;
         }),
@@ -83,7 +83,7 @@ pub fn attacks() -> Vec<Attack> {
         }
     });
     attacks.extend(counted(both, &leave("bye")));
-    let both = over_both("floods::joins_without_a_word_of_farewell", async |target, over| {
+    let both = over_both("floods::joins_without_a_leave", async |target, over| {
         for _ in 0..30 {
             drop(Link::join(target, over).await);
         }
@@ -119,17 +119,17 @@ pub fn attacks() -> Vec<Attack> {
     attacks.push(attack.counted(limit("messages")));
     let attack = Attack::new("floods::websocket_pongs", async |target| {
         let mut socket = Socket::join(target).await;
-        socket.write(&frame(FIN | PONG, b"nobody asked").repeat(300)).await;
+        socket.write(&frame(FIN | PONG, b"unasked").repeat(300)).await;
         socket.answers().await;
         for _ in 0..20 {
-            socket.write(&frame(FIN | PONG, b"nobody asked").repeat(100)).await;
+            socket.write(&frame(FIN | PONG, b"unasked").repeat(100)).await;
         }
         socket.ends().await.is(CloseCode::TooFast);
     });
     attacks.push(attack.counted(limit("datagrams")));
     let attack = Attack::new("floods::fragments_of_nothing", async |target| {
         let mut socket = Socket::join(target).await;
-        // A message of the longest could come in as many pieces.
+        // The longest message could come in as many pieces.
         for _ in 0..3 {
             socket.write(&frame(BINARY, &[])).await;
             socket.write(&frame(CONTINUATION, &[]).repeat(1_000)).await;
@@ -182,7 +182,7 @@ pub fn attacks() -> Vec<Attack> {
     attacks
 }
 
-/// How often somebody joins and leaves. Over QUIC, the server gives whoever leaves a quarter of a
+/// How often a client joins and leaves. Over QUIC, the server gives a leaving client a quarter of a
 /// second to close the connection.
 const fn rounds(over: Over) -> u32 {
     match over {
@@ -198,7 +198,7 @@ pub fn few() -> Settings {
     vec![("max-people", "8".to_owned())]
 }
 
-/// So many connections that the server has no place for them all.
+/// Too many connections for the server to admit them all.
 pub fn of_handshakes() -> Vec<Attack> {
     vec![
         Attack::new("gate::a_thousand_handshakes_at_once", async |target| {
@@ -210,9 +210,9 @@ pub fn of_handshakes() -> Vec<Attack> {
             });
             let opened = futures_util::future::join_all(open).await;
             let count = opened.iter().filter(|it| matches!(it, Ok(Ok(_)))).count();
-            assert!(count > 0, "the server shuts out everybody");
+            assert!(count > 0, "the server refuses every client");
             endpoint.close(0_u32.into(), b"");
-            patiently("the connections' ends", endpoint.wait_idle()).await;
+            patiently("the connections to end", endpoint.wait_idle()).await;
         })
         .counted("gpys_quic_retries_total".to_owned()),
         Attack::new("gate::connections_that_say_nothing", async |target| {
@@ -234,7 +234,7 @@ pub fn of_handshakes() -> Vec<Attack> {
                     Ok(end) => break end,
                     Err(_) => inside.push(link),
                 }
-                assert!(inside.len() <= 8, "more people than there are places");
+                assert!(inside.len() <= 8, "more peers than places");
             };
             refused.is(CloseCode::Full);
             assert_eq!(inside.len(), 8);

@@ -1,4 +1,4 @@
-//! HTTP/3 by the letter of RFC 9114 and RFC 9204, and beside it, before there is a session.
+//! HTTP/3 by and against the letter of RFC 9114 and RFC 9204, before there is a session.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ const MESSAGE_ERROR: u64 = 0x10E;
 const DECOMPRESSION: u64 = 0x200;
 const ENCODER_STREAM: u64 = 0x201;
 const DECODER_STREAM: u64 = 0x202;
-/// A frame type that is reserved so that nobody relies on it.
+/// A reserved frame type, which no endpoint may rely on.
 const GREASE: u64 = 0x21;
 
-/// Writes this to a stream of one direction, behind `control` if it is given, and waits until
-/// the server closes: with this code, or with any if none is given.
+/// Writes bytes to a unidirectional stream, after a control stream if `has_control`, and waits
+/// until the server closes, with `code` if given.
 fn closes(name: &str, has_control: bool, bytes: Vec<u8>, code: Option<u64>) -> Attack {
     let attack = Attack::new(format!("h3::{name}"), async move |target| {
         let quic = Quic::open(target).await;
@@ -41,8 +41,8 @@ fn closes(name: &str, has_control: bool, bytes: Vec<u8>, code: Option<u64>) -> A
     if code.is_some() { attack.counted(failure("quic")) } else { ended(attack) }
 }
 
-/// Writes this to a stream of both directions, and ends the stream or not. The server must not
-/// keep the connection.
+/// Writes bytes to a bidirectional stream, and ends the stream if `is_finished`. The server must
+/// not keep the connection.
 fn asks(name: &str, bytes: Vec<u8>, is_finished: bool) -> Attack {
     let attack = Attack::new(format!("h3::{name}"), async move |target| {
         let quic = Quic::open(target).await;
@@ -53,15 +53,14 @@ fn asks(name: &str, bytes: Vec<u8>, is_finished: bool) -> Attack {
                 drop(send.finish());
             }
             let answer = patiently("an answer", status(&mut recv)).await;
-            assert_ne!(answer, Some(200), "a session that nobody asked for");
+            assert_ne!(answer, Some(200), "an unrequested session");
         }
         within_the_deadline("a connection without a session", quic.closed()).await;
     });
     ended(attack)
 }
 
-/// Asks with this frame. The server must reset the stream with this code, and nothing but the
-/// stream.
+/// Sends a request with this frame. The server must reset only the stream, with this code.
 fn refused(
     name: &str,
     bytes: impl FnOnce(&Target) -> Vec<u8> + Send + 'static,
@@ -74,15 +73,15 @@ fn refused(
         let read = patiently("an answer", recv.read(&mut [0; 64])).await;
         let reset = VarInt::from_u64(code).unwrap();
         assert_eq!(read, Err(ReadError::Reset(reset)), "instead of {code:#x}");
-        // The connection is as good as before.
+        // The connection still works.
         let (_send, mut recv) = quic.bi(&connect_frame(target, &[])).await.unwrap();
         assert_eq!(patiently("an answer", status(&mut recv)).await, Some(200));
     });
     attack.counted(failure("gone"))
 }
 
-/// Writes this to a stream of both directions and ends it or not. The server must close the
-/// connection with this code.
+/// Writes bytes to a bidirectional stream, and ends the stream if `is_finished`. The server must
+/// close the connection with this code.
 fn breaks(name: &str, bytes: Vec<u8>, is_finished: bool, code: u64) -> Attack {
     let attack = Attack::new(format!("h3::{name}"), async move |target| {
         let quic = Quic::open(target).await;
@@ -96,7 +95,8 @@ fn breaks(name: &str, bytes: Vec<u8>, is_finished: bool, code: u64) -> Attack {
     attack.counted(failure("quic"))
 }
 
-/// An attack that ends a connection without a session, at once or at its deadline.
+/// Sets the counts of an attack that ends a connection without a session, at once or at its
+/// deadline.
 fn ended(attack: Attack) -> Attack {
     attack.counted_among(["quic", "quic_timeout"].map(failure))
 }
@@ -105,13 +105,13 @@ fn setting(id: u64, value: u64) -> Vec<u8> {
     [varint(id), varint(value)].concat()
 }
 
-/// Streams and frames before there is a session.
+/// All attacks with streams and frames before there is a session.
 pub fn of_streams() -> Vec<Attack> {
-    let on_control = |rest: &[u8]| [&varint(CONTROL), rest].concat();
+    let control_stream = |rest: &[u8]| [&varint(CONTROL), rest].concat();
     let claim = |kind, length| [varint(kind), varint(length)].concat();
     let twice = [settings(), settings()].concat();
     let mut attacks = vec![
-        Attack::new("h3::says_nothing", async |target| {
+        Attack::new("h3::silence", async |target| {
             let quic = Quic::open(target).await;
             within_the_deadline("a connection that says nothing", quic.closed()).await;
         })
@@ -123,12 +123,17 @@ pub fn of_streams() -> Vec<Attack> {
         })
         .counted(failure("quic_timeout")),
         ended(Attack::new("h3::fills_every_stream", fill)),
-        closes("a_second_control_stream", true, on_control(&settings()), Some(STREAM_CREATION)),
-        closes("control_without_settings", false, on_control(&framed(DATA, b"x")), None),
-        closes("settings_twice", false, on_control(&twice), Some(FRAME_UNEXPECTED)),
-        closes("settings_that_never_come", false, on_control(&claim(SETTINGS, 40)), None),
-        closes("settings_of_a_tebibyte", false, on_control(&claim(SETTINGS, 1 << 40)), None),
-        closes("a_grease_frame_of_a_tebibyte", false, on_control(&claim(GREASE, 1 << 40)), None),
+        closes("a_second_control_stream", true, control_stream(&settings()), Some(STREAM_CREATION)),
+        closes("control_without_settings", false, control_stream(&framed(DATA, b"x")), None),
+        closes("settings_twice", false, control_stream(&twice), Some(FRAME_UNEXPECTED)),
+        closes("settings_that_never_come", false, control_stream(&claim(SETTINGS, 40)), None),
+        closes("settings_of_a_tebibyte", false, control_stream(&claim(SETTINGS, 1 << 40)), None),
+        closes(
+            "a_grease_frame_of_a_tebibyte",
+            false,
+            control_stream(&claim(GREASE, 1 << 40)),
+            None,
+        ),
         closes("a_push_stream", true, [varint(1), varint(0)].concat(), Some(STREAM_CREATION)),
         closes("a_stream_of_an_unknown_kind", true, [varint(0x99), vec![7; 999]].concat(), None),
         closes(
@@ -141,7 +146,7 @@ pub fn of_streams() -> Vec<Attack> {
         closes("an_acknowledgement_of_qpack", true, vec![3, 0x80], Some(DECODER_STREAM)),
         closes("an_increment_of_qpack", true, vec![3, 0x01], Some(DECODER_STREAM)),
     ];
-    // What does not belong on a control stream, and what is wrong there.
+    // What is out of place or wrong on a control stream.
     let promised = |payload: &[u8]| framed(0x03, payload);
     let pushes = |most: u8| framed(0x0D, &[most]);
     for (name, frames, code) in [
@@ -160,11 +165,11 @@ pub fn of_streams() -> Vec<Attack> {
         ("pushes_that_go_down", [pushes(5), pushes(4)].concat(), ID_ERROR),
         ("empty_frames_without_end", framed(GREASE, b"").repeat(500), EXCESSIVE_LOAD),
     ] {
-        let bytes = on_control(&[settings(), frames].concat());
+        let bytes = control_stream(&[settings(), frames].concat());
         attacks.push(closes(name, false, bytes, Some(code)));
     }
     for kind in [0x02, 0x06, 0x08, 0x09] {
-        let bytes = on_control(&[settings(), framed(kind, &[0; 8])].concat());
+        let bytes = control_stream(&[settings(), framed(kind, &[0; 8])].concat());
         let name = format!("a_frame_of_http_2_on_control_{kind}");
         attacks.push(closes(&name, false, bytes, Some(FRAME_UNEXPECTED)));
     }
@@ -186,7 +191,7 @@ pub fn of_streams() -> Vec<Attack> {
     }
     let first = framed(GREASE, b"grease before the settings");
     let code = Some(MISSING_SETTINGS);
-    attacks.push(closes("grease_before_settings", false, on_control(&first), code));
+    attacks.push(closes("grease_before_settings", false, control_stream(&first), code));
     let wrong = [
         ("a_setting_of_http_2", setting(0x02, 1)),
         ("a_setting_twice", [setting(0x33, 1), setting(0x33, 1)].concat()),
@@ -194,7 +199,7 @@ pub fn of_streams() -> Vec<Attack> {
         ("half_a_setting", vec![0x33]),
     ];
     for (name, payload) in wrong {
-        let bytes = on_control(&framed(SETTINGS, &payload));
+        let bytes = control_stream(&framed(SETTINGS, &payload));
         attacks.push(closes(
             name,
             false,
@@ -231,37 +236,37 @@ pub fn of_streams() -> Vec<Attack> {
     attacks
 }
 
-/// Opens every stream that it may, and fills each until the server takes no more.
+/// Opens every stream that the server allows, and fills each until it takes no more.
 async fn fill(target: &Target) {
     let quic = Quic::open(target).await;
     let mut streams = Vec::new();
     while let Ok(Ok(stream)) = tokio::time::timeout(SHORT, quic.connection.open_uni()).await {
         streams.push(stream);
-        assert!(streams.len() <= 16, "as many streams of one direction as one likes");
+        assert!(streams.len() <= 16, "unlimited unidirectional streams");
     }
     let uni = streams.len();
     while let Ok(Ok((stream, _))) = tokio::time::timeout(SHORT, quic.connection.open_bi()).await {
         streams.push(stream);
-        assert!(streams.len() <= uni + 8, "as many streams of both directions as one likes");
+        assert!(streams.len() <= uni + 8, "unlimited bidirectional streams");
     }
     let mut taken = 0;
     for stream in &mut streams {
-        // A frame, or a stream, of a reserved kind, and a length without end.
+        // A frame or stream of a reserved type, and a huge length.
         let head = [varint(GREASE), varint(1 << 30)].concat();
         drop(tokio::time::timeout(SHORT, stream.write_all(&head)).await);
         while let Ok(Ok(count)) = tokio::time::timeout(SHORT, stream.write(&[0; 4096])).await {
             taken += count;
-            assert!(taken <= 512 * 1024, "the server takes whatever it is sent");
+            assert!(taken <= 512 * 1024, "the server takes unlimited data");
         }
     }
     within_the_deadline("a connection without a session", quic.closed()).await;
 }
 
-/// So long a client tries to write what a server need not take.
+/// How long a client tries to write what the server need not take.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// Requests for a session that are wrong: what they say instead (nothing where it is `-`), what
-/// they say besides, and the code with which their stream is reset.
+/// Malformed session requests: replaced fields (removed if the value is `-`), added fields, and the
+/// code that must reset the stream.
 type Wrong = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -310,7 +315,7 @@ const MALFORMED: &[Wrong] = &[
     ("two_origins", &[], &[("origin", "https://a"), ("origin", "https://a")], MESSAGE_ERROR),
 ];
 
-/// What asks for a session, and should not get one.
+/// All attacks with requests that must not get a session.
 pub fn of_requests() -> Vec<Attack> {
     let get = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/wt")];
     let get = framed(HEADERS, &fields(&get));

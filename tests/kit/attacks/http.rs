@@ -1,4 +1,4 @@
-//! HTTP by hand: requests that are cut, stretched, forged; upgrades that are none.
+//! HTTP by hand: truncated, oversized and forged requests, and bad upgrades.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -7,8 +7,8 @@ use crate::attacks::arena::{Attack, Target, answer, failure, gone, limit};
 use crate::attacks::socket::{BINARY, FIN, Socket, connect, frame, read_head, request};
 use crate::attacks::tools::{patiently, within_the_deadline};
 
-/// What plain HTTP answers to these bytes, until it closes.
-async fn say(target: &Target, bytes: &[u8]) -> String {
+/// Sends these bytes over plain HTTP, and returns the response, read until the server closes.
+async fn send(target: &Target, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(target.http).await.unwrap();
     drop(stream.write_all(bytes).await);
     let mut answer = Vec::new();
@@ -21,17 +21,17 @@ fn status(answer: &str) -> Option<u16> {
     answer.strip_prefix("http/1.")?.get(2..5)?.parse().ok()
 }
 
-/// Says this, and expects one of these answers; 0 stands for none at all.
+/// Sends bytes, and expects one of these statuses; 0 means no response.
 fn answered(name: &str, bytes: Vec<u8>, allowed: &'static [u16]) -> Attack {
     let attack = Attack::new(format!("http::{name}"), async move |target| {
-        let answer = say(target, &bytes).await;
+        let answer = send(target, &bytes).await;
         let status = status(&answer).unwrap_or_default();
         assert!(allowed.contains(&status), "{status}: {answer:.200}");
         for secret in ["[package]", "root:x:", "begin private key"] {
-            assert!(!answer.contains(secret), "the answer has {secret}");
+            assert!(!answer.contains(secret), "the response contains {secret}");
         }
     });
-    // What is no HTTP is refused before there is a request to be answered.
+    // What is not HTTP is refused before there is a request to answer.
     let unanswered = [failure("http"), limit("request_head")];
     let classes = allowed.iter().map(|status| answer(&format!("{}xx", status / 100)));
     attack.counted_among(classes.filter(|it| *it != answer("0xx")).chain(unanswered))
@@ -42,7 +42,7 @@ fn get(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}{fields}\r\n").into()
 }
 
-/// Requests for something else than a WebSocket.
+/// All attacks with requests that are not upgrades.
 pub fn of_requests() -> Vec<Attack> {
     let long = "x".repeat(20_000);
     let many = "X-Many: 1\r\n".repeat(100);
@@ -100,7 +100,7 @@ pub fn of_requests() -> Vec<Attack> {
     let attack = Attack::new("http::a_host_that_ends_the_policy", async |target| {
         for host in ["x; script-src *", "x' *", "x\u{7f}", "a b", "x,y"] {
             let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-            let answer = say(target, request.as_bytes()).await;
+            let answer = send(target, request.as_bytes()).await;
             assert!(!answer.contains("script-src *") && !answer.contains("x'"), "{answer:.400}");
         }
     });
@@ -126,7 +126,7 @@ pub fn of_requests() -> Vec<Attack> {
             let mut answer = Vec::new();
             let ended = within_the_deadline("a handshake", stream.read_to_end(&mut answer));
             drop(ended.await);
-            assert!(answer.len() < 4_096, "{} bytes for nothing", answer.len());
+            assert!(answer.len() < 4_096, "{} bytes in response to garbage", answer.len());
         });
         let cause = if name == "half_a_hello" { "tls_timeout" } else { "tls" };
         attacks.push(attack.counted(failure(cause)));
@@ -134,7 +134,7 @@ pub fn of_requests() -> Vec<Attack> {
     attacks
 }
 
-/// Upgrades to a WebSocket that must be refused, and a few that must not.
+/// All attacks with upgrades: most must be refused, a few accepted.
 pub fn of_upgrades() -> Vec<Attack> {
     let refused: [(&str, &[(&str, &str)]); 15] = [
         ("version_8", &[("Sec-WebSocket-Version", "8")]),
@@ -193,7 +193,7 @@ pub fn of_upgrades() -> Vec<Attack> {
         stream.write_all(request(target, &offers).as_bytes()).await.unwrap();
         let (head, _) = patiently("an answer", read_head(&mut stream)).await;
         assert!(head.starts_with("http/1.1 101 "), "{head}");
-        // The answer to the sample key of RFC 6455, section 1.3, in lower case.
+        // The response to the sample key of RFC 6455, section 1.3, in lower case.
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
         assert!(!head.contains("sec-websocket-extensions"), "{head}");
         assert!(!head.contains("sec-websocket-protocol"), "{head}");

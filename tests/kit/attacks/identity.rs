@@ -1,4 +1,4 @@
-//! Attackers who would be somebody else: tokens, rooms, origins.
+//! Attackers who claim another's identity: tokens, rooms, origins.
 
 use gpys::proto::wire::{ClientMessage, PeerId, ResumeToken};
 
@@ -7,16 +7,16 @@ use crate::attacks::messages::{BOTH, Link, Over, over_both};
 use crate::attacks::quic::{Quic, connect_frame, status};
 use crate::attacks::tools::{hello_to, patiently};
 
-/// Tries a token in this room; it must not be taken.
+/// Tries a token in this room; the server must not accept it.
 async fn guess(target: &crate::attacks::arena::Target, over: Over, room: &str, token: ResumeToken) {
     let (link, welcome) = Link::enter(target, over, &hello_to(room, Some(token))).await;
-    assert!(!welcome.resumed, "a guess was taken");
-    assert_ne!(welcome.id, token.id(), "somebody else's number");
+    assert!(!welcome.resumed, "a guess was accepted");
+    assert_ne!(welcome.id, token.id(), "another peer's number");
     assert_ne!(welcome.token, token, "a token of the attacker's choice");
     link.leave().await;
 }
 
-/// Attacks on identities.
+/// All attacks on identities.
 pub fn attacks() -> Vec<Attack> {
     let guesses = over_both("identity::guesses_of_a_token", async |target, over| {
         let (mut victim, welcome) = Link::enter(target, over, &hello_to("lobby", None)).await;
@@ -46,7 +46,7 @@ pub fn attacks() -> Vec<Attack> {
             let token = ResumeToken::mint(PeerId(number), welcome.token.secret());
             let hello = hello_to("lobby", Some(token));
             let (link, thief) = Link::enter(target, over, &hello).await;
-            assert!(!thief.resumed && thief.uuid != welcome.uuid, "somebody's identity is taken");
+            assert!(!thief.resumed && thief.uuid != welcome.uuid, "an identity is stolen");
             link.leave().await;
         }
         victim.answers().await;
@@ -91,11 +91,11 @@ pub fn attacks() -> Vec<Attack> {
     attacks.push(attack.counted(leave("replaced")));
     let origins: [(&str, &str, Option<u16>); 7] = [
         ("foreign", "https://evil.example", Some(403)),
-        ("none_to_speak_of", "null", Some(403)),
+        ("null", "null", Some(403)),
         ("our_name_in_it", "https://127.0.0.1.evil.example", Some(403)),
         ("our_name_as_user", "https://127.0.0.1@evil.example", Some(403)),
         ("another_port", "https://127.0.0.1:1", Some(403)),
-        ("not_an_address", "127.0.0.1", Some(403)),
+        ("not_an_origin", "127.0.0.1", Some(403)),
         ("our_own", "", Some(200)),
     ];
     for (name, origin, expected) in origins {

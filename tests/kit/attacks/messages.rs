@@ -1,4 +1,4 @@
-//! Messages and datagrams of the protocol that are none, over both transports.
+//! Malformed messages and datagrams, over both transports.
 
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, Field, Hello, Presence, ServerMessage};
@@ -24,7 +24,7 @@ pub enum Over {
 pub const BOTH: [Over; 2] = [Over::Quic, Over::Socket];
 
 impl Link {
-    /// A link that has not said anything yet.
+    /// A link that has sent nothing yet.
     pub async fn open(target: &Target, over: Over) -> Self {
         match over {
             Over::Quic => Self::Quic(Box::new(Session::open(target).await)),
@@ -32,12 +32,12 @@ impl Link {
         }
     }
 
-    /// A link that is in the lobby.
+    /// A link in the lobby.
     pub async fn join(target: &Target, over: Over) -> Self {
         Self::enter(target, over, &hello_to("lobby", None)).await.0
     }
 
-    /// A link that said this hello, and was welcomed.
+    /// A link that was welcomed after this hello.
     pub async fn enter(
         target: &Target,
         over: Over,
@@ -79,7 +79,7 @@ impl Link {
         }
     }
 
-    /// Reads until the server has closed; gives what it said at the end.
+    /// Reads until the server has closed. Returns how the link ended.
     pub async fn ends(&mut self) -> End {
         match self {
             Self::Quic(session) => session.ends().await,
@@ -87,14 +87,14 @@ impl Link {
         }
     }
 
-    /// Reads until the server refuses a value; gives its field.
+    /// Reads until the server refuses a value. Returns its field.
     pub async fn refusal(&mut self) -> u8 {
         patiently("a refusal", async {
             loop {
                 let message = match self {
-                    Self::Quic(session) => session.read().await.expect("a session that goes on"),
+                    Self::Quic(session) => session.read().await.expect("an open session"),
                     Self::Socket(socket) => {
-                        let (_, payload) = socket.read().await.expect("a session that goes on");
+                        let (_, payload) = socket.read().await.expect("an open session");
                         let Ok(message) = ServerMessage::decode(&payload) else { continue };
                         message
                     }
@@ -125,7 +125,7 @@ where
     vec![attack(Over::Quic, run.clone()), attack(Over::Socket, run)]
 }
 
-/// The first message is this; the link ends for this reason.
+/// Sends this as the first message; the link must end with this code.
 fn first(name: &str, bytes: Vec<u8>, code: CloseCode) -> Vec<Attack> {
     let attacks = over_both(&format!("first::{name}"), async move |target, over| {
         let mut link = Link::open(target, over).await;
@@ -135,7 +135,7 @@ fn first(name: &str, bytes: Vec<u8>, code: CloseCode) -> Vec<Attack> {
     counted(attacks, &failure("hello"))
 }
 
-/// Somebody in the lobby says this; the link ends for this reason, or goes on without one.
+/// Sends this from the lobby; the link must end with this code, or survive without one.
 fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
     let attacks = over_both(&format!("later::{name}"), async move |target, over| {
         let mut link = Link::join(target, over).await;
@@ -154,7 +154,7 @@ fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
     }
 }
 
-/// Somebody in the lobby says this; the value is refused, and the link goes on.
+/// Sends this from the lobby; the value must be refused, and the link survive.
 fn refused(name: &str, bytes: Vec<u8>, field: Field) -> Vec<Attack> {
     let attacks = over_both(&format!("refused::{name}"), async move |target, over| {
         let mut link = match bytes.first() {
@@ -172,7 +172,7 @@ fn refused(name: &str, bytes: Vec<u8>, field: Field) -> Vec<Attack> {
     counted_among(attacks, &gone())
 }
 
-/// Values out of their ranges.
+/// Values out of range.
 fn values() -> Vec<Attack> {
     let upside_down = Viewport { south: 2, west: 0, north: 1, east: 0, zoom: 0 };
     let beyond = Viewport { south: 0, west: 0, north: 900_000_001, east: 0, zoom: 0 };
@@ -191,7 +191,7 @@ fn values() -> Vec<Attack> {
     accuracy[17] = 64;
     let list = [
         (
-            "a_hello_of_the_servers_presence",
+            "a_hello_with_a_presence_of_the_servers",
             with(&|it| it.presence = Presence::Gone),
             Field::Presence,
         ),
@@ -217,13 +217,13 @@ fn values() -> Vec<Attack> {
     list.into_iter().flat_map(|(name, bytes, field)| refused(name, bytes, field)).collect()
 }
 
-/// Values out of their ranges without end: whoever sends them is told seldom, and cut off.
+/// Endless values out of range: the client is rarely told, then disconnected.
 fn value_floods() -> Vec<Attack> {
-    let poses = over_both("refused::poses_without_end", async |target, over| {
+    let poses = over_both("refused::endless_poses", async |target, over| {
         let mut link = Link::join(target, over).await;
         let mut bad = pose(0, 0);
         bad[17] = 64;
-        // More than twice of what is read of them, and fewer than the datagrams that are allowed.
+        // More than twice the rate at which poses are read, but fewer than the datagrams allowed.
         for _ in 0..200 {
             for _ in 0..10 {
                 link.datagram(&bad).await;
@@ -233,7 +233,7 @@ fn value_floods() -> Vec<Attack> {
         link.ends().await.is(CloseCode::TooFast);
     });
     let mut attacks = counted(poses, &limit("pose_abuse"));
-    let messages = over_both("refused::presences_without_end", async |target, over| {
+    let messages = over_both("refused::endless_presences", async |target, over| {
         let mut link = Link::join(target, over).await;
         for _ in 0..100 {
             link.message(&[2, 3]).await;
@@ -269,9 +269,9 @@ fn hellos() -> Vec<Attack> {
         ("a_room_of_65_bytes", room(&"a".repeat(65)), BadRoom),
         ("a_room_with_a_slash", room("../etc"), BadRoom),
         ("a_room_of_4_gib", huge, BadMessage),
-        ("a_name_that_is_no_text", invalid, BadMessage),
+        ("a_name_that_is_not_text", invalid, BadMessage),
         ("a_view_upside_down", ClientMessage::Viewport(upside_down).encode(), BadMessage),
-        ("a_byte_too_many", [good.as_slice(), &[0]].concat(), BadMessage),
+        ("one_byte_too_long", [good.as_slice(), &[0]].concat(), BadMessage),
         ("1025_bytes", vec![1; 1_025], BadMessage),
     ];
     let mut attacks: Vec<_> =
@@ -286,7 +286,7 @@ fn hellos() -> Vec<Attack> {
     attacks.extend(counted(both, &failure("hello")));
     let both = over_both("first::random_bytes", async |target, over| {
         let mut random = fastrand::Rng::with_seed(4);
-        // Over QUIC, whoever is told why has a quarter of a second to close the connection.
+        // Over QUIC, a client has a quarter of a second to close the connection once it knows why.
         for _ in 0..if matches!(over, Over::Quic) { 10 } else { 100 } {
             let mut bytes: Vec<_> = (0..random.usize(1..200)).map(|_| random.u8(..)).collect();
             bytes[0] = random.u8(..5);
@@ -329,7 +329,7 @@ fn datagrams() -> Vec<Attack> {
     let list = [
         ("a_pose_of_21_bytes", good[..21].to_vec(), Some(BadMessage)),
         ("a_pose_of_23_bytes", [good.as_slice(), &[0]].concat(), Some(BadMessage)),
-        ("a_pose_of_nothing", vec![0x50], Some(BadMessage)),
+        ("an_empty_pose", vec![0x50], Some(BadMessage)),
         ("a_pose_of_a_kilobyte", vec![0x50; 1_000], Some(BadMessage)),
         ("a_pose_at_the_pole", with(9, 900_000_000_i32.to_le_bytes()), None),
         ("a_pose_at_the_date_line", with(13, 1_800_000_000_i32.to_le_bytes()), None),
@@ -340,8 +340,8 @@ fn datagrams() -> Vec<Attack> {
         ("a_ping_of_6_bytes", vec![0x51, 0, 0, 0, 0, 0], Some(BadMessage)),
         ("a_pong", vec![0x52; 9], Some(BadMessage)),
         ("a_frame", vec![0x46; 200], Some(BadMessage)),
-        ("a_kind_of_the_servers", vec![0x40], Some(BadMessage)),
-        ("a_kind_that_is_to_come", vec![0x53; 500], None),
+        ("a_kind_only_the_server_sends", vec![0x40], Some(BadMessage)),
+        ("a_future_kind", vec![0x53; 500], None),
         ("the_last_kind", vec![0xFF], None),
     ];
     let mut attacks: Vec<_> =
@@ -388,7 +388,7 @@ fn of_the_stream() -> Vec<Attack> {
     ]
 }
 
-/// Every attack with messages.
+/// All attacks with messages.
 pub fn attacks() -> Vec<Attack> {
     let all = [hellos(), later_messages(), datagrams(), of_the_stream(), values(), value_floods()];
     all.into_iter().flatten().collect()

@@ -1,5 +1,4 @@
-//! UDP by hand: packets that are no QUIC, that are half of it, or that come again, and addresses
-//! that are not their sender's.
+//! UDP by hand: packets that are not QUIC, incomplete or repeated, and forged source addresses.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -14,42 +13,41 @@ use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
 use crate::attacks::reflection::{initial, socket};
 use crate::attacks::tools::{hello_to, patiently};
 
-/// How much more than it was sent a server may send to an address that has not proved to be its
-/// sender's (RFC 9000, section 8.1).
+/// How many times what it sent the server may send to an unproven address (RFC 9000, section 8.1).
 const AMPLIFICATION: usize = 3;
-/// How long answers are counted: as long as a server repeats itself.
+/// How long responses are counted: as long as a server repeats itself.
 const LISTEN: Duration = Duration::from_millis(1_500);
 
-/// Sends these packets from an address of its own; gives the bytes sent, and those that came
-/// back although nothing was ever answered.
+/// Sends these packets from a new address. Returns the bytes sent, and those that came back
+/// although none were ever answered.
 async fn provoke(target: &Target, packets: &[Vec<u8>]) -> (usize, usize) {
     let socket = socket().await;
     socket.connect(target.udp).await.unwrap();
     for packet in packets {
         socket.send(packet).await.unwrap();
     }
-    let mut came = 0;
+    let mut received = 0;
     let counting = async {
         let mut packet = [0; 2_048];
         while let Ok(length) = socket.recv(&mut packet).await {
-            came += length;
+            received += length;
         }
     };
     drop(tokio::time::timeout(LISTEN, counting).await);
-    (packets.iter().map(Vec::len).sum(), came)
+    (packets.iter().map(Vec::len).sum(), received)
 }
 
-/// Sends these packets, and asserts that whoever owned the address would have got at most
+/// Sends these packets and asserts that the address's real owner would have received at most
 /// `times` as much. The server counts them as one of these kinds.
 fn reflects(name: &str, packets: Vec<Vec<u8>>, times: usize, kind: &[&str]) -> Attack {
     let attack = Attack::new(format!("packets::{name}"), async move |target| {
-        let (sent, came) = provoke(target, &packets).await;
-        assert!(came <= times * sent, "{came} bytes for {sent}");
+        let (sent, received) = provoke(target, &packets).await;
+        assert!(received <= times * sent, "{received} bytes for {sent}");
     });
     attack.counted_among(kind.iter().map(|kind| stray(kind)))
 }
 
-/// A packet with a long header of a version that nobody speaks.
+/// A packet with a long header of an unsupported version.
 fn unknown_version(length: usize) -> Vec<u8> {
     let mut packet = vec![0xC0, 0x1A, 0x2A, 0x3A, 0x4A, 8];
     packet.extend_from_slice(b"destined");
@@ -59,7 +57,7 @@ fn unknown_version(length: usize) -> Vec<u8> {
     packet
 }
 
-/// A token that no server gave out.
+/// A token that no server issued.
 struct Forged;
 
 impl TokenStore for Forged {
@@ -70,7 +68,7 @@ impl TokenStore for Forged {
     }
 }
 
-/// Attacks with packets.
+/// All attacks with packets.
 pub fn attacks() -> Vec<Attack> {
     let mut random = fastrand::Rng::with_seed(3);
     let mut noise = |length: usize, first: u8| {
@@ -86,35 +84,38 @@ pub fn attacks() -> Vec<Attack> {
     vec![
         reflects("random", random_packets, 1, &["version"]),
         reflects("random_long_headers", long_headers, 1, &["version"]),
-        reflects("short_headers_of_nobody", short_headers, 1, &["nobody"]),
-        reflects("a_version_that_nobody_speaks", versions, 1, &["version"]),
-        reflects("a_small_packet_of_such_a_version", small_versions, 0, &["version"]),
+        reflects("short_headers_of_no_connection", short_headers, 1, &["nobody"]),
+        reflects("an_unsupported_version", versions, 1, &["version"]),
+        reflects("a_small_packet_of_an_unsupported_version", small_versions, 0, &["version"]),
         Attack::new("packets::a_first_packet_from_a_forged_address", async |target| {
             let packet = initial(client(transport())).await;
-            let (mut sent, mut came) = (0, 0);
-            // Among so many others it may find no room in the server's socket.
+            let (mut sent, mut received) = (0, 0);
+            // Among so many others, it may not fit the server's socket buffer.
             for _ in 0..5 {
-                (sent, came) = provoke(target, std::slice::from_ref(&packet)).await;
-                if came > 0 {
+                (sent, received) = provoke(target, std::slice::from_ref(&packet)).await;
+                if received > 0 {
                     break;
                 }
             }
-            assert!(came > 0 && came <= AMPLIFICATION * sent, "{came} bytes for {sent}");
+            assert!(
+                received > 0 && received <= AMPLIFICATION * sent,
+                "{received} bytes for {sent}"
+            );
         })
         .counted(stray("initial")),
         Attack::new("packets::a_first_packet_a_hundred_times", async |target| {
             let packet = initial(client(transport())).await;
-            let (sent, came) = provoke(target, &vec![packet; 100]).await;
-            assert!(came <= sent, "{came} bytes for {sent}");
+            let (sent, received) = provoke(target, &vec![packet; 100]).await;
+            assert!(received <= sent, "{received} bytes for {sent}");
         })
         .counted(stray("initial")),
         Attack::new("packets::a_forged_token", async |target| {
             let mut config = client(transport());
             config.token_store(Arc::new(Forged));
             let packet = initial(config.clone()).await;
-            let (sent, came) = provoke(target, &[packet]).await;
-            assert!(came <= AMPLIFICATION * sent, "{came} bytes for {sent}");
-            // Whoever really is there comes in all the same.
+            let (sent, received) = provoke(target, &[packet]).await;
+            assert!(received <= AMPLIFICATION * sent, "{received} bytes for {sent}");
+            // The real owner of the address gets in all the same.
             Quic::with(target, config).await;
         })
         .counted(stray("initial")),
@@ -122,16 +123,16 @@ pub fn attacks() -> Vec<Attack> {
             let packet = initial(client(transport())).await;
             let cuts = (1..packet.len()).step_by(37).map(|at| packet[..at].to_vec());
             let cuts: Vec<_> = cuts.collect();
-            // Among so many others they may find no room in the server's socket.
+            // Among so many others, they may not fit the server's socket buffer.
             for _ in 0..3 {
-                let (_, came) = provoke(target, &cuts).await;
-                assert_eq!(came, 0, "an answer to a packet that is too small");
+                let (_, received) = provoke(target, &cuts).await;
+                assert_eq!(received, 0, "answered a packet that is too small");
             }
         })
         .counted(stray("small_initial")),
-        Attack::new("packets::a_first_packet_with_a_bit_turned", async |target| {
+        Attack::new("packets::a_first_packet_with_a_flipped_bit", async |target| {
             let packet = initial(client(transport())).await;
-            let turned: Vec<_> = (0..packet.len() * 8)
+            let flipped: Vec<_> = (0..packet.len() * 8)
                 .step_by(97)
                 .map(|bit| {
                     let mut packet = packet.clone();
@@ -139,8 +140,8 @@ pub fn attacks() -> Vec<Attack> {
                     packet
                 })
                 .collect();
-            let (sent, came) = provoke(target, &turned).await;
-            assert!(came <= sent, "{came} bytes for {sent}");
+            let (sent, received) = provoke(target, &flipped).await;
+            assert!(received <= sent, "{received} bytes for {sent}");
         })
         .counted(stray("initial")),
         Attack::new("packets::an_address_that_changes", async |target| {
@@ -150,7 +151,7 @@ pub fn attacks() -> Vec<Attack> {
             for _ in 0..10 {
                 let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
                 session.quic.rebind(socket);
-                // So that the server may answer there.
+                // Lets the server answer there.
                 session.datagram(&PADDING);
                 session.answers().await;
             }
@@ -161,7 +162,7 @@ pub fn attacks() -> Vec<Attack> {
                     news.extend(roster.presence.iter().map(|change| change.id));
                 }
             }
-            assert!(!news.contains(&id), "the others were told of it");
+            assert!(!news.contains(&id), "the others were notified");
             session.message(&ClientMessage::Leave.encode()).await;
             session.ends().await.is(CloseCode::Bye);
         })

@@ -1,4 +1,4 @@
-//! Two people who walk in the lobby, one over each transport, and see each other all the time.
+//! Two bystanders who walk in the lobby, one over each transport, and constantly see each other.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,42 +14,41 @@ use tokio::runtime::Runtime;
 
 use crate::attacks::arena::{PATIENCE, Target};
 
-/// The room of the two, and of most attackers.
+/// The room of the bystanders, and of most attackers.
 pub const ROOM: &str = "lobby";
-/// How often each of the two says where they are.
+/// How often each bystander sends its position.
 const STEP: Duration = Duration::from_millis(40);
-/// How many sights by each of the two tell how old they are while all is calm: 99 in 100 of them
-/// leaves one out.
+/// Number of sightings by each bystander for the age at rest: 99 in 100 of them excludes one.
 const CALM_SIGHTS: usize = 100;
-/// What a siege may add in any case to the age that 99 in 100 sights do not exceed: attackers and
-/// server share two cores and a debug build.
+/// How many ms a siege may always add to the age that 99 in 100 sightings do not exceed: attackers
+/// and server share two cores and a debug build.
 const NOISE_MS: i32 = 250;
-/// Longest between two sights of the other, and oldest that a sight may be. A calm server needs
-/// a tenth of a second; a busy computer with a debug build may need much more.
+/// Maximum time between two sightings, and maximum age of one. A server at rest needs a tenth of a
+/// second; a busy computer with a debug build may need much more.
 const BOUND: Duration = Duration::from_secs(3);
 const NAMES: [&str; 2] = ["Ada", "Grace"];
-/// Where they walk, in 1e-7 degree.
+/// Where they walk, in units of 1e-7 degrees.
 const HERE: (i32, i32) = (457_500_000, 143_600_000);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one of the two saw of the other.
+/// What one bystander saw of the other.
 #[derive(Debug)]
 struct Sight {
     other: Option<PeerId>,
-    /// The other's name, which nobody else has.
+    /// The other's name, which is unique.
     name: &'static str,
-    /// How often the other was said to join.
+    /// How often the other was reported to join.
     joins: u32,
     last: Instant,
     longest: Duration,
-    /// How old each sight was, in ms, since the ages were last taken.
+    /// The age of each sighting in ms, since the ages were last taken.
     ages: Vec<i32>,
-    /// How often the other was seen at a new place.
+    /// How often the other was seen at a new position.
     moves: u64,
-    /// What should not have come.
+    /// What should not have arrived.
     wrong: Vec<String>,
 }
 
@@ -74,7 +73,7 @@ impl Sight {
         self.moves += 1;
     }
 
-    /// After the other has joined, no roster has news of them.
+    /// Checks that, after the other has joined, no roster mentions it.
     fn roster(&mut self, roster: &Roster) {
         let named = roster.joined.iter().filter(|person| person.name == self.name);
         self.joins += named.count() as u32;
@@ -88,7 +87,7 @@ impl Sight {
     }
 }
 
-/// What 99 in 100 do not exceed.
+/// The age that 99 in 100 do not exceed.
 fn p99(mut ages: Vec<i32>) -> i32 {
     ages.sort_unstable();
     ages.get((ages.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
@@ -152,25 +151,25 @@ impl Walker {
         let moves = lock(&self.sight).moves;
         let since = Instant::now();
         while lock(&self.sight).moves < moves + 2 {
-            assert!(since.elapsed() < BOUND, "a bystander no longer sees the other move");
+            assert!(since.elapsed() < BOUND, "a bystander stopped seeing the other move");
             std::thread::sleep(Duration::from_millis(5));
         }
         let sight = lock(&self.sight);
         let other = sight.other.unwrap();
         assert_eq!(sight.joins, 1, "how often the other joined");
-        assert!(sight.wrong.is_empty(), "a bystander was told: {:?}", sight.wrong);
+        assert!(sight.wrong.is_empty(), "a bystander received: {:?}", sight.wrong);
         assert!(sight.longest < BOUND, "the other was out of sight for {:?}", sight.longest);
         let oldest = sight.ages.iter().copied().max().unwrap_or_default();
-        assert!(i128::from(oldest) < BOUND.as_millis() as i128, "the other was {oldest} ms old");
+        assert!(i128::from(oldest) < BOUND.as_millis() as i128, "a sighting was {oldest} ms old");
         drop(sight);
         let view = self.client.view();
         let known = view.roster().filter(|person| person.id == other).count();
         assert_eq!(known, 1, "the roster has the other once");
-        assert_eq!(self.client.traffic().bad, 0, "a bystander got datagrams that are none");
+        assert_eq!(self.client.traffic().bad, 0, "a bystander received bad datagrams");
     }
 }
 
-/// Walks in a small circle for as long as the client is there.
+/// Walks in a small circle for as long as the client lives.
 async fn walk(client: std::sync::Weak<Client>) {
     let mut steps = tokio::time::interval(STEP);
     for step in 0_i32.. {
@@ -182,7 +181,7 @@ async fn walk(client: std::sync::Weak<Client>) {
     }
 }
 
-/// The two.
+/// The two bystanders.
 pub struct Pair {
     runtime: Runtime,
     connector: Connector,
@@ -190,7 +189,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Lets the two in, and waits until they see each other.
+    /// Lets both in, and waits until they see each other.
     pub fn join(runtime: Runtime, target: &Target) -> Self {
         let (connector, walkers) = runtime.block_on(async {
             let url = format!("https://{}", target.https);
@@ -204,7 +203,7 @@ impl Pair {
         for (one, other) in [(first, second), (second, first)] {
             let since = Instant::now();
             while !one.client.view().roster().any(|person| person.id == other.id()) {
-                assert!(since.elapsed() < PATIENCE, "the two do not meet");
+                assert!(since.elapsed() < PATIENCE, "the bystanders do not meet");
                 std::thread::sleep(Duration::from_millis(2));
             }
             let mut sight = lock(&one.sight);
@@ -215,36 +214,36 @@ impl Pair {
         pair
     }
 
-    /// Waits for something on the runtime of the two.
+    /// Runs a future on the bystanders' runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
-    /// Waits until both have seen the other often enough, and takes the ages.
+    /// Waits until each has seen the other often enough, and returns the age at rest.
     pub fn calm_ms(&self) -> i32 {
         self.walkers.iter().for_each(|it| drop(it.take_ages()));
         let since = Instant::now();
         while self.walkers.iter().any(|it| lock(&it.sight).ages.len() < CALM_SIGHTS) {
-            assert!(since.elapsed() < PATIENCE, "the two see each other too seldom");
+            assert!(since.elapsed() < PATIENCE, "the bystanders see each other too rarely");
             std::thread::sleep(Duration::from_millis(5));
         }
         p99(self.walkers.iter().flat_map(Walker::take_ages).collect())
     }
 
-    /// Checks that what both saw since was not much older than while all was calm.
+    /// Checks that sightings since then were not much older than at rest.
     pub fn check_ages(&self, calm_ms: i32) {
         let siege_ms = p99(self.walkers.iter().flat_map(Walker::take_ages).collect());
-        eprintln!("99 in 100 sights are at most {siege_ms} ms old, {calm_ms} ms while all is calm");
+        eprintln!("99 in 100 sightings are at most {siege_ms} ms old, {calm_ms} ms at rest");
         let bound = (calm_ms + calm_ms / 2).max(calm_ms + NOISE_MS);
-        assert!(siege_ms <= bound, "sights are {siege_ms} ms old, while all is calm {calm_ms} ms");
+        assert!(siege_ms <= bound, "sightings are {siege_ms} ms old, {calm_ms} ms at rest");
     }
 
-    /// Checks that both are connected and saw each other move all the time.
+    /// Checks that both are connected and never stopped seeing each other move.
     pub fn check(&self) {
         self.walkers.iter().for_each(Walker::check);
     }
 
-    /// Somebody new comes over each transport, finds the two, each once, and leaves.
+    /// Checks that a newcomer over each transport finds the bystanders, each once, and leaves.
     pub fn meet_newcomers(&self) {
         for transport in [Transport::WebTransport, Transport::WebSocket] {
             self.runtime.block_on(async {
@@ -264,7 +263,11 @@ impl Pair {
                 };
                 let since = Instant::now();
                 while found() != [1, 1] {
-                    assert!(since.elapsed() < BOUND, "a newcomer finds {:?} of the two", found());
+                    assert!(
+                        since.elapsed() < BOUND,
+                        "a newcomer finds {:?} of the bystanders",
+                        found()
+                    );
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 client.leave().await;
@@ -272,7 +275,7 @@ impl Pair {
         }
     }
 
-    /// Waits until the server has told both that it stops.
+    /// Waits until the server has closed both links.
     pub fn say_goodbye(self) {
         let Self { runtime, walkers, .. } = self;
         runtime.block_on(async {

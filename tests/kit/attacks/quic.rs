@@ -14,7 +14,7 @@ use wtransport::quinn::{
 use crate::attacks::arena::Target;
 use crate::attacks::tools::{End, hello_to, patiently, tls};
 
-/// Types of frames, streams and capsules.
+/// Frame, stream and capsule types.
 pub const DATA: u64 = 0x00;
 pub const HEADERS: u64 = 0x01;
 pub const SETTINGS: u64 = 0x04;
@@ -23,7 +23,7 @@ pub const CONTROL: u64 = 0x00;
 pub const WEBTRANSPORT_UNI: u64 = 0x54;
 pub const CLOSE_SESSION: u64 = 0x2843;
 
-/// After this long without a pong, a ping is sent again.
+/// How long to wait for a pong before the ping is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// A QUIC variable-length integer.
@@ -36,12 +36,12 @@ pub fn varint(value: u64) -> Vec<u8> {
     }
 }
 
-/// Something with its type and length before it: a frame, a capsule.
+/// A payload with its type and length before it: a frame or a capsule.
 pub fn framed(kind: u64, payload: &[u8]) -> Vec<u8> {
     [&varint(kind), &varint(payload.len() as u64), payload].concat()
 }
 
-/// The settings of a browser.
+/// A browser's settings.
 pub fn settings() -> Vec<u8> {
     let pairs = [(0x08, 1), (0x33, 1), (0x2b60_3742, 1), (0xc671_706a, 1)];
     let payload: Vec<u8> =
@@ -49,7 +49,7 @@ pub fn settings() -> Vec<u8> {
     framed(SETTINGS, &payload)
 }
 
-/// A field section with nothing but literals.
+/// A field section of literals only.
 pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = vec![0, 0];
     for (name, value) in fields {
@@ -61,7 +61,7 @@ pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// An integer of HPACK with this many bits of its first byte.
+/// An HPACK integer with a prefix of this many bits.
 fn prefixed(bytes: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
     let most = (1 << bits) - 1;
     if value < most {
@@ -77,13 +77,13 @@ fn prefixed(bytes: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
     bytes.push(rest as u8);
 }
 
-/// A frame that asks for a session, with some fields in place of the usual ones; those that are
-/// `-` are left out.
+/// A frame that requests a session, with some of the usual fields replaced, or removed if the value
+/// is `-`.
 pub fn connect_frame(target: &Target, changed: &[(&str, &str)]) -> Vec<u8> {
     connect_with(target, changed, &[])
 }
 
-/// The same, and more fields behind these.
+/// The same with more fields added.
 pub fn connect_with(target: &Target, changed: &[(&str, &str)], more: &[(&str, &str)]) -> Vec<u8> {
     let host = target.udp.to_string();
     let mut all = vec![
@@ -100,7 +100,7 @@ pub fn connect_with(target: &Target, changed: &[(&str, &str)], more: &[(&str, &s
     framed(HEADERS, &fields(&all))
 }
 
-/// Limits of a client that is not stingy, but does not keep its connection alive.
+/// Generous client limits, but without keep-alive.
 pub fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(Some(Duration::from_secs(20).try_into().unwrap()));
@@ -116,12 +116,12 @@ pub fn client(transport: TransportConfig) -> ClientConfig {
     config
 }
 
-/// A UDP socket of one's own.
+/// A client endpoint on a UDP socket of its own.
 pub fn endpoint() -> Endpoint {
     Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
 }
 
-/// A QUIC connection that has not said anything of HTTP/3 yet.
+/// A QUIC connection on which no HTTP/3 has been sent yet.
 pub struct Quic {
     pub connection: Connection,
     pub endpoint: Endpoint,
@@ -138,7 +138,7 @@ impl Quic {
         Self::through(target.udp, config).await
     }
 
-    /// Connects to the server that is reached at this address.
+    /// Connects to the server through this address.
     pub async fn through(address: SocketAddr, config: ClientConfig) -> Self {
         let endpoint = endpoint();
         let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
@@ -146,12 +146,12 @@ impl Quic {
         Self { connection, endpoint }
     }
 
-    /// Goes on over another UDP socket, as behind a NAT that forgot the old one.
+    /// Continues over another UDP socket, as behind a NAT that lost its mapping.
     pub fn rebind(&self, socket: std::net::UdpSocket) {
         self.endpoint.rebind(socket).unwrap();
     }
 
-    /// Opens a stream of one direction and writes this to it. It stays open.
+    /// Opens a unidirectional stream, which stays open, and writes bytes to it.
     pub async fn uni(&self, bytes: &[u8]) -> Option<SendStream> {
         let opening = patiently("a stream", self.connection.open_uni());
         let mut stream = opening.await.ok()?;
@@ -159,7 +159,7 @@ impl Quic {
         Some(stream)
     }
 
-    /// Opens a stream of both directions and writes this to it.
+    /// Opens a bidirectional stream and writes bytes to it.
     pub async fn bi(&self, bytes: &[u8]) -> Option<(SendStream, RecvStream)> {
         let opening = patiently("a stream", self.connection.open_bi());
         let (mut send, recv) = opening.await.ok()?;
@@ -167,12 +167,12 @@ impl Quic {
         Some((send, recv))
     }
 
-    /// Sends the settings of a browser.
+    /// Opens a control stream with a browser's settings.
     pub async fn control(&self) -> SendStream {
         self.uni(&[varint(CONTROL), settings()].concat()).await.unwrap()
     }
 
-    /// Waits until the server has closed the connection; gives the code, if it named one.
+    /// Waits until the server has closed the connection. Returns its code, if any.
     pub async fn closed(&self) -> Option<u64> {
         match patiently("the connection's end", self.connection.closed()).await {
             ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
@@ -181,15 +181,15 @@ impl Quic {
     }
 }
 
-/// Reads the status of an answer; `None` if the stream ends without one.
+/// Reads the status of a response; `None` if the stream ends without one.
 pub async fn status(recv: &mut RecvStream) -> Option<u16> {
     let mut head = [0; 2];
     recv.read_exact(&mut head).await.ok()?;
     assert_eq!(u64::from(head[0]), HEADERS, "a short HEADERS frame: {head:?}");
     let mut payload = vec![0; head[1].into()];
     recv.read_exact(&mut payload).await.ok()?;
-    // After the prefix of two bytes: the name of static field 24, and the status as it is, or
-    // 200 in Huffman's code, which is shorter.
+    // After the two-byte prefix: the name of static field 24, and the status as text, or 200 in
+    // Huffman code, which is shorter.
     match payload[2..] {
         [0x5F, 9, 0x82, 0x10, 0x01, ..] => Some(200),
         [0x5F, 9, 3, a, b, c, ..] => std::str::from_utf8(&[a, b, c]).ok()?.parse().ok(),
@@ -200,9 +200,9 @@ pub async fn status(recv: &mut RecvStream) -> Option<u16> {
 /// A WebTransport session.
 pub struct Session {
     pub quic: Quic,
-    /// Held, for a control stream that ends is an error.
+    /// Kept, because closing the control stream is an error.
     _control: SendStream,
-    /// The stream of the request, on which capsules go.
+    /// The request's stream, which carries capsules.
     pub request: (SendStream, RecvStream),
     /// The reliable lane.
     pub lane: (SendStream, RecvStream),
@@ -210,7 +210,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that has not said anything yet.
+    /// A session that has sent nothing yet.
     pub async fn open(target: &Target) -> Self {
         Self::over(Quic::open(target).await, target).await
     }
@@ -224,24 +224,24 @@ impl Session {
         Self { quic, _control: control, request, lane, buffer: Vec::new() }
     }
 
-    /// A session that is in the lobby.
+    /// A session in the lobby.
     pub async fn join(target: &Target) -> Self {
         Self::enter(target, &hello_to("lobby", None)).await.0
     }
 
-    /// A session that said this hello, and was welcomed.
+    /// A session that was welcomed after this hello.
     pub async fn enter(target: &Target, hello: &[u8]) -> (Self, Welcome) {
         let mut session = Self::open(target).await;
         let welcome = session.hello(hello).await;
         (session, welcome)
     }
 
-    /// Says this hello, and waits for the welcome.
+    /// Sends this hello, and waits for the welcome.
     pub async fn hello(&mut self, hello: &[u8]) -> Welcome {
         self.message(hello).await;
         patiently("a welcome", async {
             loop {
-                let message = self.read().await.expect("a server that welcomes");
+                let message = self.read().await.expect("a welcome");
                 if let ServerMessage::Welcome(welcome) = message {
                     return welcome;
                 }
@@ -250,7 +250,7 @@ impl Session {
         .await
     }
 
-    /// Sends a message on the reliable lane. A server that has closed does not take it.
+    /// Sends a message on the reliable lane. Ignores errors, as the server may have closed.
     pub async fn message(&mut self, message: &[u8]) {
         let length = u16::try_from(message.len()).unwrap().to_le_bytes();
         self.write(&[&length, message].concat()).await;
@@ -305,14 +305,14 @@ impl Session {
     async fn pong(&self) {
         loop {
             let datagram = self.quic.connection.read_datagram();
-            let datagram = datagram.await.expect("a session that goes on");
+            let datagram = datagram.await.expect("an open session");
             if datagram.get(1..6) == Some(&[0x52, 9, 8, 7, 6]) {
                 return;
             }
         }
     }
 
-    /// Reads until the server has closed the connection; gives what it said at the end.
+    /// Reads until the server has closed the connection. Returns how the link ended.
     pub async fn ends(&mut self) -> End {
         let mut end = End::default();
         let reading = async {
@@ -328,7 +328,7 @@ impl Session {
     }
 }
 
-/// A code as QUIC has it.
+/// A code as a QUIC integer.
 pub fn code(code: u32) -> VarInt {
     VarInt::from_u32(code)
 }

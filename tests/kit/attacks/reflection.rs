@@ -1,4 +1,4 @@
-//! Reflection: somebody writes another's address on packets, so that the server answers there. It
+//! Reflection: an attacker puts another's address on packets, so that the server answers there. It
 //! may send at most three times what came (RFC 9000, sections 8 and 9.3), to the byte.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,14 +14,14 @@ use crate::attacks::arena::{Attack, Target, failure, limit, stray};
 use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
 use crate::attacks::tools::{hello_to, patiently};
 
-/// How much more than came from it an address may be sent.
+/// How many times what came from an unproven address it may be sent.
 const AMPLIFICATION: usize = 3;
-/// For so long the server repeats itself to somebody who does not answer: until its deadline.
+/// How long the server repeats itself to a silent client: until its deadline.
 const LISTEN: Duration = Duration::from_secs(6);
-/// Between two packets of an attacker, who is to stay below the limits on datagrams.
+/// The pause between an attacker's packets, to stay below the datagram limits.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A UDP socket that nobody knows.
+/// A UDP socket on a new address.
 pub async fn socket() -> UdpSocket {
     UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap()
 }
@@ -39,53 +39,53 @@ pub async fn initial(config: ClientConfig) -> Vec<u8> {
     packet
 }
 
-/// Somebody who sent nothing of what the server thinks that they sent.
+/// An owner of an address who sent nothing of what the server attributes to it.
 struct Victim {
     socket: UdpSocket,
-    /// Bytes that the attacker sent in their name.
+    /// Bytes that the attacker sent in its name.
     sent: usize,
-    /// Bytes that came of it.
-    came: usize,
+    /// Bytes that the server sent in return.
+    received: usize,
 }
 
 impl Victim {
     async fn of(target: &Target) -> Self {
         let socket = socket().await;
         socket.connect(target.udp).await.unwrap();
-        Self { socket, sent: 0, came: 0 }
+        Self { socket, sent: 0, received: 0 }
     }
 
-    /// Sends a packet in their name.
+    /// Sends a packet in the victim's name.
     async fn forge(&mut self, packet: &[u8]) {
         self.socket.send(packet).await.unwrap();
         self.sent += packet.len();
     }
 
-    /// Takes what has come.
+    /// Takes what has arrived, and asserts that it is not too much.
     fn check(&mut self) {
         let mut packet = [0; 2_048];
         while let Ok(length) = self.socket.try_recv(&mut packet) {
-            self.came += length;
+            self.received += length;
         }
-        let Self { sent, came, .. } = self;
-        assert!(*came <= AMPLIFICATION * *sent, "{came} bytes for {sent}");
+        let Self { sent, received, .. } = self;
+        assert!(*received <= AMPLIFICATION * *sent, "{received} bytes for {sent}");
     }
 }
 
-/// In whose name packets are forged.
+/// Whose address is put on packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgery {
-    /// In nobody's: they go their way.
+    /// None: they pass unchanged.
     None,
-    /// Each packet in the name of somebody new.
+    /// A new victim's for each packet.
     Each,
-    /// All in the name of one.
+    /// One victim's for all.
     One,
-    /// In turn in one's and in the attacker's own.
+    /// By turns one victim's and the attacker's own.
     InTurn,
 }
 
-/// Between a real client and the server. It writes other addresses on the client's packets.
+/// A relay between a real client and the server that puts other addresses on the client's packets.
 struct Relay {
     address: SocketAddr,
     forgery: Arc<Mutex<Forgery>>,
@@ -148,15 +148,15 @@ fn forges(name: &str, forgery: Forgery) -> Attack {
         session.answers().await;
         relay.forge(forgery);
         for _ in 0..150 {
-            // A kind of datagram that is passed over.
+            // A kind of datagram that the server ignores.
             session.datagram(&[0x7F]);
             tokio::time::sleep(PAUSE).await;
         }
         relay.forge(Forgery::None);
-        // The attacker's own address is still good.
+        // The attacker's own address still works.
         session.answers().await;
         let mut victims = relay.victims.lock().await;
-        assert!(victims.len() > if forgery == Forgery::Each { 100 } else { 0 }, "nobody was hit");
+        assert!(victims.len() > if forgery == Forgery::Each { 100 } else { 0 }, "no victims");
         victims.iter_mut().for_each(Victim::check);
         session.message(&ClientMessage::Leave.encode()).await;
         session.ends().await.is(CloseCode::Bye);
@@ -165,7 +165,7 @@ fn forges(name: &str, forgery: Forgery) -> Attack {
     attack.counted(limit("unproven_address"))
 }
 
-/// A client of which nothing reaches the server but its first packet, so many times.
+/// A client of which only the first packet reaches the server, this many times.
 fn begins(name: &str, times: usize) -> Attack {
     let attack = Attack::new(format!("reflection::{name}"), async move |target| {
         let packet = initial(client(transport())).await;
@@ -175,18 +175,18 @@ fn begins(name: &str, times: usize) -> Attack {
         }
         tokio::time::sleep(LISTEN).await;
         victim.check();
-        assert!(victim.came > 0, "the server does not answer");
+        assert!(victim.received > 0, "the server did not answer");
     });
     attack.counted_among([stray("initial"), failure("quic_timeout")])
 }
 
-/// Attacks with others' addresses.
+/// All attacks with forged addresses.
 pub fn attacks() -> Vec<Attack> {
     vec![
         forges("a_new_address_with_each_packet", Forgery::Each),
         forges("another_address_and_many_small_packets", Forgery::One),
         forges("two_addresses_in_turn", Forgery::InTurn),
-        begins("a_first_packet_whose_answer_nobody_takes", 1),
+        begins("a_first_packet_with_an_unread_answer", 1),
         begins("a_first_packet_over_and_over", 3),
         Attack::new("reflection::many_first_packets_of_one_address", async |target| {
             let mut victim = Victim::of(target).await;

@@ -1,5 +1,5 @@
-//! The WebSocket protocol by its letter (RFC 6455): what must be answered how. The cases are
-//! those that the Autobahn test suite made known, in our own words.
+//! The letter of the WebSocket protocol (RFC 6455): what must be answered how. The cases are those
+//! of the Autobahn test suite, reworded.
 
 use crate::attacks::arena::{Attack, gone, leave};
 use crate::attacks::socket::{
@@ -11,18 +11,18 @@ use crate::attacks::tools::patiently;
 /// What the server must do.
 #[derive(Clone, Debug)]
 enum Answer {
-    /// Fail the connection: say why in a close frame, then close. RFC 6455 (7.4.1) has this code
-    /// for it; the protocol's own for bytes that are no message, 4001, is as good.
+    /// Fail the connection: give the reason in a close frame, then close, with this code of RFC
+    /// 6455 (section 7.4.1) or the protocol's own code for malformed messages, 4001.
     Fails(u16),
-    /// Answer a close with a close of the same code, or of none, and close.
+    /// Answer a close with a close of the same code, if any, and close.
     Closes(Option<u16>),
-    /// Answer a close whose code is none with 1002 (7.4.1), and close.
+    /// Answer a close with an invalid code with 1002 (section 7.4.1), and close.
     Corrects,
-    /// Answer with a pong frame that has this payload, and go on.
+    /// Answer with a pong frame with this payload, and continue.
     Pong(Vec<u8>),
-    /// Understand the protocol's own ping in there (its echo is 1, 2, 3, 4), and go on.
+    /// Handle the protocol's own ping in it (its echo is 1, 2, 3, 4), and continue.
     Hears,
-    /// Take no offence.
+    /// Continue.
     GoesOn,
 }
 
@@ -118,7 +118,7 @@ fn bits(add: Add<'_>) {
 fn lengths(add: Add<'_>) {
     let claim = |length| vec![[head(FIN | BINARY, length, true).as_slice(), &[0; 4]].concat()];
     add("a_frame_of_2049_bytes", vec![frame(FIN | BINARY, &[0x60; 2049])], Answer::Fails(1009));
-    // Where the form of the length changes, and the longest datagram that is taken.
+    // Where the form of the length changes, and the longest datagram accepted.
     for length in [1, 125, 126, 127, 128, 1_024] {
         let whole = vec![frame(FIN | BINARY, &vec![0x60; length])];
         add(&format!("a_frame_of_{length}_bytes"), whole, Answer::GoesOn);
@@ -127,7 +127,7 @@ fn lengths(add: Add<'_>) {
     add("a_length_longer_than_it_needs_to_be", vec![long], Answer::Hears);
     let bytes = frame(FIN | BINARY, &MESSAGE).into_iter().map(|byte| vec![byte]).collect();
     add("a_frame_a_byte_at_a_time", bytes, Answer::Hears);
-    // The rest never comes: the head alone must do.
+    // The rest never comes: the head alone must suffice.
     add("a_claim_of_64_kib", claim(0x1_0000), Answer::Fails(1009));
     add("a_claim_of_a_tebibyte", claim(1 << 40), Answer::Fails(1009));
     add("a_claim_of_the_sign_bit", claim(1 << 63), Answer::Fails(1009));
@@ -137,14 +137,14 @@ fn lengths(add: Add<'_>) {
     add("fragments_that_sum_up", sum, Answer::Fails(1009));
     let mut dust = vec![frame(BINARY, &[0x60])];
     dust.push((0..4096).flat_map(|_| frame(CONTINUATION, &[0x60])).collect());
-    add("dust_without_end", dust, Answer::Fails(1009));
+    add("endless_single_bytes", dust, Answer::Fails(1009));
 }
 
 fn texts(add: Add<'_>) {
     let text = |text: &[u8]| vec![frame(FIN | TEXT, text)];
     add("text", text(b"hello"), Answer::Fails(1003));
-    add("no_text", text(b""), Answer::Fails(1003));
-    add("text_that_is_none", text(&[0xCE, 0xBA, 0xFF]), Answer::Fails(1007));
+    add("empty_text", text(b""), Answer::Fails(1003));
+    add("invalid_utf_8", text(&[0xCE, 0xBA, 0xFF]), Answer::Fails(1007));
     add("an_overlong_form", text(&[0xC0, 0x80]), Answer::Fails(1007));
     add("a_surrogate", text(&[0xED, 0xA0, 0x80]), Answer::Fails(1007));
     add("a_code_point_too_high", text(&[0xF4, 0x90, 0x80, 0x80]), Answer::Fails(1007));
@@ -196,7 +196,7 @@ async fn check(socket: &mut Socket, answer: Answer) {
                         after.push(payload.first_chunk().map(|&code| u16::from_be_bytes(code)));
                     } else {
                         assert!(after.is_empty(), "{first:#x} follows the close");
-                        assert_ne!(first, FIN | PONG, "a pong to a ping behind a close");
+                        assert_ne!(first, FIN | PONG, "a pong to a ping after a close");
                     }
                 }
             });
@@ -218,7 +218,7 @@ async fn check(socket: &mut Socket, answer: Answer) {
     }
 }
 
-/// Cases as attacks: what is sent to a session in the lobby, and what must come back.
+/// Turns cases into attacks: what to send to a session in the lobby, and what must come back.
 fn attacks(cases: fn(Add<'_>)) -> Vec<Attack> {
     let mut attacks = Vec::new();
     cases(&mut |name, frames, answer| {
@@ -236,32 +236,32 @@ fn attacks(cases: fn(Add<'_>)) -> Vec<Attack> {
     attacks
 }
 
-/// Fragments of messages.
+/// All attacks with fragments.
 pub fn of_fragments() -> Vec<Attack> {
     attacks(fragments)
 }
 
-/// Control frames.
+/// All attacks with control frames.
 pub fn of_control() -> Vec<Attack> {
     attacks(control)
 }
 
-/// Reserved bits, reserved opcodes, masks.
+/// All attacks with reserved bits, reserved opcodes and masks.
 pub fn of_bits() -> Vec<Attack> {
     attacks(bits)
 }
 
-/// Lengths.
+/// All attacks with lengths.
 pub fn of_lengths() -> Vec<Attack> {
     attacks(lengths)
 }
 
-/// Text, which the protocol does not have, and its UTF-8.
+/// All attacks with text, which the protocol does not use, and its UTF-8.
 pub fn of_text() -> Vec<Attack> {
     attacks(texts)
 }
 
-/// Closing handshakes and their codes.
+/// All attacks with closing handshakes and their codes.
 pub fn of_closes() -> Vec<Attack> {
     attacks(closes)
 }

@@ -1,5 +1,4 @@
-//! WebTransport sessions that are in the lobby and break the rules there: capsules, streams,
-//! datagrams.
+//! Attacks by WebTransport sessions in the lobby: capsules, streams, datagrams.
 
 use std::time::Duration;
 
@@ -12,12 +11,12 @@ use crate::attacks::quic::{
 };
 use crate::attacks::tools::hello_to;
 
-/// A frame type that is reserved so that nobody relies on it.
+/// A reserved frame type, which no endpoint may rely on.
 const GREASE: u64 = 0x21;
-/// So long a client tries what a server need not allow.
+/// How long a client tries what a server need not allow.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// What happens on the stream of a session's request.
+/// Sends bytes on the stream of a session's request; `lives` is whether the session survives.
 fn capsule(name: &str, bytes: Vec<u8>, lives: bool) -> Attack {
     let attack = Attack::new(format!("webtransport::{name}"), async move |target| {
         let mut session = Session::join(target).await;
@@ -31,7 +30,7 @@ fn capsule(name: &str, bytes: Vec<u8>, lives: bool) -> Attack {
     attack.counted_among(gone())
 }
 
-/// Capsules, frames and streams of a session that is in the lobby.
+/// Attacks with the capsules, frames and streams of a session in the lobby.
 pub fn attacks() -> Vec<Attack> {
     let data = |payload: &[u8]| framed(DATA, payload);
     let close = |payload: &[u8]| data(&framed(CLOSE_SESSION, payload));
@@ -55,7 +54,7 @@ pub fn attacks() -> Vec<Attack> {
         capsule("a_close_capsule", close(&[0, 0, 0, 7, b'b', b'y', b'e']), false),
         capsule("a_close_capsule_without_code", close(&[0]), false),
         capsule("a_close_capsule_with_a_long_reason", close(&long), false),
-        capsule("a_close_capsule_with_bad_words", close(&[0, 0, 0, 7, 0xFF, 0xFE]), false),
+        capsule("a_close_capsule_with_a_bad_reason", close(&[0, 0, 0, 7, 0xFF, 0xFE]), false),
         capsule("two_close_capsules", close(&[0; 4]).repeat(2), false),
         capsule(
             "a_stream_header_among_capsules",
@@ -66,8 +65,8 @@ pub fn attacks() -> Vec<Attack> {
     let endless = [
         ("empty_frames", framed(DATA, b"")),
         ("empty_capsules", data(&framed(0x1F42, b""))),
-        ("capsules_without_a_meaning", data(&framed(0x1F42, b"w"))),
-        ("empty_frames_of_a_reserved_kind", framed(GREASE, b"")),
+        ("unknown_capsules", data(&framed(0x1F42, b"w"))),
+        ("empty_frames_of_a_reserved_type", framed(GREASE, b"")),
     ];
     for (name, bytes) in endless {
         let attack = Attack::new(format!("webtransport::endless_{name}"), async move |target| {
@@ -102,16 +101,16 @@ pub fn attacks() -> Vec<Attack> {
         session.ends().await;
     });
     attacks.push(attack.counted_among(["gone", "closed", "bad_message"].map(leave)));
-    let attack = Attack::new("webtransport::lane_is_not_wanted", async |target| {
+    let attack = Attack::new("webtransport::lane_is_stopped", async |target| {
         let mut session = Session::join(target).await;
         session.lane.1.stop(code(7)).unwrap();
-        // What is to be told makes the server find out.
+        // The server notices when it has something to send.
         let leave = ClientMessage::Leave.encode();
         session.message(&leave).await;
         session.quic.closed().await;
     });
     attacks.push(attack.counted_among(["gone", "closed", "bye"].map(leave)));
-    let attack = Attack::new("webtransport::streams_that_nobody_reads", unread);
+    let attack = Attack::new("webtransport::unread_streams", unread);
     attacks.push(attack.counted_among(gone()));
     let attack = Attack::new("webtransport::a_second_session", async |target| {
         let session = Session::join(target).await;
@@ -122,7 +121,7 @@ pub fn attacks() -> Vec<Attack> {
         session.answers().await;
     });
     attacks.push(attack.counted_among(gone()));
-    let attack = Attack::new("webtransport::datagrams_of_nobody", async |target| {
+    let attack = Attack::new("webtransport::datagrams_of_no_session", async |target| {
         let foreign = [&varint(7), b"not this session's".as_slice()].concat();
         let mut session = Session::join(target).await;
         for _ in 0..100 {
@@ -144,7 +143,7 @@ pub fn attacks() -> Vec<Attack> {
         let attack = Attack::new(format!("webtransport::{name}"), async move |target| {
             let session = Session::join(target).await;
             session.raw_datagram(&bytes);
-            // RFC 9297 lets the server close; then it must be through with it.
+            // RFC 9297 allows the server to close; then the connection must be gone.
             let closed = tokio::time::timeout(SHORT, session.quic.connection.closed()).await;
             if closed.is_err() {
                 session.answers().await;
@@ -152,13 +151,13 @@ pub fn attacks() -> Vec<Attack> {
         });
         attacks.push(attack.counted_among(gone()));
     }
-    let attack = Attack::new("webtransport::no_datagrams_please", async |target| {
+    let attack = Attack::new("webtransport::datagrams_disabled", async |target| {
         let mut limits = transport();
         limits.datagram_receive_buffer_size(None);
         let quic = Quic::with(target, client(limits)).await;
         let mut session = Session::over(quic, target).await;
         session.hello(&hello_to("lobby", None)).await;
-        // Time for frames that cannot be sent.
+        // Time for frames, which cannot be sent.
         tokio::time::sleep(3 * SHORT).await;
         session.message(&ClientMessage::Leave.encode()).await;
         session.ends().await.is(CloseCode::Bye);
@@ -167,7 +166,7 @@ pub fn attacks() -> Vec<Attack> {
     attacks
 }
 
-/// Every stream that the server allows, full, beside a session that goes on.
+/// Opens and fills every stream that the server allows, next to a live session.
 async fn unread(target: &Target) {
     let session = Session::join(target).await;
     let mut streams = Vec::new();

@@ -1,4 +1,4 @@
-//! Those who take their time: trickles, silence, and readers that do not read.
+//! Slow clients: trickles, silence, and readers that do not read.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ use crate::attacks::socket::{
 };
 use crate::attacks::tools::{hello_to, patiently, within_the_deadline};
 
-/// Between two bytes of a trickle: fast enough for a naive timeout of idle connections.
+/// The pause between two bytes of a trickle: short enough for a naive idle timeout.
 const DRIP: Duration = Duration::from_millis(200);
 
-/// How long the server lets a client take nothing.
+/// How long the server tolerates a client that takes nothing.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Writes bytes one at a time, again and again, until the server closes.
+/// Writes bytes one at a time, over and over, until the server closes.
 async fn drip<S>(mut stream: S, bytes: Vec<u8>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -44,10 +44,10 @@ where
     within_the_deadline("a trickle", dripping).await;
 }
 
-/// Slow attackers.
+/// All slow attacks.
 pub fn attacks() -> Vec<Attack> {
     let mut attacks = vec![
-        Attack::new("slow::a_connection_that_says_nothing", async |target| {
+        Attack::new("slow::a_silent_connection", async |target| {
             for address in [target.https, target.http] {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 let mut byte = [0];
@@ -75,7 +75,7 @@ pub fn attacks() -> Vec<Attack> {
             stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             let mut answers = Vec::new();
             let read = stream.read_to_end(&mut answers);
-            drop(within_the_deadline("a connection kept alive for nothing", read).await);
+            drop(within_the_deadline("an idle connection", read).await);
             assert!(answers.starts_with(b"HTTP/1.1 200 "));
         })
         .counted(answer("2xx")),
@@ -83,9 +83,9 @@ pub fn attacks() -> Vec<Attack> {
             drip(connect(target).await, request(target, &[]).into_bytes()[..100].to_vec()).await;
         })
         .counted(failure("head_timeout")),
-        Attack::new("slow::a_hello_in_dust", async |target| {
+        Attack::new("slow::a_hello_in_single_bytes", async |target| {
             let mut socket = Socket::open(target).await;
-            let dusting = async {
+            let sending = async {
                 socket.write(&frame(BINARY, &[0])).await;
                 loop {
                     socket.write(&frame(CONTINUATION, &[1])).await;
@@ -94,7 +94,7 @@ pub fn attacks() -> Vec<Attack> {
                     }
                 }
             };
-            within_the_deadline("a hello without end", dusting).await;
+            within_the_deadline("an endless hello", sending).await;
         })
         .counted(failure("hello_timeout")),
         Attack::new("slow::a_frame_a_byte_at_a_time", async |target| {
@@ -108,7 +108,7 @@ pub fn attacks() -> Vec<Attack> {
                     }
                 }
             };
-            within_the_deadline("a frame without end", dripping).await;
+            within_the_deadline("an endless frame", dripping).await;
         })
         .counted(failure("hello_timeout")),
         Attack::new("slow::a_session_without_a_lane", async |target| {
@@ -132,10 +132,10 @@ pub fn attacks() -> Vec<Attack> {
                 }
                 quic.closed().await;
             };
-            within_the_deadline("settings without end", dripping).await;
+            within_the_deadline("endless settings", dripping).await;
         })
         .counted(failure("quic_timeout")),
-        Attack::new("slow::half_a_kind_of_stream", async |target| {
+        Attack::new("slow::half_a_stream_type", async |target| {
             let quic = Quic::open(target).await;
             let _control = quic.control().await;
             let _stream = quic.uni(&[0x40]).await;
@@ -147,7 +147,7 @@ pub fn attacks() -> Vec<Attack> {
             limits.max_concurrent_uni_streams(VarInt::from_u32(0));
             let quic = Quic::with(target, client(limits)).await;
             let _control = quic.control().await;
-            within_the_deadline("a server that cannot speak", quic.closed()).await;
+            within_the_deadline("a server without room to answer", quic.closed()).await;
         })
         .counted(failure("quic_timeout")),
         Attack::new("slow::no_room_for_an_answer", async |target| {
@@ -156,7 +156,7 @@ pub fn attacks() -> Vec<Attack> {
             let quic = Quic::with(target, client(limits)).await;
             let _control = quic.control().await;
             let _request = quic.bi(&connect_frame(target, &[])).await;
-            within_the_deadline("an answer that has no room", quic.closed()).await;
+            within_the_deadline("an answer without room", quic.closed()).await;
         })
         .counted(failure("quic_timeout")),
         Attack::new("slow::a_request_that_waits_for_settings", async |target| {
@@ -171,7 +171,7 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new("slow::a_reader_that_does_not_read", unread).counted(limit("stalled")),
         Attack::new("slow::a_lane_without_room", without_room).counted(limit("stalled")),
         Attack::new("slow::a_client_that_acknowledges_nothing", unheard).counted(limit("stalled")),
-        Attack::new("slow::answers_that_nobody_reads", async |target| {
+        Attack::new("slow::unread_answers", async |target| {
             ask_and_read(target, 0).await;
         })
         .counted(limit("stalled")),
@@ -200,8 +200,8 @@ pub fn attacks() -> Vec<Attack> {
     attacks
 }
 
-/// A client that gives the server so little room on its streams that not even a welcome fits,
-/// and then says nonsense: the server cannot say why, but ends it.
+/// A client that gives the server's streams so little room that not even a welcome fits, then sends
+/// nonsense: the server cannot send the reason, but ends the session.
 async fn no_room(target: &Target) {
     let mut limits = transport();
     limits.stream_receive_window(VarInt::from_u32(48));
@@ -214,23 +214,24 @@ async fn no_room(target: &Target) {
     assert_eq!(closed, Some(CloseCode::BadMessage as u64));
 }
 
-/// Says something again and again until that fails.
-async fn talk(what: &str, mut say: impl AsyncFnMut() -> bool) {
+/// Sends something over and over until that fails.
+async fn talk(what: &str, mut send: impl AsyncFnMut() -> bool) {
     let talking = async {
-        while say().await {
+        while send().await {
             tokio::time::sleep(DRIP).await;
         }
     };
     tokio::time::timeout(2 * PATIENCE, talking).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
-/// Somebody in the lobby who sends, and so is not silent, but reads nothing of what the two who
-/// walk there make the server tell.
+/// A client in the lobby that sends, and so is not silent, but never reads what the two walkers
+/// there cause.
 async fn unread(target: &Target) {
     let mut socket = Socket::over(secure(narrow(target.https).await).await, target).await;
     socket.write(&frame(FIN | BINARY, &hello_to("lobby", None))).await;
     let ping = frame(FIN | BINARY, &[0x51, 0, 0, 0, 0]);
-    talk("a reader that does not read is kept", async || socket.try_write(&ping).await).await;
+    talk("the server keeps a reader that does not read", async || socket.try_write(&ping).await)
+        .await;
 }
 
 /// The same over QUIC, where the lane has no room for as much as a welcome.
@@ -241,7 +242,7 @@ async fn without_room(target: &Target) {
     let mut session = Session::over(quic, target).await;
     session.message(&hello_to("lobby", None)).await;
     let quic = &session.quic.connection;
-    talk("a lane without room is kept", async || {
+    talk("the server keeps a lane without room", async || {
         session.datagram(&[0x51, 0, 0, 0, 0]);
         quic.close_reason().is_none()
     })
@@ -249,30 +250,30 @@ async fn without_room(target: &Target) {
     assert_eq!(session.quic.closed().await, Some(CloseCode::TooSlow as u64));
 }
 
-/// Somebody in the lobby who goes on sending and acknowledges nothing: what the server sends has
-/// to be kept, or sent again, for as long as it is.
+/// A client in the lobby that keeps sending and acknowledges nothing: the server must buffer or
+/// resend everything for as long as it keeps the client.
 async fn unheard(target: &Target) {
     let (quic, socket) = deaf::connect(target).await;
     let mut session = Session::over(quic, target).await;
     session.hello(&hello_to("lobby", None)).await;
     socket.set(true);
     let since = Instant::now();
-    talk("a client that acknowledges nothing", async || {
+    talk("the server keeps a client that acknowledges nothing", async || {
         session.datagram(&[0x51, 0, 0, 0, 0]);
         since.elapsed() < STALL + Duration::from_secs(4)
     })
     .await;
-    // Whoever listens again finds the connection closed, or forgotten.
+    // By now, the connection is closed or forgotten.
     socket.set(false);
     session.quic.closed().await;
 }
 
-/// Asks for more pages than any buffer holds, and reads `count` bytes of them now and then.
+/// Requests more pages than any buffer holds, and reads `count` bytes of them now and then.
 async fn ask_and_read(target: &Target, count: usize) {
     let mut stream = narrow(target.http).await;
     let request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n";
     stream.write_all(&request.repeat(400)).await.unwrap();
-    talk("answers that nobody reads are kept", async || {
+    talk("the server keeps unread answers", async || {
         let read = stream.read_exact(&mut vec![0; count]).await;
         read.is_ok() && stream.write_all(b"G").await.is_ok()
     })

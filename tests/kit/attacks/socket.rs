@@ -21,7 +21,7 @@ pub const PONG: u8 = 0xA;
 pub const FIN: u8 = 0x80;
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// A frame as a client sends it: `first` has FIN, the reserved bits and the opcode.
+/// A frame as a client sends it: `first` holds FIN, the reserved bits and the opcode.
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     masked(first, payload, MASK)
 }
@@ -57,14 +57,14 @@ pub fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
-/// A TCP connection over which little comes that is not read.
+/// A TCP connection with a small receive buffer, so little arrives unread.
 pub async fn narrow(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2_048).unwrap();
     socket.connect(address).await.unwrap()
 }
 
-/// A TLS connection to the port of HTTPS.
+/// A TLS connection to the HTTPS port.
 pub async fn connect(target: &Target) -> TlsStream<TcpStream> {
     secure(TcpStream::connect(target.https).await.unwrap()).await
 }
@@ -77,8 +77,8 @@ pub async fn secure(stream: TcpStream) -> TlsStream<TcpStream> {
     connector.connect(name, stream).await.unwrap()
 }
 
-/// The head of a request that asks for a WebSocket; a field of `fields` without a value is left
-/// out, others are put in place of the usual ones or added.
+/// The head of a WebSocket request. Each of `fields` replaces or extends the usual ones; one
+/// without a value is left out.
 pub fn request(target: &Target, fields: &[(&str, &str)]) -> String {
     let host = target.https.to_string();
     let mut all = vec![
@@ -101,7 +101,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A WebSocket that has not said anything yet.
+    /// A WebSocket that has sent nothing yet.
     pub async fn open(target: &Target) -> Self {
         Self::over(connect(target).await, target).await
     }
@@ -114,23 +114,23 @@ impl Socket {
         Self { stream, buffer }
     }
 
-    /// A WebSocket over a connection that was upgraded, with what has been read of it.
+    /// A WebSocket over an upgraded connection, with what has been read from it.
     pub fn from_parts(stream: TlsStream<TcpStream>, buffer: Vec<u8>) -> Self {
         Self { stream, buffer }
     }
 
-    /// A WebSocket that is in the lobby.
+    /// A WebSocket in the lobby.
     pub async fn join(target: &Target) -> Self {
         Self::enter(target, &hello_to("lobby", None)).await.0
     }
 
-    /// A WebSocket that said this hello, and was welcomed.
+    /// A WebSocket that was welcomed after this hello.
     pub async fn enter(target: &Target, hello: &[u8]) -> (Self, Welcome) {
         let mut socket = Self::open(target).await;
         socket.write(&frame(FIN | BINARY, hello)).await;
         let welcome = patiently("a welcome", async {
             loop {
-                let (first, payload) = socket.read().await.expect("a server that welcomes");
+                let (first, payload) = socket.read().await.expect("a welcome");
                 if first == FIN | BINARY
                     && let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(&payload)
                 {
@@ -142,7 +142,7 @@ impl Socket {
         (socket, welcome)
     }
 
-    /// Sends bytes as they are. A server that has closed does not take them, which is its right.
+    /// Sends bytes as they are. Ignores errors, as the server may have closed.
     pub async fn write(&mut self, bytes: &[u8]) {
         let written = async {
             self.stream.write_all(bytes).await?;
@@ -151,7 +151,7 @@ impl Socket {
         drop(patiently("the server to read", written).await);
     }
 
-    /// Sends bytes as they are, and tells whether the connection took them.
+    /// Sends bytes as they are, and returns whether the connection took them.
     pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
         let written = async {
             self.stream.write_all(bytes).await?;
@@ -187,11 +187,11 @@ impl Socket {
         Some(frame)
     }
 
-    /// Waits for a frame with this first byte, past whatever else arrives.
+    /// Waits for a frame with this first byte, and skips any other.
     pub async fn read_until(&mut self, first: u8) -> Vec<u8> {
         patiently("a frame", async {
             loop {
-                let (got, payload) = self.read().await.expect("a socket that is open");
+                let (got, payload) = self.read().await.expect("an open socket");
                 if got == first {
                     return payload;
                 }
@@ -206,11 +206,11 @@ impl Socket {
         self.pong([9, 8, 7, 6]).await;
     }
 
-    /// Waits for the pong of the protocol (not of WebSocket) with this echo.
+    /// Waits for the protocol's pong (not WebSocket's) with this echo.
     pub async fn pong(&mut self, echo: [u8; 4]) {
         patiently("a pong", async {
             loop {
-                let (first, payload) = self.read().await.expect("a session that goes on");
+                let (first, payload) = self.read().await.expect("an open session");
                 assert_ne!(first, FIN | CLOSE, "closed: {payload:?}");
                 if payload.first() == Some(&0x52) && payload[1..5] == echo {
                     return;
@@ -220,14 +220,14 @@ impl Socket {
         .await;
     }
 
-    /// Reads until the server has closed the connection; gives what it said at the end.
+    /// Reads until the server has closed the connection. Returns how the link ended.
     pub async fn ends(&mut self) -> End {
         patiently("the server to close", async {
             let mut end = End::default();
             while let Some((first, payload)) = self.read().await {
                 if first == FIN | CLOSE {
                     end.code = payload.first_chunk().map(|&code| u16::from_be_bytes(code).into());
-                    // By the book; the server need not wait for one that does not.
+                    // By the book; the server need not wait for a client that does not reply.
                     self.write(&frame(FIN | CLOSE, &payload)).await;
                 } else if let Ok(ServerMessage::Closing(closing)) = ServerMessage::decode(&payload)
                 {
@@ -240,9 +240,9 @@ impl Socket {
     }
 }
 
-/// Reads the head of an answer, in lower case, and what came behind it.
+/// Reads the head of a response, in lower case, and returns it with what followed.
 pub async fn read_head(stream: &mut TlsStream<TcpStream>) -> (String, Vec<u8>) {
-    // TLS keeps what the socket did not take of the request, and a busy task's takes nothing.
+    // TLS buffers what the socket did not take of the request, and a busy task's takes nothing.
     drop(stream.flush().await);
     let mut bytes = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Attackers with access tokens that are none, and with rights that they do not have.
+//! Attackers with invalid access tokens, or without the rights they use.
 
 use crate::scratch;
 
@@ -10,7 +10,7 @@ use crate::attacks::messages::{Link, Over, over_both};
 use crate::attacks::tools::{hello, pose};
 use crate::forge::{self, Forged, NEW, OLD, STAGE, token};
 
-/// A server with this file of keys; the lobby is open.
+/// A server with this key file; the lobby is open.
 fn with_keys(name: &str, text: &str) -> Settings {
     let file = format!("hostile-{}-{name}.toml", std::process::id());
     let path = scratch(&file);
@@ -18,12 +18,12 @@ fn with_keys(name: &str, text: &str) -> Settings {
     vec![("access-keys", path.display().to_string())]
 }
 
-/// A server whose keys are secrets.
+/// A server with secret keys.
 pub fn hs256() -> Settings {
     with_keys("hs256", &forge::hs256(&[("old", OLD), ("new", NEW)]))
 }
 
-/// A server that has a public key.
+/// A server with a public key.
 pub fn eddsa() -> Settings {
     with_keys("eddsa", &forge::eddsa())
 }
@@ -33,15 +33,15 @@ fn on_stage(presence: Presence, access: &str) -> Vec<u8> {
     ClientMessage::Hello(Hello { room: STAGE.into(), presence, access, ..hello() }).encode()
 }
 
-/// Somebody is back who may only watch.
+/// The hello of a resuming peer with the right to watch only.
 fn watching(presence: Presence, resume: ResumeToken) -> Vec<u8> {
     let (access, resume) = (Some(token(json!({ "rights": ["view"] }))), Some(resume));
     let hello = Hello { room: STAGE.into(), presence, resume, access, ..hello() };
     ClientMessage::Hello(hello).encode()
 }
 
-/// Whoever asked for what it may not do has left for good.
-async fn has_left(target: &Target, over: Over, token: ResumeToken) {
+/// Asserts that a peer that exceeded its rights has left for good.
+async fn check_left(target: &Target, over: Over, token: ResumeToken) {
     let (link, again) = Link::enter(target, over, &watching(Presence::Watching, token)).await;
     assert!(!again.resumed);
     link.leave().await;
@@ -59,12 +59,12 @@ fn refused(all: Vec<Forged>) -> Vec<Attack> {
     all.into_iter().flat_map(attack).collect()
 }
 
-/// Attacks on a server with a public key.
+/// All attacks on a server with a public key.
 pub fn of_eddsa() -> Vec<Attack> {
     refused(forge::for_eddsa())
 }
 
-/// Attacks on a server with secrets.
+/// All attacks on a server with secret keys.
 pub fn of_hs256() -> Vec<Attack> {
     let mut attacks = refused(forge::for_hs256());
     let both = over_both("token::a_second_hello_with_more_rights", async |target, over| {
@@ -73,7 +73,7 @@ pub fn of_hs256() -> Vec<Attack> {
         assert!(!welcome.may_share);
         link.message(&on_stage(Presence::Sharing, &token(json!({})))).await;
         link.ends().await.is(CloseCode::BadMessage);
-        has_left(target, over, welcome.token).await;
+        check_left(target, over, welcome.token).await;
     });
     attacks.extend(counted(both, &leave("bad_message")));
     let both = over_both("token::sharing_without_the_right", async |target, over| {
@@ -85,7 +85,7 @@ pub fn of_hs256() -> Vec<Attack> {
         link.answers().await;
         link.message(&ClientMessage::Presence(Presence::Sharing).encode()).await;
         link.ends().await.is(CloseCode::Forbidden);
-        has_left(target, over, welcome.token).await;
+        check_left(target, over, welcome.token).await;
     });
     attacks.extend(counted(both, &leave("forbidden")));
     let both = over_both("token::resuming_with_fewer_rights", async |target, over| {

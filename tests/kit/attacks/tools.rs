@@ -1,4 +1,4 @@
-//! What both kinds of attackers use: TLS that believes anybody, messages, patience.
+//! Tools of all attackers: TLS that trusts any server, messages, timeouts.
 
 use std::time::Duration;
 
@@ -13,32 +13,32 @@ pub fn tls(protocol: &[u8]) -> ClientConfig {
     gpys::client::trust::tls(false, protocol).unwrap()
 }
 
-/// Waits, but not for ever.
+/// Waits with a timeout.
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(PATIENCE, future).await;
-    waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    waited.unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
-/// Asserts that this takes about as long as the server's deadline of 5 s for a step.
+/// Asserts that this takes about as long as the server's deadline of 5 s per step.
 pub async fn within_the_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(Duration::from_secs(9), future).await;
     waited.unwrap_or_else(|_| panic!("{what} outlives its deadline"))
 }
 
-/// How a link ended, as far as its client was told.
+/// How a link ended, as its client saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
     /// The server's last message.
     pub closing: Option<Closing>,
-    /// The code with which the connection was closed, as the transport has it.
+    /// The transport's close code.
     pub code: Option<u64>,
 }
 
 impl End {
-    /// Asserts that the client was told this reason in the server's last message.
+    /// Asserts the reason in the server's last message.
     pub fn is(&self, code: CloseCode) {
-        let told = self.closing.as_ref().map(|closing| closing.code);
-        assert_eq!(told, Some(code as u8), "{self:?} instead of {code:?}");
+        let received = self.closing.as_ref().map(|closing| closing.code);
+        assert_eq!(received, Some(code as u8), "{self:?} instead of {code:?}");
     }
 }
 
@@ -52,7 +52,7 @@ pub fn hello_to(room: &str, resume: Option<ResumeToken>) -> Vec<u8> {
     ClientMessage::Hello(Hello { room: room.into(), resume, ..hello() }).encode()
 }
 
-/// A pose far from everybody, with this number, taken at the server's `time`.
+/// A pose far away, with this number, taken at the server's `time`.
 pub fn pose(seq: u32, time: u32) -> [u8; 22] {
     let mut bytes = [0; 22];
     bytes[0] = 0x50;
