@@ -2,7 +2,7 @@
 //! of `benches/peers`, where installed.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
-#![allow(clippy::print_stderr, reason = "what is skipped is said")]
+#![allow(clippy::print_stderr, reason = "skipped tests are reported")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -124,8 +124,8 @@ fn as_relayed(peer: Peer, sent: &Message) -> Message {
             let (lat, lng, time, angles): (f64, f64, u64, [f64; 3]) =
                 serde_json::from_str(&text).unwrap();
             let location = (lat, lng, "4316f65c-b3a3-4f3d-bf16-c28a622ebaf4", time, angles);
-            let told = [serde_json::to_string(&location).unwrap()];
-            Message::text(format!("a{}", serde_json::to_string(&told).unwrap()))
+            let relayed = [serde_json::to_string(&location).unwrap()];
+            Message::text(format!("a{}", serde_json::to_string(&relayed).unwrap()))
         }
         Peer::SocketIo => {
             let text = sent.to_text().unwrap();
@@ -313,7 +313,7 @@ impl Client {
     /// Handles messages until the newest sample of each of these peers is this one.
     async fn sees(&mut self, people: &[u32], number: u32) {
         let all = |client: &Self| people.iter().all(|p| client.newest.get(p) == Some(&number));
-        self.until("everybody's newest sample", all).await;
+        self.until("every peer's newest sample", all).await;
     }
 }
 

@@ -266,8 +266,8 @@ async fn surplus_poses_are_dropped_and_a_flood_ends_the_link() {
             client.pose(seq).await;
             seq += 1;
             if seq % 10 == 0 {
-                let told = client.until("anything", |c| c.closing.is_some());
-                drop(tokio::time::timeout(Duration::from_millis(1), told).await);
+                let reply = client.until("anything", |c| c.closing.is_some());
+                drop(tokio::time::timeout(Duration::from_millis(1), reply).await);
             }
         }
         assert_eq!(client.closed().await.1.code, CloseCode::TooFast as u8);

@@ -86,7 +86,7 @@ fn traces(place: Position) -> Vec<String> {
 }
 
 async fn see(watcher: &Client, id: PeerId, place: Position) {
-    until("somebody on the map", async || {
+    until("a peer on the map", async || {
         let view = watcher.view();
         let figure = view.figure(id)?;
         let near = |a: i32, b: i32| a.abs_diff(b) <= 60;

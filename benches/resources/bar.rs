@@ -1,6 +1,6 @@
-//! Figures, and what they have to be.
+//! Figures and their bars.
 
-/// A figure, and what it has to be.
+/// A figure and its bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
     pub what: String,
@@ -10,14 +10,14 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A figure that is to be at most this.
+    /// A figure with a maximum.
     pub fn at_most(what: impl Into<String>, most: f64, measured: f64, unit: &str) -> Self {
         let is_met = measured <= most;
         let text = |value: f64| format!("{value:.1} {unit}");
         Self { what: what.into(), bar: text(most), measured: text(measured), is_met }
     }
 
-    /// A fact that is to hold.
+    /// A fact that must hold.
     pub fn fact(what: impl Into<String>, bar: &str, measured: String, is_met: bool) -> Self {
         Self { what: what.into(), bar: bar.into(), measured, is_met }
     }

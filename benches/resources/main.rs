@@ -1,17 +1,17 @@
 //! What the server uses, and how it copes with overload: `cargo bench --bench resources -- --bars`.
 //! Real servers in separate processes, real clients, loopback.
 //!
-//! Reading order: [`idle`] (memory of people who do nothing), [`pinned`] (memory that a hostile
-//! connection holds), [`burst`] (too many handshakes at once), [`churn`] (people who come and go),
-//! [`restart`] (stopping and coming back). The attackers' means are those of `tests/hostile`.
+//! Reading order: [`idle`] (memory of idle peers), [`pinned`] (memory pinned by a hostile
+//! connection), [`burst`] (too many handshakes at once), [`churn`] (peers who come and go),
+//! [`restart`] (stopping and reconnecting). The attackers use the tools of `tests/hostile`.
 
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "the figures are what it is for, and the attackers are those of a test"
+    reason = "printing figures is its purpose, and the attackers are those of a test"
 )]
-#![allow(unreachable_pub, missing_docs, reason = "a program has no outside")]
+#![allow(unreachable_pub, missing_docs, reason = "a program exports nothing")]
 
 #[cfg(target_os = "linux")]
 mod bar;
@@ -37,6 +37,6 @@ fn main() -> ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
-    println!("Only Linux tells what a process takes.");
+    println!("Only Linux reports a process's usage.");
     ExitCode::SUCCESS
 }

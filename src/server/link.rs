@@ -1,7 +1,7 @@
 //! A link as its room sees it: a lane that loses nothing, and a slot for one frame.
 //!
-//! Nothing here waits. What does not fit is refused at once, because a frame that waits is a frame
-//! that lies.
+//! Nothing here waits. Whatever does not fit is refused at once, because a frame that waits is a
+//! frame that lies.
 
 pub(crate) mod ending;
 mod probe;

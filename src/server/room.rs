@@ -156,7 +156,7 @@ impl Room {
         if late_ms < STOPPED_MS {
             return;
         }
-        tracing::warn!(late_ms, "the server was suspended for a while");
+        tracing::warn!(late_ms, "the server did not run for a while");
         self.world.excuse(late_ms);
         self.members.values_mut().for_each(|member| member.excuse(late_ms, now));
     }

@@ -165,7 +165,7 @@ fn losses(results: &Results, family: &Family<'_>) -> Option<Chart> {
     let ages = lines.iter().flat_map(|line| line.points.iter().map(|point| point.1)).chain(spread);
     let y = Axis::logarithmic("p99 of picture age (ms)", ages.collect::<Vec<_>>(), exact)?;
     let x = Axis::linear("packets lost (%)", percents.clone(), exact)?.with_ticks(&percents);
-    let told = |(loss, name, row): &(f64, String, &Row)| {
+    let sentence = |(loss, name, row): &(f64, String, &Row)| {
         format!("{name} at {loss} % loss: {} ms.", figure(row.picture_age_ms.p99))
     };
     Some(Chart {
@@ -173,7 +173,7 @@ fn losses(results: &Results, family: &Family<'_>) -> Option<Chart> {
         title: format!("{}: loss against the picture's age", family.name),
         legend: "99th percentile; vertical lines: lowest to highest round; lower is better."
             .to_owned(),
-        summary: all.iter().map(told).collect::<Vec<_>>().join(" "),
+        summary: all.iter().map(sentence).collect::<Vec<_>>().join(" "),
         x,
         y,
         lines,
@@ -201,12 +201,12 @@ fn capacity(results: &Results) -> Option<Chart> {
     let systems = table::distinct(results.capacity.iter().map(|step| step.system.as_str()));
     let lines = apart(systems.into_iter().map(line).collect());
     let carried = table::carried(results).rows.into_iter();
-    let told = carried.map(|row| format!("{} carried {} people.", row[0], row[1]));
+    let sentences = carried.map(|row| format!("{} carried {} people.", row[0], row[1]));
     Some(Chart {
         id: "capacity".to_owned(),
         title: "How many people a server of one core carries".to_owned(),
         legend: "Filled: carried; hollow: not carried; further right is better.".to_owned(),
-        summary: told.collect::<Vec<_>>().join(" "),
+        summary: sentences.collect::<Vec<_>>().join(" "),
         x,
         y,
         lines,
@@ -243,11 +243,11 @@ fn apart(mut lines: Vec<Line>) -> Vec<Line> {
 
 /// A scenario's text alternative.
 fn summary(rows: &[&Row]) -> String {
-    let told = |(name, row): (String, &&Row)| {
+    let sentence = |(name, row): (String, &&Row)| {
         let age = &row.picture_age_ms;
         format!("{name}: median {} ms, p99 {} ms.", figure(age.p50), figure(age.p99))
     };
-    table::names(rows).into_iter().zip(rows).map(told).collect::<Vec<_>>().join(" ")
+    table::names(rows).into_iter().zip(rows).map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 fn known((x, y): &(f64, f64)) -> bool {

@@ -27,8 +27,8 @@ const FACTOR: u64 = 3;
 pub(crate) const PACKET: u16 = 1_200;
 /// What an address may still be sent when no connection vouches for it any more: close frames.
 const GOODBYE: u64 = FACTOR * PACKET as u64;
-/// Number of unproven addresses to track before evicting those idle since as many others appeared.
-/// Eviction is safe: without an account there is no credit.
+/// Number of unproven addresses to track before evicting those idle since as many new ones
+/// appeared. Eviction is safe: without an account there is no credit.
 const ACCOUNTS: usize = 8_192;
 /// Maximum number of datagrams waiting for credit, one per address. Others are lost.
 const HELD: usize = 512;

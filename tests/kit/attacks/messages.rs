@@ -217,7 +217,7 @@ fn values() -> Vec<Attack> {
     list.into_iter().flat_map(|(name, bytes, field)| refused(name, bytes, field)).collect()
 }
 
-/// Endless values out of range: the client is rarely told, then disconnected.
+/// Endless values out of range: the client gets few refusals, then is disconnected.
 fn value_floods() -> Vec<Attack> {
     let poses = over_both("refused::endless_poses", async |target, over| {
         let mut link = Link::join(target, over).await;
