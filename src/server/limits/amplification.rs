@@ -1,5 +1,5 @@
-//! Limits amplification: an address that has not proved to be its sender's is sent at most three
-//! times what came from it (RFC 9000, section 8), to the byte, across all connections that use it.
+//! Limits amplification: an address not yet proven to be its client's is sent at most three times
+//! what came from it (RFC 9000, section 8), to the byte, across all connections that use it.
 //!
 //! The QUIC library enforces this per path and lets the last packet exceed the limit, so an
 //! attacker who forges a new source for each packet of 31 bytes has 1,200 sent to each. Hence these
@@ -20,10 +20,10 @@ use wtransport::quinn::{Connection, ConnectionStats};
 use crate::lock::lock;
 use crate::metrics::{Limit, Metrics};
 
-/// How many times what came from an unproven address it may be sent (RFC 9000, section 8.1).
+/// How many bytes an unproven address may be sent for each one received (RFC 9000, section 8.1).
 const FACTOR: u64 = 3;
 /// Maximum length of a packet sent, in bytes (RFC 9000, section 14): the library may exceed its own
-/// limit by one.
+/// limit by one packet.
 pub(crate) const PACKET: u16 = 1_200;
 /// What an address may still be sent when no connection vouches for it any more: close frames.
 const GOODBYE: u64 = FACTOR * PACKET as u64;

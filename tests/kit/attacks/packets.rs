@@ -13,7 +13,8 @@ use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
 use crate::attacks::reflection::{initial, socket};
 use crate::attacks::tools::{hello_to, patiently};
 
-/// How many times what it sent the server may send to an unproven address (RFC 9000, section 8.1).
+/// How many bytes the server may send an unproven address for each one received (RFC 9000, section
+/// 8.1).
 const AMPLIFICATION: usize = 3;
 /// How long responses are counted: as long as a server repeats itself.
 const LISTEN: Duration = Duration::from_millis(1_500);

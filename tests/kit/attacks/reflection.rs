@@ -14,7 +14,7 @@ use crate::attacks::arena::{Attack, Target, failure, limit, stray};
 use crate::attacks::quic::{Quic, Session, client, endpoint, transport};
 use crate::attacks::tools::{hello_to, patiently};
 
-/// How many times what came from an unproven address it may be sent.
+/// How many bytes the server may send an unproven address for each one received.
 const AMPLIFICATION: usize = 3;
 /// How long the server repeats itself to a silent client: until its deadline.
 const LISTEN: Duration = Duration::from_secs(6);
