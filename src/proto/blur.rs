@@ -1,12 +1,12 @@
 //! Approximate positions: the middle of a cell of about 1 km (docs/PROTOCOL.md, section 4).
 //!
-//! The cells are fixed, so where somebody stays for long cannot be averaged out of many samples,
-//! and what comes out depends on the cell alone. Rows are 0.009 degree high, 10,000 a hemisphere:
+//! The cells are fixed, so many samples of one place average to no better position, and the result
+//! depends on the cell alone. Rows are 0.009 degree high, 10,000 a hemisphere:
 //! between 995 m at the equator and 1,005 m at the poles (WGS 84). Each row is divided into as
 //! many columns as make them about as wide, by integers only, so that every implementation finds
 //! the same cells: the cosine of a row's latitude is Bhaskara I's fraction for the sine
 //! (Mahabhaskariya, 7th century), sin x = 4p / (40,500 - p) with p = x (180 - x) in degrees, which
-//! is off by 0.0017 at the most, and by 2 % of itself next to the poles.
+//! is off by at most 0.0017, and by 2 % of itself next to the poles.
 
 use crate::geo::{CIRCLE, MAX_LAT, MAX_LNG, Position};
 use crate::pose::{Accuracy, MAX_ACCURACY, Pose};
@@ -15,13 +15,13 @@ use crate::pose::{Accuracy, MAX_ACCURACY, Pose};
 const ROW: u32 = 90_000;
 /// Rows from pole to pole.
 const ROWS: u32 = 2 * MAX_LAT as u32 / ROW;
-/// The finest accuracy of an approximate position, as a code: 986 m. No place is further than
-/// 871 m from the middle of its cell, in which row so ever; the code below stands for 789 m.
+/// The finest accuracy of an approximate position, as a code: 986 m. In any row, no place is
+/// further than 871 m from the middle of its cell; the code below stands for 789 m.
 pub const FINEST: u8 = 35;
 
 const _: () = assert!(FINEST <= MAX_ACCURACY && ROWS * ROW == 2 * MAX_LAT as u32);
 
-/// How many columns `row`, counted from the south pole, has: 3 at the poles, 39,999 at the
+/// The number of columns of `row`, counted from the south pole: 3 at the poles, 39,999 at the
 /// equator.
 const fn columns(row: u32) -> u64 {
     let mirrored = ROWS - 1 - row;
@@ -34,7 +34,7 @@ const fn columns(row: u32) -> u64 {
     2 * rows * 4 * p / (5 * rows * rows - p)
 }
 
-/// The middle of the cell that `position` is in.
+/// Returns the middle of the cell that holds `position`.
 #[must_use]
 pub fn blur(position: Position) -> Position {
     let (north, east) = (position.north(), u64::from(position.east()));
@@ -48,7 +48,7 @@ pub fn blur(position: Position) -> Position {
     Position::new(lat as i32, (lng as i64 - i64::from(MAX_LNG)) as i32).unwrap_or_default()
 }
 
-/// The pose as others see it whose position is approximate. How the device is held stays.
+/// Makes a pose's position approximate, and its accuracy no finer than that. The orientation stays.
 #[must_use]
 pub fn approximate(pose: Pose) -> Pose {
     let Pose { position, accuracy, .. } = pose;

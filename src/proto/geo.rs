@@ -13,7 +13,7 @@ pub const MAX_LAT: i32 = 900_000_000;
 pub const MAX_LNG: i32 = 1_800_000_000;
 /// All longitudes, in units of 1e-7 degree.
 pub const CIRCLE: u32 = 3_600_000_000;
-/// Cell levels run from 0 (finest) to this one, where one cell is the whole world.
+/// The coarsest cell level, where one cell is the whole world; the finest is 0.
 pub const TOP_LEVEL: u8 = 19;
 /// Finest step of a position in a frame, in units of 1e-7 degree: 7.8 cm, so that the largest
 /// error of a position (half a step on both axes) is below 5 cm.
@@ -50,7 +50,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// From units of 1e-7 degree.
+    /// Makes a position from units of 1e-7 degree.
     ///
     /// # Errors
     /// If a coordinate is off its range.
@@ -64,7 +64,7 @@ impl Position {
         Ok(Self { lat, lng: if lng == MAX_LNG { -MAX_LNG } else { lng } })
     }
 
-    /// From degrees.
+    /// Makes a position from degrees.
     ///
     /// # Errors
     /// If a coordinate is NaN, infinite or off its range.
@@ -78,30 +78,30 @@ impl Position {
         Self::new((lat * UNITS_PER_DEGREE).round() as i32, (lng * UNITS_PER_DEGREE).round() as i32)
     }
 
-    /// Latitude in units of 1e-7 degree.
+    /// Returns the latitude in units of 1e-7 degree.
     #[must_use]
     pub const fn lat(self) -> i32 {
         self.lat
     }
 
-    /// Longitude in units of 1e-7 degree, below the antimeridian's.
+    /// Returns the longitude in units of 1e-7 degree, below the antimeridian's.
     #[must_use]
     pub const fn lng(self) -> i32 {
         self.lng
     }
 
-    /// Latitude and longitude in degrees.
+    /// Returns latitude and longitude in degrees.
     #[must_use]
     pub fn degrees(self) -> (f64, f64) {
         (f64::from(self.lat) / UNITS_PER_DEGREE, f64::from(self.lng) / UNITS_PER_DEGREE)
     }
 
-    /// Units east of longitude -180 degrees.
+    /// Returns the units east of longitude -180 degrees.
     pub(super) const fn east(self) -> u32 {
         (self.lng as i64 + MAX_LNG as i64) as u32
     }
 
-    /// Units north of the south pole.
+    /// Returns the units north of the south pole.
     pub(super) const fn north(self) -> u32 {
         (self.lat as i64 + MAX_LAT as i64) as u32
     }
@@ -152,14 +152,14 @@ impl Cell {
     /// The one cell that holds the whole world.
     pub const WORLD: Self = Self { level: TOP_LEVEL, x: 0, y: 0 };
 
-    /// The cell at `level` in which `position` lies.
+    /// Returns the cell at `level` that holds `position`.
     #[must_use]
     pub const fn at(level: u8, position: Position) -> Self {
         let size = cell_size(level);
         Self { level, x: position.east() / size, y: position.north() / size }
     }
 
-    /// The cell at a coarser `level` that holds this one.
+    /// Returns the cell at a coarser `level` that holds this one.
     #[must_use]
     pub const fn ancestor(self, level: u8) -> Self {
         let up = level - self.level;
@@ -179,20 +179,20 @@ impl Cell {
         self.ancestor(level) == other.ancestor(level)
     }
 
-    /// Which quarter of its parent this cell is: bit 0 for east, bit 1 for north.
+    /// Returns the cell's quarter of its parent: bit 0 for east, bit 1 for north.
     #[must_use]
     pub const fn quadrant(self) -> usize {
         ((self.x & 1) | (self.y & 1) << 1) as usize
     }
 
-    /// The steps of `position`, which must lie in this cell, on both axes.
+    /// Returns the steps of `position`, which must lie in this cell, on both axes.
     #[must_use]
     pub const fn steps(self, position: Position) -> (u32, u32) {
         let (size, step) = (cell_size(self.level), cell_step(self.level));
         ((position.east() - self.x * size) / step, (position.north() - self.y * size) / step)
     }
 
-    /// The position that the steps of a frame stand for, clamped to the map's edges.
+    /// Returns the position that steps stand for, clamped to the map's edges.
     #[must_use]
     pub fn position(self, x: u32, y: u32) -> Position {
         let (size, step) = (cell_size(self.level), cell_step(self.level));
@@ -206,7 +206,7 @@ impl Cell {
     }
 }
 
-/// What a client shows: edges in units of 1e-7 degree, and the map's zoom.
+/// The part of the map that a client shows: edges in units of 1e-7 degree, and the zoom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Viewport {
     /// Southern edge.
@@ -222,7 +222,7 @@ pub struct Viewport {
 }
 
 impl Viewport {
-    /// The whole world, as seen by a client that has not said what it shows.
+    /// The whole world, the viewport of a client that has not set one.
     pub const WORLD: Self =
         Self { south: -MAX_LAT, west: -MAX_LNG, north: MAX_LAT, east: MAX_LNG, zoom: 0 };
 
@@ -259,10 +259,10 @@ impl Viewport {
     }
 }
 
-/// Most cells in a cover: the fewer, the less a frame spends on telling cells apart; the more,
-/// the less it carries of what is just outside the viewport.
+/// Most cells in a cover. With fewer, a frame spends less on naming cells; with more, it carries
+/// less from outside the viewport.
 pub const MAX_COVER: u32 = 32;
-/// Narrowest cell on the viewer's screen, in CSS pixels: small maps get fewer cells.
+/// Narrowest cell on the viewer's screen, in CSS pixels, so that small maps get fewer cells.
 const MIN_CELL_PIXELS: u32 = 64;
 
 /// The block of cells, at one level, that holds a viewport and a margin around it.
@@ -281,8 +281,8 @@ pub struct Cover {
 }
 
 impl Cover {
-    /// The finest cover of `viewport`, grown by an eighth on every side, in at most
-    /// [`MAX_COVER`] cells. `viewport` must be valid.
+    /// Returns the finest cover of at most [`MAX_COVER`] cells of a valid `viewport`, grown by an
+    /// eighth on every side.
     #[must_use]
     pub fn of(viewport: Viewport) -> Self {
         let tall = (viewport.north - viewport.south) as u32;
@@ -305,7 +305,7 @@ impl Cover {
         }
     }
 
-    /// The finest level whose cells are at least [`MIN_CELL_PIXELS`] wide at `zoom`.
+    /// Returns the finest level whose cells are at least [`MIN_CELL_PIXELS`] wide at `zoom`.
     fn finest_level(zoom: u8) -> u8 {
         let pixel = f64::from(CIRCLE) / (512.0 * (f64::from(zoom) / 10.0).exp2());
         let least = pixel * f64::from(MIN_CELL_PIXELS);
@@ -333,26 +333,26 @@ impl Cover {
         Self { level, x, y, width, height }
     }
 
-    /// Number of cells.
+    /// Returns the number of cells.
     #[must_use]
     pub const fn len(self) -> u32 {
         self.width * self.height
     }
 
-    /// Always false: a cover has at least one cell.
+    /// Returns false: a cover has at least one cell.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         false
     }
 
-    /// The cell with this index, counted eastward, then northward, from the south-west.
+    /// Returns the cell with this index, counted eastward, then northward, from the south-west.
     #[must_use]
     pub const fn cell(self, index: u32) -> Cell {
         let x = (self.x + index % self.width) % columns(self.level);
         Cell { level: self.level, x, y: self.y + index / self.width }
     }
 
-    /// The index of `cell`, if it is in this cover.
+    /// Returns the index of `cell`, if it is in this cover.
     #[must_use]
     pub fn index(self, cell: Cell) -> Option<u32> {
         let columns = columns(self.level);
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_is_no_place() {
+    fn rejects_positions_off_the_map() {
         for (lat, lng) in [(f64::NAN, 0.0), (90.1, 0.0), (f64::INFINITY, 0.0), (-91.0, 0.0)] {
             assert_eq!(Position::from_degrees(lat, lng), Err(GeoError::Latitude));
         }

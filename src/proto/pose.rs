@@ -1,4 +1,4 @@
-//! A pose: where somebody is and how they hold their device (docs/PROTOCOL.md, sections 2 and 4).
+//! A pose: where a person is and how they hold their device (docs/PROTOCOL.md, sections 2 and 4).
 //!
 //! Orientation and accuracy are quantised once, by the sender, so the core only copies integers
 //! and every receiver shows the same.
@@ -211,14 +211,14 @@ impl Accuracy {
     }
 }
 
-/// Where somebody is and how they hold their device, at one moment.
+/// Where a person is and how they hold their device, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pose {
-    /// Where.
+    /// The position.
     pub position: Position,
     /// How the device is held; `None` without such a sensor.
     pub orientation: Option<Orientation>,
-    /// How sure the position is.
+    /// The accuracy of the position.
     pub accuracy: Accuracy,
     /// When the sample was taken, on the server's clock.
     pub sampled: Time,

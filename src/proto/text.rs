@@ -1,4 +1,5 @@
-//! The one rule for text that people write and others read (docs/PROTOCOL.md, section 3, "Text").
+//! The one rule for text that people write for others to read (docs/PROTOCOL.md, section 3,
+//! "Text").
 //!
 //! `web/client/src/wire/text.ts` is its twin; `tests/vectors/texts.json` pins both.
 
@@ -12,10 +13,10 @@ pub mod unicode;
 
 /// Longest name or label, in bytes of UTF-8: 16 emoji, 21 ideographs, or 64 letters of Latin.
 pub const MAX_NAME: usize = 64;
-/// Longest explanation that one side shows of the other, in bytes of UTF-8: two sentences.
+/// Longest explanation from the other side to show, in bytes of UTF-8: two sentences.
 pub const MAX_REASON: usize = 256;
-/// Most nonspacing marks in a row (UTS #39, section 5.4): more than four draw over the
-/// neighbours, and no language needs them.
+/// Most nonspacing marks in a row (UTS #39, section 5.4): no language needs more than four, and
+/// more draw over the neighbours.
 const MAX_MARKS: u8 = 4;
 
 const ZWNJ: char = '\u{200C}';
@@ -23,19 +24,18 @@ const ZWJ: char = '\u{200D}';
 const VS16: char = '\u{FE0F}';
 const KEYCAP: char = '\u{20E3}';
 const BLACK_FLAG: char = '\u{1F3F4}';
-/// What follows the black flag in the flags of England, Scotland and Wales: the only sequences of
-/// tags that are recommended for interchange (UTS #51, annex C).
+/// The tags behind the black flag in the flags of England, Scotland and Wales, the only ones
+/// recommended for interchange (UTS #51, annex C).
 const FLAGS: [&str; 3] = [
     "\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
     "\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F}",
     "\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}",
 ];
 
-/// `text` as it is shown: composed (NFC), on one line, without characters that hide or turn round
-/// others, at most `max` bytes long, and empty if nothing of it can be seen.
+/// Makes `text` fit to show: composed (NFC), on one line, without characters that hide or reorder
+/// others, at most `max` bytes long, and empty if nothing of it is visible.
 ///
-/// To apply it twice is to apply it once. Where it cuts, it cuts between grapheme clusters, unless
-/// the first one alone is too long.
+/// Idempotent. It cuts between grapheme clusters, unless the first one alone is too long.
 #[must_use]
 pub fn clean(text: &str, max: usize) -> String {
     if is_plain(text) && text.len() <= max {
@@ -43,7 +43,7 @@ pub fn clean(text: &str, max: usize) -> String {
     }
     let mut text = cut(tidy(text), max);
     loop {
-        // What was left out, or cut off, may have been what kept its neighbour.
+        // A character that was dropped or cut off may be the reason why its neighbour stayed.
         let again = cut(tidy(&text), max);
         if again == text {
             return text;
@@ -52,13 +52,13 @@ pub fn clean(text: &str, max: usize) -> String {
     }
 }
 
-/// `text` as somebody's name or something's label: [`clean`] to at most [`MAX_NAME`] bytes.
+/// Makes `text` fit for a name or a label: [`clean`] to at most [`MAX_NAME`] bytes.
 #[must_use]
 pub fn name(text: &str) -> String {
     clean(text, MAX_NAME)
 }
 
-/// Whether these are words of visible ASCII with one space between: most names, and nothing to do.
+/// Whether the text is words of visible ASCII, one space apart: most names are, and need no work.
 fn is_plain(text: &str) -> bool {
     text.is_empty()
         || text
@@ -98,7 +98,7 @@ struct Tidied {
     last: Option<char>,
     /// Nonspacing marks at the end.
     marks: u8,
-    /// A character that stays only if the next one needs it.
+    /// A character to keep only if the next one needs it.
     pending: Option<char>,
 }
 
@@ -112,7 +112,7 @@ impl Tidied {
         } else if self.last.is_some_and(|last| selects(c, last)) {
             self.put(c);
         } else if is_hidden(c, category) {
-            // Not even a place is left where it was.
+            // It leaves no gap.
         } else if c.general_category_group() == GeneralCategoryGroup::Mark {
             self.mark(c, category != GeneralCategory::SpacingMark);
         } else {
@@ -121,7 +121,7 @@ impl Tidied {
         }
     }
 
-    /// One space between words, none before the first.
+    /// Puts one space between words, none before the first.
     fn space(&mut self) {
         self.pending = None;
         if self.last.is_some_and(|last| last != ' ') {
@@ -129,7 +129,7 @@ impl Tidied {
         }
     }
 
-    /// A mark stands on a character; without one it would stand on what is shown before the text.
+    /// Puts a mark on a character; without one it would land on what is shown before the text.
     fn mark(&mut self, c: char, nonspacing: bool) {
         if self.last.is_none_or(|last| last == ' ') {
             return;
@@ -153,7 +153,7 @@ impl Tidied {
     }
 }
 
-/// White space, and characters that look like it.
+/// Whether `c` is white space or looks like it.
 const fn is_blank(c: char) -> bool {
     matches!(
         c,
@@ -165,10 +165,10 @@ const fn is_blank(c: char) -> bool {
     )
 }
 
-/// Controls, and what has no look of its own and changes that of others: bidirectional controls,
-/// tags, invisible operators, fillers.
+/// Whether `c` is a control, or has no look of its own and changes that of others: bidirectional
+/// controls, tags, invisible operators, fillers.
 fn is_hidden(c: char, category: GeneralCategory) -> bool {
-    // Signs that stand under the number that follows are called format characters, and are seen.
+    // Signs under the number that follows are format characters, but visible.
     let is_sign = matches!(
         c,
         '\u{600}'
@@ -199,8 +199,8 @@ fn selects(c: char, last: char) -> bool {
     }
 }
 
-/// Whether `pending` belongs between `last` and `next`: it makes one emoji of two or a keycap of a
-/// digit, or says how letters of a script that has such forms join.
+/// Whether `pending` belongs between `last` and `next`: it joins two emoji, makes a digit a keycap,
+/// or controls how letters join, in scripts where they do.
 fn joins(last: char, pending: char, next: char) -> bool {
     match pending {
         VS16 => is_keycap_base(last) && next == KEYCAP,
@@ -215,8 +215,8 @@ const fn is_keycap_base(c: char) -> bool {
     matches!(c, '0'..='9' | '#' | '*')
 }
 
-/// The blocks of the scripts whose letters join or make conjuncts: Arabic and its like, and those
-/// that descend from Brahmi.
+/// Whether `c` is in a block of a script whose letters join or form conjuncts: Arabic and its like,
+/// and the descendants of Brahmi.
 const fn has_joiners(c: char) -> bool {
     matches!(
         c,

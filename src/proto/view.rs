@@ -9,19 +9,19 @@ use crate::time::Stamp;
 use crate::wire::frame::{Chunk, ChunkKind, Entry, Frame, FrameError, Ids, age_ms};
 use crate::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 
-/// Frames this much older than the newest are ignored, and whoever was not named for this long
-/// is out of view, in ms.
+/// Age against the newest frame, in ms, beyond which a frame is ignored, and beyond which a person
+/// that no frame named is out of view.
 const STALE_MS: i32 = 5_000;
-/// After a gap this long between two frames' times, in ms, whoever was in view has as long again to
-/// be named: the server was stopped, or nothing came through, and they did not go anywhere.
+/// Gap between two frames' times, in ms, after which everyone in view gets [`STALE_MS`] more to be
+/// named: the server stopped, or nothing came through, but they went nowhere.
 const GAP_MS: i32 = 2_000;
-/// How many of those who left are remembered, so that a late frame does not bring them back.
+/// Number of people who left to remember, so that a late frame does not bring them back.
 const REMEMBERED: usize = 4096;
 
-/// Somebody as a frame shows them.
+/// A person as a frame shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figure {
-    /// Where, to the frame's precision.
+    /// The position, to the frame's precision.
     pub position: Position,
     /// How the device is held; `None` without such a sensor.
     pub orientation: Option<Orientation>,
@@ -31,19 +31,19 @@ pub struct Figure {
     pub hidden: bool,
     /// When the sample was taken, on the server's clock, rounded towards older.
     pub sampled: Stamp,
-    /// The time of the frame that said so.
+    /// The time of the frame that showed them.
     pub shown: Stamp,
     /// The cell in which that frame had them.
     pub cell: Cell,
 }
 
-/// How many people are in each quarter of a cell (south-west, south-east, north-west,
-/// north-east), because they are too many to be sent one by one.
+/// The people in each quarter of a cell (south-west, south-east, north-west, north-east), counted
+/// because they are too many to send one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// The counts.
     pub counts: [u32; 4],
-    /// The time of the frame that said so.
+    /// The time of the frame that counted them.
     pub shown: Stamp,
 }
 
@@ -52,8 +52,8 @@ pub struct Cluster {
 pub struct View {
     own: Option<PeerId>,
     figures: BTreeMap<PeerId, Figure>,
-    /// Who is no longer where they were, by the time of the frame that said so: an older frame
-    /// that comes late does not bring them back.
+    /// People who are no longer where they were, by the time of the frame without them: an older
+    /// frame that comes late does not bring them back.
     absent: BTreeMap<PeerId, Stamp>,
     clusters: BTreeMap<Cell, Cluster>,
     roster: BTreeMap<PeerId, Person>,
@@ -70,9 +70,8 @@ pub struct View {
 }
 
 impl View {
-    /// Takes a message of the reliable lane. A welcome voids the roster from before it; one as
-    /// somebody new voids all, for the server may have been restarted, and its ids and its clock
-    /// with it.
+    /// Takes a message of the reliable lane. A welcome voids the earlier roster. A welcome as a new
+    /// peer voids everything: the server may have restarted, with new ids and a new clock.
     pub fn handle_message(&mut self, message: &ServerMessage) {
         match message {
             ServerMessage::Welcome(welcome) => {
@@ -80,7 +79,7 @@ impl View {
                 if !welcome.resumed && self.own.is_some() {
                     *self = Self::default();
                 }
-                // Whoever left while there was no link is not named by anybody any more.
+                // No message will name those who left while there was no link.
                 (self.begun, self.resumed) = (false, None);
                 self.own = Some(welcome.id);
                 self.roster.clear();
@@ -91,10 +90,10 @@ impl View {
         }
     }
 
-    /// Takes a frame, and hands each person whom it shows anew to `fresh`.
+    /// Takes a frame, and hands each person with news in it to `fresh`.
     ///
     /// # Errors
-    /// If the bytes are not a frame; the state is as before.
+    /// If the bytes are not a frame; the state then stays as it was.
     pub fn handle_frame(
         &mut self,
         bytes: &[u8],
@@ -120,12 +119,12 @@ impl View {
         decoded
     }
 
-    /// Everybody in view, by id.
+    /// The people in view, by id.
     pub fn figures(&self) -> impl Iterator<Item = (PeerId, &Figure)> {
         self.figures.iter().map(|(&id, figure)| (id, figure))
     }
 
-    /// Somebody in view.
+    /// One person in view.
     #[must_use]
     pub fn figure(&self, id: PeerId) -> Option<&Figure> {
         self.figures.get(&id)
@@ -136,7 +135,7 @@ impl View {
         self.clusters.iter().map(|(&cell, cluster)| (cell, cluster))
     }
 
-    /// Everybody on the roster, by id.
+    /// The people on the roster, by id.
     pub fn roster(&self) -> impl Iterator<Item = &Person> {
         self.roster.values()
     }
@@ -187,8 +186,8 @@ impl View {
         }
     }
 
-    /// What frames said of somebody before this time is void. A frame of a later time may have
-    /// overtaken the roster, and shows whoever shares again by then.
+    /// Voids what frames from before `time` said of a person. A later frame may have overtaken the
+    /// roster, and shows a person who shares again.
     fn withdraw(&mut self, id: PeerId, time: Stamp) {
         if self.figures.get(&id).is_some_and(|figure| figure.shown.after(time) < 0) {
             self.figures.remove(&id);
@@ -257,7 +256,7 @@ impl View {
             (ChunkKind::Delta, Some(known)) => (known.accuracy, known.hidden),
             _ => (entry.accuracy, entry.hidden),
         };
-        // The roster says it within a tick, and frames of whom it does not name.
+        // The roster knows within a tick; for people it does not name, the frame decides.
         let named = self.roster.get(&id).map(|person| person.presence == Presence::Hidden);
         let figure = Figure {
             position,
@@ -272,7 +271,7 @@ impl View {
         self.figures.insert(id, figure);
     }
 
-    /// Forgets whoever no frame named for long.
+    /// Forgets people that no frame named for long.
     fn sweep(&mut self, newest: Stamp) {
         if newest.after(self.swept) < STALE_MS / 10 && newest.after(self.swept) >= 0 {
             return;

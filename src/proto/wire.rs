@@ -1,8 +1,9 @@
 //! The bytes of docs/PROTOCOL.md, both ways.
 //!
-//! Reading order: `limits` and `codes`; `peer`, what a message says of one; the reliable lane
-//! (section 3) with the messages of `client` and `server`, whose bincode `encoding` alone knows; the
-//! datagram lane with `datagram` (poses and pings) and [`frame`] over [`bits`] (section 5).
+//! Reading order: `limits` and `codes`; `peer`, the parts of messages that describe one; the
+//! reliable lane (section 3) with `client` and `server`, the messages, and `encoding`, the only
+//! file that knows bincode; the datagram lane with `datagram` (poses and pings) and [`frame`] over
+//! [`bits`] (section 5).
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 

@@ -132,8 +132,8 @@ pub struct World {
 }
 
 impl World {
-    /// Makes an empty room. `seed`, drawn at random by the caller, decides which people are shown as
-    /// the sample of a crowd.
+    /// Makes an empty room. `seed`, drawn at random by the caller, decides which people are shown
+    /// as the sample of a crowd.
     #[must_use]
     pub fn new(settings: RoomSettings, seed: u64) -> Self {
         let ticker = Ticker::new(settings.tick_hz);
@@ -321,8 +321,8 @@ impl World {
         self.viewers.poll()
     }
 
-    /// Appends the viewer's next frame of at most `max_len` bytes to `out`, and reports whether there
-    /// is one. Below 1,000 bytes a viewer may starve in a crowd.
+    /// Appends the viewer's next frame of at most `max_len` bytes to `out`, and reports whether
+    /// there is one. Below 1,000 bytes a viewer may starve in a crowd.
     pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool {
         let room = (&mut self.people, &mut self.map, &mut self.ticker);
         self.viewers.compose(room, id, max_len, now, out)
@@ -376,7 +376,8 @@ impl World {
         peer.viewer.as_ref().map(|viewer| viewer.rate.bytes_per_second())
     }
 
-    /// Returns the bytes of memory held for people, with all indexes, without names and viewers' state.
+    /// Returns the bytes of memory held for people, with all indexes, without names and viewers'
+    /// state.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.people.memory() + self.map.memory()

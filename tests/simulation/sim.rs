@@ -40,7 +40,8 @@ pub struct Device {
     /// What its owner wants; told again by every hello.
     sharing: Sharing,
     place: Position,
-    /// By how much the device takes the server's clock for too late (or, below zero, too early), in ms.
+    /// By how much the device takes the server's clock for too late (or, below zero, too early), in
+    /// ms.
     clock_error: i64,
     /// Number of the newest sample over the device's life, also its orientation code.
     sample: u32,

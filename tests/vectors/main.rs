@@ -1,12 +1,12 @@
 //! The golden vectors of docs/PROTOCOL.md: `tests/vectors/*.json`, shared with the page's tests.
 //!
-//! Every file is an array of `{"name", "hex", "value"}`: the bytes, and the plain JSON of what
-//! they mean. To add a vector, append one with its value and any hex, run
-//! `GPYS_BLESS=1 cargo test --test vectors`, which writes each value's bytes into the files, and
-//! check the new bytes by hand. `invalid.json` holds bytes that must be refused, `refused.json` such
-//! as are read but for a value, and `varints.json` such as say the same in more bytes; they are
-//! never rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json`
-//! what becomes of a name.
+//! Every file is an array of `{"name", "hex", "value"}`: the bytes, and the plain JSON of what they
+//! mean. To add a vector, append one with its value and any hex, run `GPYS_BLESS=1 cargo test
+//! --test vectors`, which writes each value's bytes into the files, and check the new bytes by
+//! hand. `invalid.json` holds bytes that must be refused, `refused.json` such as are read but for a
+//! value, and `varints.json` such as say the same in more bytes; they are never rewritten.
+//! `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json` what becomes
+//! of a name.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 

@@ -1,6 +1,6 @@
 //! Bit streams (docs/PROTOCOL.md, section 5).
 
-/// Longest run of ones in a unary number; longer ones are refused.
+/// Longest run of ones in a unary number; longer ones are an error.
 const MAX_UNARY: u32 = 4096;
 
 /// A growing stream of bits, least significant bit first.
@@ -11,13 +11,13 @@ pub struct BitWriter {
 }
 
 impl BitWriter {
-    /// Bits written so far.
+    /// Returns the number of bits written so far.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing was written.
+    /// Whether no bit was written.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
@@ -29,13 +29,13 @@ impl BitWriter {
         self.len = 0;
     }
 
-    /// Bytes of memory held.
+    /// Returns the bytes of memory held.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.words.capacity() * 8
     }
 
-    /// Writes the low `bits` bits of `value`, which must have no others; at most 64.
+    /// Writes the low `bits` bits of `value`, at most 64; the others must be zero.
     #[inline]
     pub fn push(&mut self, value: u64, bits: u32) {
         debug_assert!(bits == 64 || value >> bits == 0);
@@ -133,13 +133,13 @@ pub struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    /// At the first bit of `bytes`.
+    /// Starts at the first bit of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// The next `bits` bits, at most 32; `None` if there are fewer.
+    /// Reads the next `bits` bits, at most 32; `None` if there are fewer.
     #[inline]
     pub fn read(&mut self, bits: u32) -> Option<u32> {
         let end = self.at + bits as usize;
@@ -156,12 +156,12 @@ impl<'a> BitReader<'a> {
         Some((value & ((1_u64 << bits) - 1)) as u32)
     }
 
-    /// The next bit.
+    /// Reads the next bit.
     pub fn flag(&mut self) -> Option<bool> {
         self.read(1).map(|bit| bit == 1)
     }
 
-    /// The next unary number; `None` if it does not end or is too large.
+    /// Reads the next unary number; `None` if it does not end or is too large.
     pub fn unary(&mut self) -> Option<u32> {
         for ones in 0..=MAX_UNARY {
             if !self.flag()? {
@@ -171,19 +171,19 @@ impl<'a> BitReader<'a> {
         None
     }
 
-    /// The next number, from 1 to 2^32, in Elias' gamma code.
+    /// Reads the next number, from 1 to 2^32, in Elias' gamma code.
     pub fn gamma(&mut self) -> Option<u64> {
         let bits = self.unary().filter(|&bits| bits <= 32)?;
         Some(1 << bits | u64::from(self.read(bits)?)).filter(|&n| n <= 1 << 32)
     }
 
-    /// The next number in Rice's code with `k` low bits, at most 32; `None` if it overflows.
+    /// Reads the next number in Rice's code with `k` low bits, at most 32; `None` if it overflows.
     pub fn rice(&mut self, k: u32) -> Option<u32> {
         let high = u64::from(self.unary()?) << k;
         u32::try_from(high | u64::from(self.read(k)?)).ok()
     }
 
-    /// Whether only the zero bits that fill the last byte are left.
+    /// Whether nothing is left but the zero bits that fill the last byte.
     #[must_use]
     pub fn is_at_end(mut self) -> bool {
         let left = self.bytes.len() * 8 - self.at;

@@ -1,4 +1,4 @@
-//! What a client says on the reliable lane (docs/PROTOCOL.md, section 3).
+//! Messages from a client on the reliable lane (docs/PROTOCOL.md, section 3).
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Hello {
     pub version: u16,
     /// The room to join.
     pub room: String,
-    /// The name to show to others, which becomes what [`text::name`] makes of it.
+    /// The name to show to others, after [`text::name`].
     pub name: String,
     /// The presence to begin with.
     pub presence: Presence,
@@ -26,7 +26,7 @@ pub struct Hello {
     pub resume: Option<ResumeToken>,
     /// Most bytes of frames per second that the client wants; 0 for the default.
     pub budget: u32,
-    /// What the client shows, if it knows already.
+    /// The viewport, if the client knows it already.
     pub viewport: Option<Viewport>,
     /// The access token, for a room that asks for one.
     pub access: Option<String>,
@@ -39,7 +39,7 @@ pub struct Hello {
 pub enum ClientMessage {
     /// Joins a room; the first message of a link, and only that.
     Hello(Hello),
-    /// What the client shows now.
+    /// The client's viewport now.
     Viewport(Viewport),
     /// The client's presence now.
     Presence(Presence),
@@ -52,13 +52,13 @@ pub enum ClientMessage {
 }
 
 impl ClientMessage {
-    /// Its bytes on the reliable lane.
+    /// Encodes the message for the reliable lane.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// Decodes and validates a message. A hello is to be [settled](Hello::settle) as well.
+    /// Decodes and validates a message. A hello then has to be [settled](Hello::settle).
     ///
     /// # Errors
     /// If the bytes are not a message or a value is off its range. A hello of another version is
@@ -82,7 +82,7 @@ impl ClientMessage {
 }
 
 impl fmt::Debug for Hello {
-    /// Leaves out what is secret or somebody's own.
+    /// Leaves out secrets and personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, presence, .. } = self;
         f.debug_struct("Hello")
@@ -93,7 +93,7 @@ impl fmt::Debug for Hello {
 }
 
 impl Hello {
-    /// A hello to this room, from somebody without a name who shares and asks for nothing else.
+    /// Makes a hello to `room` from a peer without a name that shares and asks for nothing else.
     #[must_use]
     pub fn new(room: impl Into<String>) -> Self {
         Self {
@@ -109,8 +109,8 @@ impl Hello {
         }
     }
 
-    /// The hello as it counts, and the values that it loses by that: none of them turns its sender
-    /// away. The name becomes fit to be shown, whatever it is.
+    /// Replaces values that are off their range, and lists what was wrong with them: none of them
+    /// turns its sender away. Makes the name fit to show.
     #[must_use]
     pub fn settle(mut self) -> (Self, Vec<DecodeError>) {
         let mut refused = Vec::new();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_survives_the_wire_and_a_byte_more_does_not() {
+    fn a_hello_survives_the_wire_but_one_with_an_extra_byte_does_not() {
         let mut bytes = ClientMessage::Hello(hello()).encode();
         assert_eq!(ClientMessage::decode(&bytes), Ok(ClientMessage::Hello(hello())));
         bytes.push(0);
@@ -158,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_of_another_version_is_told_so() {
+    fn rejects_a_hello_of_another_version() {
         assert_eq!(ClientMessage::decode(&[0, 9, 255, 255]), Err(DecodeError::Version(9)));
     }
 
     #[test]
-    fn values_off_their_range_are_refused() {
+    fn rejects_values_off_their_range() {
         let refuse = |change: fn(&mut Hello), error| {
             let mut hello = hello();
             change(&mut hello);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_is_settled() {
+    fn settling_a_hello_replaces_bad_values() {
         assert_eq!(hello().settle(), (hello(), Vec::new()));
         let bad = Hello {
             presence: Presence::Gone,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_keeps_nobody_out() {
+    fn no_name_keeps_a_client_out() {
         let told = |name: &str| {
             let hello = Hello { name: name.into(), ..hello() };
             let (settled, refused) = hello.settle();
@@ -217,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_lies_allocates_nothing() {
-        // A roster that claims four thousand million people in ten bytes.
+    fn a_false_length_allocates_nothing() {
+        // A roster that claims four billion people in ten bytes.
         let bytes = [1, 0, 0xFC, 255, 255, 255, 255, 0, 0, 0];
         assert_eq!(ServerMessage::decode(&bytes), Err(DecodeError::Malformed));
     }

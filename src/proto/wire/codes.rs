@@ -18,7 +18,7 @@ pub enum DecodeError {
     TooLong(usize),
     /// A hello of another version.
     Version(u16),
-    /// A room's name that is not one.
+    /// An impossible room name.
     Room,
     /// A presence that a client cannot claim.
     Presence,
@@ -64,11 +64,10 @@ impl From<PoseError> for DecodeError {
 }
 
 impl DecodeError {
-    /// What comes of it: a value of this field is not taken, and nothing else happens, or, as the
-    /// error, the link ends with this code.
+    /// Returns the field whose value is not taken, while the link goes on.
     ///
     /// # Errors
-    /// If the link ends.
+    /// The code with which the link ends, if it does.
     pub const fn outcome(self) -> Result<Field, CloseCode> {
         match self {
             Self::Malformed | Self::Trailing(_) | Self::TooLong(_) => Err(CloseCode::BadMessage),
@@ -83,7 +82,7 @@ impl DecodeError {
     }
 }
 
-/// What a refused value was for (docs/PROTOCOL.md, section 3).
+/// The field of a refused value (docs/PROTOCOL.md, section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Field {
@@ -99,7 +98,7 @@ pub enum Field {
     Presence = 4,
 }
 
-/// Why a link ends (docs/PROTOCOL.md, section 3). Number 4 is not used.
+/// Why a link ends (docs/PROTOCOL.md, section 3). Number 4 is unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum CloseCode {
@@ -107,7 +106,7 @@ pub enum CloseCode {
     Bye = 0,
     /// Bytes that do not decode, or a message out of turn.
     BadMessage = 1,
-    /// A version that is not spoken here.
+    /// A version that the server does not speak.
     BadVersion = 2,
     /// A room's name that is not one.
     BadRoom = 3,
@@ -123,15 +122,15 @@ pub enum CloseCode {
     Full = 9,
     /// The server is stopping.
     Restarting = 10,
-    /// The room asks for an access token, and this is none that it takes, or it does not give the
-    /// right to what the client asked.
+    /// The room asks for an access token, and the client's is missing, invalid or does not allow
+    /// what the client asked.
     Forbidden = 11,
-    /// The access token's time is over; a new one lets the client back in.
+    /// The access token expired; a new one lets the client back in.
     Expired = 12,
 }
 
 impl CloseCode {
-    /// The code of a WebSocket close frame.
+    /// Returns the code of a WebSocket close frame.
     #[must_use]
     pub const fn websocket(self) -> u16 {
         4000 + self as u16
@@ -173,7 +172,7 @@ mod tests {
             CloseCode::Forbidden,
             CloseCode::Expired,
         ];
-        // 4 was the code of a bad value, which is refused by now.
+        // 4 is unused.
         let numbers = (0..=12).filter(|&number| number != 4);
         for (number, code) in numbers.zip(codes) {
             assert_eq!(code as usize, number);

@@ -1,4 +1,4 @@
-//! The datagram lane but for frames: poses (docs/PROTOCOL.md, section 4), pings and pongs (6).
+//! The datagram lane, except frames: poses (docs/PROTOCOL.md, section 4), pings and pongs (6).
 
 use crate::geo::Position;
 use crate::pose::{Accuracy, Orientation, Pose};
@@ -11,8 +11,8 @@ pub const POSE_TAG: u8 = 0x50;
 pub const PING_TAG: u8 = 0x51;
 /// First byte of a pong.
 pub const PONG_TAG: u8 = 0x52;
-/// What a client sends that hears nothing: more than a third of a packet of 1,200 bytes, so that a
-/// server may answer from which address it came (docs/PROTOCOL.md, section 6).
+/// What a client sends while it hears nothing: more than a third of a packet of 1,200 bytes, so
+/// that a server may answer to a new address (docs/PROTOCOL.md, section 6).
 pub const PADDING: [u8; 500] = {
     let mut bytes = [0; 500];
     bytes[0] = 0x53;
@@ -22,7 +22,7 @@ pub const PADDING: [u8; 500] = {
 pub const POSE_LEN: usize = 22;
 /// Length of a pong, in bytes.
 pub const PONG_LEN: usize = 9;
-/// In place of an orientation code: the device has no orientation sensor.
+/// The orientation code of a device without an orientation sensor.
 const NO_ORIENTATION: u32 = u32::MAX;
 /// Samples older than this, in ms, are taken as this old.
 pub const MAX_AGE_MS: u64 = 60_000;
@@ -30,14 +30,14 @@ pub const MAX_AGE_MS: u64 = 60_000;
 /// A sample of a pose as a client numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The link's count of samples.
+    /// Number of the sample on its link.
     pub seq: u32,
     /// The sample.
     pub pose: Pose,
 }
 
 impl Sample {
-    /// Its bytes on the wire.
+    /// Encodes the sample for the wire.
     #[must_use]
     pub fn encode(&self) -> [u8; POSE_LEN] {
         let mut bytes = [POSE_TAG; POSE_LEN];
@@ -62,7 +62,7 @@ impl Sample {
 pub enum ClientDatagram {
     /// A pose.
     Pose(Sample),
-    /// A ping, to be answered with the same number.
+    /// A ping; its pong carries the same number.
     Ping(u32),
     /// A kind that this version does not know; ignored.
     Unknown,
@@ -73,7 +73,7 @@ impl ClientDatagram {
     ///
     /// # Errors
     /// If its length is wrong or a value is off its range. A sample's time that is too old, or ahead
-    /// of `now`, is clamped instead: clocks step, and nobody is to blame for it.
+    /// of `now`, is clamped instead: clocks step, and that is not the client's fault.
     pub fn decode(bytes: &[u8], now: Time) -> Result<Self, DecodeError> {
         match bytes.split_first() {
             Some((&POSE_TAG, rest)) => decode_pose(rest, now).map(Self::Pose),
@@ -112,21 +112,21 @@ fn decode_pose(mut rest: &[u8], now: Time) -> Result<Sample, DecodeError> {
     Ok(Sample { seq, pose })
 }
 
-/// A ping with this number.
+/// Encodes a ping with this number.
 #[must_use]
 pub fn encode_ping(echo: u32) -> [u8; 5] {
     let [a, b, c, d] = echo.to_le_bytes();
     [PING_TAG, a, b, c, d]
 }
 
-/// The answer, at `now`, to a ping with this number.
+/// Encodes the answer, at `now`, to a ping with this number.
 #[must_use]
 pub fn encode_pong(echo: u32, now: Time) -> [u8; PONG_LEN] {
     let ([a, b, c, d], [e, f, g, h]) = (echo.to_le_bytes(), now.stamp().0.to_le_bytes());
     [PONG_TAG, a, b, c, d, e, f, g, h]
 }
 
-/// The number and the server's clock in a pong.
+/// Decodes a pong into its number and the server's clock.
 ///
 /// # Errors
 /// If the bytes are not a pong.
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pose_off_its_range_is_refused() {
+    fn rejects_a_pose_off_its_range() {
         let check = |at: usize, value: [u8; 4], error| {
             let mut bytes = sample().encode();
             bytes[at..at + 4].copy_from_slice(&value);

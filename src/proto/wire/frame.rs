@@ -16,7 +16,7 @@ const AGE_BITS: u32 = 5;
 const ACCURACY_BITS: u32 = 6;
 /// Most page bits of a cell.
 pub const MAX_PAGE_BITS: u32 = 16;
-/// Index of a cell in its cover is below this.
+/// Cells that a frame can index; the largest index is one less.
 const MAX_CELLS: u32 = 64;
 
 /// Why a frame is refused.
@@ -39,23 +39,23 @@ impl fmt::Display for FrameError {
 
 impl Error for FrameError {}
 
-/// What a chunk says of its cell.
+/// The kind of a chunk, by what its entries are of its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkKind {
-    /// These people changed.
+    /// The people who changed.
     Delta,
-    /// These are all.
+    /// All people.
     Key,
-    /// Too many people: counts by quarter (south-west, south-east, north-west, north-east) and a
-    /// sample.
+    /// A sample of too many people, with counts by quarter (south-west, south-east, north-west,
+    /// north-east).
     Crowd([u32; 4]),
 }
 
-/// Which people of a cell a chunk is about: those whose id, less the frame's base, has these low
+/// The people of a cell that a chunk is about: those whose id, less the frame's base, has these low
 /// bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// How many low bits; 0 for everybody.
+    /// The number of low bits; 0 for all people.
     pub bits: u32,
     /// The low bits.
     pub index: u32,
@@ -64,27 +64,27 @@ pub struct Page {
 /// The ids that a frame can name: from `base`, below `base` + 2^`span`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
-    /// The lowest.
+    /// The lowest id.
     pub base: u32,
     /// Bits of the highest id less the base, at most 31.
     pub span: u32,
 }
 
 impl Ids {
-    /// The range from `lowest` to `highest`.
+    /// Makes the range from `lowest` to `highest`.
     #[must_use]
     pub const fn between(lowest: u32, highest: u32) -> Self {
         let reach = highest.saturating_sub(lowest);
         Self { base: lowest, span: 32 - reach.leading_zeros() }
     }
 
-    /// The page of `id` when pages have this many bits.
+    /// Returns the page of `id` when pages have this many bits.
     #[must_use]
     pub const fn page(self, id: PeerId, bits: u32) -> u32 {
         id.0.wrapping_sub(self.base) & ((1 << bits) - 1)
     }
 
-    /// Low bits of the Rice code for the ids of `n` people on a page.
+    /// Returns the low bits of the Rice code for the ids of `n` people on a page.
     const fn rice_bits(self, page: Page, n: u32) -> u32 {
         (self.span.saturating_sub(page.bits)).saturating_sub((n + 1).next_power_of_two().ilog2())
     }
@@ -93,15 +93,15 @@ impl Ids {
 /// One person in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Who.
+    /// The person's id.
     pub id: PeerId,
-    /// Where.
+    /// The person's position.
     pub position: Position,
     /// How the device is held; `None` without such a sensor.
     pub orientation: Option<Orientation>,
     /// Code of the sample's age.
     pub age: u8,
-    /// How sure the position is; only in key and crowd chunks.
+    /// The accuracy of the position; only in key and crowd chunks.
     pub accuracy: Accuracy,
     /// Whether the page is in the background; only in key and crowd chunks.
     pub hidden: bool,
@@ -111,7 +111,7 @@ pub struct Entry {
 const OLD_AGES: [u16; 16] =
     [64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585];
 
-/// The smallest age code that is at least `ms`, or 31.
+/// Returns the smallest code of an age of at least `ms`, or 31.
 #[must_use]
 pub fn age_code(ms: u64) -> u8 {
     if ms <= 60 {
@@ -120,7 +120,7 @@ pub fn age_code(ms: u64) -> u8 {
     16 + OLD_AGES.partition_point(|&age| u64::from(age) < ms).min(15) as u8
 }
 
-/// The age in ms that a code below 32 stands for.
+/// Returns the age in ms that a code below 32 stands for.
 #[must_use]
 pub fn age_ms(code: u8) -> u32 {
     let old = code.checked_sub(16).and_then(|code| OLD_AGES.get(usize::from(code)));
@@ -140,13 +140,13 @@ pub fn write_header(out: &mut BitWriter, time: Time, cover: Cover, ids: Ids) {
     out.push(u64::from(ids.span), 5);
 }
 
-/// Writes what comes before each chunk: how far its cell's index is above the last chunk's.
+/// Writes the link to the next chunk: how far its cell's index is above the last chunk's.
 pub fn write_link(out: &mut BitWriter, ahead: u32) {
     out.push(1, 1);
     out.unary(ahead);
 }
 
-/// Bits that [`write_link`] takes.
+/// Returns the bits that [`write_link`] takes.
 #[must_use]
 pub const fn link_bits(ahead: u32) -> usize {
     ahead as usize + 2
@@ -157,8 +157,8 @@ pub fn write_end(out: &mut BitWriter) {
     out.push(0, 1);
 }
 
-/// Writes a chunk from its kind on. `entries` are in ascending order of id, all in `cell` and on
-/// `page`, all ids within `ids`.
+/// Writes a chunk from its kind on. `entries` must be in ascending order of id, all in `cell` and
+/// on `page`, with ids within `ids`.
 pub fn write_chunk(
     out: &mut BitWriter,
     cell: Cell,
@@ -233,9 +233,9 @@ fn write_entries(
 pub struct Chunk {
     /// The cell it is about.
     pub cell: Cell,
-    /// What it says.
+    /// What its entries are.
     pub kind: ChunkKind,
-    /// Whom it is about.
+    /// The people it is about.
     pub page: Page,
     /// Where its entries end in [`Frame::entries`]; they begin where the last chunk's end.
     pub end: usize,
@@ -244,9 +244,9 @@ pub struct Chunk {
 /// A decoded frame. Reuse one: it keeps its memory.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
-    /// The moment that it shows.
+    /// The moment the frame shows.
     pub time: Stamp,
-    /// The ids that it can name.
+    /// The ids the frame can name.
     pub ids: Ids,
     /// Its chunks.
     pub chunks: Vec<Chunk>,
@@ -279,7 +279,7 @@ impl Frame {
         if bits.is_at_end() { Ok(()) } else { Err(FrameError::Impossible("end")) }
     }
 
-    /// Each chunk with its entries.
+    /// Iterates over the chunks, each with its entries.
     pub fn chunks(&self) -> impl Iterator<Item = (&Chunk, &[Entry])> {
         let mut start = 0;
         self.chunks.iter().map(move |chunk| {

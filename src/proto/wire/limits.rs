@@ -1,4 +1,4 @@
-//! Sizes and first bytes that both lanes share, and the rule for names of rooms.
+//! Sizes and first bytes for both lanes, and the rule for room names.
 
 /// The protocol's version.
 pub const VERSION: u16 = 1;
@@ -6,7 +6,7 @@ pub const VERSION: u16 = 1;
 pub const MAX_CLIENT_MESSAGE: usize = 1024;
 /// Longest message of the reliable lane from the server, in bytes.
 pub const MAX_SERVER_MESSAGE: usize = u16::MAX as usize;
-/// First bytes from this one on belong to the datagram lane.
+/// The lowest first byte of the datagram lane.
 pub const DATAGRAM_LANE: u8 = 0x40;
 /// First byte of a frame.
 pub const FRAME_TAG: u8 = 0x46;
@@ -15,7 +15,7 @@ pub const MAX_ROOM: usize = 64;
 /// Longest access token, in bytes.
 pub const MAX_ACCESS: usize = 768;
 
-/// Whether `name` can be a room's: 1 to [`MAX_ROOM`] of a-z, 0-9 and `-`.
+/// Whether `name` is a room name: 1 to [`MAX_ROOM`] of a-z, 0-9 and `-`.
 #[must_use]
 pub fn is_room_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -1,11 +1,11 @@
-//! What messages say of a peer.
+//! The parts of messages that describe a peer.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Number of a peer on the wire; never given out twice while the server lives.
+/// Number of a peer on the wire, never reused while the server lives.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -26,22 +26,22 @@ pub struct PublicId(#[serde(with = "uuid::serde::compact")] pub Uuid);
 pub struct ResumeToken(pub [u8; 16]);
 
 impl ResumeToken {
-    /// A token for the peer `id`: the id, so that it is found at once, and a secret that nobody
-    /// can guess.
+    /// Makes a token for the peer `id`: the id, to find the peer at once, and a secret that cannot
+    /// be guessed.
     #[must_use]
     pub const fn mint(id: PeerId, secret: [u8; 12]) -> Self {
         let ([a, b, c, d], [e, f, g, h, i, j, k, l, m, n, o, p]) = (id.0.to_le_bytes(), secret);
         Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
     }
 
-    /// What follows the id.
+    /// Returns the secret behind the id.
     #[must_use]
     pub const fn secret(self) -> [u8; 12] {
         let [_, _, _, _, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
         [e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
-    /// The peer whose token this is, if it is anybody's.
+    /// Returns the id of the peer that a token claims to belong to.
     #[must_use]
     pub const fn id(self) -> PeerId {
         let [a, b, c, d, ..] = self.0;
@@ -55,7 +55,7 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
-/// What others may know of somebody's being there.
+/// Whether a peer is there, as others may know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Presence {
     /// Sends its position.
@@ -81,12 +81,12 @@ pub struct Person {
     pub presence: Presence,
 }
 
-/// Somebody's presence changed.
+/// A change of a peer's presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Whose.
+    /// The peer.
     pub id: PeerId,
-    /// To what.
+    /// The new presence.
     pub presence: Presence,
 }
 
@@ -102,19 +102,19 @@ pub struct Online {
 }
 
 impl Online {
-    /// Everybody.
+    /// The sum of the three.
     #[must_use]
     pub const fn total(self) -> u32 {
         self.sharing + self.watching + self.hidden
     }
 }
 
-/// On which terms a peer shares where it is.
+/// The terms on which a peer shares its position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sharing {
     /// Whether others, and all that the server computes, get the middle of a cell of about 1 km
     /// in place of the position.
     pub approximate: bool,
-    /// After how many seconds the sharing ends by itself; 0: it does not.
+    /// Seconds after which sharing ends by itself; 0 for never.
     pub seconds: u32,
 }

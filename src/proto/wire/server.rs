@@ -1,4 +1,4 @@
-//! What the server says on the reliable lane (docs/PROTOCOL.md, section 3).
+//! Messages from the server on the reliable lane (docs/PROTOCOL.md, section 3).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,12 @@ use crate::wire::encoding::{decode, encode};
 use crate::wire::limits::MAX_SERVER_MESSAGE;
 use crate::wire::peer::{Change, Online, PeerId, Person, PublicId, ResumeToken};
 
-/// What the server allows, told in a welcome.
+/// What the server allows, as its welcome tells clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Longest reliable message from a client, in bytes.
     pub max_message: u16,
-    /// Poses per second that are read.
+    /// Poses per second that the server reads.
     pub pose_hz: u8,
     /// Longest frame, in bytes.
     pub max_frame: u16,
@@ -24,7 +24,7 @@ pub struct Limits {
     pub max_budget: u32,
     /// Every cell is repeated within this time, in ms.
     pub refresh_ms: u16,
-    /// How long a peer may be away and come back as itself, in ms.
+    /// Longest absence after which a peer may come back as itself, in ms.
     pub resume_ms: u32,
 }
 
@@ -47,7 +47,7 @@ pub struct Welcome {
     pub tick_hz: u8,
     /// What the server allows.
     pub limits: Limits,
-    /// Whether the client may share; who may not can only watch.
+    /// Whether the client may share, or only watch.
     pub may_share: bool,
 }
 
@@ -56,9 +56,9 @@ pub struct Welcome {
 pub struct Roster {
     /// The server's clock.
     pub time: Stamp,
-    /// People who are here, new or with newer facts.
+    /// People who are new, or whose facts are newer.
     pub joined: Vec<Person>,
-    /// People who left, for good.
+    /// People who left for good.
     pub left: Vec<PeerId>,
     /// People whose presence changed.
     pub presence: Vec<Change>,
@@ -71,16 +71,16 @@ pub struct Roster {
 pub struct Closing {
     /// The reason, as a code.
     pub code: u8,
-    /// Come back after this long plus a random part of as much again, in ms; `None`: do not.
+    /// Come back after this long plus a random part of as much again, in ms; `None` for never.
     pub retry_ms: Option<u32>,
     /// The reason, in words.
     pub reason: String,
 }
 
-/// A value that the client sent is not taken; the link goes on without it.
+/// A value from the client that the server does not take; the link goes on without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Whose value, as a [`Field`](crate::wire::Field)'s number.
+    /// The [`Field`](crate::wire::Field) of the value, as its number.
     pub field: u8,
     /// What is wrong with it, in words.
     pub reason: String,
@@ -105,7 +105,7 @@ impl Closing {
 /// A message of the reliable lane from the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerMessage {
-    /// The client is in.
+    /// The client has joined.
     Welcome(Welcome),
     /// Who is here.
     Roster(Roster),
@@ -116,7 +116,7 @@ pub enum ServerMessage {
 }
 
 impl ServerMessage {
-    /// Its bytes on the reliable lane.
+    /// Encodes the message for the reliable lane.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
@@ -130,7 +130,7 @@ impl ServerMessage {
         decode(bytes, MAX_SERVER_MESSAGE)
     }
 
-    /// The last message of a link.
+    /// Makes the last message of a link.
     #[must_use]
     pub fn closing(code: CloseCode, reason: &str, retry_ms: Option<u32>) -> Self {
         Self::Closing(Closing { code: code as u8, retry_ms, reason: reason.to_owned() })

@@ -1,17 +1,16 @@
-//! How old samples are when a tick shows them to everybody: the server's own part of the age of
-//! information, and what it cannot help.
+//! How old samples are when a tick first shows them: the part of the age of information that is
+//! over before the server sends.
 
 /// Upper ends of the classes in ms, each included; the last class has no end. The first are
-/// fractions of a tick, the last is far beyond what a live link shows.
+/// fractions of a tick, the last is far above the ages on a live link.
 pub const AGE_BOUNDS_MS: [u64; 12] = [5, 10, 20, 35, 50, 75, 100, 150, 250, 500, 1_000, 5_000];
 
-/// Samples by their age when the tick took them: new ones only, for what is shown again is not
-/// news.
+/// Counts of new samples by their age at the tick that took them in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ages {
-    /// How many there were, by the class of [`AGE_BOUNDS_MS`] that they are in.
+    /// The counts, by class of [`AGE_BOUNDS_MS`].
     pub counts: [u32; AGE_BOUNDS_MS.len() + 1],
-    /// Their ages together, in ms.
+    /// The sum of the ages, in ms.
     pub sum_ms: u64,
 }
 
@@ -28,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_in_the_class_that_ends_with_it() {
+    fn an_age_on_a_bound_belongs_to_the_class_below_it() {
         let mut ages = Ages::default();
         for age in [0, 5, 6, 5_000, 5_001] {
             ages.note(age);

@@ -1,5 +1,5 @@
-//! Encode once: the chunks of every cell that somebody looks at, made when the first viewer of a
-//! tick needs them and copied for all the others.
+//! Encode once: the chunks of each watched cell, made when the first viewer of a tick needs them
+//! and copied for all others.
 
 use crate::geo::{Cell, TOP_LEVEL};
 use crate::time::Time;
@@ -15,15 +15,15 @@ const PAGE_PEOPLE: u32 = 48;
 /// Longest chunk, in bits: a chunk must fit the smallest frame with its header.
 const MAX_PIECE_BITS: u32 = 900 * 8;
 
-/// One encoded chunk: where it is in the arena. No bits: nothing to say.
+/// The place of one encoded chunk in the arena; without bits if there is nothing to send.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Piece {
     word: u32,
     pub(crate) bits: u32,
 }
 
-/// What the viewers of a cell share, in one cache line; what it has of the node is as of this
-/// tick, so that viewers need not go and see.
+/// What the viewers of a cell share, in one cache line. It copies the node's state once a tick,
+/// which saves viewers the look.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Watch {
@@ -40,13 +40,13 @@ pub(crate) struct Watch {
     viewers: u32,
     /// The tick, modulo the refresh, in which all viewers get a key chunk.
     phase: u16,
-    /// Whether that is this tick.
+    /// Whether this is that tick.
     pub(crate) key_turn: bool,
-    /// Low bits of the ids that tell its pages apart; they change between ticks only.
+    /// The number of low bits of ids that tell pages apart; changes only between ticks.
     pub(crate) page_bits: u8,
-    /// Some chunk was too long: there must be more pages from the next tick on.
+    /// Whether a chunk was too long, so that the next tick needs more pages.
     overlong: bool,
-    /// The first piece of the chunks of each kind that were made in this tick, or [`NONE`].
+    /// The first piece of this tick's chunks of each kind, or [`NONE`] until they are made.
     built: [u32; 3],
 }
 
@@ -63,9 +63,9 @@ impl Watch {
 /// Index into [`Watch::built`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// Who changed.
+    /// The people who changed.
     Delta,
-    /// Everybody.
+    /// All people.
     Key,
     /// Counts and a sample.
     Crowd,
@@ -88,7 +88,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Forgets the chunks of the last tick; everybody is where they are in this one.
+    /// Forgets the chunks of the last tick; the grid must hold everyone's place in this one.
     pub(crate) fn begin(&mut self, grid: &Grid, tick: u32, refresh: u32, now: Time, ids: Ids) {
         (self.tick, self.refresh, self.now, self.ids) = (tick, refresh, now, ids);
         for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
@@ -98,8 +98,8 @@ impl Chunks {
         self.pieces.clear();
     }
 
-    /// Forgets the chunks of `leaf` and of all cells above it: somebody in them is to be told of no
-    /// more in this tick. Whoever needs such a chunk again has it made without them.
+    /// Forgets the chunks of `leaf` and of all cells above it, because they show a person who is to
+    /// be withdrawn in this tick. The next viewer to need one has it made without that person.
     pub(crate) fn forget(&mut self, grid: &Grid, leaf: u32) {
         let mut node = leaf;
         while node != NONE {
@@ -115,7 +115,7 @@ impl Chunks {
         &self.watches[watch as usize]
     }
 
-    /// The moment that this tick's chunks show.
+    /// Returns the moment that this tick's chunks show.
     pub(crate) const fn now(&self) -> Time {
         self.now
     }
@@ -125,7 +125,7 @@ impl Chunks {
         self.watches.capacity() * size_of::<Watch>() + self.arena.capacity()
     }
 
-    /// One more viewer of `cell`.
+    /// Adds a viewer of `cell`, and returns its watch.
     pub(crate) fn subscribe(&mut self, grid: &mut Grid, cell: Cell) -> u32 {
         let node = grid.ensure(cell);
         let known = grid.node(node).watch;
@@ -166,7 +166,7 @@ impl Chunks {
         index
     }
 
-    /// One viewer less.
+    /// Removes a viewer of a watched cell.
     pub(crate) fn unsubscribe(&mut self, grid: &mut Grid, watch: u32) {
         let entry = &mut self.watches[watch as usize];
         entry.viewers -= 1;
@@ -177,7 +177,7 @@ impl Chunks {
         }
     }
 
-    /// The chunk of this kind of this page, encoded now if nobody needed it before.
+    /// Returns a page's chunk of a kind, and encodes it if this is the first need.
     pub(crate) fn piece(
         &mut self,
         grid: &Grid,
@@ -232,7 +232,7 @@ impl Chunks {
         first
     }
 
-    /// Encodes the collected people by page, then id, a piece a page, and returns the longest
+    /// Encodes the collected people by page, then id, one piece per page, and returns the longest
     /// piece's bits.
     fn encode(&mut self, cell: Cell, kind: ChunkKind, page_bits: u32) -> u32 {
         let Self { ids, arena, pieces, entries, .. } = self;
@@ -259,8 +259,8 @@ impl Chunks {
     }
 }
 
-/// Page bits for `count` people, with a gap between growing and shrinking so that a cell at the
-/// border does not change its pages every tick.
+/// Returns the page bits for `count` people, with a gap between growing and shrinking so that a
+/// cell at the border does not change its pages every tick.
 fn fit_pages(bits: u8, count: u32) -> u8 {
     let mut bits = u32::from(bits);
     while count > PAGE_PEOPLE << bits && bits < MAX_PAGE_BITS {

@@ -1,48 +1,48 @@
-//! What happens to people by time alone: each waits here until its time comes or it is called off.
+//! What happens to peers by time alone: each event waits here until it is due or called off.
 
 use std::collections::BTreeSet;
 
 use crate::time::Time;
 use crate::wire::PeerId;
 
-/// What happens, in the order in which it does if the times are equal.
+/// What happens; at equal times, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
-    /// The time for which somebody wanted to share is over.
+    /// The time to share ends.
     Unshare,
-    /// Somebody without a link is gone.
+    /// A peer without a link is gone.
     Gone,
-    /// Somebody without a link has left.
+    /// A peer without a link has left.
     Left,
 }
 
-/// All that waits.
+/// All events that wait, soonest first.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(BTreeSet<(Time, Due, PeerId)>);
 
 impl Deadlines {
-    /// This happens then.
+    /// Adds an event.
     pub(super) fn add(&mut self, time: Time, due: Due, id: PeerId) {
         self.0.insert((time, due, id));
     }
 
-    /// This does not happen any more; `time` is the one that it was added for.
+    /// Removes an event that was added for this `time`.
     pub(super) fn call_off(&mut self, time: Time, due: Due, id: PeerId) {
         self.0.remove(&(time, due, id));
     }
 
-    /// Whatever comes of silence happens so much later, in ms.
+    /// Postpones the events that come of silence, by ms.
     pub(super) fn postpone(&mut self, ms: u64) {
         let later = |(time, due, id)| (if due == Due::Unshare { time } else { time + ms }, due, id);
         self.0 = std::mem::take(&mut self.0).into_iter().map(later).collect();
     }
 
-    /// When something happens next.
+    /// Returns the time of the next event.
     pub(super) fn next(&self) -> Option<Time> {
         self.0.first().map(|&(time, ..)| time)
     }
 
-    /// What happens next, if its time has come by `now`.
+    /// Takes the next event, if it is due by `now`.
     pub(super) fn pop(&mut self, now: Time) -> Option<(Due, PeerId)> {
         self.0.first().filter(|&&(time, ..)| time <= now)?;
         self.0.pop_first().map(|(_, due, id)| (due, id))

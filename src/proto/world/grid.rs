@@ -1,9 +1,9 @@
 //! Who is where: a quadtree over the cells of docs/PROTOCOL.md, section 7.
 //!
-//! People hang in the leaves (cells of level 0) and every node knows how many are below it, so a
-//! viewer's cost depends on its cells and not on the crowd. A change marks the path above it
-//! once a tick, so the changed people of any cell are found without looking at the others. Nodes
-//! exist only where somebody is or somebody looks.
+//! People hang in the leaves (cells of level 0) and every node counts those below it, so a viewer's
+//! cost depends on its cells and not on the crowd. A change marks the path above it once a tick, so
+//! the changed people of any cell are found without looking at the others. Nodes exist only where
+//! there are people or viewers look.
 
 use crate::geo::{Cell, Position, TOP_LEVEL};
 use crate::wire::frame::Entry;
@@ -18,13 +18,13 @@ const KEEP_SAMPLE: u32 = 64;
 /// ...until it has fewer than this.
 const DROP_SAMPLE: u32 = 32;
 
-/// A cell that somebody is in or looks at, in one cache line.
+/// A cell with people or viewers, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Node {
     pub(crate) cell: Cell,
     pub(crate) parent: u32,
-    /// By quadrant; in a leaf the first is the list of its people.
+    /// The children by quadrant; in a leaf the first is the head of its list of people.
     children: [u32; 4],
     /// People below.
     pub(crate) count: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Node {
     changed_children: u8,
     /// Index of the kept sample, or [`NONE`].
     sample: u32,
-    /// Index of what viewers share of this cell, or [`NONE`] while nobody looks at it.
+    /// Index of the cell's watch, or [`NONE`] while no viewer looks at it.
     pub(crate) watch: u32,
 }
 
@@ -70,7 +70,7 @@ impl Sample {
         &self.slots[..usize::from(self.len)]
     }
 
-    /// Takes `slot` in if its rank is among the smallest.
+    /// Adds `slot` if its rank is among the smallest.
     fn offer(&mut self, slot: Slot, rank: impl Fn(Slot) -> u64) {
         let own = rank(slot);
         let at = self.slots().partition_point(|&other| rank(other) < own);
@@ -128,12 +128,12 @@ impl Grid {
             + self.news.memory()
     }
 
-    /// The node of `cell`, made if it is not there yet.
+    /// Returns the node of `cell`, and makes it if need be.
     pub(crate) fn ensure(&mut self, cell: Cell) -> u32 {
         self.descend(ROOT, cell, |_, _| {})
     }
 
-    /// Frees `node` and whatever is above it that nobody is in or looks at.
+    /// Frees `node` and the nodes above it that have neither people nor viewers.
     pub(crate) fn prune(&mut self, mut node: u32) {
         while node != ROOT {
             let Node { count, watch, children, parent, sample, cell, .. } = *self.node(node);
@@ -147,7 +147,7 @@ impl Grid {
         }
     }
 
-    /// Puts `slot`, whose body has a pose, where it belongs, from wherever it was.
+    /// Moves `slot`, from wherever it was, to the leaf of `position`.
     pub(crate) fn place(&mut self, bodies: &mut [Body], slot: Slot, position: Position) {
         let target = Cell::at(0, position);
         let leaf = bodies[slot as usize].leaf;
@@ -203,7 +203,7 @@ impl Grid {
         }
     }
 
-    /// The changed people of this tick, by leaf.
+    /// Returns the changed people of this tick, by leaf.
     pub(crate) const fn news(&self) -> &News {
         &self.news
     }
@@ -212,7 +212,7 @@ impl Grid {
         &mut self.news
     }
 
-    /// Collects the people below `node` who changed in `tick`, and tells how much they moved.
+    /// Collects the people below `node` who changed in `tick`, and returns how much they moved.
     pub(crate) fn changed(&self, node: u32, tick: u32, out: &mut Vec<Entry>) -> u32 {
         let Node { cell, changed, changed_children, children, news, .. } = *self.node(node);
         if changed != tick {
@@ -245,7 +245,7 @@ impl Grid {
         }
     }
 
-    /// How many people are in each quarter of `node`.
+    /// Counts the people in each quarter of `node`.
     pub(crate) fn quarters(&self, bodies: &[Body], node: u32) -> [u32; 4] {
         let Node { cell, children, .. } = *self.node(node);
         if cell.level > 0 {
@@ -265,8 +265,8 @@ impl Grid {
         counts
     }
 
-    /// Collects a fair sample, at most [`SAMPLE`], of the people below `node`: who is in it does
-    /// not depend on anybody's moves within the cell.
+    /// Collects a fair sample, at most [`SAMPLE`], of the people below `node`. It does not depend
+    /// on moves within the cell.
     pub(crate) fn sample(&self, bodies: &[Body], node: u32, out: &mut Vec<Slot>) {
         out.extend_from_slice(self.sample_of(bodies, node).slots());
     }
@@ -278,7 +278,7 @@ impl Grid {
         }
     }
 
-    /// The sample of a node from those of its children, or from its people if they are few.
+    /// Makes the sample of a node from those of its children, or from its people if they are few.
     fn gather_sample(&self, bodies: &[Body], node: u32) -> Sample {
         let mut sample = Sample::EMPTY;
         let Node { cell, count, children, .. } = *self.node(node);

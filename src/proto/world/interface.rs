@@ -1,4 +1,4 @@
-//! The words in which the shell and the world speak.
+//! The types in which the shell and the world speak.
 
 use std::error::Error;
 use std::fmt;
@@ -26,11 +26,11 @@ pub(crate) const VIEWPORT_BURST: u16 = 20;
 pub struct RoomSettings {
     /// Ticks per second, 1 to 120.
     pub tick_hz: u8,
-    /// Most people in the room.
+    /// Most people in the room, hosts aside.
     pub max_people: u32,
     /// Budget of a viewer that asks for none, in bytes per second.
     pub default_budget: u32,
-    /// What clients are told.
+    /// What welcomes tell clients.
     pub limits: Limits,
 }
 
@@ -66,33 +66,33 @@ impl Default for RoomSettings {
     }
 }
 
-/// Somebody who joins: what the shell mints, and what the hello said.
+/// A peer that joins: what the shell mints, and what its hello says.
 #[derive(Clone, Debug)]
 pub struct Newcomer {
-    /// A number that was never used before.
+    /// A number never used before.
     pub id: PeerId,
     /// Its public identity.
     pub uuid: PublicId,
     /// Its secret, minted with [`ResumeToken::mint`] for this id.
     pub token: ResumeToken,
-    /// What it said.
+    /// What its hello says.
     pub arrival: Arrival,
 }
 
-/// What a hello says of whoever comes in or comes back, and what they may do.
+/// What a hello says of a peer that joins or comes back, and what the peer may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// The name it gave.
+    /// Its name.
     pub name: String,
     /// Its presence.
     pub presence: Presence,
     /// The budget it asked for, in bytes per second; 0 for the default.
     pub budget: u32,
-    /// What it shows.
+    /// Its viewport.
     pub viewport: Option<Viewport>,
     /// The terms on which it shares.
     pub sharing: Sharing,
-    /// Whether it may share. Who may not comes as watching, whatever it says.
+    /// Whether it may share; if not, it joins as watching, whatever its hello says.
     pub may_share: bool,
     /// Whether it gets in although the room is full.
     pub host: bool,
@@ -113,7 +113,8 @@ impl Default for Arrival {
 }
 
 impl Arrival {
-    /// The presence that it may have. Somebody hidden may be one who shared, and is drawn.
+    /// Returns the presence that it may have. A hidden peer may have shared before, and is drawn,
+    /// so hidden needs the right to share as well.
     pub(crate) const fn allowed_presence(&self) -> Presence {
         if self.may_share { self.presence } else { Presence::Watching }
     }
@@ -122,16 +123,16 @@ impl Arrival {
 /// How a link ended without a leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parting {
-    /// It was lost, or the server ended it; the peer was last heard then.
+    /// The link was lost, or the server ended it; the peer was last heard at this time.
     Lost(Time),
-    /// The client closed it in good order.
+    /// The client closed the link in good order.
     Closed,
 }
 
-/// Why somebody cannot join.
+/// Why a peer cannot join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
-    /// The room is full.
+    /// The room is full, with so many people.
     Full(u32),
 }
 
@@ -179,7 +180,7 @@ impl Violation {
     }
 }
 
-/// Who is told.
+/// The peers that get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// One peer.
@@ -191,8 +192,9 @@ pub enum Audience {
 /// A message for the reliable lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Who is told.
+    /// The peers that get it.
     pub to: Audience,
-    /// The bytes of a [`ServerMessage`](crate::wire::ServerMessage), encoded once for all who get it.
+    /// The bytes of a [`ServerMessage`](crate::wire::ServerMessage), encoded once for all who get
+    /// it.
     pub message: Arc<[u8]>,
 }

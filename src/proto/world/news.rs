@@ -1,13 +1,13 @@
-//! Who changed in a tick, cell by cell.
+//! The people who changed in a tick, cell by cell.
 
 use crate::wire::PeerId;
 use crate::wire::frame::Entry;
 use crate::world::slab;
 
-/// The id of somebody who is not in the cell any more; nobody ever has it.
-const NOBODY: PeerId = PeerId(u32::MAX);
+/// Stands for a person who left the cell; no peer has this id.
+const VACANT: PeerId = PeerId(u32::MAX);
 
-/// One changed person, as it became known.
+/// One changed person.
 #[derive(Clone, Copy, Debug)]
 struct Item {
     list: u32,
@@ -25,8 +25,8 @@ struct List {
     motion: u32,
 }
 
-/// The changed people of a tick, those of one leaf side by side (a counting sort), as they are
-/// encoded: so encoding reads little memory, in order, and none of the tables of all people.
+/// The changed people of a tick, as their frame entries, sorted by leaf (a counting sort): encoding
+/// then reads little memory, in order, and none of the tables of all people.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News {
     items: Vec<Item>,
@@ -40,13 +40,13 @@ impl News {
         self.lists.clear();
     }
 
-    /// A new list, for a leaf.
+    /// Opens a list, for a leaf.
     pub(crate) fn open(&mut self) -> u32 {
         self.lists.push(List::default());
         self.lists.len() as u32 - 1
     }
 
-    /// Somebody of that leaf changed; once a tick.
+    /// Adds a changed person of that leaf, at most once a tick.
     pub(crate) fn push(&mut self, list: u32, entry: Entry, motion: u8) {
         let List { len, motion: sum, .. } = &mut self.lists[list as usize];
         slab::push(&mut self.items, Item { list, rank: *len, entry });
@@ -54,7 +54,7 @@ impl News {
         *sum += u32::from(motion);
     }
 
-    /// Puts everybody in their place; the lists can be read from now on.
+    /// Sorts the items into their lists, which can then be read.
     pub(crate) fn sort(&mut self) {
         let mut first = 0;
         for list in &mut self.lists {
@@ -62,7 +62,8 @@ impl News {
             first += list.len;
         }
         for at in 0..self.items.len() {
-            // Every swap puts one item where it belongs, so there are at most as many as items.
+            // Every swap puts one item where it belongs, so there are at most as many swaps as
+            // items.
             loop {
                 let Item { list, rank, .. } = self.items[at];
                 let place = (self.lists[list as usize].first + rank) as usize;
@@ -74,20 +75,20 @@ impl News {
         }
     }
 
-    /// Collects a list's people, and tells how much they moved.
+    /// Collects a list's people, and returns how much they moved.
     pub(crate) fn read(&self, list: u32, out: &mut Vec<Entry>) -> u32 {
         let List { first, len, motion } = self.lists[list as usize];
         let people = &self.items[first as usize..(first + len) as usize];
-        out.extend(people.iter().map(|item| item.entry).filter(|entry| entry.id != NOBODY));
+        out.extend(people.iter().map(|item| item.entry).filter(|entry| entry.id != VACANT));
         motion
     }
 
-    /// Takes somebody out of a list, if they are in it.
+    /// Removes a person from a list, if they are in it.
     pub(crate) fn forget(&mut self, list: u32, id: PeerId) {
         let List { first, len, .. } = self.lists[list as usize];
         let people = &mut self.items[first as usize..(first + len) as usize];
         if let Some(item) = people.iter_mut().find(|item| item.entry.id == id) {
-            item.entry.id = NOBODY;
+            item.entry.id = VACANT;
         }
     }
 
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_in_their_list_until_they_leave() {
+    fn each_person_is_in_one_list_until_they_leave() {
         let mut news = News::default();
         for round in 0..3 {
             news.clear();

@@ -1,4 +1,4 @@
-//! How many bytes a viewer may be sent: a bucket of tokens and its adaptation to the path.
+//! A viewer's byte rate: a token bucket that adapts to the path.
 
 use crate::time::Time;
 
@@ -6,25 +6,26 @@ use crate::time::Time;
 const BURST_MS: u64 = 100;
 /// ...but never less than this many bytes: two full frames.
 const MIN_BURST: u64 = 2_000;
-/// Where a rate begins, in bytes per second, unless less was asked for: what nearly every path
-/// carries, and the default of what is asked for.
+/// The first rate, in bytes per second, unless the client asks for less: nearly every path carries
+/// it, and it is the default budget.
 const BEGIN: u32 = 64 * 1024;
 /// More than this share of packets lost is congestion, not radio noise: 1 in 4.
 const LOSS_DIVISOR: u64 = 4;
-/// Losses in one report below which nothing is concluded.
+/// Losses in one report that are too few to conclude anything from, if below this.
 const MIN_LOST: u64 = 3;
-/// A round trip this much above one and a half of the shortest, in ms, is a queue on the path.
+/// A round trip this far above 1.5 times the shortest, in ms, means a queue on the path.
 const QUEUE_MS: u32 = 50;
-/// What a longer round trip adds to the shortest, 1 in this many of the difference a report: so a
-/// path that became longer (a phone that left its Wi-Fi) is taken for a queue for seconds only.
+/// Each report moves the shortest round trip towards a longer one by 1 in this many of the
+/// difference, so a path that became longer (a phone that left its Wi-Fi) passes for a queue for
+/// seconds only.
 const FORGET_DIVISOR: u32 = 16;
-/// Between congestions the rate rises by 1 in this many a report.
+/// Between congestions, each report raises the rate by 1 in this many.
 const RAISE_DIVISOR: u32 = 12;
-/// After this many reports without congestion, in which the rate has more than trebled, nothing is
-/// known of the path any more, as at the beginning: the rate doubles with each report.
+/// After this many reports without congestion, in which the rate more than trebles, what was known
+/// of the path is stale, and the rate doubles with each report as at the beginning.
 const CALM_REPORTS: u8 = 16;
-/// What came through is what the path carries if it was at least 1 in this many of the rate, or of
-/// [`BEGIN`]. Less may only have been what there was to send.
+/// What came through shows what the path carries if it was at least 1 in this many of the rate, or
+/// of [`BEGIN`]. Less may be all there was to send.
 const TELLING_DIVISOR: u32 = 8;
 
 /// What a link learned of its path, for the budget.
@@ -44,24 +45,24 @@ pub struct Feedback {
 /// from there.
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
-    /// Bytes per second that were asked for.
+    /// Bytes per second that the client asked for.
     asked: u32,
     /// Bytes per second now.
     now: u32,
-    /// The least it may sink to.
+    /// The lowest rate.
     floor: u32,
     /// Thousandths of bytes in the bucket.
     tokens: u64,
     filled: Time,
-    /// The shortest round trip, in ms, as far as it is remembered.
+    /// The shortest round trip, in ms, with slow forgetting.
     shortest_rtt: u32,
-    /// As of the last report.
+    /// The round trip of the last report.
     last_rtt: Option<u32>,
-    /// What came through as of the last congestion, in bytes per second.
+    /// What came through at the last congestion, in bytes per second.
     carried: u32,
     /// Reports since the last congestion.
     calm: u8,
-    /// Bytes spent since the last report, and when that was.
+    /// Bytes spent since the last report.
     spent: u64,
     reported: Time,
 }
@@ -85,23 +86,23 @@ impl Rate {
         rate
     }
 
-    /// The client asks for another budget.
+    /// Changes the budget that the client asks for.
     pub(crate) fn ask(&mut self, asked: u32) {
         self.asked = asked;
         self.now = self.now.min(asked);
     }
 
-    /// Bytes per second now.
+    /// Returns the present rate, in bytes per second.
     pub(crate) const fn bytes_per_second(&self) -> u32 {
         self.now
     }
 
-    /// Most bytes that can ever be sent at one moment.
+    /// Returns the most bytes that can be sent at one moment.
     pub(crate) fn burst(&self) -> u64 {
         (u64::from(self.now) * BURST_MS / 1000).max(MIN_BURST)
     }
 
-    /// Bytes that may be sent at `now`.
+    /// Returns the bytes that may be sent at `now`.
     pub(crate) fn available(&mut self, now: Time) -> usize {
         self.tokens += u64::from(self.now) * now.since(self.filled);
         self.tokens = self.tokens.min(self.burst() * 1000);
@@ -109,15 +110,15 @@ impl Rate {
         (self.tokens / 1000) as usize
     }
 
-    /// `bytes` were sent.
+    /// Takes the bytes of a sent frame from the bucket.
     pub(crate) const fn spend(&mut self, bytes: usize) {
         self.tokens = self.tokens.saturating_sub(bytes as u64 * 1000);
         self.spent += bytes as u64;
     }
 
     /// Lowers the rate on congestion, to four fifths of what came through since the last report, or
-    /// to less while a queue has to drain; a rate that was hardly used sinks to a quarter at most,
-    /// as its use says nothing of the path. Otherwise raises it.
+    /// to less while a queue has to drain. A rate that was hardly used sinks to no less than a
+    /// quarter, because its use says nothing of the path. Without congestion, raises the rate.
     pub(crate) fn adapt(&mut self, feedback: Feedback, now: Time) {
         let Feedback { sent, lost, rtt_ms, refused } = feedback;
         let used = self.used(rtt_ms, now);
@@ -127,27 +128,27 @@ impl Rate {
         let usual = self.shortest_rtt.saturating_add(self.shortest_rtt / 2);
         let queued = rtt_ms > usual.saturating_add(QUEUE_MS);
         let lossy = lost >= MIN_LOST && lost * LOSS_DIVISOR > sent;
-        // A stall of TCP that waits for one packet refuses a few frames as well; that is no reason
-        // to send less.
+        // TCP waiting for one lost packet refuses a few frames as well; that is no reason to send
+        // less.
         let full = u64::from(refused) * 2 > sent;
         self.now = if queued || lossy || full {
             let carried = used * sent.saturating_sub(lost) / sent.max(1);
             let carried = u32::try_from(carried).unwrap_or(u32::MAX);
             let goes_on = std::mem::take(&mut self.calm) == 0;
-            // A round trip is known late: what a growing queue makes look like too much, a
-            // shrinking one makes look like too little.
+            // A round trip is known late, so what came through looks like too much while a queue
+            // grows, and like too little while it shrinks.
             self.carried = if goes_on { self.carried.midpoint(carried) } else { carried };
-            // A queue of q ms drains in about a second if q thousandths less is sent.
+            // Sending q thousandths less drains a queue of q ms in about a second.
             let queue = rtt_ms.saturating_sub(self.shortest_rtt);
             let drained = part(self.carried, 900_u32.saturating_sub(queue).clamp(250, 800));
             let telling = used >= u64::from(self.now.min(BEGIN) / TELLING_DIVISOR);
             self.now.min(if telling { drained } else { drained.max(self.now / 4) })
         } else if sent == 0 {
-            // Whoever sent nothing learned nothing but the round trip.
+            // Without anything sent, there is nothing to learn but the round trip.
             self.now
         } else if self.calm < CALM_REPORTS {
             self.calm += 1;
-            // What a queue that drained made the rate sink below is still known to come through.
+            // A draining queue may have pushed the rate below what is known to come through.
             (self.now + self.now / RAISE_DIVISOR).max(part(self.carried, 800))
         } else {
             self.now.saturating_mul(2)
@@ -156,18 +157,19 @@ impl Rate {
         self.shortest_rtt += rtt_ms.saturating_sub(self.shortest_rtt).div_ceil(FORGET_DIVISOR);
     }
 
-    /// Bytes a second that came through since the last report, if none were lost.
+    /// Returns the bytes a second that came through since the last report, if none were lost.
     fn used(&mut self, rtt_ms: u32, now: Time) -> u64 {
         let time = now.since(self.reported).max(1);
         self.reported = now;
         let last = self.last_rtt.replace(rtt_ms).unwrap_or(rtt_ms);
-        // What made a queue longer did not come through yet, and what made it shorter did.
+        // Bytes that made a queue longer have not come through yet; those that made it shorter
+        // have.
         let time = (time + u64::from(rtt_ms)).saturating_sub(last.into()).max(time / 2).max(1);
         std::mem::take(&mut self.spent) * 1000 / time
     }
 }
 
-/// So many thousandths of a rate.
+/// Returns a part of a rate, in thousandths.
 fn part(rate: u32, thousandths: u32) -> u32 {
     (u64::from(rate) * u64::from(thousandths) / 1000) as u32
 }
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_more_than_the_rate_and_a_burst() {
+    fn never_exceeds_the_rate_and_a_burst() {
         let mut rate = Rate::new(64_000, 4_000, Time(0));
         let mut sent = 0;
         for ms in 0..10_000 {
@@ -189,7 +191,7 @@ mod tests {
         assert!(sent >= 64 * 9_990);
     }
 
-    /// Half a second of sending all that the rate allows over a link of this many bytes a second.
+    /// Sends all that the rate allows for half a second, over a link of `link` bytes a second.
     fn half_a_second(rate: &mut Rate, link: u64, now: &mut Time) -> u32 {
         let (mut sent, mut lost, mut carried) = (0, 0, 0);
         for _ in 0..15 {
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_queue_and_a_full_link_from_noise() {
+    fn distinguishes_a_queue_and_a_full_link_from_noise() {
         let quiet = Feedback { sent: 20, lost: 0, rtt_ms: 40, refused: 0 };
         let feel = |feedback: Feedback| {
             let mut rate = Rate::new(100_000, 4_000, Time(0));

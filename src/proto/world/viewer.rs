@@ -1,8 +1,8 @@
-//! What goes into a viewer's next frame.
+//! A viewer, and what goes into its next frame.
 //!
 //! A viewer's cells (page by page) are its units. Each unit remembers the tick up to which its
-//! viewer was told everything; what a frame could not carry, or a link could not take, is simply
-//! not remembered as told, so a skip heals like a loss. Nothing is ever queued.
+//! viewer is up to date. What a frame could not carry, or a link could not take, does not move that
+//! tick, so a skip heals like a loss. Nothing is ever queued.
 
 use crate::geo::{Cover, Viewport};
 use crate::time::Time;
@@ -15,21 +15,21 @@ use crate::world::rate::Rate;
 
 /// A cell of at most this many people is never shown as a crowd.
 const NEVER_CROWD: u32 = 16;
-/// The people that a viewer is sent one by one are at most its bytes per second over this: so all
-/// of them fit into three quarters of a second of its budget.
+/// A viewer gets at most its bytes per second over this of people one by one, so all of them fit
+/// into three quarters of a second of its budget.
 const BYTES_PER_PERSON: u32 = 20;
-/// Ticks between two looks at which cells are crowds.
+/// Ticks between two decisions about which cells are crowds.
 const REVIEW_TICKS: u32 = 8;
-/// A crowd is sent in every third tick at most.
+/// A crowd is sent at most every third tick.
 const CROWD_TICKS: u32 = 3;
 /// Most bits of a frame's header and end.
 const HEADER_BITS: usize = 40 + 5 + 37 + 5 + 65 + 5 + 1;
 /// Smallest room in which a frame is worth sending, in bytes.
 const MIN_ROOM: usize = 64;
-/// Scores from here on are overdue: first come, first served.
+/// Scores from here on are overdue, and served first come, first served.
 const OVERDUE: u64 = 1 << 48;
 
-/// One page of one cell, as one viewer is told of it.
+/// One page of one cell, as one viewer knows it.
 #[derive(Clone, Copy, Debug)]
 struct Unit {
     watch: u32,
@@ -37,11 +37,11 @@ struct Unit {
     cell: u8,
     page_bits: u8,
     page: u16,
-    /// Sent as a crowd.
+    /// Whether it is sent as a crowd.
     crowd: bool,
     /// Nearness to the middle of the view, 1 to 8.
     near: u8,
-    /// The viewer knows all up to this tick.
+    /// The tick up to which the viewer is up to date.
     synced: u32,
     /// Tick of the last chunk, 0 for none.
     sent: u32,
@@ -58,11 +58,11 @@ struct Want {
     score: u64,
 }
 
-/// A viewer's units are not the cell's pages any more.
+/// A cell's pages changed, so a viewer's units are out of date.
 #[derive(Clone, Copy, Debug)]
 struct Repaged;
 
-/// Memory that all viewers of a room use in turn.
+/// Memory that the viewers of a room use in turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
     wants: Vec<Want>,
@@ -75,13 +75,13 @@ pub(crate) struct Viewer {
     cover: Cover,
     units: Vec<Unit>,
     pub(crate) rate: Rate,
-    /// Tick of the last look at which cells are crowds, 0 for "look now".
+    /// Tick of the last decision about crowds, 0 for "decide now".
     reviewed: u32,
-    /// Something was left over that the budget would allow.
+    /// Whether something was left over that the budget would allow.
     pub(crate) backlog: bool,
 }
 
-/// What a viewer is told of.
+/// The room as a viewer's frame shows it.
 pub(crate) struct Scene<'a> {
     pub(crate) grid: &'a mut Grid,
     pub(crate) chunks: &'a mut Chunks,
@@ -98,7 +98,7 @@ impl Viewer {
         Self { cover, units: Vec::new(), rate, reviewed: 0, backlog: false }
     }
 
-    /// The viewer looks elsewhere; cells that stay in view keep what was told of them.
+    /// Moves the viewport; cells that stay in view stay up to date.
     pub(crate) fn look(&mut self, scene: &mut Scene<'_>, viewport: Viewport) {
         let cover = Cover::of(viewport);
         if cover != self.cover || self.units.is_empty() {
@@ -116,7 +116,7 @@ impl Viewer {
         }
     }
 
-    /// Decides anew which cells are crowds and which pages they have. Every cell holds one
+    /// Decides again which cells are crowds and which pages they have. Every cell holds one
     /// subscription, through its first unit.
     fn review(&mut self, scene: &mut Scene<'_>, old_cover: Cover) {
         let old = std::mem::take(&mut self.units);
@@ -155,8 +155,8 @@ impl Viewer {
         self.reviewed = scene.tick;
     }
 
-    /// For each cell, whether it is sent as a crowd: the fullest cells are, until the rest is few
-    /// enough for the budget. A crowd is only let go when there is a fifth to spare.
+    /// Returns for each cell whether it is sent as a crowd: the fullest cells are, until the rest
+    /// is few enough for the budget. A crowd dissolves only when there is a fifth to spare.
     fn crowds(
         &self,
         scene: &Scene<'_>,
@@ -183,7 +183,7 @@ impl Viewer {
         crowds
     }
 
-    /// Whether it is time to see, now and then, which cells are crowds.
+    /// Whether it is time to decide again which cells are crowds.
     fn review_is_due(&mut self, scene: &Scene<'_>) -> bool {
         if self.units.is_empty() {
             return true;
@@ -198,8 +198,8 @@ impl Viewer {
             || people > self.rate.bytes_per_second() / BYTES_PER_PERSON
     }
 
-    /// Writes the next frame, of at most `max_len` bytes, behind what is in `out`, and tells
-    /// whether there is one.
+    /// Appends the next frame, of at most `max_len` bytes, to `out`, and reports whether there is
+    /// one.
     pub(crate) fn compose(
         &mut self,
         scene: &mut Scene<'_>,
@@ -233,10 +233,10 @@ impl Viewer {
         len > 0
     }
 
-    /// Fills `scratch.wants` with all that this viewer lacks, and returns the bits that it takes.
+    /// Fills `scratch.wants` with all that this viewer lacks, and returns its length in bits.
     ///
     /// # Errors
-    /// If a cell has other pages by now than this viewer knows.
+    /// If a cell no longer has the pages that this viewer knows.
     fn gather(&mut self, scene: &mut Scene<'_>) -> Result<usize, Repaged> {
         scene.scratch.wants.clear();
         let mut bits = HEADER_BITS;
@@ -261,8 +261,8 @@ impl Viewer {
         Ok(bits)
     }
 
-    /// Keeps those wants, most urgent first, that fit `max_len` and `tokens` bytes. The first one
-    /// that the tokens do not reach for ends the choice: they are saved up for it.
+    /// Keeps the wants, most urgent first, that fit `max_len` and `tokens` bytes. The first one
+    /// that exceeds the tokens ends the choice: they are saved up for it.
     fn choose(&mut self, scene: &mut Scene<'_>, max_len: usize, tokens: usize) {
         let wants = &mut scene.scratch.wants;
         wants.sort_unstable_by_key(|want| (std::cmp::Reverse(want.score), want.unit));
@@ -284,7 +284,7 @@ impl Viewer {
         wants.sort_unstable_by_key(|want| want.unit);
     }
 
-    /// Writes the chosen wants and remembers them as told.
+    /// Writes the chosen wants, and marks their units as up to date.
     fn write(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
         let Scratch { wants, frame } = &mut *scene.scratch;
         if wants.is_empty() {
@@ -309,7 +309,7 @@ impl Viewer {
 }
 
 impl Unit {
-    /// What the viewer lacks of this unit.
+    /// Returns the kind of chunk that the viewer lacks of this unit.
     fn lacks(&mut self, watch: &Watch, scene: &Scene<'_>) -> Option<What> {
         let Scene { tick, refresh, .. } = *scene;
         let its_turn = watch.key_turn && self.keyed != tick;
@@ -326,8 +326,8 @@ impl Unit {
         Some(if self.synced + 1 >= tick { What::Delta } else { What::Key })
     }
 
-    /// How urgent this unit is: how long it waited, squared, times how near it is to the middle of the
-    /// view, times how much its people moved; from one refresh on, how long it waited decides.
+    /// Returns the urgency of this unit: its waiting time, squared, times its nearness to the
+    /// middle of the view, times its people's motion; from one refresh on, waiting time decides.
     fn score(&self, scene: &Scene<'_>) -> u64 {
         let waited = u64::from(scene.tick - self.sent);
         if waited >= u64::from(scene.refresh) {
@@ -339,7 +339,7 @@ impl Unit {
     }
 }
 
-/// Nearness of a cell to the middle of the view: 8 in the middle, 1 at the corner.
+/// Returns the nearness of a cell to the middle of the view: 8 in the middle, 1 at the corner.
 fn nearness(cover: Cover, index: u32) -> u8 {
     let away = |at: u32, len: u32| (2 * at + 1).abs_diff(len) * 8 / (2 * len).max(1);
     let (x, y) = (index % cover.width, index / cover.width);
