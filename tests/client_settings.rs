@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gpys::client::link::webtransport::{Dialer, Link};
+use gpys::client::link::webtransport::{Dialer, WebTransportLink};
 use gpys::client::{Config, Trust};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -72,7 +72,7 @@ async fn split_settings_cost_only_one_connection() {
     let config = json!({ "protocol": 1, "webtransport": url, "websocket": "ws://localhost" });
     let config: Config = serde_json::from_value(config).unwrap();
     let (dialer, _) = Dialer::new(&config, Trust::Public, address).await.unwrap();
-    let link = Link::open(&dialer, None, None).await;
+    let link = WebTransportLink::open(&dialer, None, None).await;
     assert!(link.is_ok(), "{link:?}");
     drop(link);
     // It was the second connection.

@@ -34,12 +34,12 @@ struct Page {
 
 #[derive(Debug, Deserialize)]
 struct Transports {
-    webtransport: Option<Link>,
-    websocket: Option<Link>,
+    webtransport: Option<Measured>,
+    websocket: Option<Measured>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Link {
+struct Measured {
     state: String,
     age_ms: Option<Spread>,
     sampled_age_ms: Option<Spread>,

@@ -103,7 +103,7 @@ impl Connector {
         let late = |_| Err(timed_out(&self.config.webtransport));
         let dialing = self.dialer(own);
         let (dialer, own) = timeout_at(deadline, dialing).await.unwrap_or_else(late)?;
-        let opening = webtransport::Link::open(&dialer, origin, own);
+        let opening = webtransport::WebTransportLink::open(&dialer, origin, own);
         let opened = timeout_at(deadline, opening).await;
         let link = opened.unwrap_or_else(|_| Err(dialer.timed_out(PATIENCE)))?;
         Ok(Link::WebTransport(Box::new(link)))
@@ -113,7 +113,7 @@ impl Connector {
         let prepare = || async { self.config.websocket_target(self.trust) };
         let (target, tls) = self.websocket.get_or_try_init(prepare).await?;
         let (stream, _) = target.open_with(tls.as_ref()).await?;
-        let link = websocket::Link::open(stream, target, origin).await?;
+        let link = websocket::WebSocketLink::open(stream, target, origin).await?;
         Ok(Link::WebSocket(Box::new(link)))
     }
 

@@ -11,9 +11,9 @@ use crate::link::end::{End, Incoming};
 #[derive(Debug)]
 pub enum Link {
     /// Over WebTransport.
-    WebTransport(Box<webtransport::Link>),
+    WebTransport(Box<webtransport::WebTransportLink>),
     /// Over WebSocket.
-    WebSocket(Box<websocket::Link>),
+    WebSocket(Box<websocket::WebSocketLink>),
 }
 
 impl Link {

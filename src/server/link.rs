@@ -46,7 +46,7 @@ impl LinkId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
 
-/// Path statistics of a link, counted from its start.
+/// Carrier statistics of a link, counted from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PathCounts {
     /// Packets sent.
@@ -64,13 +64,13 @@ pub(crate) struct PathCounts {
 
 /// How bytes are sent.
 #[derive(Debug)]
-enum Path {
-    WebTransport(QuicPath),
-    WebSocket(Arc<SocketPath>),
+enum Carrier {
+    WebTransport(QuicCarrier),
+    WebSocket(Arc<SocketCarrier>),
 }
 
 #[derive(Debug)]
-struct QuicPath {
+struct QuicCarrier {
     quic: quinn::Connection,
     /// Proves that the client owns its address.
     proof: Proof,
@@ -82,7 +82,7 @@ struct QuicPath {
 
 /// Where a WebSocket's frame waits for its writer: one slot, not a queue.
 #[derive(Debug)]
-pub(crate) struct SocketPath {
+pub(crate) struct SocketCarrier {
     slot: Mutex<Slot>,
     wake: Notify,
     sent: AtomicU64,
@@ -98,7 +98,7 @@ struct Slot {
     busy: bool,
 }
 
-impl SocketPath {
+impl SocketCarrier {
     fn new(clock: Clock) -> Self {
         Self {
             slot: Mutex::default(),
@@ -139,7 +139,7 @@ impl SocketPath {
 struct LinkState {
     id: LinkId,
     clock: Clock,
-    path: Path,
+    path: Carrier,
     reliable: mpsc::Sender<Arc<Bytes>>,
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
@@ -175,17 +175,17 @@ impl Link {
         clock: Clock,
     ) -> (Self, LinkEnd) {
         let received = AtomicU64::new(quic.stats().udp_rx.datagrams);
-        Self::new(Path::WebTransport(QuicPath { quic, proof, prefix, received }), clock)
+        Self::new(Carrier::WebTransport(QuicCarrier { quic, proof, prefix, received }), clock)
     }
 
     /// A link over a WebSocket, and the slot for its frames.
-    pub(crate) fn web_socket(clock: Clock) -> (Self, LinkEnd, Arc<SocketPath>) {
-        let path = Arc::new(SocketPath::new(clock));
-        let (link, end) = Self::new(Path::WebSocket(Arc::clone(&path)), clock);
+    pub(crate) fn web_socket(clock: Clock) -> (Self, LinkEnd, Arc<SocketCarrier>) {
+        let path = Arc::new(SocketCarrier::new(clock));
+        let (link, end) = Self::new(Carrier::WebSocket(Arc::clone(&path)), clock);
         (link, end, path)
     }
 
-    fn new(path: Path, clock: Clock) -> (Self, LinkEnd) {
+    fn new(path: Carrier, clock: Clock) -> (Self, LinkEnd) {
         let (reliable, reliable_end) = mpsc::channel(RELIABLE_QUEUE);
         let (ending, ending_end) = watch::channel(None);
         let heard = AtomicU64::new(clock.now().0);
@@ -221,7 +221,7 @@ impl Link {
 
     /// When anything at all last arrived. On WebTransport, only as exact as the calls are frequent.
     pub(crate) fn heard(&self) -> Time {
-        if let Path::WebTransport(path) = &self.0.path {
+        if let Carrier::WebTransport(path) = &self.0.path {
             let received = path.quic.stats().udp_rx.datagrams;
             if path.received.swap(received, Ordering::Relaxed) != received {
                 self.touch();
@@ -239,7 +239,7 @@ impl Link {
     /// Follows a client to its current address, once it has proved that it owns it. Call this
     /// before sending anything and whenever something arrives.
     pub(crate) fn follow(&self) {
-        if let Path::WebTransport(path) = &self.0.path {
+        if let Carrier::WebTransport(path) = &self.0.path {
             path.proof.follow(&path.quic);
         }
     }
@@ -263,21 +263,21 @@ impl Link {
     /// Maximum length of a frame that fits now, in bytes.
     pub(crate) fn max_frame(&self) -> usize {
         match &self.0.path {
-            Path::WebTransport(path) => {
+            Carrier::WebTransport(path) => {
                 let datagram = path.quic.max_datagram_size().unwrap_or_default();
                 datagram.saturating_sub(path.prefix.len())
             }
-            Path::WebSocket(_) => usize::MAX,
+            Carrier::WebSocket(_) => usize::MAX,
         }
     }
 
     /// Whether a frame of at most `len` bytes would be sent at once.
     pub(crate) fn ready(&self, len: usize) -> bool {
         match &self.0.path {
-            Path::WebTransport(path) => {
+            Carrier::WebTransport(path) => {
                 path.quic.datagram_send_buffer_space() >= path.prefix.len() + len
             }
-            Path::WebSocket(path) => {
+            Carrier::WebSocket(path) => {
                 let slot = lock(&path.slot);
                 !slot.busy && slot.frame.is_none()
             }
@@ -287,7 +287,7 @@ impl Link {
     /// Writes a frame's prefix into the buffer for [`Link::send_frame`], which then sends the frame
     /// without copying it.
     pub(crate) fn begin_frame(&self, buffer: &mut Vec<u8>) {
-        if let Path::WebTransport(path) = &self.0.path {
+        if let Carrier::WebTransport(path) = &self.0.path {
             buffer.extend_from_slice(&path.prefix);
         }
     }
@@ -296,8 +296,8 @@ impl Link {
     pub(crate) fn send_frame(&self, frame: Bytes) -> bool {
         self.follow();
         match &self.0.path {
-            Path::WebTransport(path) => path.quic.send_datagram(frame).is_ok(),
-            Path::WebSocket(path) => {
+            Carrier::WebTransport(path) => path.quic.send_datagram(frame).is_ok(),
+            Carrier::WebSocket(path) => {
                 lock(&path.slot).frame = Some(frame);
                 path.sent.fetch_add(1, Ordering::Relaxed);
                 path.wake.notify_one();
@@ -309,12 +309,12 @@ impl Link {
     /// Sends a pong, which may be lost.
     pub(crate) fn send_pong(&self, pong: [u8; PONG_LEN]) {
         match &self.0.path {
-            Path::WebTransport(path) => {
+            Carrier::WebTransport(path) => {
                 let datagram: Bytes = path.prefix.iter().copied().chain(pong).collect();
                 // A pong that does not fit is lost.
                 drop(path.quic.send_datagram(datagram));
             }
-            Path::WebSocket(path) => {
+            Carrier::WebSocket(path) => {
                 lock(&path.slot).pong = Some(pong);
                 path.wake.notify_one();
             }
@@ -352,15 +352,15 @@ impl Link {
     /// The transport that carries the link.
     pub(crate) fn transport(&self) -> Transport {
         match &self.0.path {
-            Path::WebTransport(_) => Transport::WebTransport,
-            Path::WebSocket(_) => Transport::WebSocket,
+            Carrier::WebTransport(_) => Transport::WebTransport,
+            Carrier::WebSocket(_) => Transport::WebSocket,
         }
     }
 
     /// Current path statistics.
     pub(crate) fn counts(&self) -> PathCounts {
         match &self.0.path {
-            Path::WebTransport(path) => {
+            Carrier::WebTransport(path) => {
                 let ConnectionStats { path, frame_tx, .. } = path.quic.stats();
                 PathCounts {
                     sent: path.sent_packets,
@@ -370,7 +370,7 @@ impl Link {
                     estimate: path.rtt,
                 }
             }
-            Path::WebSocket(path) => {
+            Carrier::WebSocket(path) => {
                 let rtt_ms = lock(&path.probe).rtt_ms(path.clock.now());
                 let sent = path.sent.load(Ordering::Relaxed);
                 PathCounts { sent, rtt_ms, ..PathCounts::default() }

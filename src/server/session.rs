@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::access::{Grant, Refusal};
 use crate::clock;
 use crate::context::ServerContext;
-use crate::limits::bucket::{Bucket, Excess, Rate};
+use crate::limits::bucket::{Allowance, Bucket, Excess};
 use crate::link::ending::Ending;
 use crate::link::{Link, ended};
 use crate::metrics::{Failure, Limit, Part};
@@ -228,7 +228,7 @@ struct Session {
     entered: Entered,
     /// When the access token expires.
     expiry: Option<Instant>,
-    poses: Rate,
+    poses: Allowance,
     pings: Bucket,
     refusals: Bucket,
 }
@@ -247,7 +247,7 @@ impl Session {
         let now = context.clock.now();
         let bucket = |(per_second, burst)| Bucket::new(per_second, burst, now);
         Ok(Self {
-            poses: Rate::new(context.limits.pose_hz.into(), now),
+            poses: Allowance::new(context.limits.pose_hz.into(), now),
             pings: bucket(PINGS),
             refusals: bucket(REFUSALS),
             context,

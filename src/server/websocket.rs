@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite;
 use crate::context::ServerContext;
 use crate::limits::gate::Permit;
 use crate::link::ending::{Ending, LENGTH_PREFIX};
-use crate::link::{Link, LinkEnd, SocketPath, ended};
+use crate::link::{Link, LinkEnd, SocketCarrier, ended};
 use crate::metrics::{Limit, Part};
 use crate::panics::caught;
 use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
@@ -91,7 +91,7 @@ async fn serve(socket: WebSocket, permit: &Permit, context: &Arc<ServerContext>)
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut end: LinkEnd,
-    path: &SocketPath,
+    path: &SocketCarrier,
     link: &Link,
 ) {
     let mut ending = end.ending.clone();
@@ -129,7 +129,7 @@ async fn write(
 async fn write_lanes(
     sink: &mut SplitSink<WebSocket, Message>,
     end: &mut LinkEnd,
-    path: &SocketPath,
+    path: &SocketCarrier,
     link: &Link,
 ) -> Result<(), axum::Error> {
     let mut pings = interval(PING_EVERY);
@@ -161,7 +161,7 @@ async fn write_lanes(
 struct SocketSource {
     stream: SplitStream<WebSocket>,
     link: Link,
-    path: Arc<SocketPath>,
+    path: Arc<SocketCarrier>,
     /// Bytes received over the connection so far.
     came: Arc<AtomicU64>,
     /// The same at the last message.

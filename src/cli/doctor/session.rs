@@ -155,7 +155,7 @@ impl Visit<'_> {
         match transport {
             Transport::WebTransport => {
                 let (dialer, _socket) = Dialer::new(self.config, self.trust, self.known).await?;
-                let opening = webtransport::Link::open(&dialer, origin, None);
+                let opening = webtransport::WebTransportLink::open(&dialer, origin, None);
                 let opened = timeout(PATIENCE, opening).await;
                 let link = opened.unwrap_or_else(|_| Err(dialer.timed_out(PATIENCE)))?;
                 Ok(Link::WebTransport(Box::new(link)))
@@ -164,7 +164,7 @@ impl Visit<'_> {
                 let open = async {
                     let (target, tls) = self.config.websocket_target(self.trust)?;
                     let (stream, _) = target.open_with(tls.as_ref()).await?;
-                    let link = websocket::Link::open(stream, &target, origin).await?;
+                    let link = websocket::WebSocketLink::open(stream, &target, origin).await?;
                     Ok(Link::WebSocket(Box::new(link)))
                 };
                 let url = self.config.websocket.clone();

@@ -23,17 +23,17 @@ const READ_BUFFER: usize = 4_096;
 const GIVEN_UP: Duration = Duration::from_secs(20);
 
 /// One link over WebSocket.
-pub struct Link {
+pub struct WebSocketLink {
     socket: WebSocketStream<Box<dyn Stream>>,
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for WebSocketLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("websocket::Link").finish_non_exhaustive()
+        f.debug_struct("WebSocketLink").finish_non_exhaustive()
     }
 }
 
-impl Link {
+impl WebSocketLink {
     /// Opens a WebSocket over a stream that is connected to `target`, as a page of `origin` or as a
     /// program without one.
     ///

@@ -54,7 +54,7 @@ impl Dialer {
     /// Opens a socket for links to the server that `config` describes.
     ///
     /// `known` is an address at which the server's host has answered. The second value is another
-    /// handle on the socket, for [`Link::cut`].
+    /// handle on the socket, for [`WebTransportLink::cut`].
     ///
     /// # Errors
     /// If the host has no address, or no socket or TLS configuration can be made.
@@ -161,7 +161,7 @@ impl DnsResolver for Fixed {
 
 /// One link over WebTransport.
 #[derive(Debug)]
-pub struct Link {
+pub struct WebTransportLink {
     connection: Connection,
     sending: SendStream,
     receiving: RecvStream,
@@ -174,7 +174,7 @@ pub struct Link {
     own: Option<UdpSocket>,
 }
 
-impl Link {
+impl WebTransportLink {
     /// Opens a session and its stream, as a page of `origin` or as a program without one.
     ///
     /// # Errors

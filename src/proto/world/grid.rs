@@ -58,12 +58,12 @@ impl Node {
 
 /// The people of a node with the smallest ranks, in order of rank.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct CrowdSample {
     slots: [Slot; SAMPLE],
     len: u8,
 }
 
-impl Sample {
+impl CrowdSample {
     const EMPTY: Self = Self { slots: [NONE; SAMPLE], len: 0 };
 
     fn slots(&self) -> &[Slot] {
@@ -89,7 +89,7 @@ impl Sample {
 pub(crate) struct Grid {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    samples: Vec<Sample>,
+    samples: Vec<CrowdSample>,
     free_samples: Vec<u32>,
     news: News,
     /// Decides the ranks of people in samples.
@@ -123,7 +123,7 @@ impl Grid {
     /// Bytes of memory held.
     pub(crate) fn memory(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()
-            + self.samples.capacity() * size_of::<Sample>()
+            + self.samples.capacity() * size_of::<CrowdSample>()
             + (self.free.capacity() + self.free_samples.capacity()) * size_of::<u32>()
             + self.news.memory()
     }
@@ -271,7 +271,7 @@ impl Grid {
         out.extend_from_slice(self.sample_of(bodies, node).slots());
     }
 
-    fn sample_of(&self, bodies: &[Body], node: u32) -> Sample {
+    fn sample_of(&self, bodies: &[Body], node: u32) -> CrowdSample {
         match self.samples.get(self.node(node).sample as usize) {
             Some(&kept) => kept,
             None => self.gather_sample(bodies, node),
@@ -279,8 +279,8 @@ impl Grid {
     }
 
     /// Makes the sample of a node from those of its children, or from its people if they are few.
-    fn gather_sample(&self, bodies: &[Body], node: u32) -> Sample {
-        let mut sample = Sample::EMPTY;
+    fn gather_sample(&self, bodies: &[Body], node: u32) -> CrowdSample {
+        let mut sample = CrowdSample::EMPTY;
         let Node { cell, count, children, .. } = *self.node(node);
         if cell.level == 0 || count <= KEEP_SAMPLE {
             let mut people = Vec::with_capacity(count as usize);

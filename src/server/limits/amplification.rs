@@ -195,14 +195,14 @@ struct Move {
 }
 
 #[derive(Debug)]
-struct Path {
+struct PathProof {
     proven: SocketAddr,
     moving: Option<Move>,
     /// Bytes received by the last call.
     received: u64,
 }
 
-impl Path {
+impl PathProof {
     /// Updates the path from where the connection sends now and what it has counted. Returns the
     /// address that this proves, if any.
     ///
@@ -239,7 +239,7 @@ impl Path {
 #[derive(Debug)]
 pub(crate) struct Proof {
     addresses: Arc<Addresses>,
-    path: Mutex<Path>,
+    path: Mutex<PathProof>,
 }
 
 impl Proof {
@@ -247,7 +247,7 @@ impl Proof {
     /// connection may send to another address by then, which has proved nothing.
     pub(crate) fn new(addresses: Arc<Addresses>, proven: SocketAddr) -> Self {
         addresses.vouch(proven);
-        Self { addresses, path: Mutex::new(Path { proven, moving: None, received: 0 }) }
+        Self { addresses, path: Mutex::new(PathProof { proven, moving: None, received: 0 }) }
     }
 
     /// Follows the connection to another address once that is proven. Call this before anything
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn sending_what_only_an_answer_allows_proves_an_address() {
-        let mut path = Path { proven: address(1), moving: None, received: 0 };
+        let mut path = PathProof { proven: address(1), moving: None, received: 0 };
         assert_eq!(path.update(address(1), counts(9_000, 5_000, 0)), None);
         // 100 bytes came from the new address before the first look.
         assert_eq!(path.update(address(2), counts(11_400, 5_100, 2)), None);
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_new_challenge_starts_over() {
-        let mut path = Path { proven: address(1), moving: None, received: 0 };
+        let mut path = PathProof { proven: address(1), moving: None, received: 0 };
         path.update(address(2), counts(0, 0, 2));
         // Moved away and back between two looks, and was sent a lot in between.
         assert_eq!(path.update(address(2), counts(50_000, 10, 4)), None);
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn forged_answers_allow_a_packet_each_and_prove_nothing() {
-        let mut path = Path { proven: address(1), moving: None, received: 0 };
+        let mut path = PathProof { proven: address(1), moving: None, received: 0 };
         path.update(address(2), counts(0, 0, 2));
         for answers in 1..100 {
             let now = Counts { answers, ..counts(1_200 * (answers + 1), 0, 2) };

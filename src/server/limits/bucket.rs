@@ -53,12 +53,12 @@ pub(crate) enum Excess {
 /// rate merely has fewer of its poses read; one that keeps sending more than twice the rate is
 /// disconnected.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate {
+pub(crate) struct Allowance {
     read: Bucket,
     surplus: Bucket,
 }
 
-impl Rate {
+impl Allowance {
     /// Reads `per_second` poses, with a burst of twice as many. It tolerates the same surplus rate,
     /// with a burst of ten seconds' worth.
     pub(crate) const fn new(per_second: u64, now: Time) -> Self {
@@ -115,11 +115,11 @@ mod tests {
     /// Sends `hz` poses a second for `seconds`. Returns how many were read, and when the client was
     /// disconnected.
     fn send(hz: u64, seconds: u64) -> (u64, Option<u64>) {
-        let mut rate = Rate::new(30, Time(0));
+        let mut allowance = Allowance::new(30, Time(0));
         let mut read = 0;
         for pose in 0..hz * seconds {
             let now = pose * 1_000 / hz;
-            match rate.take(Time(now)) {
+            match allowance.take(Time(now)) {
                 Ok(()) => read += 1,
                 Err(Excess::Surplus) => {}
                 Err(Excess::Abuse) => return (read, Some(now)),

@@ -21,7 +21,7 @@ const ED25519: &str = "1.3.101.112";
 
 /// A certificate with the fields that matter here.
 #[derive(Clone, Debug)]
-struct Link {
+struct ChainLink {
     der: CertificateDer<'static>,
     subject: Vec<u8>,
     issuer: Vec<u8>,
@@ -37,7 +37,7 @@ struct Link {
 
 /// The distinct certificates of a file, in its order.
 #[derive(Debug, Default)]
-pub(super) struct Chain(Vec<Link>);
+pub(super) struct Chain(Vec<ChainLink>);
 
 impl Chain {
     /// Adds a certificate; `None` if the DER is not one.
@@ -46,7 +46,7 @@ impl Chain {
         if !rest.is_empty() {
             return None;
         }
-        let link = Link {
+        let link = ChainLink {
             subject: facts.subject().as_raw().to_vec(),
             issuer: facts.issuer().as_raw().to_vec(),
             issuer_name: quoted(&facts.issuer().to_string()),
@@ -120,7 +120,7 @@ impl Chain {
 }
 
 /// Warnings about what browsers will reject.
-fn warnings(chain: &[Link], file: &str, now: i64) -> Vec<String> {
+fn warnings(chain: &[ChainLink], file: &str, now: i64) -> Vec<String> {
     let mut notes = Vec::new();
     let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else { return notes };
     for (at, link) in chain.iter().enumerate() {

@@ -13,14 +13,14 @@ const SLACK_MS = 10;
 const ODD_MS = 500;
 const WRAP = 2 ** 32;
 
-interface Sample {
+interface ClockSample {
   offset: number;
   roundTrip: number;
 }
 
 /** An estimate of the server's clock. */
 export class Clock {
-  private samples: Sample[] = [];
+  private samples: ClockSample[] = [];
   private rough: number | undefined;
 
   /**
@@ -66,8 +66,8 @@ export class Clock {
     return offset === undefined ? undefined : Math.round(now + offset) >>> 0;
   }
 
-  private best(): Sample | undefined {
-    let best: Sample | undefined;
+  private best(): ClockSample | undefined {
+    let best: ClockSample | undefined;
     for (const sample of this.samples)
       if (!best || sample.roundTrip < best.roundTrip) best = sample;
     return best;
