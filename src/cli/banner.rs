@@ -1,4 +1,4 @@
-//! What the server says when it is ready: where to open it, here and on a phone.
+//! The text printed when the server is ready: where to open the page, here and on a phone.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -9,10 +9,10 @@ use gpys_server::Server;
 use gpys_server::addresses::{in_url, network};
 use gpys_server::host::Origin;
 
-/// What a person is told: where to open the page, with a QR code for a phone.
+/// Returns the addresses of the page, with a QR code for a phone.
 ///
 /// # Errors
-/// If a socket is gone.
+/// If a socket has failed.
 pub(crate) fn banner(server: &Server) -> std::io::Result<String> {
     let banner = Banner {
         https: server.https_address()?,
@@ -25,25 +25,25 @@ pub(crate) fn banner(server: &Server) -> std::io::Result<String> {
     Ok(banner.text())
 }
 
-/// What there is to say.
+/// What the text depends on.
 #[derive(Clone, Copy, Debug)]
 struct Banner<'a> {
-    /// Where HTTPS listens.
+    /// Address of HTTPS.
     https: SocketAddr,
-    /// Where WebTransport listens.
+    /// Address of WebTransport.
     web_transport: SocketAddr,
-    /// Where plain HTTP listens.
+    /// Address of plain HTTP.
     http: Option<SocketAddr>,
-    /// Whether browsers warn of the certificate.
+    /// Whether browsers warn about the certificate.
     warns: bool,
-    /// Where people open the page, if that is set.
+    /// The public URL of the page, if it is set.
     public: Option<&'a Origin>,
-    /// The names for which an authority is asked for a certificate.
+    /// The names for which the server obtains a certificate.
     domains: &'a [String],
 }
 
 impl Banner<'_> {
-    /// The words, with a QR code for the first address on the network.
+    /// The text, with a QR code for the first address on the network.
     fn text(&self) -> String {
         let mut text = String::from("GPyS is ready.\n\n  On this computer\n");
         let here = self.http.filter(|http| reaches_loopback(http.ip()));
@@ -56,16 +56,16 @@ impl Banner<'_> {
         let others = self.others();
         if !others.is_empty() {
             text.push_str(match self.domains {
-                _ if self.public.is_some() => "\n  From everywhere\n",
-                [] => "\n  On a phone or another computer of this network\n",
-                _ => "\n  From everywhere, once their certificate is there (the log says when)\n",
+                _ if self.public.is_some() => "\n  From anywhere\n",
+                [] => "\n  On a phone or another computer on this network\n",
+                _ => "\n  From anywhere, once the log reports the certificate\n",
             });
             others.iter().for_each(|url| line(&mut text, url));
         }
         if self.warns {
             text.push_str(
-                "\n  Browsers warn once of an https address, because its certificate was made\n  \
-                 just now: continue all the same, or end the warning with `gpys certs`.\n",
+                "\n  Browsers warn once about an https address, because the certificate is\n  \
+                 self-signed: continue anyway, or end the warnings with `gpys certs`.\n",
             );
         }
         if let Some(code) = others.first().and_then(|url| QRBuilder::new(url.as_str()).build().ok())
@@ -75,12 +75,16 @@ impl Banner<'_> {
             text.push('\n');
         }
         let udp = self.web_transport.port();
-        let _ = write!(text, "\n  WebTransport needs UDP port {udp}; without it WebSocket serves.");
-        text.push_str("\n  Ctrl-C stops.\n");
+        let _ = write!(
+            text,
+            "\n  WebTransport needs UDP port {udp}; without it clients use WebSocket."
+        );
+        text.push_str("\n  Ctrl-C stops the server.\n");
         text
     }
 
-    /// The addresses for others: the public one; else the names; without any, IPv4 first, because those can be typed.
+    /// The addresses for other devices: the public one, or else the names, or else those on the
+    /// network, IPv4 first because it is easier to type.
     fn others(&self) -> Vec<String> {
         if let Some(public) = self.public {
             return vec![format!("{public}/")];
@@ -124,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_banner_names_what_can_be_opened() {
+    fn lists_the_addresses_that_open_the_page() {
         let mut banner = Banner {
             https: "192.0.2.7:4433".parse().unwrap(),
             web_transport: "192.0.2.7:4434".parse().unwrap(),
@@ -149,6 +153,6 @@ mod tests {
         assert!(!text.contains("warn"), "{text}");
         let public = Origin::parse("https://map.example");
         let text = Banner { public: public.as_ref(), domains: &domains, ..banner }.text();
-        assert!(text.contains("From everywhere\n    https://map.example/\n"), "{text}");
+        assert!(text.contains("From anywhere\n    https://map.example/\n"), "{text}");
     }
 }

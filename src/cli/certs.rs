@@ -1,6 +1,6 @@
-//! `gpys certs`: a certificate authority of one's own, and a certificate for this computer.
+//! `gpys certs`: a local certificate authority, and a certificate for this computer.
 //!
-//! A device that trusts the authority opens the pages without a warning.
+//! A device that trusts the authority opens the page without a warning.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -19,61 +19,61 @@ use gpys_server::clock::unix_now;
 pub use gpys_server::config::{LEAF, LEAF_KEY};
 use gpys_server::tls::pem::PemError;
 
-/// The certificate that devices trust.
+/// The authority's certificate, which devices trust.
 const CA: &str = "ca.pem";
-/// Its key, which can vouch for any site: it never leaves this computer.
+/// The authority's key, which can certify any site: it never leaves this computer.
 const CA_KEY: &str = "ca.key";
-/// The name of every authority that this program makes.
+/// The name of every authority that this program creates.
 const CA_NAME: &str = "GPyS local authority";
-/// How long the authority is valid.
+/// Lifetime of the authority.
 const CA_VALID: Duration = Duration::days(3_650);
-/// How long the server's certificate is valid; Apple's systems take no more than 825 days.
+/// Lifetime of the server's certificate; Apple's systems accept at most 825 days.
 const LEAF_VALID: Duration = Duration::days(800);
-/// How far clocks may be off.
+/// How far a device's clock may be behind.
 const SKEW: Duration = Duration::days(1);
 
 /// Options of `gpys certs`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Where the files go.
+    /// Directory for the files.
     #[arg(long, value_name = "DIR", default_value = "certs")]
     pub dir: PathBuf,
-    /// A further name or address of this computer; may be given several times.
+    /// Another name or address of this computer (repeatable).
     #[arg(long = "name", value_name = "NAME")]
     pub names: Vec<String>,
-    /// Replace the server's certificate. The authority stays, so that devices need not trust
-    /// another; delete ca.pem and ca.key to get a new one.
+    /// Replace the server's certificate but keep the authority, which devices already trust.
+    /// Delete ca.pem and ca.key to replace that as well.
     #[arg(long)]
     pub force: bool,
 }
 
-/// Why there are no certificates.
+/// Why `gpys certs` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CertsError {
-    /// They are there already.
-    #[error("{} is there already; --force replaces it", .0.display())]
+    /// The certificate already exists.
+    #[error("{} already exists; --force replaces it", .0.display())]
     Exists(PathBuf),
-    /// One file of a pair is missing.
-    #[error("{} is there, but {} is not: delete it, or put the other back", .0.display(), .1.display())]
+    /// One file of the authority is missing.
+    #[error("{} exists, but {} does not; delete the first or restore the second", .0.display(), .1.display())]
     Half(PathBuf, PathBuf),
     /// A file cannot be read or written.
-    #[error("{} cannot be read or written: {}", .0.display(), .1)]
+    #[error("cannot read or write {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
-    /// The authority's files cannot be used.
+    /// The authority's files are invalid.
     #[error(transparent)]
     Authority(#[from] PemError),
-    /// The authority is another one than this program makes.
-    #[error("{} was not made by `gpys certs`; name another directory with --dir", .0.display())]
+    /// Another program created the authority.
+    #[error("{} is not from `gpys certs`; choose another directory with --dir", .0.display())]
     Foreign(PathBuf),
-    /// A certificate cannot be made: an odd name.
-    #[error("the certificate cannot be made: {0}")]
+    /// The certificate cannot be created, because of an invalid name.
+    #[error("cannot create the certificate: {0}")]
     Mint(#[from] rcgen::Error),
 }
 
-/// Makes what is missing, and returns the words that tell what to do with it.
+/// Creates the files that are missing, and returns instructions for them.
 ///
 /// # Errors
-/// If the certificate is there already, or a file cannot be written.
+/// If the certificate already exists, or a file cannot be written.
 pub fn run(args: &Args) -> Result<String, CertsError> {
     let at = |name: &str| args.dir.join(name);
     for path in [at(LEAF), at(LEAF_KEY)] {
@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<String, CertsError> {
     }
     fs::create_dir_all(&args.dir).map_err(|error| CertsError::File(args.dir.clone(), error))?;
     let (ca_pem, ca_key) = authority(&at(CA), &at(CA_KEY))?;
-    // What signs is the key; of the certificate only the name counts, which is always the same.
+    // The key signs. Only the name of the authority's certificate matters, and it is constant.
     let issuer = Issuer::new(ca_params(), ca_key);
 
     let mut names = names();
@@ -99,10 +99,10 @@ pub fn run(args: &Args) -> Result<String, CertsError> {
     let leaf = params.signed_by(&key, &issuer)?;
     write(&at(LEAF_KEY), &key.serialize_pem(), true)?;
     write(&at(LEAF), &format!("{}{ca_pem}", leaf.pem()), false)?;
-    Ok(words(&args.dir, &at(CA), &names))
+    Ok(instructions(&args.dir, &at(CA), &names))
 }
 
-/// The authority's certificate and key: those that are there, or new ones.
+/// Reads the authority's certificate and key, or creates them.
 fn authority(pem: &Path, key: &Path) -> Result<(String, KeyPair), CertsError> {
     let read =
         |path: &Path| fs::read_to_string(path).map_err(|e| CertsError::File(path.to_owned(), e));
@@ -129,7 +129,7 @@ fn authority(pem: &Path, key: &Path) -> Result<(String, KeyPair), CertsError> {
     }
 }
 
-/// Whether an authority has the name that its certificates will give.
+/// Whether an authority has the name that its certificates state.
 fn is_ours(authority: &[u8]) -> bool {
     X509Certificate::from_der(authority).is_ok_and(|(_, facts)| {
         let mut names = facts.subject().iter_common_name();
@@ -153,10 +153,10 @@ fn params(name: &str, valid: Duration) -> CertificateParams {
     params
 }
 
-/// Writes a file; a secret one can be read by its owner only, from its first byte on.
+/// Writes a file. Only its owner can read a secret one, from its first byte on.
 fn write(path: &Path, text: &str, secret: bool) -> Result<(), CertsError> {
     let fail = |error| CertsError::File(path.to_owned(), error);
-    // The mode counts when a file is made, so an old one has to go.
+    // The mode applies when a file is created, so remove an old one.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
         _ => {}
@@ -172,13 +172,13 @@ fn write(path: &Path, text: &str, secret: bool) -> Result<(), CertsError> {
     file.write_all(text.as_bytes()).map_err(fail)
 }
 
-fn words(dir: &Path, ca: &Path, names: &[String]) -> String {
+fn instructions(dir: &Path, ca: &Path, names: &[String]) -> String {
     let (dir, ca, names) = (dir.display(), ca.display(), names.join(", "));
     format!(
         "\
 The server's certificate is in {dir}/, for
   {names}.
-`gpys serve` uses it from there. To end the warnings, let each device trust {ca}
+`gpys serve` uses it from there. To end the warnings, make each device trust {ca}
 (only this file; the .key files are secret):
 
   macOS     open {ca}, add it to the login keychain, then open its entry there and
@@ -187,7 +187,7 @@ The server's certificate is in {dir}/, for
   Linux     Debian, Ubuntu: sudo cp {ca} /usr/local/share/ca-certificates/gpys.crt
             && sudo update-ca-certificates
             Fedora: sudo trust anchor {ca}
-            Chromium has a list of its own: Settings > Privacy and security > Security
+            Chromium has its own list: Settings > Privacy and security > Security
             > Manage certificates > Local certificates > Import
   iOS       send the file to the device and open it, install the profile in Settings >
             General > VPN & Device Management, then switch it on in Settings > General >
@@ -195,7 +195,7 @@ The server's certificate is in {dir}/, for
   Android   Settings > Security > Encryption & credentials > Install a certificate > CA
   Firefox   Settings > Privacy & Security > View Certificates > Authorities > Import
 
-Whoever has ca.key can pretend to be any site to these devices. Delete it if in doubt.
+Anyone who has ca.key can impersonate any site to these devices. If in doubt, delete it.
 "
     )
 }
@@ -211,11 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_made_once_and_the_authority_stays() {
+    fn replaces_the_certificate_only_by_force_and_keeps_the_authority() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("certs");
-        let told = run(&args(&dir, false)).unwrap();
-        assert!(told.contains("gpys.example"), "{told}");
+        let text = run(&args(&dir, false)).unwrap();
+        assert!(text.contains("gpys.example"), "{text}");
         let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
         let (ca, leaf) = (read(CA), read(LEAF));
         let (chain, key) = (dir.join(LEAF), dir.join(LEAF_KEY));
@@ -225,7 +225,7 @@ mod tests {
         assert!(matches!(run(&args(&dir, false)), Err(CertsError::Exists(_))));
         assert_eq!(read(LEAF), leaf);
         run(&args(&dir, true)).unwrap();
-        assert_eq!(read(CA), ca, "devices trust it already");
+        assert_eq!(read(CA), ca, "devices already trust it");
         assert_ne!(read(LEAF), leaf);
 
         let (key, authority) = (read(CA_KEY), read(CA));
@@ -244,7 +244,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn keys_are_for_their_owner() {
+    fn only_the_owner_can_read_keys() {
         use std::os::unix::fs::PermissionsExt as _;
         let root = tempfile::tempdir().unwrap();
         run(&args(root.path(), false)).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_refused() {
+    fn rejects_an_invalid_name() {
         let root = tempfile::tempdir().unwrap();
         let names = vec!["näme".to_owned()];
         let args = Args { dir: root.path().to_owned(), names, force: false };

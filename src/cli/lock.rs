@@ -1,4 +1,4 @@
-//! Locks that a panic elsewhere does not spoil.
+//! Mutexes that outlive a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,13 +1,14 @@
-//! What the system says to the program, and what the program says to it.
+//! Signals to the program, and its notifications to a service manager.
 //!
-//! Ctrl-C and SIGTERM: the first stops kindly, the second at once. SIGHUP reads the files of
-//! the certificate and of access keys again. A service manager is told when the server is ready and when it stops.
+//! The first Ctrl-C or SIGTERM stops the server gracefully, the second at once. SIGHUP reloads the
+//! certificate and the access keys. The service manager learns when the server is ready and when
+//! it stops.
 
 use std::io;
 
 use gpys_server::{Reloader, Server};
 
-/// Hears that the program is to stop.
+/// The signals that stop the program or reload its files.
 #[derive(Debug)]
 pub(crate) struct Stop {
     #[cfg(unix)]
@@ -19,10 +20,10 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Begins to listen. Needs a tokio runtime.
+    /// Starts listening for signals. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If the system does not let it.
+    /// If the system refuses.
     pub(crate) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -35,8 +36,8 @@ impl Stop {
         Ok(Self {})
     }
 
-    /// Waits for a signal to stop; one to read the certificate again is passed on meanwhile.
-    async fn heard(&mut self, reloader: &Reloader) {
+    /// Waits for a signal to stop; meanwhile passes on those to reload.
+    async fn stop(&mut self, reloader: &Reloader) {
         #[cfg(unix)]
         loop {
             tokio::select! {
@@ -51,24 +52,24 @@ impl Stop {
         }
     }
 
-    /// Runs the server until a signal stops it; a second signal does not wait for anybody.
+    /// Runs the server until a signal stops it; a second signal does not wait for clients.
     ///
     /// # Errors
-    /// If a socket is gone before the first connection.
+    /// If a socket fails before the first connection.
     pub(crate) async fn run(&mut self, server: Server) -> io::Result<()> {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let reloader = server.reloader();
         let served = server.run(async {
-            // A sender that is gone says the same.
+            // A dropped sender means the same.
             let _ = stopped.await;
         });
         let signals = async {
-            tell(State::Ready);
-            self.heard(&reloader).await;
-            tell(State::Stopping);
+            notify(State::Ready);
+            self.stop(&reloader).await;
+            notify(State::Stopping);
             tracing::info!("stopping; a second signal stops at once");
             let _ = stop.send(());
-            self.heard(&reloader).await;
+            self.stop(&reloader).await;
         };
         tokio::select! {
             served = served => served,
@@ -77,17 +78,17 @@ impl Stop {
     }
 }
 
-/// What a service manager is told.
+/// A state to report to the service manager.
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// The ports are open.
     Ready,
-    /// Everybody is being told to come back.
+    /// Clients are being told to reconnect.
     Stopping,
 }
 
-/// Tells the service manager, if there is one that wants to know (`NOTIFY_SOCKET`).
-fn tell(state: State) {
+/// Notifies the service manager, if it asks for that (`NOTIFY_SOCKET`).
+fn notify(state: State) {
     #[cfg(target_os = "linux")]
     {
         let state = match state {
@@ -95,7 +96,7 @@ fn tell(state: State) {
             State::Stopping => sd_notify::NotifyState::Stopping,
         };
         if let Err(error) = sd_notify::notify(&[state]) {
-            tracing::warn!(%error, "the service manager could not be told");
+            tracing::warn!(%error, "cannot notify the service manager");
         }
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! `gpys token`: makes access tokens, and the keys that sign them (docs/TOKENS.md).
+//! `gpys token`: creates access tokens, and the keys that sign them (docs/TOKENS.md).
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -50,31 +50,32 @@ const ALGORITHMS: [Choice<Algorithm>; 2] = [
 /// Options of `gpys token`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The file of keys, as the server has it.
+    /// The server's file of keys.
     #[arg(long, value_name = "FILE", required_unless_present = "new_keys")]
     pub keys: Option<PathBuf>,
-    /// The room that the token is for, or * for every room.
+    /// The room to admit to, or * for every room.
     #[arg(long, value_name = "NAME", required_unless_present = "new_keys", value_parser = parse_room)]
     pub room: Option<String>,
-    /// What it lets one do; each of these includes those before it.
+    /// What the token allows; each right includes those before it.
     #[arg(long, value_name = "RIGHT", default_value = "share", value_parser = one_of(&RIGHTS))]
     pub rights: Right,
-    /// How long it counts, such as 30m, 2h or 7days.
+    /// How long the token is valid, such as 30m, 2h or 7days.
     #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     pub time: Duration,
-    /// The key that signs it; needed if the file has several.
+    /// The key to sign with; required if the file has several.
     #[arg(long, value_name = "KID")]
     pub kid: Option<String>,
-    /// With EdDSA: the file of the private key that signs it.
+    /// With EdDSA: the file of the private key to sign with.
     #[arg(long, value_name = "FILE")]
     pub private_key: Option<PathBuf>,
-    /// The server's address; prints a link with the token in it as well.
+    /// Also print a link that contains the token, for the server at this URL.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// Make a file with a new key instead, which its owner alone can read; nothing is overwritten.
+    /// Instead of a token, create a file with a new key that only its owner can read; never
+    /// overwrites a file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "room", "kid", "url"])]
     pub new_keys: Option<PathBuf>,
-    /// How the new key signs.
+    /// The algorithm of the new key.
     #[arg(long, default_value = "HS256", value_parser = one_of(&ALGORITHMS), requires = "new_keys")]
     pub algorithm: Algorithm,
 }
@@ -95,62 +96,62 @@ fn parse_room(text: &str) -> Result<String, String> {
     parse::room(text).map_err(|hint| format!("{hint}; * is every room"))
 }
 
-/// Why there is no token, or no new key.
+/// Why `gpys token` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file of keys cannot be used.
+    /// The file of keys is invalid.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// It has no such key.
+    /// The file has no such key.
     #[error("{} has no key {}; it has {}", .0.display(), .1, .2)]
     NoKey(PathBuf, String, String),
-    /// It has several keys.
-    #[error("{} has several keys: say with --kid which one signs ({})", .0.display(), .1)]
+    /// The file has several keys.
+    #[error("{} has several keys; choose one with --kid ({})", .0.display(), .1)]
     WhichKey(PathBuf, String),
-    /// EdDSA without a private key.
+    /// The private key of EdDSA is missing.
     #[error(
-        "with EdDSA the file of keys holds public keys only: name the file of the private key with --private-key"
+        "with EdDSA the file of keys holds public keys only; name the file of the private key with --private-key"
     )]
     NoPrivateKey,
-    /// The file of the private key holds something else.
+    /// The file of the private key does not hold one.
     #[error("{} is not an Ed25519 private key in PEM (PKCS #8)", .0.display())]
     PrivateKey(PathBuf),
-    /// Its public key is not in the file of keys.
+    /// The file of keys lacks the public key.
     #[error("{} is not the private key of any key in {}", .0.display(), .1.display())]
     Stranger(PathBuf, PathBuf),
-    /// The library does not take the key.
-    #[error("the token cannot be signed: {0}")]
+    /// The signature failed.
+    #[error("cannot sign the token: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
-    /// Nobody could use it.
+    /// No client could use the token.
     #[error(
-        "the token has {0} bytes, and {MAX_ACCESS} are allowed: take a shorter name for the key"
+        "the token has {0} bytes, but at most {MAX_ACCESS} are allowed; use a shorter name for the key"
     )]
     TooLong(usize),
-    /// A file is there already.
-    #[error("{} is there already, and stays as it is; name another file", .0.display())]
+    /// A file already exists.
+    #[error("{} already exists and stays as it is; choose another file", .0.display())]
     Exists(PathBuf),
     /// A file cannot be read or written.
-    #[error("{} cannot be read or written: {}", .0.display(), .1)]
+    #[error("cannot read or write {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
     /// The system has no randomness.
-    #[error("the system gives no random bytes")]
+    #[error("the system provides no random bytes")]
     Random,
 }
 
-/// Makes what was asked for, and returns what to print.
+/// Creates a token or a file of keys, and returns the text to print.
 ///
 /// # Errors
-/// If a file cannot be used, or is there already.
+/// If a file is invalid, or already exists.
 pub fn run(args: &Args) -> Result<String, TokenError> {
     match (&args.new_keys, &args.keys) {
         (Some(path), _) => new_keys(path, args),
         (None, Some(path)) => token(path, args, since_1970()),
-        // The parser of the command line asks for one of the two.
+        // The command line requires one of the two.
         (None, None) => Ok(String::new()),
     }
 }
 
-/// A token, at this time since 1970; a link behind it if the server's address is known.
+/// Returns a token made at this time since 1970, and a link if the server's URL is known.
 fn token(path: &Path, args: &Args, now: Duration) -> Result<String, TokenError> {
     let keys = Keys::read(path)?;
     let (kid, key) = match keys.algorithm {
@@ -176,7 +177,7 @@ fn names(keys: &Keys) -> String {
     keys.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The secret that signs.
+/// Returns the name and the bytes of the secret to sign with.
 fn secret(path: &Path, keys: &Keys, kid: Option<&str>) -> Result<(String, Vec<u8>), TokenError> {
     let mut all = keys.keys.iter();
     let (kid, key) = match (kid, all.next(), all.next()) {
@@ -190,7 +191,7 @@ fn secret(path: &Path, keys: &Keys, kid: Option<&str>) -> Result<(String, Vec<u8
     Ok((kid.clone(), key.0.clone()))
 }
 
-/// The private key that signs, under the name that its public key has in the file.
+/// Returns the private key to sign with, under the name of its public key in the file.
 fn private_key(path: &Path, keys: &Keys, args: &Args) -> Result<(String, Vec<u8>), TokenError> {
     let file = args.private_key.as_ref().ok_or(TokenError::NoPrivateKey)?;
     let pem = fs::read(file).map_err(|error| TokenError::File(file.clone(), error))?;
@@ -209,7 +210,7 @@ fn private_key(path: &Path, keys: &Keys, args: &Args) -> Result<(String, Vec<u8>
     Ok((kid.clone(), der.to_vec()))
 }
 
-/// Makes a file with a new key, named after the day.
+/// Creates a file with a new key, named after today.
 fn new_keys(path: &Path, args: &Args) -> Result<String, TokenError> {
     let mut random = [0; MIN_SECRET];
     SystemRandom::new().fill(&mut random).map_err(|_| TokenError::Random)?;
@@ -230,18 +231,18 @@ fn new_keys(path: &Path, args: &Args) -> Result<String, TokenError> {
         }
     };
     let text = format!(
-        "# Keys of access tokens; docs/TOKENS.md says more.\n\
+        "# Keys of access tokens; see docs/TOKENS.md.\n\
         algorithm = \"{}\"\n\
-        # Rooms that need no token, like [\"lobby\", \"open-*\"].\n\
+        # Rooms that need no token, such as [\"lobby\", \"open-*\"].\n\
         open-rooms = []\n\n\
         [keys]\n\"{kid}\" = {key}\n",
         args.algorithm.name()
     );
     create(path, &text)?;
-    Ok(words(path, args))
+    Ok(instructions(path, args))
 }
 
-fn words(path: &Path, args: &Args) -> String {
+fn instructions(path: &Path, args: &Args) -> String {
     let keys = path.display();
     let (signer, secret) = match (args.algorithm, &args.private_key) {
         (Algorithm::EdDsa, Some(file)) => {
@@ -251,7 +252,7 @@ fn words(path: &Path, args: &Args) -> String {
     };
     format!(
         "\
-Whoever can read {secret} can make tokens.
+Anyone who can read {secret} can create tokens.
 
   gpys --access-keys {keys}
   gpys token --keys {keys}{signer} --room stage --for 2h
@@ -259,12 +260,12 @@ Whoever can read {secret} can make tokens.
     )
 }
 
-/// PEM of at most 48 bytes, which fit one line.
+/// Encodes at most 48 bytes as PEM; they fit on one line.
 fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
-/// Writes a new file that its owner alone can read.
+/// Creates a file that only its owner can read.
 fn create(path: &Path, text: &str) -> Result<(), TokenError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_signs_tokens_for_the_time_asked_for() {
+    fn signs_tokens_for_the_requested_time_with_a_new_file() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         for (new, with) in [
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn nobody_else_can_read_new_keys() {
+    fn only_the_owner_can_read_new_keys() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let new = "--new-keys @ed --algorithm EdDSA --private-key @pem";
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_keys_one_is_named() {
+    fn requires_a_choice_among_several_keys() {
         let dir = tempfile::tempdir().unwrap();
         let key = URL_SAFE_NO_PAD.encode([1; 32]);
         let long = "k".repeat(800);

@@ -1,4 +1,4 @@
-//! A map in one file, looked at before anybody needs it: a PMTiles archive of version 3
+//! A map in one file, checked at startup: a PMTiles archive of version 3
 //! (<https://github.com/protomaps/PMTiles/blob/main/spec/v3/spec.md>).
 
 use std::fs::File;
@@ -10,36 +10,36 @@ use serde_json::Value;
 
 use crate::config::foreign;
 
-/// Bytes of the header.
+/// Length of the header in bytes.
 const HEADER: usize = 127;
-/// Most bytes of the root directory, by the specification.
+/// Maximum bytes of the root directory, by the specification.
 const MOST_ROOT: u64 = 16_384;
-/// Most bytes of metadata that are read, packed or not.
+/// Maximum bytes of metadata to read, compressed or not.
 const MOST_METADATA: u64 = 4 * 1024 * 1024;
-/// Layers of the basemap that pages know how to draw, of which any map of streets has one.
+/// Layers that pages can draw; any street map has at least one of them.
 const KNOWN_LAYERS: [&str; 2] = ["earth", "roads"];
 
-/// What is in a tile.
+/// The content of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tiles {
-    /// Shapes, as Mapbox vector tiles.
+    /// Mapbox vector tiles.
     Vector,
-    /// Pictures.
+    /// Images.
     Raster,
 }
 
 /// An archive that pages can read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Archive {
-    /// Where it is.
+    /// The file.
     pub path: PathBuf,
-    /// What is in its tiles.
+    /// The content of its tiles.
     pub tiles: Tiles,
-    /// The layers of its tiles, as far as it tells.
+    /// The layers of its tiles, if the metadata lists them.
     layers: Vec<String>,
 }
 
-/// The numbers of a header.
+/// The fields of a header.
 struct Header<'a>(&'a [u8; HEADER]);
 
 impl Header<'_> {
@@ -51,7 +51,7 @@ impl Header<'_> {
         std::array::from_fn(|index| self.byte(at + index))
     }
 
-    /// Where a section begins, and its length, by where the header tells of it.
+    /// The start and the length of a section, from this place in the header.
     fn section(&self, at: usize) -> (u64, u64) {
         (u64::from_le_bytes(self.array(at)), u64::from_le_bytes(self.array(at + 8)))
     }
@@ -60,7 +60,7 @@ impl Header<'_> {
         f64::from(i32::from_le_bytes(self.array(at))) / 1e7
     }
 
-    /// Whether there is any place between its edges, which pages ask for nothing beyond.
+    /// Whether its bounds contain any place; pages request nothing outside them.
     fn covers_something(&self) -> bool {
         let [west, south, east, north] = [102, 106, 110, 114].map(|at| self.degrees(at));
         west < east && south < north
@@ -68,20 +68,20 @@ impl Header<'_> {
 }
 
 impl Archive {
-    /// Looks at the file's header, root directory and metadata.
+    /// Checks the file's header, root directory and metadata.
     ///
     /// # Errors
-    /// With what is wrong, and what to do about it.
+    /// With what is wrong and how to fix it.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err("there is no such file".into());
+                return Err("no such file".into());
             }
             Err(error) => return Err(format!("it cannot be read: {error}")),
             Ok(found) if found.is_dir() => {
-                return Err("it is a directory; name the .pmtiles file in it".into());
+                return Err("it is a directory; choose the .pmtiles file in it".into());
             }
-            Ok(found) if !found.is_file() => return Err("it is no regular file".into()),
+            Ok(found) if !found.is_file() => return Err("it is not a regular file".into()),
             Ok(_) => {}
         }
         let read = |error: std::io::Error| format!("it cannot be read: {error}");
@@ -109,7 +109,7 @@ impl Archive {
         let end = ends.into_iter().max().unwrap_or_default();
         if end > length {
             return Err(format!(
-                "it is cut off: there should be {end} bytes and are {length}; copy or download it again"
+                "it is cut off: it should have {end} bytes but has {length}; copy or download it again"
             ));
         }
         let tiles = kind(header.byte(99))?;
@@ -117,7 +117,7 @@ impl Archive {
         readable(packing, "directories")?;
         readable(header.byte(98), "tiles")?;
         if data.1 == 0 {
-            return Err("it has no tiles; make it again for an area that has some".into());
+            return Err("it has no tiles; extract it again for an area that has some".into());
         }
         let broken = || "its root directory is broken; copy or download it again".to_owned();
         if root.1 > MOST_ROOT {
@@ -125,14 +125,14 @@ impl Archive {
         }
         let root = section(file, root, packing, MOST_METADATA).ok_or_else(broken)?;
         if varint(&root).ok_or_else(broken)? == 0 {
-            return Err("it has no tiles; make it again for an area that has some".into());
+            return Err("it has no tiles; extract it again for an area that has some".into());
         }
         let (min_zoom, max_zoom) = (header.byte(100), header.byte(101));
         if min_zoom > max_zoom || max_zoom > 30 {
-            return Err(format!("it tells of zooms {min_zoom} to {max_zoom}, which there are not"));
+            return Err(format!("its zoom range, {min_zoom} to {max_zoom}, is invalid"));
         }
         if !header.covers_something() {
-            return Err("it covers no place; make it again, or download it again".into());
+            return Err("its bounds contain no place; extract or download it again".into());
         }
         let metadata = (metadata.1 <= MOST_METADATA)
             .then(|| section(file, metadata, packing, MOST_METADATA))
@@ -147,15 +147,15 @@ impl Archive {
         })
     }
 
-    /// Says so if pages will draw little of it, because its layers are named as they do not know.
+    /// Returns a warning if pages can draw little of it, because they do not know its layers.
     pub(super) fn strange_layers(&self) -> Option<String> {
         let known = |layer: &String| KNOWN_LAYERS.contains(&layer.as_str());
         if self.tiles == Tiles::Raster || self.layers.is_empty() || self.layers.iter().any(known) {
             return None;
         }
         Some(format!(
-            "{} has the layers {}, but pages draw those of Protomaps' basemap (earth, roads, \
-            water ...): take an extract of that, or give a style of your own as map-style",
+            "{} has the layers {}, but pages draw those of the Protomaps basemap (earth, roads, \
+            water ...); use an extract of that, or set your own style as map-style",
             self.path.display(),
             self.layers.join(", ")
         ))
@@ -166,29 +166,26 @@ fn kind(tiles: u8) -> Result<Tiles, String> {
     match tiles {
         1 => Ok(Tiles::Vector),
         2..=5 => Ok(Tiles::Raster),
-        0 => {
-            Err("it does not say what its tiles are; convert it again with `pmtiles convert`"
-                .into())
-        }
-        6 => Err("its tiles are MapLibre tiles (MLT), which pages do not read; give one with \
-            Mapbox vector tiles (MVT)"
+        0 => Err("it does not state its tile type; convert it again with `pmtiles convert`".into()),
+        6 => Err("its tiles are MapLibre tiles (MLT), which pages cannot read; use Mapbox vector \
+            tiles (MVT)"
             .into()),
-        other => Err(format!("its tiles are of kind {other}, which pages do not read")),
+        other => Err(format!("its tiles are of type {other}, which pages cannot read")),
     }
 }
 
-/// Whether pages can unpack it: their library knows gzip alone.
+/// Checks that pages can decompress it: their library knows gzip only.
 fn readable(packing: u8, what: &str) -> Result<(), String> {
     let name = match packing {
         0..=2 => return Ok(()),
         3 => "Brotli".to_owned(),
         4 => "Zstandard".to_owned(),
-        other => format!("way {other}"),
+        other => format!("method {other}"),
     };
-    Err(format!("its {what} are compressed with {name}, which browsers do not read; use gzip"))
+    Err(format!("its {what} are compressed with {name}, which browsers cannot read; use gzip"))
 }
 
-/// A section, unpacked, of at most this many bytes.
+/// Reads a section and decompresses it, to at most this many bytes.
 fn section(file: &mut File, (start, count): (u64, u64), packing: u8, most: u64) -> Option<Vec<u8>> {
     file.seek(SeekFrom::Start(start)).ok()?;
     let packed = file.take(count);
@@ -201,7 +198,7 @@ fn section(file: &mut File, (start, count): (u64, u64), packing: u8, most: u64) 
     Some(bytes)
 }
 
-/// The number that the bytes begin with, seven bits a byte, the lowest first.
+/// Decodes the number at the start of the bytes, seven bits a byte, lowest first.
 fn varint(bytes: &[u8]) -> Option<u64> {
     let mut number = 0;
     for (index, byte) in bytes.iter().take(9).enumerate() {
@@ -262,7 +259,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_archive_tells_what_it_is() {
+    fn reads_the_type_of_tiles_and_their_layers() {
         let map = opened(&archive(r#"{"vector_layers":[{"id":"earth"}]}"#)).unwrap();
         assert_eq!(map.tiles, Tiles::Vector);
         assert_eq!(map.strange_layers(), None);
@@ -275,21 +272,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_pages_cannot_read_is_refused_with_the_reason() {
+    fn rejects_what_pages_cannot_read_with_the_reason() {
         let whole = archive("{}");
         for (wrong, why) in [
             (opened(&whole[..100]), "cut off after 100 bytes"),
-            (opened(&whole[..whole.len() - 1]), "is cut off: there should be"),
+            (opened(&whole[..whole.len() - 1]), "is cut off: it should have"),
             (with(|it| it[98] = 3), "tiles are compressed with Brotli"),
             (with(|it| it[97] = 4), "directories are compressed with Zstandard"),
-            (with(|it| it[99] = 0), "does not say what its tiles are"),
+            (with(|it| it[99] = 0), "does not state its tile type"),
             (with(|it| it[99] = 6), "MLT"),
-            (with(|it| it[99] = 77), "of kind 77"),
+            (with(|it| it[99] = 77), "of type 77"),
             (with(|it| it[64..72].fill(0)), "no tiles"),
             (with(|it| it[HEADER] = 0), "root directory is broken"),
             (with(|it| it[64..72].fill(0xFF)), "is cut off"),
-            (with(|it| it[100] = 20), "zooms 20 to 14"),
-            (with(|it| it[102..118].fill(0)), "covers no place"),
+            (with(|it| it[100] = 20), "zoom range, 20 to 14"),
+            (with(|it| it[102..118].fill(0)), "contain no place"),
         ] {
             let said = wrong.unwrap_err();
             assert!(said.contains(why), "{said}, not {why}");
@@ -297,6 +294,6 @@ pub(crate) mod tests {
         assert!(Archive::open(Path::new("config")).unwrap_err().contains("directory"));
         assert!(Archive::open(Path::new("/none")).unwrap_err().contains("no such file"));
         #[cfg(unix)]
-        assert!(Archive::open(Path::new("/dev/null")).unwrap_err().contains("no regular file"));
+        assert!(Archive::open(Path::new("/dev/null")).unwrap_err().contains("not a regular file"));
     }
 }

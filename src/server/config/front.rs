@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_port_may_have_a_host() {
+    fn parses_a_public_port_with_or_without_a_host() {
         let parse = |text| PublicUdp::parse(text).map(|it| (it.name, it.port));
         assert_eq!(parse("5134"), Some((None, 5134)));
         assert_eq!(parse("UDP.example:1"), Some((Some("udp.example".to_owned()), 1)));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_an_address_or_a_network() {
+    fn parses_a_proxy_as_an_address_or_a_network() {
         let parse = |text| parse_network(text).map(|it| it.to_string());
         assert_eq!(parse("127.0.0.1").as_deref(), Some("127.0.0.1/32"));
         assert_eq!(parse("::ffff:127.0.0.1").as_deref(), Some("127.0.0.1/32"));
