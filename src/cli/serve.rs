@@ -1,4 +1,4 @@
-//! `gpys serve`, which `gpys` without a subcommand is as well.
+//! `gpys serve`, which also runs without a subcommand.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
