@@ -139,7 +139,7 @@ export class Swarm {
   #child;
 
   constructor(server, room, ...flags) {
-    const args = ['swarm', server.secureUrl, '--room', room, '--for', '10m', ...flags];
+    const args = ['swarm', server.secureUrl, '--room', room, '--for', '1h', ...flags];
     this.#child = start(args);
   }
 
