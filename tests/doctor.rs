@@ -345,7 +345,7 @@ async fn a_proxy_that_passes_too_little_on_is_told() {
     let (listener, front) = local().await;
     tokio::spawn(changing(listener, server.http, |head| with_host(head, "inner:8080")));
     let report = look(&args(format!("http://{front}"))).await;
-    failed(&report, Topic::Proxy, None, "hands on the Host inner:8080 in place of 127.0.0.1");
+    failed(&report, Topic::Proxy, None, "passes on the Host inner:8080 instead of 127.0.0.1");
     failed(&report, Topic::Session, Some(Name::Ws), "are refused (403)");
 
     let (listener, front) = local().await;
@@ -356,7 +356,7 @@ async fn a_proxy_that_passes_too_little_on_is_told() {
             .replacen("http/1.1", "HTTP/1.1", 1)
     }));
     let report = look(&args(format!("http://{front}"))).await;
-    failed(&report, Topic::Session, Some(Name::Ws), "the upgrade to WebSocket does not come");
+    failed(&report, Topic::Session, Some(Name::Ws), "the upgrade to WebSocket failed");
     assert_eq!(works(&report), (Some(true), Some(false)));
 
     let (listener, front) = local().await;
@@ -366,7 +366,7 @@ async fn a_proxy_that_passes_too_little_on_is_told() {
     let report = look(&args(format!("http://{front}/map/"))).await;
     assert_eq!((works(&report), report.exit_code()), ((Some(true), Some(true)), 1), "{report:#?}");
     assert!(step(&report, Topic::Proxy, None).says.contains("not believed"));
-    assert!(step(&report, Topic::Path, None).says.contains("/map/ is none of GPyS's"));
+    assert!(step(&report, Topic::Path, None).says.contains("/map/ is not a GPyS path"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -394,7 +394,7 @@ async fn a_mapped_port_of_udp_is_found() {
     let report = look(&args(format!("http://{}", server.web_transport))).await;
     assert_eq!((works(&report), report.exit_code()), ((Some(false), Some(true)), 1));
     let port = server.web_transport.port();
-    failed(&report, Topic::Quic, Some(Name::Wt), "the page's own, has one");
+    failed(&report, Topic::Quic, Some(Name::Wt), "the page's own, answers");
     let step = step(&report, Topic::Quic, Some(Name::Wt));
     assert!(step.advice.as_ref().unwrap().contains(&format!("--public-udp {port}")));
 }

@@ -1,11 +1,12 @@
-//! `gpys doctor`: over which transports a server can be reached from here, and why not.
+//! `gpys doctor`: finds out which transports reach a server from here, and why others fail.
 //!
-//! It looks with a browser's eyes: what browsers refuse is a failure, even where a native client
-//! would go on. Everything is real: names are looked up, hands are shaken, a watcher joins a room,
-//! pings, and leaves.
+//! It judges as a browser does: what browsers refuse is a failure, even where a native client would
+//! carry on. Every step is real: it resolves names, shakes hands, joins a room as a watcher, pings,
+//! and leaves.
 //!
 //! Reading order: `report` (what a step is), `net` (name, TCP, HTTPS, `/config.json`), `front`
-//! (paths and proxies), `record` and `certificate` (what is shown, and what browsers make of it), `quic`, `session`.
+//! (paths and proxies), `record` and `certificate` (the certificate, and how browsers judge it),
+//! `quic`, `session`.
 
 mod certificate;
 mod front;
@@ -34,7 +35,7 @@ use gpys_client::server_info::Target;
 use gpys_client::{ConnectError, Transport, Trust};
 use gpys_server::terminal;
 
-/// Where a token is looked for that is in no file.
+/// The variable that holds the access token if no file does.
 const ACCESS: &str = "GPYS_ACCESS";
 
 /// The end of the subcommand's help.
@@ -55,32 +56,31 @@ Examples:
 /// Options of `gpys doctor`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The server, as its page's address.
+    /// URL of the server's page.
     #[arg(default_value = "https://localhost:4433")]
     pub url: String,
-    /// Connect as a page of this origin would, such as `https://example.org` [default: the
-    /// server's own].
+    /// Connect as a page of this origin, such as `https://example.org` [default: the server's
+    /// own].
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     pub origin: Option<String>,
-    /// Which transports to look at.
+    /// Transports to check.
     #[arg(long, value_enum, default_value_t = Which::Both)]
     pub transport: Which,
-    /// The room to join for a moment, as a watcher without a name.
+    /// Room to join briefly, as a nameless watcher.
     #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse::room)]
     pub room: String,
-    /// A file with an access token for the room; without it, the variable GPYS_ACCESS may hold
-    /// the token.
+    /// File with the access token for the room; without it, GPYS_ACCESS may hold the token.
     #[arg(long, value_name = "FILE")]
     pub access: Option<PathBuf>,
     /// Print the report as one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Go on with any certificate, also of hosts that are not on this network.
+    /// Accept any certificate, even from hosts outside this network.
     #[arg(long)]
     pub insecure: bool,
 }
 
-/// Which transports to look at.
+/// Transports to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
     /// WebTransport.
@@ -101,14 +101,14 @@ impl Which {
     }
 }
 
-/// Why a doctor cannot begin.
+/// Why the doctor cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DoctorError {
-    /// The URL is not one of a server.
+    /// The URL is not a server's.
     #[error(transparent)]
     Url(#[from] ConnectError),
     /// The file with the token cannot be read.
-    #[error("--access is {}, which cannot be read: {}", .0.display(), .1)]
+    #[error("cannot read --access {}: {}", .0.display(), .1)]
     Access(PathBuf, std::io::Error),
 }
 
@@ -124,11 +124,10 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-/// Looks at a server; prints what it finds as it finds it, or one JSON object at the end.
+/// Examines a server and prints each finding at once, or one JSON object at the end.
 ///
 /// # Errors
-/// If the URL is none, or the token cannot be read. Whatever is wrong with the server is in the
-/// report.
+/// If the URL is not valid, or the token cannot be read. Faults of the server are in the report.
 async fn run(args: Args) -> Result<Report, DoctorError> {
     let access = match &args.access {
         Some(path) => {
@@ -144,10 +143,10 @@ async fn run(args: Args) -> Result<Report, DoctorError> {
     Ok(report)
 }
 
-/// Looks at a server; each step is told as it is done.
+/// Examines a server, and passes each step to `told` when it is done.
 ///
 /// # Errors
-/// If the URL is none.
+/// If the URL is not valid.
 pub async fn examine(
     args: &Args,
     access: Option<&str>,
@@ -162,7 +161,7 @@ pub async fn examine(
     Ok(Report { url: args.url.clone(), origin, steps, transports })
 }
 
-/// A server that is looked at.
+/// A server under examination.
 struct Patient<'a> {
     target: Target,
     origin: String,
@@ -208,7 +207,7 @@ impl Patient<'_> {
             let outcome = visit.go(transport, |step| self.note(step)).await;
             outcomes.insert(transport.into(), outcome);
         }
-        // What is wrong for both is wrong for each.
+        // A fault common to both transports is a fault of each.
         let is_common = |step: &&Step| step.transport.is_none();
         if self.steps.iter().filter(is_common).any(|step| step.verdict == Verdict::Failure) {
             outcomes.values_mut().for_each(|outcome| outcome.works = false);
@@ -216,7 +215,7 @@ impl Patient<'_> {
         outcomes
     }
 
-    /// What both transports need, up to the server's configuration.
+    /// Checks what both transports need, up to the server's configuration.
     async fn common(&mut self) -> Option<(gpys_client::Config, std::net::SocketAddr, Trust)> {
         if let Some(step) = front::path(&self.target) {
             self.note(step);
@@ -230,7 +229,7 @@ impl Patient<'_> {
         steps.into_iter().for_each(|step| self.note(step));
         let step = net::certificate(&self.target, *answering.first()?, &self.judge).await;
         self.note(step);
-        // Nothing is asked of a server, and no token shown to it, that cannot prove who it is.
+        // A server that cannot prove its identity gets no requests and no token.
         if self.is_stuck() && !self.args.insecure {
             return None;
         }
@@ -265,10 +264,10 @@ fn parse_origin(text: &str) -> Result<String, String> {
     if whole.as_ref() == Some(&origin) || origin == "null" {
         return Ok(origin);
     }
-    Err("an origin is scheme, host and port, such as https://example.org".to_owned())
+    Err("expected scheme, host and port, such as https://example.org".to_owned())
 }
 
-/// Prints steps as they come, and shows meanwhile that something goes on.
+/// Prints steps as they come, with a spinner in between.
 struct Printer {
     json: bool,
     spinner: ProgressBar,
@@ -281,7 +280,7 @@ impl Printer {
         } else {
             ProgressBar::new_spinner()
         };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} looking at {msg} ({elapsed})") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} checking {msg} ({elapsed})") {
             spinner.set_style(style);
         }
         spinner.set_message(args.url.clone());
@@ -296,7 +295,7 @@ impl Printer {
     }
 
     fn say(&self, words: &str) {
-        // Nobody reads it when standard output is closed.
+        // With standard output closed there is no reader.
         self.spinner.suspend(|| drop(terminal::say(&mut std::io::stdout().lock(), words)));
     }
 
@@ -312,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_written_as_browsers_do() {
+    fn writes_an_origin_as_browsers_do() {
         let own = |url: &str| own_origin(&Target::parse(url).unwrap());
         assert_eq!(own("https://GPyS.example/r/x"), "https://gpys.example");
         assert_eq!(own("https://gpys.example:443"), "https://gpys.example");

@@ -1,8 +1,8 @@
-//! `gpys swarm`: people who walk, in one process, and what they see of each other.
+//! `gpys swarm`: many walking peers in one process, and how well they see each other.
 //!
-//! Everybody shares and watches at once. What is reported is what any receiver can measure; the
-//! module [`report`] says how, and `audit` what lost, doubled and ghosts are. Beside those who
-//! stay, others may come and go: `plan` draws what they do, and `visits` does it.
+//! Every peer both shares and watches. The report has only what any receiver can measure; the
+//! module [`report`] says how, and `audit` defines lost, doubled and ghosts. Besides the peers that
+//! stay, visitors may come and go: `visit_plan` draws what they do, and `visits` does it.
 
 mod args;
 mod audit;
@@ -64,27 +64,27 @@ Examples:
   gpys swarm --people 500 --json
         one JSON object on standard output";
 
-/// Links opened a second. A crowd does not come through the door in one instant, and handshakes
-/// must not crowd out what is measured.
+/// Links opened per second. A real crowd does not arrive in one instant, and handshakes must not
+/// crowd out what is measured.
 const DOOR_HZ: f64 = 150.0;
-/// Links that are opening at once.
+/// Links opening at the same time.
 const AT_THE_DOOR: usize = 32;
-/// Where people stroll when neither the server nor the command line names a place, in degrees.
+/// Where peers stroll if neither the server nor the command line names a place, in degrees.
 const NOWHERE: (f64, f64) = (45.75, 14.36);
 
-/// Why there is no report.
+/// Why a swarm could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum SwarmError {
     /// None of the tracks can be followed.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Gpx(Vec<GpxError>),
-    /// The server is not there.
+    /// The server cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
 
 impl SwarmError {
-    /// The code to exit with: 2 for a bad argument, otherwise 1.
+    /// The exit code: 2 for a bad argument, otherwise 1.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -107,11 +107,11 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-/// Runs a swarm and prints its report. Ctrl-C ends it early, with a report all the same.
+/// Runs a swarm and prints its report. Ctrl-C ends it early; the report still appears.
 ///
 /// # Errors
-/// If a track cannot be read, or the server cannot be reached at all. People who could not
-/// connect or were lost are in the report ([`Report::is_clean`]).
+/// If no track can be read, or the server cannot be reached at all. Peers that could not connect or
+/// were lost are in the report ([`Report::is_clean`]).
 async fn run(args: Args) -> Result<Report, SwarmError> {
     let tracks = read_tracks(&args.gpx)?;
     let trust = if args.insecure { Trust::Insecure } else { Trust::Public };
@@ -133,7 +133,7 @@ async fn run(args: Args) -> Result<Report, SwarmError> {
     let (over, is_over) = watch::channel(args.churn == 0);
     let visiting = visits::run(Arc::clone(&server), Arc::clone(&crowd), stopped);
     let visiting = tokio::spawn(visiting);
-    // With visitors it is looked all the time, otherwise at the end.
+    // With visitors the audit runs all the time, otherwise at the end.
     let looking = (args.churn > 0).then(|| {
         let (crowd, is_over) = (Arc::clone(&crowd), is_over.clone());
         tokio::spawn(async move { audit::watch(&crowd, &is_over).await })
@@ -153,18 +153,18 @@ async fn run(args: Args) -> Result<Report, SwarmError> {
     };
     let disconnected = crowd.stage.disconnected();
     stop.send_replace(true);
-    // A visit that panicked is told by its panic.
+    // A visit that panicked has printed its panic.
     let _ = visiting.await;
     while walking.join_next().await.is_some() {}
     crowd.leave().await;
     let report = Report::new(&crowd, seconds, (&before, &after), &audit, disconnected);
     let text = if args.json { report.json() } else { report.text() };
-    // Nobody reads the report when standard output is closed.
+    // With standard output closed there is no reader.
     let _ = terminal::say(&mut std::io::stdout().lock(), &text);
     Ok(report)
 }
 
-/// Reads the tracks that can be read, and says what was left out of each.
+/// Reads the readable tracks, and prints what was left out of each.
 fn read_tracks(files: &[PathBuf]) -> Result<Vec<Track>, SwarmError> {
     let say = |words: &dyn Display| drop(terminal::say(&mut std::io::stderr(), words));
     let (mut tracks, mut failed) = (Vec::new(), Vec::new());
@@ -199,7 +199,7 @@ fn plan(args: &Args, tracks: Vec<Track>, server: &Connector) -> Plan {
     Plan::Stroll { centre: args.around.unwrap_or(venue) }
 }
 
-/// Lets everybody in, at the door's pace.
+/// Connects all peers, at a steady pace.
 async fn gather(
     server: &Connector,
     crowd: &Arc<Crowd>,
@@ -234,7 +234,7 @@ async fn gather(
     }
 }
 
-/// Lets the time pass, visibly.
+/// Waits for the measured time, with a progress bar.
 async fn show_time(args: &Args, tallies: &Tallies) {
     let seconds = args.time.as_secs_f64();
     let bar = progress(args, args.time.as_secs(), "{pos}/{len} s  {msg}");
@@ -254,7 +254,7 @@ async fn show_time(args: &Args, tallies: &Tallies) {
     bar.finish_and_clear();
 }
 
-/// A bar on standard error; none where nobody looks.
+/// A progress bar on standard error; hidden with `--json`.
 fn progress(args: &Args, length: u64, template: &str) -> ProgressBar {
     if args.json {
         return ProgressBar::hidden();
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_cannot_be_read_keeps_no_other_from_being_followed() {
+    fn an_unreadable_file_does_not_stop_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = dir.path().join(name);

@@ -53,7 +53,8 @@ impl Client {
         self.shared.ask(|outbox| outbox.pose = Some(pose));
     }
 
-    /// Tells the server what the client shows. More than ten a second end the link; four are plenty.
+    /// Tells the server what the client shows. More than ten a second end the link; four are
+    /// plenty.
     pub fn set_viewport(&self, viewport: Viewport) {
         self.shared.ask(|outbox| outbox.viewport = Some(viewport));
     }
@@ -63,7 +64,7 @@ impl Client {
         self.shared.ask(|outbox| outbox.presence = Some(presence));
     }
 
-    /// Everybody in view. While this guard is held, arriving frames wait; hold it briefly.
+    /// The peers in view. While this guard is held, arriving frames wait; hold it briefly.
     pub fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.shared.view)
     }

@@ -182,7 +182,7 @@ fn retry(ms: Option<u32>) -> String {
 }
 
 impl ConnectError {
-    /// Whether dialling again may help although nobody changes anything: the network or the
+    /// Whether dialling again may help without any change: the network or the
     /// connection failed. Where the server names a time to retry, that is in the variant.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -4,7 +4,7 @@
 //!
 //! A [`Connector`] asks a server how to reach it and holds what links to that server share, so one
 //! process can be thousands of clients. A [`Client`] is one peer on one link: it sends its poses,
-//! says what it looks at, and keeps a view of everybody in it.
+//! says what it looks at, and keeps a view of the peers in it.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -63,8 +63,8 @@
 //!
 //! # Reading order
 //!
-//! [`server_info`] and [`trust`] (where the server is, and whether to trust it), [`link`] (one link,
-//! over either transport), `session` (the loop), [`clock`] and [`sender`] (its pure parts).
+//! [`server_info`] and [`trust`] (where the server is, and whether to trust it), [`link`] (one
+//! link, over either transport), `session` (the loop), [`clock`] and [`sender`] (its pure parts).
 
 mod client;
 pub mod clock;

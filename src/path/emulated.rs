@@ -1,4 +1,4 @@
-//! The path itself: a thread that moves packets between two devices, when the model says so.
+//! The path itself: a thread that moves packets between two devices when the model says so.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ use crate::tun::MTU;
 
 /// The addresses of the ends, near and far.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(10, 77, 0, 2)];
-/// How many packets are read in a row before those that are due are written.
+/// Number of packets to read in a row before writing those that are due.
 const READ_AT_ONCE: usize = 32;
 
 /// An emulated path between two network namespaces.
@@ -38,11 +38,11 @@ pub struct EmulatedPath {
     carrier: Option<JoinHandle<()>>,
 }
 
-/// What the carrier shares with whoever holds the path.
+/// State shared by the carrier and the owner of the path.
 #[derive(Debug)]
 struct Control {
     state: Mutex<State>,
-    /// Written to when the carrier is to stop.
+    /// Wakes the carrier to make it stop.
     wake: EventFd,
 }
 
@@ -58,11 +58,11 @@ struct State {
 }
 
 impl EmulatedPath {
-    /// Opens a path: `there` is what happens from the near end to the far end, `back` what happens
-    /// the other way. With the same seed, the n-th packet of a direction meets the same fate.
+    /// Opens a path with the settings `there` from the near end to the far end, and `back` for the
+    /// other way. With the same seed, the n-th packet of a direction meets the same fate.
     ///
     /// # Errors
-    /// If the machine does not allow it; see [`crate::isolate`], to be called before.
+    /// If the machine does not allow it; call [`crate::isolate`] first.
     pub fn open(there: PathSettings, back: PathSettings, seed: u64) -> Result<Self, PathError> {
         let (near, near_device) = Namespace::open("near", ADDRESSES[0])?;
         let (far, far_device) = Namespace::open("far", ADDRESSES[1])?;
@@ -93,22 +93,22 @@ impl EmulatedPath {
         &self.far
     }
 
-    /// Changes what happens to the packets that come from now on.
+    /// Changes the settings for packets that arrive from now on.
     pub fn set(&self, there: PathSettings, back: PathSettings) {
         let mut state = self.shared.lock();
         state.there.set(there);
         state.back.set(back);
     }
 
-    /// Lets the address translation in front of the near end forget its ports, as a router does
-    /// that restarts: the far end sees UDP from the near end come from other ports than before,
-    /// and what it sends to the old ones arrives nowhere. Before the first call there is no
-    /// translation; after it, UDP that the near end has not asked for does not reach it.
+    /// Makes the address translation in front of the near end forget its ports, like a router that
+    /// restarts: UDP from the near end reaches the far end from new ports, and packets to the old
+    /// ones are dropped. Before the first call there is no translation; after it, unsolicited UDP
+    /// does not reach the near end.
     pub fn rebind(&self) {
         self.shared.lock().nat.rebind();
     }
 
-    /// What has happened so far: from near to far, and back.
+    /// Counters of both directions so far: near to far, and far to near.
     #[must_use]
     pub fn counters(&self) -> [Counters; 2] {
         let state = self.shared.lock();
@@ -122,7 +122,7 @@ impl Drop for EmulatedPath {
         // A full counter wakes the carrier as well.
         let _ = self.shared.wake.write(1);
         if let Some(carrier) = self.carrier.take() {
-            // A carrier that panicked is gone as well.
+            // A carrier that panicked has ended as well.
             let _ = carrier.join();
         }
     }
@@ -133,7 +133,7 @@ impl Control {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves packets until it is told to stop.
+    /// Moves packets until told to stop.
     fn carry(&self, near: &SyncDevice, far: &SyncDevice) {
         // The kernel's timers are exact, but by default it lets a thread oversleep by 50 us.
         if let Err(error) = set_timerslack(1) {
@@ -150,14 +150,14 @@ impl Control {
             };
             let fds = [near.as_fd(), far.as_fd(), self.wake.as_fd()];
             let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            // Woken by a signal or by anything else, it looks at everything anew.
+            // Whatever woke it, it checks everything again.
             let _ = ppoll(&mut fds, timeout.map(Into::into), None);
         }
     }
 }
 
 impl State {
-    /// Takes what the devices have, hands out what is due, and returns how long until more is.
+    /// Reads from the devices, writes what is due, and returns how long until more is due.
     fn turn(&mut self, near: &SyncDevice, far: &SyncDevice, opened: Instant) -> Option<Duration> {
         let Self { there, back, nat, .. } = self;
         receive(near, |mut packet| {
@@ -180,7 +180,7 @@ impl State {
     }
 }
 
-/// Reads the packets that a device has.
+/// Reads the packets waiting at a device.
 fn receive(device: &SyncDevice, mut handle: impl FnMut(Vec<u8>)) {
     let mut buffer = [0; MTU as usize];
     for _ in 0..READ_AT_ONCE {

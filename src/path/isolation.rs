@@ -1,4 +1,4 @@
-//! The right to make network namespaces, and why there may be none.
+//! The right to create network namespaces, and why it may be missing.
 
 use std::fs;
 use std::io;
@@ -13,38 +13,38 @@ const TUN: &str = "/dev/net/tun";
 /// CAP_NET_ADMIN and CAP_SYS_ADMIN, as bits of a set of capabilities.
 const NEEDED: u64 = 1 << 12 | 1 << 21;
 
-/// Why there is no emulated path.
+/// Why a path cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {
-    /// The machine lets this user make no namespaces.
-    #[error("no network namespace can be made ({cause}): {remedy}")]
+    /// The machine does not let this user create namespaces.
+    #[error("cannot create a network namespace ({cause}): {remedy}")]
     NotAllowed {
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
-        /// What can be done about it.
+        /// What to do about it.
         remedy: String,
     },
     /// There are no TUN devices, or not for this user.
     #[error(
-        "{TUN} cannot be opened ({0}): load the module (modprobe tun), let this user read and \
+        "cannot open {TUN} ({0}): load the module (modprobe tun), let this user read and \
          write the device, or give it to the container (--device {TUN})"
     )]
     NoTun(io::Error),
     /// A network device cannot be set up.
-    #[error("the path's network device {device} cannot be set up: {cause}")]
+    #[error("cannot set up the path's network device {device}: {cause}")]
     Device {
         /// Its name.
         device: &'static str,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
-    /// The machine is out of threads or of file descriptors.
-    #[error("the path's thread cannot be started: {0}")]
+    /// The machine is out of threads or file descriptors.
+    #[error("cannot start the path's thread: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Lets this process make network namespaces: root may anyway, anybody else enters a user
-/// namespace of its own, as the user that it is. To be called before any other thread starts.
+/// Lets this process create network namespaces: root may anyway; any other user enters a user
+/// namespace of its own, mapped to itself. Call it before any other thread starts.
 ///
 /// # Errors
 /// If the machine allows neither.
@@ -54,7 +54,7 @@ pub fn isolate() -> Result<(), PathError> {
     }
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(refused)?;
-    // As itself, not as root: programs at the ends of the path behave as they always do.
+    // As itself, not as root, so that programs at the ends of the path behave as usual.
     for (file, words) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("{user} {user} 1")),
@@ -87,7 +87,7 @@ fn is_capable() -> bool {
 
 fn refused(cause: Errno) -> PathError {
     let remedy = if cause == Errno::EINVAL && count_threads() > 1 {
-        "path::isolate() has to be called before any other thread starts".to_owned()
+        "call isolate() before any other thread starts".to_owned()
     } else {
         remedy()
     };
@@ -98,7 +98,7 @@ fn count_threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
-/// What can be done where namespaces are refused.
+/// What to do where namespaces are refused.
 fn remedy() -> String {
     let settings = [
         ("user.max_user_namespaces", "0", "1000"),
@@ -109,13 +109,13 @@ fn remedy() -> String {
     for (name, refuses, allows) in settings {
         let file = format!("/proc/sys/{}", name.replace('.', "/"));
         if fs::read_to_string(file).is_ok_and(|value| value.trim() == refuses) {
-            return format!("run as root, or let it with `sysctl -w {name}={allows}`");
+            return format!("run as root, or allow it with `sysctl -w {name}={allows}`");
         }
     }
     "run as root; in a container, give it CAP_SYS_ADMIN and CAP_NET_ADMIN (--privileged)".to_owned()
 }
 
-/// Starts a thread of the path's.
+/// Starts one of the path's threads.
 pub(super) fn start<T: Send + 'static>(
     name: &str,
     f: impl FnOnce() -> T + Send + 'static,

@@ -1,9 +1,34 @@
-//! An emulated network path, between two network namespaces of its own.
+//! An emulated network path between two network namespaces of its own.
 //!
-//! Real IP packets go through it: what the kernel's TCP makes of a lost packet and what QUIC makes
-//! of it can be compared, for both lose the same ones. [`model`] decides about one direction of it
-//! and is free of sockets and clocks; `EmulatedPath` moves packets between two TUN devices accordingly,
-//! on Linux. `gpys netem` runs any two programs at its ends.
+//! Two programs, one at each end, talk over real IP packets that this path loses, delays, reorders,
+//! duplicates or squeezes through a bottleneck. The kernel's TCP and any QUIC library meet the same
+//! fates, because both lose the same packets, so their reactions can be compared. `gpys netem` runs
+//! any two programs at its ends.
+//!
+//! [`PathSettings`] says what one direction does to packets. [`model::Direction`] decides each
+//! packet's fate and is free of sockets and clocks, so a test can drive it by hand:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use gpys_path::PathSettings;
+//! use gpys_path::model::Direction;
+//!
+//! let ms = Duration::from_millis;
+//! let settings = PathSettings { delay: ms(25), loss: 0.5, ..PathSettings::default() };
+//! let mut direction = Direction::new(settings, 1);
+//! for _ in 0..1_000 {
+//!     direction.handle_packet(vec![0; 100], ms(0));
+//! }
+//! assert_eq!(direction.poll_packet(ms(24)), None, "everything is still in flight");
+//! while direction.poll_packet(ms(25)).is_some() {}
+//! let counters = direction.counters();
+//! assert_eq!(counters.delivered + counters.lost, 1_000);
+//! assert!((400..600).contains(&counters.lost), "a seed fixes which ones");
+//! ```
+//!
+//! On Linux, `EmulatedPath` moves packets between two TUN devices accordingly. `isolate` gives the
+//! process the right to open one; each end is a `Namespace` that runs programs and functions.
 
 #[cfg(target_os = "linux")]
 mod emulated;

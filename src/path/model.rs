@@ -1,9 +1,8 @@
-//! One direction of a path: what happens to packets, and when they come out. No sockets, no
-//! clocks.
+//! One direction of a path: the fate of each packet, and when it comes out. No sockets, no clocks.
 //!
-//! Time is what has passed since the path was opened. Every packet costs the same number of
-//! random draws, whatever the settings and whatever its fate: with one seed, the packets that are
-//! lost at 1 % are among those that are lost at 2 %, and jitter changes nothing about them.
+//! Time counts from the opening of the path. Every packet costs the same number of random draws,
+//! whatever the settings and its fate: with one seed, the packets lost at 1 % are among those lost
+//! at 2 %, and jitter does not change which.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,46 +12,46 @@ use fastrand::Rng;
 use crate::packet;
 use crate::settings::{Bandwidth, Bursts, PathSettings};
 
-/// How long a draw of the jitter holds: a radio frame of LTE.
+/// How long one draw of the jitter holds: a radio frame of LTE.
 pub const SLOT: Duration = Duration::from_millis(10);
-/// How long a packet that is to be reordered is held back: the next packet of a stream of 60 a
-/// second goes ahead of it.
+/// How long to hold back a packet to reorder: long enough for the next packet of a stream of 60 a
+/// second to overtake it.
 pub const HELD_BACK: Duration = Duration::from_millis(20);
-/// What moves the seed from slot to slot: 2^64 over the golden ratio, so that no two are near.
+/// The seed's step from slot to slot: 2^64 over the golden ratio, so that no two are near.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What one direction of a path has done so far.
+/// Counters of one direction of a path.
 ///
 /// At any moment `packets + duplicated` is the sum of `delivered`, `lost`, `lost_in_bursts`,
-/// `overflowed`, `blocked` and what is under way.
+/// `overflowed`, `blocked` and the packets in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets that came to the path.
+    /// Packets that entered the path.
     pub packets: u64,
-    /// Their bytes, of whole IP packets.
+    /// Bytes of those packets, IP headers included.
     pub bytes: u64,
     /// Packets that came out, copies included.
     pub delivered: u64,
-    /// Their bytes.
+    /// Bytes of those packets.
     pub delivered_bytes: u64,
-    /// Packets that were lost by themselves.
+    /// Packets lost independently.
     pub lost: u64,
-    /// Packets that were lost in bursts.
+    /// Packets lost in bursts.
     pub lost_in_bursts: u64,
-    /// Packets for which the bottleneck's queue had no room.
+    /// Packets dropped by the bottleneck's full queue.
     pub overflowed: u64,
-    /// Packets that came while the path was blocked for them.
+    /// Packets dropped while the path was blocked for them.
     pub blocked: u64,
-    /// Packets that came out after one that had come later (RFC 4737), copies included.
+    /// Packets that came out after one that had entered later (RFC 4737), copies included.
     pub reordered: u64,
-    /// Copies that were made.
+    /// Copies made.
     pub duplicated: u64,
-    /// Packets that came out for a port that the address translation does not know (any more).
+    /// Packets that came out for a port unknown to the address translation.
     pub unknown_port: u64,
-    /// The longest that a packet waited in the queue before its first bit left.
+    /// The longest wait of a packet in the queue before its first bit left.
     pub longest_wait: Duration,
-    /// The most by which a packet came out later than it should have. It is the machine's doing,
-    /// not the path's: where it is not small against the delay, the machine is too busy.
+    /// The most by which a packet came out late. The machine causes it, not the path: unless it is
+    /// small against the delay, the machine is too busy.
     pub latest: Duration,
 }
 
@@ -64,22 +63,22 @@ pub struct Direction {
     rng: Rng,
     /// Whether the last packet met the bad state; `None` before the first.
     bad: Option<bool>,
-    /// When the bottleneck has sent what it holds.
+    /// When the bottleneck will have sent what it holds.
     free: Duration,
-    /// What the last division by the rate left over, in bits · ns a second.
+    /// The remainder of the last division by the rate, in bits · ns a second.
     remainder: u64,
-    /// When the last packet that is not held back comes out.
+    /// When the last packet that was not held back comes out.
     last: Duration,
-    /// How many packets and copies were put under way.
+    /// Number of packets and copies sent on their way.
     sent: u64,
-    /// One more than the number of the latest packet that came out.
+    /// One more than the highest number of a packet that came out.
     next: u64,
-    /// Packets by the time when they come out, then by their number.
+    /// Packets by the time at which they come out, then by number.
     under_way: BTreeMap<(Duration, u64), Vec<u8>>,
     counters: Counters,
 }
 
-/// What the dice say about one packet, each from 0 to 1.
+/// The random draws for one packet, each from 0 to 1.
 struct Dice {
     loss: f64,
     burst: f64,
@@ -88,7 +87,7 @@ struct Dice {
 }
 
 impl Direction {
-    /// A direction that carries nothing yet. The same seed and packets give the same fates.
+    /// Creates an empty direction. The same seed and packets give the same fates.
     #[must_use]
     pub fn new(settings: PathSettings, seed: u64) -> Self {
         Self {
@@ -106,24 +105,24 @@ impl Direction {
         }
     }
 
-    /// Changes what happens to the packets that come from now on.
+    /// Changes the settings for packets that enter from now on.
     pub fn set(&mut self, settings: PathSettings) {
         self.settings = settings;
         self.remainder = 0;
     }
 
-    /// What has happened so far.
+    /// The counters so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Counts a packet that came out for a port which nobody has.
+    /// Counts a packet that came out for an unknown port.
     pub(super) const fn count_unknown_port(&mut self) {
         self.counters.unknown_port += 1;
     }
 
-    /// Takes an IP packet that comes to the path at `now`, which never goes back.
+    /// Takes an IP packet that enters the path at `now`, which never goes back.
     pub fn handle_packet(&mut self, packet: Vec<u8>, now: Duration) {
         let dice = Dice {
             loss: self.rng.f64(),
@@ -164,7 +163,7 @@ impl Direction {
         self.put_under_way(packet, arrives);
     }
 
-    /// The next packet that is out by `now`, if there is one.
+    /// Returns the next packet that comes out by `now`, if there is one.
     pub fn poll_packet(&mut self, now: Duration) -> Option<Vec<u8>> {
         let first = self.under_way.first_entry()?;
         let (arrives, number) = *first.key();
@@ -178,7 +177,7 @@ impl Direction {
         Some(packet)
     }
 
-    /// When [`Self::poll_packet`] has something to give, if nothing more comes.
+    /// When [`Self::poll_packet`] next returns a packet, if no more enter.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.under_way.first_key_value().map(|(&(arrives, _), _)| arrives)
@@ -200,7 +199,7 @@ impl Direction {
         bad
     }
 
-    /// When a packet of this many bytes has left the bottleneck, unless the queue is full.
+    /// When a packet of this many bytes leaves the bottleneck; `None` if the queue is full.
     fn pass_bottleneck(&mut self, len: u64, now: Duration) -> Option<Duration> {
         let Some(rate) = self.settings.rate else { return Some(now) };
         let wait = self.free.saturating_sub(now);
@@ -218,12 +217,12 @@ impl Direction {
         Some(self.free)
     }
 
-    /// How many bytes the bottleneck still has to send.
+    /// Number of bytes that the bottleneck still has to send.
     fn waiting(&self, rate: Bandwidth, now: Duration) -> u64 {
         rate.bytes_in(self.free.saturating_sub(now))
     }
 
-    /// The further delay of what leaves the bottleneck at `now`.
+    /// The additional delay of a packet that leaves the bottleneck at `now`.
     fn jitter(&self, now: Duration) -> Duration {
         let slot = (now.as_nanos() / SLOT.as_nanos()) as u64;
         let die = Rng::with_seed(self.seed.wrapping_add(slot.wrapping_mul(STEP))).f64();

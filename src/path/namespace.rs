@@ -15,12 +15,12 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A network namespace at one end of a path: a loopback device, the path's device, nothing else.
 ///
-/// A thread or process that is started by one in it is in it, too; so are the workers of a tokio
-/// runtime that is built by [`Self::run`]. A socket belongs to the namespace of the thread that
-/// makes it, wherever it is used.
+/// Threads and processes inherit the namespace of the thread that starts them; so do the workers of
+/// a tokio runtime built in [`Self::run`]. A socket belongs to the namespace of the thread that
+/// creates it, wherever it is used.
 ///
-/// Of such a runtime, `block_on` and `spawn_blocking` are in the namespace only if they are called
-/// there, by [`Self::run`] or by a task: from elsewhere, use `spawn`.
+/// With such a runtime, `block_on` and `spawn_blocking` run in the namespace only if called there,
+/// by [`Self::run`] or by a task; from elsewhere, use `spawn`.
 #[derive(Debug)]
 pub struct Namespace {
     address: Ipv4Addr,
@@ -29,7 +29,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Makes a namespace and its device.
+    /// Creates a namespace and its device.
     pub(super) fn open(name: &str, address: Ipv4Addr) -> Result<(Self, SyncDevice), PathError> {
         let (ready, opened) = channel();
         let (jobs, queue) = channel::<Job>();
@@ -59,18 +59,18 @@ impl Namespace {
     pub fn run<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
         let (started, handle) = channel();
         let job: Job = Box::new(move || {
-            // Nobody waits for it if the receiver is gone.
+            // Without a receiver there is no caller left.
             let _ = started.send(start("in-namespace", f));
         });
-        let jobs = self.jobs.as_ref().expect("it is taken by drop alone");
+        let jobs = self.jobs.as_ref().expect("only drop takes it");
         jobs.send(job).expect("the keeper waits for jobs until drop");
         let thread = handle.recv().expect("the keeper answers every job");
         let thread = thread.expect("the system has no thread left");
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Starts a program in the namespace. It keeps the namespace for as long as it runs: whoever
-    /// starts it has to end it.
+    /// Starts a program in the namespace. The namespace lives as long as the program, so the caller
+    /// has to end it.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -86,7 +86,7 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         self.jobs.take();
         if let Some(keeper) = self.keeper.take() {
-            // A keeper that panicked is gone as well.
+            // A keeper that panicked has ended as well.
             let _ = keeper.join();
         }
     }

@@ -1,14 +1,14 @@
-//! An address translation at the near end of a path that can forget what it knew.
+//! An address translation at the near end of a path, which can forget its ports.
 //!
-//! Until it is first told to, it translates nothing. After that, UDP from the near end comes to
-//! the far end from other ports, and what the far end sends to the old ones arrives nowhere. Ports
-//! inside of ICMP errors stay as they are.
+//! Until the first rebinding it translates nothing. After that, UDP from the near end reaches the
+//! far end from other ports, and packets to the old ones are dropped. Ports inside ICMP errors stay
+//! as they are.
 
 use std::collections::HashMap;
 
 use crate::packet::{Port, set_udp_port, udp_port};
 
-/// The lowest port that is handed out. Ports below are seldom those of clients.
+/// The lowest port to hand out; clients rarely use ports below.
 const FIRST: u16 = 20_000;
 
 /// An address translation of UDP ports.
@@ -23,7 +23,7 @@ pub(super) struct Nat {
 }
 
 impl Nat {
-    /// Forgets every port: whoever sends from now on gets another one.
+    /// Forgets every port: later packets get new ones.
     pub(super) fn rebind(&mut self) {
         self.next.get_or_insert(FIRST);
         self.outside.clear();
@@ -47,7 +47,7 @@ impl Nat {
         set_udp_port(packet, Port::Source, outside);
     }
 
-    /// Translates a packet to the near end. False if it is for a port that is not known.
+    /// Translates a packet to the near end; false if its port is unknown.
     #[must_use]
     pub(super) fn inward(&self, packet: &mut [u8]) -> bool {
         if self.next.is_none() {
@@ -60,7 +60,7 @@ impl Nat {
     }
 }
 
-/// The port to hand out after this one. Whoever opens 45 000 of them meets old ones again.
+/// The port to hand out after this one; old ones recur after about 45 000.
 const fn following(port: u16) -> u16 {
     if port == u16::MAX { FIRST } else { port + 1 }
 }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_translated_before_the_first_rebinding() {
+    fn translates_nothing_before_the_first_rebinding() {
         let mut nat = Nat::default();
         let mut packet = datagram(5_000, 4_433, b"pose", 0);
         let before = packet.clone();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rebinding_gives_another_port_and_the_old_one_is_dead() {
+    fn a_rebinding_changes_the_port_and_kills_the_old_one() {
         let mut nat = Nat::default();
         let mut seen = vec![5_000];
         for _ in 0..3 {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn two_sockets_have_two_ports_and_none_is_its_own() {
+    fn two_sockets_get_two_ports_and_neither_its_own() {
         let mut nat = Nat::default();
         nat.rebind();
         let outside: Vec<_> = [FIRST, FIRST + 1, 5_000]
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_ports_is_left_alone() {
+    fn leaves_packets_without_ports_alone() {
         let mut nat = Nat::default();
         nat.rebind();
         let mut fragment = datagram(5_000, 4_433, b"the middle of something", 0);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_without_a_checksum_stays_without() {
+    fn adds_no_checksum_where_there_was_none() {
         let mut nat = Nat::default();
         nat.rebind();
         let mut packet = datagram(5_000, 4_433, b"pose", 0);
@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn checksums_are_mended(
+        fn updates_checksums(
             (from, to, port) in any::<(u16, u16, u16)>(),
             payload in proptest::collection::vec(any::<u8>(), 0..64),
             options in 0_usize..11,

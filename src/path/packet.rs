@@ -1,25 +1,25 @@
-//! The little of IPv4 (RFC 791) and UDP (RFC 768) that a path has to know.
+//! The parts of IPv4 (RFC 791) and UDP (RFC 768) that a path needs.
 
-/// The number of UDP.
+/// The protocol number of UDP.
 const UDP: u8 = 17;
 /// The shortest header of an IPv4 packet, in bytes.
 const HEADER_LEN: usize = 20;
-/// Where a UDP header holds its checksum.
+/// Offset of the checksum in a UDP header.
 const UDP_CHECKSUM_AT: usize = 6;
-/// How long a UDP header is, in bytes.
+/// Length of a UDP header, in bytes.
 const UDP_HEADER_LEN: usize = 8;
 
-/// Which port of a datagram.
+/// One of the two ports of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Port {
-    /// The one that it comes from.
+    /// The sender's.
     Source,
-    /// The one that it goes to.
+    /// The receiver's.
     Destination,
 }
 
 impl Port {
-    /// Where a UDP header holds it.
+    /// Its offset in a UDP header.
     const fn at(self) -> usize {
         match self {
             Self::Source => 0,
@@ -48,25 +48,25 @@ fn udp_header(packet: &mut [u8]) -> Option<&mut [u8]> {
     packet.get_mut(start..start + UDP_HEADER_LEN)
 }
 
-/// A port of a UDP packet.
+/// Reads a port of a UDP packet.
 pub(super) fn udp_port(packet: &mut [u8], which: Port) -> Option<u16> {
     udp_header(packet).map(|header| u16_at(header, which.at()))
 }
 
-/// Changes a port of a UDP packet and mends its checksum (RFC 1624, equation 3).
+/// Changes a port of a UDP packet and updates its checksum (RFC 1624, equation 3).
 pub(super) fn set_udp_port(packet: &mut [u8], which: Port, port: u16) {
     let Some(header) = udp_header(packet) else { return };
     let old = u16_at(header, which.at());
     put_u16(header, which.at(), port);
     let checksum = u16_at(header, UDP_CHECKSUM_AT);
-    // Zero says that there is none.
+    // Zero means no checksum.
     if checksum == 0 {
         return;
     }
     let sum = u32::from(!checksum) + u32::from(!old) + u32::from(port);
     let folded = (sum & 0xFFFF) + (sum >> 16);
-    let mended = !(((folded & 0xFFFF) + (folded >> 16)) as u16);
-    put_u16(header, UDP_CHECKSUM_AT, if mended == 0 { 0xFFFF } else { mended });
+    let updated = !(((folded & 0xFFFF) + (folded >> 16)) as u16);
+    put_u16(header, UDP_CHECKSUM_AT, if updated == 0 { 0xFFFF } else { updated });
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -9,29 +9,29 @@ use std::time::Duration;
 /// Shares are of packets, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PathSettings {
-    /// How long every packet is under way.
+    /// The delay of every packet.
     pub delay: Duration,
-    /// The mean, and so the standard deviation, of a further delay. It is exponentially
+    /// The mean, and so the standard deviation, of an additional delay. It is exponentially
     /// distributed (never negative, with a long tail, as on a mobile network that grants and
-    /// repeats transmissions), and drawn anew for every [`crate::model::SLOT`] of time rather than
-    /// for every packet, so that those who send much meet the same delays as those who send
-    /// little. Packets wait for those before them: jitter alone puts none out of order.
+    /// repeats transmissions). It is drawn per [`crate::model::SLOT`] of time rather than per
+    /// packet, so that busy and quiet senders meet the same delays. Packets wait for those before
+    /// them: jitter alone does not reorder.
     pub jitter: Duration,
-    /// The share that is lost, each packet by itself.
+    /// The share lost, each packet independently.
     pub loss: f64,
-    /// Loss in bursts, beside `loss`.
+    /// Loss in bursts, in addition to `loss`.
     pub bursts: Option<Bursts>,
-    /// The share that is held back for [`crate::model::HELD_BACK`], so that what comes within that
-    /// time goes ahead of it.
+    /// The share held back for [`crate::model::HELD_BACK`], so that packets arriving within that
+    /// time overtake it.
     pub reorder: f64,
     /// The share that arrives twice.
     pub duplicate: f64,
-    /// The bottleneck, if there is one. It comes before everything above: a packet that is lost
-    /// has taken its time there.
+    /// The bottleneck, if there is one. It comes before everything above: even a lost packet has
+    /// taken its time there.
     pub rate: Option<Bandwidth>,
-    /// Nothing enters. What is under way arrives.
+    /// Whether new packets are blocked. Those in flight arrive.
     pub blocked: bool,
-    /// No UDP enters.
+    /// Whether new UDP packets are blocked.
     pub udp_blocked: bool,
 }
 
@@ -40,15 +40,15 @@ pub struct PathSettings {
 /// nothing but loss in the bad one).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bursts {
-    /// The share of packets that is lost, in the long run.
+    /// The share of packets lost in the long run.
     pub share: f64,
-    /// How many packets in a row are lost, on average: at least 1, and at least
+    /// The mean number of packets lost in a row: at least 1, and at least
     /// `share / (1 - share)`, below which that share cannot be reached.
     pub length: f64,
 }
 
 impl Bursts {
-    /// The probability that a packet meets the bad state if the one before it met the good one.
+    /// The probability that a packet meets the bad state after one that met the good state.
     ///
     /// A chain that enters with p and leaves with r is in the bad state for p / (p + r) of the
     /// packets and stays for 1 / r of them, so p = r · share / (1 - share).
@@ -57,7 +57,7 @@ impl Bursts {
         if self.share >= 1.0 { 1.0 } else { self.leave() * self.share / (1.0 - self.share) }
     }
 
-    /// The probability that a packet meets the good state if the one before it met the bad one.
+    /// The probability that a packet meets the good state after one that met the bad state.
     #[must_use]
     pub fn leave(&self) -> f64 {
         if self.share >= 1.0 {
@@ -67,27 +67,27 @@ impl Bursts {
     }
 }
 
-/// A bottleneck: packets leave one after another, each after the time that its bits take.
+/// A bottleneck: packets leave one after another, each taking the time of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandwidth {
     /// Bits a second, of whole IP packets.
     pub bits_per_second: NonZeroU64,
-    /// How much may wait; a packet for which there is no room is dropped.
+    /// The queue; a packet that finds no room is dropped.
     pub queue: Queue,
 }
 
-/// How much may wait in front of a bottleneck, the packet that is leaving included. One packet
-/// may always leave.
+/// The size of the queue in front of a bottleneck, including the departing packet. One packet may
+/// always leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
     /// Bytes of IP packets.
     Bytes(u64),
-    /// As many bytes as leave within this time.
+    /// As many bytes as the bottleneck sends in this time.
     Time(Duration),
 }
 
 impl Bandwidth {
-    /// How many bytes may wait.
+    /// The size of the queue, in bytes.
     #[must_use]
     pub fn queue_len(&self) -> u64 {
         match self.queue {
@@ -96,7 +96,7 @@ impl Bandwidth {
         }
     }
 
-    /// How many bytes leave within `time`, rounded up.
+    /// Number of bytes that leave within `time`, rounded up.
     pub(super) fn bytes_in(&self, time: Duration) -> u64 {
         let bits = time.as_nanos().saturating_mul(u128::from(self.bits_per_second.get()));
         u64::try_from(bits.div_ceil(8_000_000_000)).unwrap_or(u64::MAX)

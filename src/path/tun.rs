@@ -10,20 +10,20 @@ use crate::isolation::{PathError, check_tun};
 
 /// The largest packet, in bytes, as on Ethernet.
 pub(super) const MTU: u16 = 1_500;
-/// How long the addresses' common prefix is, in bits.
+/// Length of the addresses' common prefix, in bits.
 const PREFIX: u8 = 24;
-/// How many packets may wait until the path takes them. It takes them at once, so this is room
-/// for a moment in which the machine is busy; the usual 500 would be a loss that nobody asked for.
+/// Number of packets that may wait for the path. It takes them at once, so this covers moments in
+/// which the machine is busy; the usual 500 would add loss of its own.
 const WAITING: u32 = 10_000;
-/// What the devices are called, each in its own namespace.
+/// The name of the devices, each in its own namespace.
 const NAME: &str = "gpys0";
 /// The loopback device.
 const LOOPBACK: &str = "lo";
 
-/// Makes the device of the calling thread's network namespace, and brings up its loopback device.
+/// Creates the device of the calling thread's network namespace, and brings up its loopback device.
 ///
-/// It has no offloads: every packet that comes out of it is one that a real link would carry,
-/// with its checksum.
+/// It has no offloads: every packet that leaves it is one that a real link would carry, with its
+/// checksum.
 pub(super) fn open(address: Ipv4Addr) -> Result<SyncDevice, PathError> {
     check_tun()?;
     let failed = |cause| PathError::Device { device: NAME, cause };
@@ -45,11 +45,11 @@ pub(super) fn open(address: Ipv4Addr) -> Result<SyncDevice, PathError> {
     Ok(device)
 }
 
-/// What is to change about a device.
+/// A change to a device.
 type SetUp = fn(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>;
 
-/// Changes a device of the calling thread's network namespace, over netlink: there, the rights in
-/// a user namespace are enough for everything.
+/// Changes a device of the calling thread's network namespace, over netlink, for which the rights
+/// in a user namespace suffice.
 fn change(device: &str, set_up: SetUp) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {

@@ -10,19 +10,19 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use crate::cli::doctor::record::Shown;
 use crate::cli::doctor::report::Finding;
 
-/// Longest validity of a certificate that browsers take by its hash, in s: 14 days (W3C
+/// Longest validity of a certificate that browsers accept by its hash, in s: 14 days (W3C
 /// WebTransport, "custom certificate requirements").
 const LONGEST: i64 = 14 * 24 * 3_600;
-/// How many names of a certificate are told.
+/// Number of a certificate's names to list.
 const NAMED: usize = 3;
 const DAY: i64 = 24 * 3_600;
 
-/// What a certificate says of itself.
+/// The facts in a certificate.
 struct Facts {
     issuer: String,
     self_signed: bool,
     names: Vec<String>,
-    /// From when to when it is valid, in s since 1970.
+    /// Start and end of its validity, in s since 1970.
     from: i64,
     until: i64,
     is_ec: bool,
@@ -57,8 +57,8 @@ impl Facts {
         format!("by {by}, for {names}, until {}", day(self.until))
     }
 
-    /// Whether it should have been renewed by now, and how many days are left. Authorities' own
-    /// clients renew when a third is left.
+    /// The days left, if it should have been renewed by now. Authorities' own clients renew when a
+    /// third of the validity is left.
     fn is_late(&self, now: i64) -> Option<i64> {
         let left = self.until - now;
         (left < (self.until - self.from) / 6).then_some(left / DAY)
@@ -80,7 +80,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 fn day(time: i64) -> String {
     OffsetDateTime::from_unix_timestamp(time)
-        .map_or_else(|_| "no day".to_owned(), |time| time.date().to_string())
+        .map_or_else(|_| "an unknown day".to_owned(), |time| time.date().to_string())
 }
 
 fn now() -> i64 {
@@ -88,11 +88,11 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What is wrong with a certificate, and what to do.
+/// A fault of a certificate, and its remedy.
 struct Fault {
     what: String,
     advice: String,
-    /// Whether it is only that no authority vouches for it.
+    /// Whether the only fault is that no known authority vouches for it.
     is_unknown: bool,
 }
 
@@ -106,7 +106,7 @@ impl Shown {
                 Ok(()) => None,
                 Err(error) => Some(Fault {
                     what: error.to_string(),
-                    advice: "Look from a computer that has the usual authorities (on Debian: \
+                    advice: "Run this on a computer with the usual root certificates (on Debian: \
                              apt install ca-certificates)."
                         .to_owned(),
                     is_unknown: true,
@@ -116,17 +116,16 @@ impl Shown {
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => fault(
                 "it has expired",
-                "Renew it, and see why that did not happen by itself; GPyS reads new files \
-                 within 10 s.",
+                "Renew it, and find out why automatic renewal failed; GPyS reads new files within \
+                 10 s.",
             ),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => fault(
-                "it is not valid yet",
-                "Set the clocks of this computer and of the server right.",
-            ),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                fault("it is not valid yet", "Set the clocks of this computer and the server.")
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 fault(
                     &format!("it is not for {host}"),
-                    "Open the server by a name that it has, or get a certificate for this one.",
+                    "Open the server by a name in the certificate, or get one for this name.",
                 )
             }
             CertificateError::UnknownIssuer => Some(self.unknown(facts)),
@@ -138,23 +137,23 @@ impl Shown {
         let is_alone = self.others == 0 && facts.is_some_and(|facts| !facts.self_signed);
         let (what, advice) = if is_alone {
             (
-                "it comes without those that vouch for it",
-                "Let --cert name the whole chain (certbot calls it fullchain.pem). If the \
-                 authority is your own, let each device trust it.",
+                "its chain is incomplete",
+                "Give --cert the whole chain (certbot calls it fullchain.pem). If the authority is \
+                 your own, make each device trust it.",
             )
         } else {
             (
                 "no authority that this computer knows vouches for it",
-                "Get one from a public authority (--cert, --key and --ca-signed), or, on your \
-                 own network, let each device trust yours (gpys certs). Where --acme-domain is \
-                 set, the log says why there is none yet.",
+                "Get one from a public authority (--cert, --key and --ca-signed), or, on your own \
+                 network, make each device trust yours (gpys certs). If --acme-domain is set, \
+                 the log says why there is none yet.",
             )
         };
         Fault { what: what.to_owned(), advice: advice.to_owned(), is_unknown: true }
     }
 
-    /// What browsers make of it as the certificate of a page at `host`; `vouched` tells whether
-    /// an authority could vouch for that host at all.
+    /// Judges it as the certificate of a page at `host`; `vouched` is whether an authority can
+    /// vouch for that host at all.
     pub(super) fn of_page(&self, host: &str, vouched: bool) -> Finding {
         let facts = Facts::read(&self.leaf);
         let says = facts.as_ref().map_or_else(|| "unreadable".to_owned(), Facts::says);
@@ -166,13 +165,14 @@ impl Shown {
             return Finding::failure(says, fault.advice);
         }
         if fault.is_unknown {
-            let advice = "Browsers warn once, and can be told to go on; `gpys certs` ends that.";
+            let advice =
+                "Browsers warn once, and let the user continue; `gpys certs` avoids the warning.";
             return Finding::note(says, advice);
         }
         Finding::warning(says, fault.advice)
     }
 
-    /// What browsers make of it as the certificate of WebTransport that an authority vouches for.
+    /// Judges it as a WebTransport certificate from an authority.
     pub(super) fn by_authority(&self, host: &str) -> Finding {
         let facts = Facts::read(&self.leaf);
         let says = facts.as_ref().map_or_else(|| "unreadable".to_owned(), Facts::says);
@@ -189,8 +189,7 @@ impl Shown {
         }
     }
 
-    /// What browsers make of it as the certificate of WebTransport that a page knows by one of
-    /// these hashes.
+    /// Judges it as a WebTransport certificate that a page knows by one of these hashes.
     pub(super) fn by_hash(&self, hashes: &[[u8; 32]]) -> Finding {
         let hash = Certificate::from_der(self.leaf.clone()).map(|it| *it.hash().as_ref());
         if !hash.is_ok_and(|hash| hashes.contains(&hash)) {
@@ -199,8 +198,8 @@ impl Shown {
                     "certificate refused: its hash is none of the {} in /config.json",
                     hashes.len()
                 ),
-                "The page and UDP come from different servers, or /config.json is an old one: \
-                 let no proxy cache it, and send both to one server.",
+                "HTTPS and UDP lead to different servers, or /config.json is stale: stop proxies \
+                 from caching it, and send both to one server.",
             );
         }
         let Some(facts) = Facts::read(&self.leaf) else {
@@ -209,13 +208,13 @@ impl Shown {
         let now = now();
         if !(facts.from..=facts.until).contains(&now) {
             return Finding::failure(
-                format!("its hash is right, but it is valid until {} only", day(facts.until)),
-                "Set the clocks of this computer and of the server right.",
+                format!("its hash is right, but it is valid only until {}", day(facts.until)),
+                "Set the clocks of this computer and the server.",
             );
         }
         if facts.until - facts.from > LONGEST || !facts.is_ec {
             return Finding::failure(
-                "its hash is right, but browsers take no such certificate by its hash",
+                "its hash is right, but browsers accept no such certificate by its hash",
                 "It must be ECDSA and valid for at most 14 days; update the server.",
             );
         }
@@ -227,7 +226,7 @@ fn on_time(facts: Option<&Facts>, says: String) -> Finding {
     match facts.and_then(|facts| facts.is_late(now())) {
         Some(days) => Finding::warning(
             format!("{days} days are left: {says}"),
-            "It should have been renewed by now; see why it was not.",
+            "It should have been renewed by now; find out why it was not.",
         ),
         None => Finding::ok(says),
     }
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_a_good_certificate_is_fine_until_it_is_late() {
+    fn a_good_certificate_is_fine_until_renewal_is_late() {
         use crate::cli::doctor::report::Verdict::{Ok as Fine, Warning};
         let (verdict, words) = (shown((-30, 60), Ok(())), "for gpys.example, until 20");
         let finding = verdict.of_page("gpys.example", true);
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_authority_is_a_warning_page_at_home_and_a_wall_elsewhere() {
+    fn an_unknown_authority_is_a_note_for_private_hosts_and_a_failure_elsewhere() {
         use crate::cli::doctor::report::Verdict::{Failure, Note, Warning};
         let unknown = shown((-1, 12), Err(CertificateError::UnknownIssuer.into()));
         assert_eq!(unknown.of_page("127.0.0.1", false).verdict, Note);
@@ -284,7 +283,7 @@ mod tests {
         for (days, verdict, words) in [
             ((-1, 12), Fine, "known by its hash, until"),
             ((-1, 14), Failure, "its hash is right, but browsers"),
-            ((-12, -1), Failure, "its hash is right, but it is valid until"),
+            ((-12, -1), Failure, "its hash is right, but it is valid only until"),
         ] {
             let shown = shown(days, unknown());
             let finding = shown.by_hash(&[[0; 32], hash(&shown)]);

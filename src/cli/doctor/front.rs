@@ -1,23 +1,23 @@
-//! What stands in front of a server: proxies, and what they pass on.
+//! Proxies in front of a server, and what they pass on.
 
 use http::{HeaderMap, header};
 
 use crate::cli::doctor::report::{Finding, Step, Topic, Watch};
 use gpys_client::server_info::{Config, Seen, Target};
 
-/// Judges the path of the URL, if it is none of GPyS's.
+/// Warns of a URL whose path GPyS does not serve.
 pub(super) fn path(target: &Target) -> Option<Step> {
     let path = target.uri.path();
     let own = ["", "/", "/bench", "/bench/"].contains(&path) || path.starts_with("/r/");
     if own {
         return None;
     }
-    let says = format!("{path} is none of GPyS's; what follows is of {}", target.base());
-    let advice = "GPyS is not offered below a path: give it a host name of its own.";
+    let says = format!("{path} is not a GPyS path; the next checks are of {}", target.base());
+    let advice = "GPyS cannot run below a path: give it its own host name.";
     Some(Watch::start(Topic::Path, None).stop(Finding::warning(says, advice)))
 }
 
-/// Judges what a proxy passes on, if there is one to be seen.
+/// Judges what a proxy passes on, if a proxy can be seen.
 pub(super) fn proxy(target: &Target, config: &Config, headers: &HeaderMap) -> Option<Step> {
     let watch = Watch::start(Topic::Proxy, None);
     // GPyS itself sends neither.
@@ -32,21 +32,23 @@ pub(super) fn proxy(target: &Target, config: &Config, headers: &HeaderMap) -> Op
     let who = named.unwrap_or("a proxy");
     let finding = if !same && !origin_allowed {
         Finding::failure(
-            format!("{who} hands on the Host {host} in place of {here}"),
-            "Let the proxy pass the Host header on, with its port (nginx: `proxy_set_header Host \
+            format!("{who} passes on the Host {host} instead of {here}"),
+            "Make the proxy pass on the Host header with its port (nginx: `proxy_set_header Host \
              $http_host;`), or start the server with --public-url.",
         )
     } else {
         match forwarded.as_str() {
-            "believed" => Finding::ok(format!("behind {who}, whose word is believed")),
+            "believed" => {
+                Finding::ok(format!("behind {who}, whose X-Forwarded headers are believed"))
+            }
             "ignored" => Finding::note(
-                format!("behind {who}, whose word about its clients is not believed"),
+                format!("behind {who}, whose X-Forwarded headers are not believed"),
                 "Start the server with --trusted-proxy and the proxy's address, so that limits per \
                  address count clients.",
             ),
             _ => Finding::note(
-                format!("behind {who}, which does not say for whom it speaks"),
-                "Let it write X-Forwarded-For, and start the server with --trusted-proxy and the \
+                format!("behind {who}, which does not name its clients"),
+                "Make it send X-Forwarded-For, and start the server with --trusted-proxy and the \
                  proxy's address, so that limits per address count clients.",
             ),
         }
@@ -54,7 +56,7 @@ pub(super) fn proxy(target: &Target, config: &Config, headers: &HeaderMap) -> Op
     Some(watch.stop(finding))
 }
 
-/// Whether two hosts are the same, with a port or without the one that the scheme has anyway.
+/// Whether two hosts are the same, with or without the scheme's default port.
 fn same_host(one: &str, other: &str, tls: bool) -> bool {
     let default = if tls { ":443" } else { ":80" };
     let bare = |host: &str| {
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_told_with_what_it_passes_on() {
+    fn reports_a_proxy_and_what_it_passes_on() {
         assert_eq!(judged("map.example", true, "none", None), None);
         let is = |step: Option<Step>, verdict, words: &str| {
             let step = step.unwrap();
@@ -93,14 +95,14 @@ mod tests {
         let nginx = Some("nginx/1.22.1");
         is(judged("map.example:443", true, "believed", nginx), Verdict::Ok, "behind nginx/1.22.1");
         is(judged("map.example", true, "ignored", nginx), Verdict::Note, "not believed");
-        is(judged("map.example", true, "none", nginx), Verdict::Note, "for whom it speaks");
-        let words = "hands on the Host 127.0.0.1:8080 in place of map.example";
+        is(judged("map.example", true, "none", nginx), Verdict::Note, "does not name its clients");
+        let words = "passes on the Host 127.0.0.1:8080 instead of map.example";
         is(judged("127.0.0.1:8080", false, "none", None), Verdict::Failure, words);
         is(judged("127.0.0.1:8080", true, "believed", nginx), Verdict::Ok, "behind");
     }
 
     #[test]
-    fn a_path_is_told_that_is_none_of_its_own() {
+    fn warns_of_a_path_that_is_not_its_own() {
         let told = |url| path(&Target::parse(url).unwrap()).is_some();
         assert!(told("https://map.example/map/") && told("https://map.example/map/r/lobby"));
         for own in ["https://a.example", "https://a.example/r/x", "https://a.example/bench"] {

@@ -1,5 +1,4 @@
-//! What both transports need: the host's addresses, TCP, HTTPS, and what the server says of
-//! itself.
+//! What both transports need: the host's addresses, TCP, HTTPS, and the server's configuration.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +20,12 @@ use gpys_proto::wire::VERSION;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a step may take. Whoever waits longer for a page has closed it.
+/// Time for one step; users who wait longer for a page have closed it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Where a server tells whether it takes people.
+/// The path at which a server says whether it is ready.
 const READY: &str = "/readyz";
 
-/// Looks a host up; the addresses are without double.
+/// Resolves a host to its distinct addresses.
 pub(super) async fn look_up(target: &Target) -> (Step, Vec<SocketAddr>) {
     let watch = Watch::start(Topic::Name, None);
     let host = &target.host;
@@ -34,8 +33,8 @@ pub(super) async fn look_up(target: &Target) -> (Step, Vec<SocketAddr>) {
     let advice = "Check the spelling, and that the name has an A or AAAA record.";
     let (finding, mut addresses) = match found {
         Ok(Ok(found)) => (None, found.collect::<Vec<_>>()),
-        Ok(Err(error)) => (Some(format!("{host} is not found: {error}")), Vec::new()),
-        Err(_) => (Some(format!("{host} is not answered for within {PATIENCE:?}")), Vec::new()),
+        Ok(Err(error)) => (Some(format!("cannot resolve {host}: {error}")), Vec::new()),
+        Err(_) => (Some(format!("no DNS answer for {host} within {PATIENCE:?}")), Vec::new()),
     };
     addresses.sort_unstable();
     addresses.dedup();
@@ -54,7 +53,7 @@ pub(super) async fn look_up(target: &Target) -> (Step, Vec<SocketAddr>) {
     (watch.stop(finding), addresses)
 }
 
-/// Connects to each address by TCP; gives those that answer.
+/// Connects to each address over TCP, and returns those that answer.
 pub(super) async fn connect_all(addresses: &[SocketAddr]) -> (Vec<Step>, Vec<SocketAddr>) {
     let tries = addresses.iter().map(|&address| async move {
         let watch = Watch::start(Topic::Tcp, None);
@@ -63,8 +62,8 @@ pub(super) async fn connect_all(addresses: &[SocketAddr]) -> (Vec<Step>, Vec<Soc
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(tcp_wrong(&error, address.port())),
             Err(_) => Some((
-                format!("silence for {PATIENCE:?}"),
-                format!("A firewall swallows it: let TCP port {} in.", address.port()),
+                format!("no answer within {PATIENCE:?}"),
+                format!("A firewall drops the packets: open TCP port {}.", address.port()),
             )),
         };
         (watch, address, wrong)
@@ -77,12 +76,12 @@ pub(super) async fn connect_all(addresses: &[SocketAddr]) -> (Vec<Step>, Vec<Soc
         Some((says, advice)) if answering.is_empty() => {
             Finding::failure(format!("{address}: {says}"), advice)
         }
-        // Servers for oneself often listen on one family, and browsers try the other, too.
+        // A local server often listens on one family only; browsers try the other as well.
         Some((says, advice)) if address.ip().is_loopback() => {
             Finding::note(format!("{address}: {says}"), advice)
         }
         Some((says, advice)) => {
-            let advice = format!("{advice} Or take this address out of the DNS.");
+            let advice = format!("{advice} Or remove this address from the DNS.");
             Finding::warning(format!("{address}: {says}"), advice)
         }
     };
@@ -93,13 +92,13 @@ pub(super) async fn connect_all(addresses: &[SocketAddr]) -> (Vec<Step>, Vec<Soc
 fn tcp_wrong(error: &std::io::Error, port: u16) -> (String, String) {
     let advice = match error.kind() {
         ErrorKind::ConnectionRefused => format!(
-            "Nothing listens there: start the server, check that it has TCP port {port} of that \
-             address (--listen), and that a port forwarding leads to it."
+            "Nothing listens there: start the server, check that it listens on TCP port {port} of \
+             that address (--listen), and that any port forwarding leads to it."
         ),
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
-            "There is no way there from this computer; look from another network.".to_owned()
+            "This computer has no route to it; try from another network.".to_owned()
         }
-        _ => "Look from another network.".to_owned(),
+        _ => "Try from another network.".to_owned(),
     };
     (error.to_string(), advice)
 }
@@ -109,8 +108,9 @@ pub(super) async fn certificate(target: &Target, address: SocketAddr, judge: &Ju
     let watch = Watch::start(Topic::Certificate, None);
     let host = &target.host;
     if !target.tls {
-        let says = "there is none: this is plain HTTP";
-        let advice = "Browsers give the location to http://localhost, and to https elsewhere.";
+        let says = "none: this is plain HTTP";
+        let advice =
+            "Browsers share the location only with https pages and http://localhost: use https.";
         return watch.stop(if is_local(host) {
             Finding::note(says, advice)
         } else {
@@ -124,15 +124,16 @@ pub(super) async fn certificate(target: &Target, address: SocketAddr, judge: &Ju
         TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await?;
         record.shown().ok_or_else(|| BoxError::from("it showed no certificate"))
     };
-    let advice = "The port may be another program's, or of one that speaks plain HTTP.";
+    let advice =
+        "Check that the port is the server's, and that it speaks HTTPS rather than plain HTTP.";
     watch.stop(match timeout(PATIENCE, shake_hands).await {
         Ok(Ok(shown)) => shown.of_page(host, !is_private(host)),
-        Ok(Err(error)) => Finding::failure(format!("TLS fails: {error}"), advice),
-        Err(_) => Finding::failure(format!("no TLS within {PATIENCE:?}"), advice),
+        Ok(Err(error)) => Finding::failure(format!("TLS failed: {error}"), advice),
+        Err(_) => Finding::failure(format!("no TLS handshake within {PATIENCE:?}"), advice),
     })
 }
 
-/// Whether browsers take plain pages of this host for as good as encrypted ones.
+/// Whether browsers treat this host's plain pages like encrypted ones.
 fn is_local(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
@@ -154,7 +155,7 @@ async fn get(
     timeout(PATIENCE, answer).await.unwrap_or_else(late)
 }
 
-/// Asks the server how it can be reached by a page of this origin.
+/// Asks the server how a page of this origin can reach it.
 pub(super) async fn configuration(
     target: &Target,
     trust: Trust,
@@ -163,10 +164,10 @@ pub(super) async fn configuration(
     let watch = Watch::start(Topic::Config, None);
     let failure =
         |says: String, advice: &str| (vec![watch.stop(Finding::failure(says, advice))], None);
-    let other = "Something else than GPyS answers here: check the address, and what a proxy in \
-                 front of it forwards. GPyS needs a host name of its own, not a path.";
+    let other = "Something other than GPyS answers here: check the address, and what a proxy in \
+                 front of it forwards. GPyS needs its own host name, not a path.";
     let path = format!("{CONFIG}?origin={origin}");
-    // As browsers do that have come by https.
+    // As a browser on an https page does.
     let fields = [(HeaderName::from_static("sec-fetch-site"), "same-origin")];
     let fields = if target.tls { fields.as_slice() } else { &[] };
     let (answer, address) = match get(target, trust, &path, fields).await {
@@ -174,23 +175,23 @@ pub(super) async fn configuration(
         Ok((answer, _)) => {
             let advice = match answer.status {
                 StatusCode::MISDIRECTED_REQUEST => {
-                    "Start the server with the setting that it names, or let the proxy in front \
-                     pass the Host header on."
+                    "Start the server with the setting that it names, or make the proxy in front \
+                     pass on the Host header."
                 }
                 StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                    "A proxy is in front, and GPyS does not answer it: check that it runs with \
-                     --http, and that the proxy leads there."
+                    "A proxy gets no answer from GPyS: check that GPyS runs with --http, and that \
+                     the proxy forwards to that address."
                 }
                 _ => other,
             };
             let words = answer.words();
-            return failure(format!("it is answered with {}{words}", answer.status), advice);
+            return failure(format!("the server answered {}{words}", answer.status), advice);
         }
-        Err(error) => return failure(format!("it cannot be had: {error}"), other),
+        Err(error) => return failure(format!("{error}"), other),
     };
     let config: Config = match serde_json::from_slice(&answer.body) {
         Ok(config) => config,
-        Err(error) => return failure(format!("it is not GPyS's: {error}"), other),
+        Err(error) => return failure(format!("not a GPyS configuration: {error}"), other),
     };
     let mut steps = vec![watch.stop(judge(target, &config))];
     steps.extend(front::proxy(target, &config, &answer.headers));
@@ -213,34 +214,35 @@ fn judge(target: &Target, config: &Config) -> Finding {
     }
     if target.tls && websocket.starts_with("ws:") {
         return Finding::note(
-            format!("it names {websocket}; pages take {} all the same", target.socket()),
-            "The server does not know that TLS ends before it: name the proxy with \
-             --trusted-proxy and let it send `X-Forwarded-Proto: https`, or set --public-url.",
+            format!("it names {websocket}; pages use {} anyway", target.socket()),
+            "The server does not know that a proxy terminates TLS: name the proxy with \
+             --trusted-proxy and make it send `X-Forwarded-Proto: https`, or set --public-url.",
         );
     }
     let known = match config.server_certificate_hashes.len() {
-        0 => "an authority vouches for WebTransport".to_owned(),
+        0 => "WebTransport certificate from an authority".to_owned(),
         hashes => format!("{hashes} hashes for WebTransport"),
     };
     Finding::ok(format!("protocol {protocol}, {known}, {webtransport} and {websocket}"))
 }
 
-/// Asks the server whether it takes people.
+/// Asks the server whether it is ready.
 pub(super) async fn health(target: &Target, trust: Trust) -> Step {
     let watch = Watch::start(Topic::Health, None);
     watch.stop(match get(target, trust, READY, &[]).await {
         Ok((answer, _)) => match answer.status {
             StatusCode::OK => Finding::ok("ready"),
             StatusCode::SERVICE_UNAVAILABLE => {
-                Finding::warning("it is about to stop", "Wait until it has started again.")
+                Finding::warning("the server is about to stop", "Wait until it has restarted.")
             }
             status => Finding::note(
-                format!("{READY} is answered with {status}"),
-                "A proxy may keep it to itself; nothing depends on it.",
+                format!("{READY} answered {status}"),
+                "A proxy may hide it; nothing depends on it.",
             ),
         },
-        Err(error) => {
-            Finding::warning(error.to_string(), "Try again; if it stays, look at the server's log.")
-        }
+        Err(error) => Finding::warning(
+            error.to_string(),
+            "Try again; if it persists, check the server's log.",
+        ),
     })
 }

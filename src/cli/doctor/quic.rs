@@ -1,4 +1,4 @@
-//! A bare QUIC handshake: whether UDP comes through, and what the certificate is worth.
+//! A bare QUIC handshake: whether UDP gets through, and whether browsers accept the certificate.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,14 +16,14 @@ use crate::cli::doctor::record::{Judge, Record, recording};
 use crate::cli::doctor::report::{Finding, Name, Step, Topic, Verdict, Watch};
 use gpys_client::server_info::{CertificateHash, Config, Target};
 
-/// After how long it is asked whether the port is closed.
+/// Silence after which to ask whether the port is closed.
 const SILENT: Duration = Duration::from_secs(1);
-/// How long the answer is waited for that a port is closed.
+/// Time to wait for the answer that a port is closed.
 const CLOSED: Duration = Duration::from_millis(500);
-/// QUIC's code of a server that takes no connection now (RFC 9000, section 20.1).
+/// QUIC's code of a server that refuses connections (RFC 9000, section 20.1).
 const CONNECTION_REFUSED: u64 = 0x02;
-/// QUIC's code of TLS's alert that the server does not speak the protocol (RFC 9001, section 4.8,
-/// and RFC 7301, section 3.2).
+/// QUIC's code for TLS's alert `no_application_protocol` (RFC 9001, section 4.8, and RFC 7301,
+/// section 3.2).
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 
 /// Why there is no QUIC connection.
@@ -33,14 +33,14 @@ enum Wrong {
     Other(String, &'static str),
 }
 
-/// Shakes hands with each address of the host of WebTransport; true if one is good. `page` is the
-/// port that the page came from.
+/// Shakes hands with each address of the WebTransport host, and returns whether one works. `page`
+/// is the port of the page.
 pub(super) async fn shake_hands(config: &Config, page: u16, judge: &Judge) -> (Vec<Step>, bool) {
     let watch = Watch::start(Topic::Quic, Some(Name::Wt));
     let hashes = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
     let hashes: Vec<_> = hashes.collect();
     let Some(target) = Target::parse(&config.webtransport).ok().filter(|target| target.tls) else {
-        let says = format!("/config.json names {}, which is no https address", config.webtransport);
+        let says = format!("/config.json names {}, which is not an https URL", config.webtransport);
         let finding = Finding::failure(says, "Update the server.");
         return (vec![watch.stop(finding)], false);
     };
@@ -50,7 +50,7 @@ pub(super) async fn shake_hands(config: &Config, page: u16, judge: &Judge) -> (V
     addresses.dedup();
     if addresses.is_empty() {
         let says = format!("{} has no address", target.host);
-        let advice = "/config.json names the host by which the page was opened; look at the DNS.";
+        let advice = "/config.json names the host of the page's URL; check its DNS records.";
         return (vec![watch.stop(Finding::failure(says, advice))], false);
     }
     let tries = addresses.iter().map(|&address| {
@@ -85,7 +85,7 @@ async fn finding(
         let beside = SocketAddr::new(address.ip(), page);
         if connect(&target.host, beside, judge).await.is_ok() {
             return Finding::failure(
-                format!("{address}: no answer, but UDP port {page}, the page's own, has one"),
+                format!("{address}: no answer, but UDP port {page}, the page's own, answers"),
                 format!("Start the server with --public-udp {page}."),
             );
         }
@@ -94,21 +94,20 @@ async fn finding(
         Ok(record) => match record.shown() {
             Some(shown) if hashes.is_empty() => shown.by_authority(&target.host),
             Some(shown) => shown.by_hash(hashes),
-            None => Finding::failure("it showed no certificate", "Update the server."),
+            None => Finding::failure("the server showed no certificate", "Update the server."),
         },
         Err(Wrong::Silence) => Finding::failure(
-            format!("UDP blocked: silence for {PATIENCE:?}"),
+            format!("UDP blocked: no answer within {PATIENCE:?}"),
             format!(
-                "Let UDP port {port} in, as well as TCP: on the server's firewall, in its \
-                 provider's rules, in a port forwarding. If others get through, it is this \
-                 network that blocks UDP."
+                "Open UDP port {port} as well as TCP: in the server's firewall, its provider's \
+                 rules and any port forwarding. If other networks get through, this one blocks UDP."
             ),
         ),
         Err(Wrong::Closed) => Finding::failure(
             "the UDP port is closed",
             format!(
-                "Nothing listens there: forward UDP port {port} to the server, not only TCP. If it \
-                 has another number outside, start the server with --public-udp and that number."
+                "Nothing listens there: forward UDP port {port} to the server, not only TCP. If \
+                 the outside number differs, start the server with --public-udp and that number."
             ),
         ),
         Err(Wrong::Other(says, advice)) => Finding::failure(says, advice),
@@ -116,10 +115,13 @@ async fn finding(
     Finding { says: format!("{address}: {}", judged.says), ..judged }
 }
 
-/// Connects, and leaves again.
+/// Connects, and disconnects again.
 async fn connect(host: &str, address: SocketAddr, judge: &Judge) -> Result<Record, Wrong> {
     let local = |error: &dyn ToString| {
-        Wrong::Other(error.to_string(), "This computer cannot do that; try another one.")
+        Wrong::Other(
+            error.to_string(),
+            "This computer cannot open the connection; try another one.",
+        )
     };
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -149,7 +151,7 @@ async fn connect(host: &str, address: SocketAddr, judge: &Judge) -> Result<Recor
 
 async fn leave(endpoint: &Endpoint, connection: &Connection) {
     connection.close(VarInt::from_u32(0), b"");
-    // The goodbye is a courtesy.
+    // The farewell is a courtesy.
     drop(timeout(CLOSED, endpoint.wait_idle()).await);
 }
 
@@ -161,24 +163,25 @@ fn wrong(error: &ConnectionError) -> Wrong {
     };
     let advice = match code {
         Some(CONNECTION_REFUSED) => {
-            "The server takes no more from here now: look at gpys_limits_hit_total and the settings."
+            "The server is at a limit for this address: check gpys_limits_hit_total and its \
+             settings."
         }
         Some(NO_APPLICATION_PROTOCOL) => {
-            "Something else than GPyS has that UDP port (a web server with HTTP/3 of its own \
-             kind?): give GPyS a port of its own."
+            "Another program has that UDP port (a web server with HTTP/3, perhaps): give GPyS a \
+             port of its own."
         }
-        _ => "Look at the server's log; update it if it is older than this program.",
+        _ => "Check the server's log, and update the server if it is older than this program.",
     };
     let says = match code {
         Some(NO_APPLICATION_PROTOCOL) => "the server does not speak HTTP/3 (ALPN)".to_owned(),
-        Some(CONNECTION_REFUSED) => "the server refuses the connection".to_owned(),
-        _ => format!("the handshake fails: {error}"),
+        Some(CONNECTION_REFUSED) => "the server refused the connection".to_owned(),
+        _ => format!("the handshake failed: {error}"),
     };
     Wrong::Other(says, advice)
 }
 
-/// Whether the host says that nobody has the port. QUIC itself does not listen to that, because
-/// anybody could say it.
+/// Whether the host reports the port as closed. QUIC itself ignores that report, because anyone
+/// could forge it.
 async fn is_closed(any: IpAddr, address: SocketAddr) -> bool {
     let ask = async {
         let socket = UdpSocket::bind((any, 0)).await?;

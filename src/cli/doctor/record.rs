@@ -1,4 +1,4 @@
-//! Handshakes that go on with any certificate, and remember it.
+//! Handshakes that accept any certificate, and record it.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,17 +10,17 @@ use crate::cli::lock::lock;
 use gpys_client::TrustError;
 use gpys_client::trust::{self, AcceptAny, Certificate, Observer};
 
-/// A certificate that a server showed, and what the platform's authorities say of it.
+/// A certificate that a server showed, and the verdict of the platform's authorities.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// DER of the server's own.
+    /// The server's own, in DER.
     pub(super) leaf: Vec<u8>,
-    /// How many came with it.
+    /// Number of certificates that came with it.
     pub(super) others: usize,
     pub(super) judged: Result<(), Error>,
 }
 
-/// The platform's authorities, or why there are none.
+/// The platform's authorities, or the reason why there are none.
 pub(super) type Judge = Result<Arc<WebPkiServerVerifier>, Arc<TrustError>>;
 
 /// Reads the platform's authorities, which takes a while.
@@ -28,7 +28,7 @@ pub(super) fn judge() -> Judge {
     trust::platform().map_err(Arc::new)
 }
 
-/// Remembers a certificate and what would have been said of it.
+/// Records a certificate and the verdict on it.
 #[derive(Debug)]
 struct Recorder {
     judge: Judge,
@@ -45,7 +45,7 @@ impl Observer for Recorder {
     }
 }
 
-/// What a handshake showed.
+/// The record of a handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Record(Arc<AcceptAny<Recorder>>);
 
@@ -56,7 +56,7 @@ impl Record {
     }
 }
 
-/// A TLS configuration that offers this protocol, takes every certificate and records it.
+/// A TLS configuration that offers this protocol, and accepts and records any certificate.
 ///
 /// # Errors
 /// If TLS has no version in common with its cryptography.

@@ -1,4 +1,4 @@
-//! What a doctor reports.
+//! The report of an examination.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -8,17 +8,17 @@ use serde::Serialize;
 
 use gpys_client::Transport;
 
-/// How a step went.
+/// The verdict on a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Fine.
     Ok,
-    /// Worth knowing, and nothing to mend.
+    /// Worth knowing, but nothing to fix.
     Note,
-    /// It works, but not for everybody or not for long.
+    /// Works, but not for every client or not for long.
     Warning,
-    /// It does not work.
+    /// Does not work.
     Failure,
 }
 
@@ -33,7 +33,7 @@ impl Verdict {
     }
 }
 
-/// What was looked at.
+/// The subject of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
@@ -47,7 +47,7 @@ pub enum Topic {
     Config,
     /// The path of the URL.
     Path,
-    /// What stands in front of the server, and what it passes on.
+    /// A proxy in front of the server, and what it passes on.
     Proxy,
     /// `/readyz`.
     Health,
@@ -55,14 +55,14 @@ pub enum Topic {
     Quic,
     /// The session of WebTransport, or the upgrade to WebSocket.
     Session,
-    /// Entering a room.
+    /// Joining a room.
     Join,
     /// Pings in the room.
     Pings,
 }
 
 impl Topic {
-    /// What it is called in a report.
+    /// Its name in a report.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -81,24 +81,24 @@ impl Topic {
     }
 }
 
-/// One thing that was looked at.
+/// One step of an examination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// What it was.
+    /// The subject.
     pub topic: Topic,
-    /// The transport that it is about; none if it is about both.
+    /// The transport concerned; `None` if it is both.
     pub transport: Option<Name>,
-    /// How it went.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How long it took, in ms.
+    /// Its duration, in ms.
     pub ms: f64,
-    /// What was found.
+    /// The finding.
     pub says: String,
-    /// What to do about it.
+    /// The remedy.
     pub advice: Option<String>,
 }
 
-/// A transport, as reports name it.
+/// A transport's name in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Name {
@@ -109,7 +109,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// The transport's name in full.
+    /// The full name.
     #[must_use]
     pub const fn full(self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl From<Transport> for Name {
     }
 }
 
-/// What a step found; a [`Watch`] makes a step of it.
+/// A finding; a [`Watch`] turns it into a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) verdict: Verdict,
@@ -175,35 +175,35 @@ impl Watch {
     }
 }
 
-/// What a transport is worth.
+/// The result for one transport.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Whether a page can be in a room over it.
+    /// Whether a page can join a room over it.
     pub works: bool,
     /// The median of the round trips, in ms.
     pub round_trip_ms: Option<f64>,
-    /// The share of pings without an answer, from 0 to 1.
+    /// The share of unanswered pings, from 0 to 1.
     pub lost: Option<f64>,
-    /// Most bytes of a datagram to the server.
+    /// The largest datagram to the server, in bytes.
     pub max_datagram: Option<usize>,
 }
 
-/// What a doctor found.
+/// The whole report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The server, as it was named.
+    /// The URL as given.
     pub url: String,
-    /// The origin of the page that connects.
+    /// The origin to connect as.
     pub origin: String,
-    /// What was looked at, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What each transport is worth that was asked about.
+    /// The result for each transport that was checked.
     pub transports: BTreeMap<Name, Outcome>,
 }
 
 impl Report {
-    /// The code to exit with: 0 if all is well, 1 if one transport works or there is a warning,
-    /// 2 if nobody can connect.
+    /// The exit code: 0 if all is well, 1 if one transport works or there is a warning, 2 if no
+    /// client can connect.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let is_fine = self.steps.iter().all(|step| step.verdict < Verdict::Warning);
@@ -221,7 +221,7 @@ impl Report {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What to make of it, in a line or two.
+    /// A summary in a line or two.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut text = String::new();
@@ -229,11 +229,11 @@ impl Report {
             let verdict = if outcome.works { "works" } else { "does not work" };
             let _ = write!(text, "{} {verdict}. ", name.full());
         }
-        let mended = self.steps.iter().filter(|step| step.verdict >= Verdict::Warning).count();
-        let _ = match (self.exit_code(), mended) {
+        let faults = self.steps.iter().filter(|step| step.verdict >= Verdict::Warning).count();
+        let _ = match (self.exit_code(), faults) {
             (0, _) => write!(text, "All is well."),
-            (_, 1) => write!(text, "One thing is to be mended."),
-            (_, many) => write!(text, "{many} things are to be mended."),
+            (_, 1) => write!(text, "There is one thing to fix."),
+            (_, many) => write!(text, "There are {many} things to fix."),
         };
         text
     }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_all_one_or_none() {
+    fn the_exit_code_distinguishes_all_one_and_none() {
         use Verdict::{Failure, Note, Ok, Warning};
         let both = [(Name::Wt, true), (Name::Ws, true)];
         let one = [(Name::Wt, false), (Name::Ws, true)];
@@ -298,12 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_a_line_and_what_to_do() {
+    fn a_step_is_a_line_and_a_remedy() {
         let report = report(&[Verdict::Failure], &[(Name::Wt, false), (Name::Ws, true)]);
         let text = report.steps[0].to_string();
         assert!(text.starts_with("FAILURE  WebTransport  QUIC "), "{text}");
         assert!(text.ends_with("-> open the port"), "{text}");
         let summary = report.summary();
-        assert!(summary.contains("WebTransport does not work. WebSocket works. One"), "{summary}");
+        assert!(
+            summary.contains("WebTransport does not work. WebSocket works. There"),
+            "{summary}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A real session on each transport: as a page opens it, into a room, with pings.
+//! A real session on each transport: opened as by a page, into a room, with pings.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use gpys_proto::wire::{
     ClientMessage, CloseCode, Hello, PONG_TAG, Presence, VERSION, decode_pong, encode_ping,
 };
 
-/// How many pings are sent.
+/// Number of pings to send.
 const PINGS: u32 = 20;
-/// Between two of them. A server answers ten a second.
+/// Interval of pings. A server answers ten a second.
 const APART: Duration = Duration::from_millis(110);
-/// How long the last answers are waited for.
+/// Time to wait for the last answers.
 const LAST: Duration = Duration::from_secs(1);
-/// The share of lost pings above which people notice: every second skipped position.
+/// The share of lost pings above which users notice skipped positions.
 const LOSSY: f64 = 0.1;
 
 /// A page that connects.
@@ -40,7 +40,7 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Goes in and out over one transport; each step is told as it is done.
+    /// Joins and leaves over one transport, and passes each step to `told` when it is done.
     pub(super) async fn go(&self, transport: Transport, mut told: impl FnMut(Step)) -> Outcome {
         let name = Some(Name::from(transport));
         let mut outcome = Outcome::default();
@@ -68,7 +68,7 @@ impl Visit<'_> {
             Ok(Err(error)) => refused(&error),
             Err(_) => Finding::failure(
                 format!("no welcome within {PATIENCE:?}"),
-                "The server or the network is very busy; try again.",
+                "The server or the network is overloaded; try again.",
             ),
         };
         told(watch.stop(finding));
@@ -86,7 +86,7 @@ impl Visit<'_> {
         Hello { presence: Presence::Watching, access, ..Hello::new(self.room) }
     }
 
-    /// Opens a link as a page of the origin would.
+    /// Opens a link as a page of the origin.
     async fn opened(&self, transport: Transport) -> Result<(Link, Finding), Finding> {
         let error = match self.try_open(transport, Some(self.origin)).await {
             Ok(link) => {
@@ -113,35 +113,35 @@ impl Visit<'_> {
             ConnectError::Origin { .. } => Finding::failure(
                 format!("pages of {} are refused (403)", self.origin),
                 format!(
-                    "If they are the server's own, start it with --public-url {0}, and let a proxy \
-                     in front pass the Host header on; if they are another site's that should \
-                     connect, with --allow-origin {0}.",
+                    "If they are the server's own, start it with --public-url {0}, and make any \
+                     proxy in front pass on the Host header; if they are another site's that may \
+                     connect, start it with --allow-origin {0}.",
                     self.origin
                 ),
             ),
             ConnectError::Rejected { status: Some(StatusCode::TOO_MANY_REQUESTS), .. } => {
                 Finding::failure(
-                    "too many connections come from here (429)",
-                    "See --max-per-address and --handshakes-per-address; behind a proxy, let it \
-                     say whom it speaks for, and name it with --trusted-proxy.",
+                    "too many connections from this address (429)",
+                    "Raise --max-per-address or --handshakes-per-address; behind a proxy, make it \
+                     send X-Forwarded-For, and name it with --trusted-proxy.",
                 )
             }
             ConnectError::Rejected { status, .. } => {
                 let status = status.map(|it| format!(" ({it})")).unwrap_or_default();
                 match transport {
                     Transport::WebTransport => Finding::failure(
-                        format!("the server has no session at this address{status}"),
-                        "Something else than GPyS has that UDP port.",
+                        format!("the server refused the session{status}"),
+                        "Check that the UDP port leads to GPyS and not to another program.",
                     ),
                     Transport::WebSocket => Finding::failure(
-                        format!("the upgrade to WebSocket does not come through{status}"),
-                        "A proxy in front must forward /ws by HTTP/1.1, with Upgrade and \
-                         Connection.",
+                        format!("the upgrade to WebSocket failed{status}"),
+                        "Make the proxy in front forward /ws over HTTP/1.1, with the headers \
+                         Upgrade and Connection.",
                     ),
                 }
             }
             error => {
-                let advice = "Look at the server's log; a firewall may let only a part through.";
+                let advice = "Check the server's log; a firewall may pass only some packets.";
                 Finding::failure(error.to_string(), advice)
             }
         }
@@ -175,45 +175,43 @@ impl Visit<'_> {
     }
 }
 
-/// Why the server does not let a page in, and what to do.
+/// Why the server refused the page, and what to do.
 fn refused(error: &ConnectError) -> Finding {
-    let says = |reason: &str, code: u8| format!("the server refuses: {reason} (code {code})");
+    let says = |reason: &str, code: u8| format!("the server refused: {reason} (code {code})");
     match error {
         ConnectError::Version { reason, .. } => Finding::failure(
             says(reason, CloseCode::BadVersion as u8),
-            format!(
-                "This program speaks protocol {VERSION}: update whichever of the two is older."
-            ),
+            format!("This program speaks protocol {VERSION}: update the older of the two."),
         ),
         ConnectError::Forbidden { reason, .. } => Finding::failure(
             says(reason, CloseCode::Forbidden as u8),
-            "Give a token for this room with --access, or choose another with --room.",
+            "Give a token for this room with --access, or choose another room with --room.",
         ),
         ConnectError::Expired { .. } => Finding::failure(
             says("the access token has expired", CloseCode::Expired as u8),
-            "Give a new token for this room with --access, or choose another with --room.",
+            "Give a new token for this room with --access, or choose another room with --room.",
         ),
         ConnectError::Full { reason, .. } => Finding::failure(
             says(reason, CloseCode::Full as u8),
-            "See --max-people, --max-rooms and --max-connections of the server.",
+            "Raise --max-people, --max-rooms or --max-connections, or try again later.",
         ),
         ConnectError::Refused { code, reason, .. } => {
             let advice = if *code == CloseCode::Restarting as u8 {
-                "The server is about to stop; wait until it has started again."
+                "The server is about to stop; wait until it has restarted."
             } else {
-                "Look at the server's log."
+                "Check the server's log."
             };
             Finding::failure(says(reason, *code), advice)
         }
         ConnectError::Broken { source, .. } => Finding::failure(
-            format!("the link breaks: {source}"),
-            "Look at the server's log; a proxy may end what it does not understand.",
+            format!("the link broke: {source}"),
+            "Check the server's log; a proxy may cut protocols it does not know.",
         ),
-        error => Finding::failure(error.to_string(), "Look at the server's log."),
+        error => Finding::failure(error.to_string(), "Check the server's log."),
     }
 }
 
-/// Pings, and says how long the answers took.
+/// Pings, and judges the round trips.
 async fn ping(link: &mut Link, outcome: &mut Outcome) -> Finding {
     let mut sent: Vec<Instant> = Vec::new();
     let mut trips: Vec<Option<Duration>> = vec![None; PINGS as usize];
@@ -245,9 +243,10 @@ async fn ping(link: &mut Link, outcome: &mut Outcome) -> Finding {
     };
     if let Ok(Err(broken)) = timeout(APART * PINGS + LAST, exchange).await {
         outcome.works = false;
-        let advice = "What is in between ends connections; try again, and look at the log.";
+        let advice =
+            "Something in between cuts connections; try again, and check the server's log.";
         let broken: String = broken;
-        return Finding::failure(format!("the link breaks: {broken}"), advice);
+        return Finding::failure(format!("the link broke: {broken}"), advice);
     }
     if let Link::WebTransport(link) = link {
         outcome.max_datagram = link.max_datagram();
@@ -262,8 +261,9 @@ fn sum_up(trips: &[Option<Duration>], outcome: &mut Outcome) -> Finding {
     outcome.lost = Some((lost * 1e3).round() / 1e3);
     let (Some(&least), Some(&most)) = (came.first(), came.last()) else {
         outcome.works = false;
-        let advice = "Let what is in between pass all UDP of the port, not only the first packets.";
-        return Finding::failure("no ping is answered", advice);
+        let advice =
+            "Make firewalls in between pass all UDP of the port, not only the first packets.";
+        return Finding::failure("no ping was answered", advice);
     };
     let ms = |seconds: f64| (seconds * 1e4).round() / 10.0;
     let median = ms(came[came.len() / 2]);
@@ -275,18 +275,19 @@ fn sum_up(trips: &[Option<Duration>], outcome: &mut Outcome) -> Finding {
     if lost <= LOSSY {
         return Finding::ok(says);
     }
-    let advice = "The way there loses much: people will jump. Try another network.";
+    let advice =
+        "The path loses many packets, so people will jump on the map: try another network.";
     Finding { verdict: Verdict::Warning, says, advice: Some(advice.to_owned()) }
 }
 
-/// Says goodbye, so that nobody waits for this watcher to come back.
+/// Leaves for good, so that the server does not wait for this watcher to come back.
 async fn leave(link: &mut Link) {
     let bye = async {
         link.send_message(&ClientMessage::Leave.encode()).await?;
         while link.recv().await.is_ok() {}
         Ok::<_, gpys_client::link::end::End>(())
     };
-    // Whether or not the server answers, this watcher is gone.
+    // Without an answer, this watcher is gone as well.
     drop(timeout(LAST, bye).await);
 }
 
@@ -295,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pings_are_summed_up() {
+    fn sums_up_pings() {
         let ms = |ms| Some(Duration::from_millis(ms));
         let mut outcome = Outcome { max_datagram: Some(1_200), ..Outcome::default() };
         let finding = sum_up(&[ms(10), ms(30), ms(20)], &mut outcome);
@@ -316,7 +317,7 @@ mod tests {
         let forbidden = ConnectError::Forbidden { room, reason: reason.clone() };
         let full = ConnectError::Full { reason, retry_ms: None };
         let advice = |error: &ConnectError| refused(error).advice.unwrap();
-        assert!(advice(&version).contains("update whichever"));
+        assert!(advice(&version).contains("update the older"));
         assert!(advice(&forbidden).contains("--access"));
         assert!(advice(&full).contains("--max-people"));
         assert!(refused(&full).says.contains("(code 9)"));

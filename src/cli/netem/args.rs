@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::cli::netem::units;
 use gpys_path::{Bandwidth, Bursts, PathSettings, Queue};
 
-/// How long packets wait in front of a bottleneck if nobody says how long.
+/// Default size of the queue in front of a bottleneck.
 const QUEUE: &str = "100ms";
 
-/// The exit code if the path cannot be opened, as of timeout(1) and the like.
+/// The exit code if the path cannot be opened, as in timeout(1).
 pub const FAILED: u8 = 125;
 
 /// The end of the subcommand's help.
@@ -27,50 +27,50 @@ Examples:
 /// Options of `gpys netem`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// How long every packet is under way, each way: half of the round trip.
+    /// One-way delay of every packet, in each direction: half the round trip.
     #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = units::time)]
     pub delay: Duration,
-    /// The mean of a further, exponentially distributed delay; packets stay in order.
+    /// Mean of an additional, exponentially distributed delay; packets stay in order.
     #[arg(long, default_value = "0ms", value_name = "TIME", value_parser = units::time)]
     pub jitter: Duration,
-    /// The share of packets that is lost.
+    /// Share of packets to lose.
     #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
     pub loss: f64,
-    /// Lose them in bursts of this many packets, on average, instead of one by one.
+    /// Lose them in bursts of this mean number of packets instead of one by one.
     #[arg(long, value_name = "PACKETS", requires = "loss", value_parser = units::burst)]
     pub burst: Option<f64>,
-    /// The share of packets that is held back for 20 ms, so that later ones go ahead.
+    /// Share of packets to hold back for 20 ms, so that later ones overtake.
     #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
     pub reorder: f64,
-    /// The share of packets that arrives twice.
+    /// Share of packets to duplicate.
     #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
     pub duplicate: f64,
-    /// Bits of IP packets a second, each way.
+    /// Bandwidth in bits of IP packets per second, in each direction.
     #[arg(long, value_name = "RATE", value_parser = units::rate)]
     pub rate: Option<std::num::NonZeroU64>,
-    /// How long packets may wait because of the rate, or how many bytes of them.
+    /// Queue in front of the bottleneck, as a time or a size.
     #[arg(long, default_value = QUEUE, value_name = "TIME|SIZE", requires = "rate",
           value_parser = units::queue)]
     pub queue: Queue,
-    /// The same seed lets packets of the same number meet the same fate.
+    /// Seed; with the same seed, the n-th packet meets the same fate.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Let no UDP through.
+    /// Block UDP.
     #[arg(long)]
     pub block_udp: bool,
-    /// Let nothing through for a while: START+LENGTH, counted from the start of COMMAND.
+    /// Block everything for a while: START+LENGTH, counted from the start of COMMAND.
     #[arg(long, value_name = "TIME+TIME", value_parser = units::blackout)]
     pub blackout: Option<(Duration, Duration)>,
-    /// What runs at the far end, by the shell; COMMAND starts once it listens.
+    /// Shell command to run at the far end; COMMAND starts once it listens.
     #[arg(long, value_name = "COMMAND")]
     pub far: Option<String>,
-    /// What runs at the near end, with its arguments.
+    /// Command to run at the near end, with its arguments.
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
 }
 
 impl Args {
-    /// What happens to packets, each way.
+    /// The settings of each direction.
     #[must_use]
     pub fn settings(&self) -> PathSettings {
         PathSettings {

@@ -1,4 +1,4 @@
-//! Runs the programs of `gpys netem`, and ends them.
+//! Starts and ends the programs of `gpys netem`.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -25,26 +25,26 @@ use gpys_server::terminal;
 
 /// How long a program may take to listen before the other one starts anyway.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
-/// How often it is looked whether it does.
+/// How often to check whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a program may take to end when it is told to.
+/// How long a program may take to end on a signal.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// How long it may take to end by itself after Ctrl-C, which the terminal tells it as well.
+/// How long it may take to end by itself after Ctrl-C, which the terminal also sends to it.
 const HEEDS_WITHIN: Duration = Duration::from_secs(1);
-/// The exit codes of a program that cannot be run and of one that is not there, as of the shell.
+/// The shell's exit codes for a program that cannot run and for one that does not exist.
 const NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
-/// The exit code after Ctrl-C, as of the shell.
+/// The shell's exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
-/// Why `gpys netem` did not run its command.
+/// Why `gpys netem` could not run its command.
 #[derive(Debug, thiserror::Error)]
 enum NetemError {
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("{0} cannot be started: {1}")]
     Start(String, io::Error),
-    #[error("the system gives no signals, timers or child processes: {0}")]
+    #[error("cannot set up signals, timers or child processes: {0}")]
     Runtime(#[from] io::Error),
     #[error("interrupted before the far end listened")]
     Interrupted,
@@ -61,8 +61,8 @@ impl NetemError {
     }
 }
 
-/// Runs the command behind the path, and returns its exit code: 128 and its number if a signal
-/// ended it, 125 to 127 if it did not run. To be called before any other thread starts.
+/// Runs the command behind the path, and returns its exit code: 128 plus the signal's number if a
+/// signal ended it, 125 to 127 if it did not run. Call it before any other thread starts.
 #[must_use]
 pub fn run(args: &Args) -> u8 {
     match try_run(args) {
@@ -98,7 +98,7 @@ async fn run_both(
     let mut far = None;
     if let Some(words) = &args.far {
         let mut shell = Command::new("/bin/sh");
-        // A group of its own, to end whatever the shell has started.
+        // A group of its own, to end everything the shell has started.
         shell.args(["-c", words]).stdin(Stdio::null()).process_group(0);
         let program = far.insert(Program::start(path.far(), shell, true)?);
         tokio::select! {
@@ -136,7 +136,7 @@ async fn run_near(
     }
 }
 
-/// Blocks the path for a while, if it is to be.
+/// Blocks the path for a while, if asked to.
 async fn black_out(
     when: Option<(Duration, Duration)>,
     path: &EmulatedPath,
@@ -154,7 +154,7 @@ async fn black_out(
     pending().await
 }
 
-/// What tells `gpys netem` to stop.
+/// The signals that stop `gpys netem`.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -202,16 +202,16 @@ impl Program {
     /// Waits until it has ended.
     async fn ended(&mut self) -> ExitStatus {
         if self.status.is_none() {
-            // A child that cannot be waited for is nobody's, which never happens.
+            // Waiting for one's own child does not fail.
             self.status = (&mut self.waited).await.ok();
         }
         self.status.unwrap_or_default()
     }
 
-    /// Tells it to end, then makes it.
+    /// Asks it to end, then kills it.
     async fn end(&mut self) -> ExitStatus {
         for signal in [SIGTERM, SIGKILL] {
-            // A program that is gone has ended.
+            // Signalling a program that has ended may fail.
             let _ = if self.is_group { killpg(self.id, signal) } else { kill(self.id, signal) };
             if let Ok(status) = timeout(ENDS_WITHIN, self.all_ended()).await {
                 return status;
@@ -220,10 +220,10 @@ impl Program {
         self.ended().await
     }
 
-    /// Waits until it has ended, and with it all of its group.
+    /// Waits until it and its whole group have ended.
     async fn all_ended(&mut self) -> ExitStatus {
         let status = self.ended().await;
-        // What the shell has left behind is this process's, which adopts it, until all is gone.
+        // This process adopts the shell's orphans; wait until all are gone.
         let group = Pid::from_raw(-self.id.as_raw());
         while self.is_group && waitpid(group, Some(WaitPidFlag::WNOHANG)).is_ok() {
             sleep(LOOK_EVERY).await;
@@ -231,7 +231,7 @@ impl Program {
         status
     }
 
-    /// Waits until something at this end listens, or seems not to be going to.
+    /// Waits until a socket at this end listens, or the wait seems futile.
     async fn listens(&mut self, end: &Namespace) {
         let heard = async {
             while !end.run(has_listener) {
@@ -259,14 +259,14 @@ fn has_listener() -> bool {
     has("tcp", listens) || has("tcp6", listens) || has("udp", |_| true) || has("udp6", |_| true)
 }
 
-/// The exit code as of the shell.
+/// The exit code as the shell computes it.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
 }
 
 fn say(words: fmt::Arguments<'_>) {
-    // Nobody reads it if it is closed.
+    // With standard error closed there is no reader.
     let _ = terminal::say(&mut stderr(), &format_args!("gpys netem: {words}"));
 }
 
@@ -294,7 +294,7 @@ impl fmt::Display for Words {
         if !c.longest_wait.is_zero() {
             write!(f, "; longest wait in the queue {:.1} ms", ms(c.longest_wait))?;
         }
-        write!(f, "; at most {:.3} ms later than asked for", ms(c.latest))
+        write!(f, "; at most {:.3} ms later than set", ms(c.latest))
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
         };
         let words = "10 packets (1000 bytes) came, 9 packets (900 bytes) went out, \
                      1 packets lost one by one; longest wait in the queue 1.2 ms; \
-                     at most 0.031 ms later than asked for";
+                     at most 0.031 ms later than set";
         assert_eq!(Words(counters).to_string(), words);
     }
 }

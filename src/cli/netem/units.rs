@@ -1,4 +1,4 @@
-//! Times, shares, rates and sizes as people write them.
+//! Times, shares, rates and sizes as users write them.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(super) fn blackout(text: &str) -> Result<(Duration, Duration), String> {
     }
 }
 
-/// A number before the first of these units that fits, times what that unit is worth.
+/// A number before the first matching unit, multiplied by that unit's value.
 fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     units.iter().find_map(|(unit, worth)| {
         let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;

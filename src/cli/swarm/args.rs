@@ -1,4 +1,4 @@
-//! What a swarm is told on the command line.
+//! The command line of `gpys swarm`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,71 +9,71 @@ use crate::cli::parse;
 use gpys_client::Transport;
 use gpys_proto::geo::Position;
 
-/// Makes people walk on a server's map, and reports how well they see each other.
+/// Options of `gpys swarm`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The server, as its page's address.
+    /// URL of the server's page.
     #[arg(default_value = "https://localhost:4433")]
     pub url: String,
-    /// How many people walk.
+    /// Number of walking peers, 1-20000.
     #[arg(long, short = 'n', default_value_t = 20, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub people: u32,
-    /// How many poses each sends a second.
+    /// Poses per second per peer, 0.1-120.
     #[arg(long, default_value_t = 10.0, value_name = "HZ", value_parser = parse_rate)]
     pub rate: f64,
-    /// What carries the links; a mix is half and half.
+    /// Transport of the links; a mix is half and half.
     #[arg(long, value_enum, default_value_t = Mix::Mix)]
     pub transport: Mix,
-    /// How long they walk once everybody is there, such as 30s or 5m.
+    /// Time to walk once all are connected, such as 30s or 5m.
     #[arg(long = "for", default_value = "30s", value_name = "TIME", value_parser = parse_time)]
     pub time: Duration,
-    /// How many more people come a minute, and how many of these go. While they are there, some
-    /// switch to the other transport, some lose their network and are back in time or too late,
-    /// and some never come back.
+    /// Additional peers that come and go per minute, 0-60000. While connected, some switch to the
+    /// other transport, some lose their network and return in time or too late, and some never
+    /// return.
     #[arg(long, default_value_t = 0, value_name = "PER_MINUTE",
           value_parser = clap::value_parser!(u32).range(0..=60_000))]
     pub churn: u32,
-    /// The room they join.
+    /// Room to join.
     #[arg(long, default_value = "lobby", value_name = "NAME", value_parser = parse::room)]
     pub room: String,
-    /// A file with the access token of a room that asks for one; `/dev/stdin` to pipe it in.
+    /// File with the access token, for a room that needs one; `/dev/stdin` to pipe it in.
     #[arg(long, value_name = "FILE", value_parser = read_access)]
     pub access: Option<String>,
-    /// Recorded tracks to follow, over and over: GPX, also compressed with gzip. What cannot be
-    /// read of one is left out, and said. Without any, people stroll about.
+    /// GPX tracks to follow in a loop, plain or gzipped; reports what it cannot read. Without any,
+    /// peers stroll.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub gpx: Vec<PathBuf>,
-    /// How much faster than recorded they go.
+    /// Speed relative to the recording.
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = parse_factor)]
     pub speed: f64,
-    /// How far behind one another they follow a track, in seconds.
+    /// Distance between peers on a track, in seconds.
     #[arg(long, default_value_t = 2.0, value_name = "SECONDS", value_parser = parse_factor)]
     pub spacing: f64,
-    /// Where people stroll without tracks: LAT,LNG. The venue, if the server has one.
+    /// Centre of the stroll without tracks, in degrees [default: the server's venue].
     #[arg(long, value_name = "LAT,LNG", value_parser = parse_place, allow_hyphen_values = true)]
     pub around: Option<Position>,
-    /// How far from there, in metres.
+    /// Radius of the stroll, in metres.
     #[arg(long, default_value_t = 150.0, value_name = "METRES", value_parser = parse_factor)]
     pub radius: f64,
-    /// Width of what each person sees around itself, in metres; it is twice as high.
+    /// Width of each peer's viewport, in metres; the height is twice that.
     #[arg(long, default_value_t = 300.0, value_name = "METRES", value_parser = parse_factor)]
     pub view: f64,
-    /// Bytes of frames each asks for a second; 0 leaves it to the server.
+    /// Bytes of frames per second per peer; 0 for the server's default.
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub budget: u32,
-    /// The same seed makes the same people walk the same ways.
+    /// Seed; the same seed makes the same peers walk the same ways.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Print the report as one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Believe any certificate, also of hosts that are not on this network.
+    /// Accept any certificate, even from hosts outside this network.
     #[arg(long)]
     pub insecure: bool,
 }
 
-/// Which transports carry the links.
+/// The transports that carry the links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mix {
     /// WebTransport.
@@ -95,7 +95,7 @@ impl Mix {
         }
     }
 
-    /// Where somebody goes who switches from this transport.
+    /// The transport that a peer switches to from this one.
     pub(super) const fn other(self, transport: Transport) -> Transport {
         match (self, transport) {
             (Self::Mix, Transport::WebTransport) => Transport::WebSocket,
@@ -118,19 +118,19 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     parse::time(text, &range, "a time is at least 1s, such as 30s, 5m or 1h30m")
 }
 
-/// A token on the command line would be seen by everybody who lists processes.
+/// Reads the token from a file: on the command line, any local user could see it.
 fn read_access(path: &str) -> Result<String, String> {
     match std::fs::read_to_string(path) {
         // `gpys token --url` prints a link below the token.
         Ok(text) => Ok(text.split_whitespace().next().unwrap_or_default().to_owned()),
-        Err(error) => Err(format!("it is the name of a file that holds the token: {error}")),
+        Err(error) => Err(format!("cannot read the file with the token: {error}")),
     }
 }
 
 fn parse_place(text: &str) -> Result<Position, String> {
     let numbers = text.split_once(',').map(|(lat, lng)| (lat.trim().parse(), lng.trim().parse()));
     let Some((Ok(lat), Ok(lng))) = numbers else {
-        return Err("a place is LAT,LNG in degrees, such as 45.75,14.36".to_owned());
+        return Err("expected LAT,LNG in degrees, such as 45.75,14.36".to_owned());
     };
     Position::from_degrees(lat, lng).map_err(|error| error.to_string())
 }

@@ -1,14 +1,17 @@
-//! Does everybody see everybody?
+//! Checks that every peer sees every other.
 //!
-//! Because one process knows where all its people are, it can look at the world through each
-//! one's eyes. Somebody is **lost** if another person's map does not show them although they
-//! were within its viewport for the last three seconds (alone or as part of a crowd), or if
-//! another person's roster does not name them (rooms of up to 1,024 people, whose rosters are
-//! complete). Frames are on their way at any moment, so only who is missing in each of six
-//! looks, half a second apart, is lost. Somebody is **doubled** if a roster has their uuid under
-//! two numbers, or two people were given the same number or uuid. Somebody is a **ghost** who
-//! has left, or whose network has been gone for 15 s, and whom another person's map still shows;
-//! or who has left, or whose resume time is over, and whom another person's roster still names.
+//! One process knows where all its peers are, so it can compare each one's view with the truth.
+//!
+//! - A peer is **lost** if another peer's map does not show it (alone or as part of a crowd)
+//!   although it was within the viewport for the last three seconds, or if another peer's roster
+//!   does not name it (rooms of up to 1,024 peers, whose rosters are complete). Frames are in
+//!   flight at any moment, so only a peer that is missing in each of six looks, half a second
+//!   apart, is lost.
+//! - A peer is **doubled** if a roster has its uuid under two numbers, or if two peers were given
+//!   the same number or uuid.
+//! - A peer is a **ghost** if it has left, or its network has been gone for 15 s, and another
+//!   peer's map still shows it; or if it has left, or its resume time is over, and another peer's
+//!   roster still names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,16 +25,16 @@ use crate::cli::swarm::visitors::Departure;
 use gpys_proto::geo::Position;
 use gpys_proto::wire::{PeerId, Presence, PublicId};
 
-/// Looks, and the time between them.
+/// Number of looks, and the time between them.
 const LOOKS: u32 = 6;
 const BETWEEN: Duration = Duration::from_millis(500);
-/// How long somebody must have been in view, in seconds, and how often it is checked.
+/// How long a peer must have been in view, in seconds, and the number of checks in that time.
 const SETTLED: f64 = 3.0;
 const STEPS: usize = 7;
 /// Largest room whose rosters are complete.
 const WHOLE_ROSTER: usize = 1_024;
 
-/// Who is lost and who is doubled, by index; who is a ghost, by number.
+/// Lost and doubled peers by index, and ghosts by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Audit {
     pub(super) lost: BTreeSet<usize>,
@@ -39,7 +42,7 @@ pub(super) struct Audit {
     pub(super) ghosts: BTreeSet<PeerId>,
 }
 
-/// Looks through everybody's eyes until it is over, but [`LOOKS`] times at least.
+/// Compares all views until the measurement is over, but at least [`LOOKS`] times.
 pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit {
     let mut audit = Audit::default();
     let mut missing: BTreeMap<(usize, usize), u32> = BTreeMap::new();
@@ -63,7 +66,7 @@ pub(super) async fn watch(crowd: &Crowd, over: &watch::Receiver<bool>) -> Audit 
     audit
 }
 
-/// Those who are gone and whom somebody still sees.
+/// Departed peers that another peer still sees.
 fn ghosts(people: &[Arc<Person>], crowd: &Crowd) -> BTreeSet<PeerId> {
     let now = crowd.stage.time();
     let (mut seen, mut listed) = (BTreeSet::new(), BTreeSet::new());
@@ -74,11 +77,11 @@ fn ghosts(people: &[Arc<Person>], crowd: &Crowd) -> BTreeSet<PeerId> {
         seen.extend(shown.map(|person| person.id));
         listed.extend(view.roster().map(|person| person.id));
     }
-    // Asked after the looks: whoever is on the way back by then may have been seen again.
+    // Read after the looks: a peer on its way back by then may have been seen again.
     gone(&crowd.visitors.departed(), &seen, &listed, now)
 }
 
-/// Those who have departed for longer than they may be seen or listed.
+/// Departed peers past the time for which they may be seen or listed.
 fn gone(
     departed: &BTreeMap<PeerId, Departure>,
     seen: &BTreeSet<PeerId>,
@@ -114,7 +117,7 @@ fn doubled_on_rosters(people: &[Arc<Person>]) -> BTreeSet<usize> {
         let mut uuids = BTreeSet::new();
         for person in observer.client.view().roster() {
             if !uuids.insert(person.uuid.0) {
-                // Somebody who is not of the swarm is counted as one more.
+                // A peer from outside the swarm counts as one more.
                 doubled.insert(index(person.uuid).unwrap_or(usize::MAX));
             }
         }
@@ -122,7 +125,7 @@ fn doubled_on_rosters(people: &[Arc<Person>]) -> BTreeSet<usize> {
     doubled
 }
 
-/// Where somebody was during the last seconds.
+/// Where a peer was during the last seconds.
 struct Trace {
     index: usize,
     id: PeerId,
@@ -130,7 +133,7 @@ struct Trace {
     places: [Position; STEPS],
 }
 
-/// Whom nobody shows: pairs of the observer's index and the person's.
+/// Missing peers, as pairs of the observer's index and the missing peer's.
 fn missing_pairs(people: &[Arc<Person>], now: f64) -> BTreeSet<(usize, usize)> {
     let here: Vec<_> = people.iter().filter(|person| person.is_here()).collect();
     let step = SETTLED / (STEPS - 1) as f64;
@@ -146,7 +149,7 @@ fn missing_pairs(people: &[Arc<Person>], now: f64) -> BTreeSet<(usize, usize)> {
     let mut missing = BTreeSet::new();
     for observer in here {
         let sight = observer.sight();
-        // What was asked for lately may not have arrived; what was asked for before is known.
+        // A recent viewport may not have arrived at the server; the one before has.
         let settled = now - sight.since > SETTLED;
         let view = observer.client.view();
         let shown: BTreeMap<_, _> = view.figures().collect();
@@ -175,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ghost_is_who_is_seen_or_listed_for_too_long() {
+    fn a_ghost_is_seen_or_listed_for_too_long() {
         let id = PeerId(7);
         let departed = BTreeMap::from([(id, Departure { unseen: 15.0, unlisted: 30.0 })]);
         let (nobody, somebody) = (BTreeSet::new(), BTreeSet::from([id, PeerId(8)]));
@@ -186,6 +189,6 @@ mod tests {
         assert_eq!(ghosts(&nobody, &somebody, 30.1), 1);
         assert_eq!(ghosts(&nobody, &nobody, 60.0), 0);
         let back = gone(&BTreeMap::new(), &somebody, &somebody, 60.0);
-        assert_eq!(back.len(), 0, "whoever is on the way back is none");
+        assert_eq!(back.len(), 0, "a peer on its way back is no ghost");
     }
 }

@@ -1,4 +1,4 @@
-//! Everybody in a swarm.
+//! All peers of a swarm.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use crate::cli::swarm::stage::Stage;
 use crate::cli::swarm::visitors::Visitors;
 use gpys_client::Traffic;
 
-/// Those who stay, those who come and go, and what they share.
+/// The peers that stay, those that come and go, and what they share.
 #[derive(Debug)]
 pub(super) struct Crowd {
     pub(super) stage: Arc<Stage>,
@@ -34,19 +34,19 @@ impl Crowd {
         lock(&self.people).clone()
     }
 
-    /// Those who stay and those who are visiting.
+    /// The peers that stay and the current visitors.
     pub(super) fn everybody(&self) -> Vec<Arc<Person>> {
         let mut everybody = self.people();
         everybody.extend(self.visitors.here());
         everybody
     }
 
-    /// What went over everybody's link so far, in the order of [`Crowd::people`].
+    /// The traffic of each link so far, in the order of [`Crowd::people`].
     pub(super) fn traffic(&self) -> Vec<Traffic> {
         self.people().iter().map(|person| person.client.traffic()).collect()
     }
 
-    /// Lets everybody leave.
+    /// Makes all peers leave.
     pub(super) async fn leave(&self) {
         join_all(self.people().iter().map(|person| person.client.leave())).await;
     }

@@ -1,9 +1,9 @@
 //! Recorded tracks (GPX 1.0 and 1.1).
 //!
-//! Only what a walker needs is read: the points of track segments and routes, and their times.
-//! Files from the field are rarely clean, so what can be read is read, and [`Notes`] say what was
-//! left out and why. `quick-xml` does the reading: the `gpx` crate stops at elements that it does
-//! not know, and its last release is years old.
+//! This reads only what a walker needs: the points of track segments and routes, and their times.
+//! Files from the field are rarely clean, so it reads what it can, and [`Notes`] list what it left
+//! out and why. It uses `quick-xml`: the `gpx` crate stops at elements that it does not know, and
+//! its last release is years old.
 
 mod content;
 mod error;
@@ -25,10 +25,10 @@ use crate::cli::swarm::walk::Way;
 use gpys_proto::geo::Position;
 use gpys_server::terminal;
 
-/// A track: the ways of its segments, each to be walked by itself.
+/// A track: the ways of its segments, each walked by itself.
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// The segments that lead somewhere; if none does, one on which somebody stands.
+    /// The segments that lead somewhere; if none does, one at a standstill.
     pub ways: Vec<Way>,
     /// What was left out or changed.
     pub notes: Notes,
@@ -45,7 +45,7 @@ impl Track {
         Self::parse(&bytes).map_err(named)
     }
 
-    /// Reads a file's bytes, compressed with gzip or not, in any encoding that XML may have.
+    /// Parses a file's bytes, gzipped or not, in any encoding that XML may have.
     ///
     /// # Errors
     /// If they are not GPX, or have no place in them.
@@ -58,7 +58,7 @@ impl Track {
             place = place.or(found.1);
         }
         if ways.is_empty() {
-            // Whoever leads nowhere is somewhere all the same.
+            // A track that leads nowhere still has a place.
             notes.standing = true;
             let Some(place) = place else { return Err(GpxErrorKind::NoTrack(notes.into())) };
             ways.push(Way::standing(place));
@@ -67,7 +67,7 @@ impl Track {
     }
 }
 
-/// Where a file's segments lead, one list of places each, whatever their times.
+/// Reads the positions of a file's segments, one list for each, whatever their times.
 ///
 /// # Errors
 /// If the file cannot be read or is not GPX.

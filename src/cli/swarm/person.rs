@@ -17,26 +17,26 @@ use gpys_proto::geo::Viewport;
 use gpys_proto::time::Stamp;
 use gpys_proto::wire::{PeerId, ResumeToken};
 
-/// A viewport follows its person when that is this part of its width from its middle.
+/// A viewport follows its peer once that is this fraction of the width from its centre.
 const DRIFT: f64 = 0.125;
-/// A viewport is sent at most every so often.
+/// Shortest time between two viewports.
 const VIEW_PACE: Duration = Duration::from_millis(500);
-/// How often somebody dials again whose link cannot be opened, as a page would, and after what.
+/// How often a peer whose link cannot be opened dials again, as a page would, and the pause before.
 const REDIALS: u32 = 3;
 const REDIAL: Duration = Duration::from_millis(250);
 
-/// What somebody looks at.
+/// What a peer looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
-    /// What the server was told last.
+    /// The last viewport sent to the server.
     pub(super) viewport: Viewport,
-    /// When, in seconds since the start.
+    /// When it was sent, in seconds since the start.
     pub(super) since: f64,
-    /// What it was told before.
+    /// The viewport before that.
     pub(super) before: Viewport,
 }
 
-/// One person.
+/// One peer of a swarm.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) index: usize,
@@ -50,8 +50,8 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Joins, or comes back with the token of an earlier link. Whoever's index is beyond the
-    /// stage's size is a visitor: its link can be cut, and it measures nothing.
+    /// Joins, or comes back with the token of an earlier link. An index beyond the stage's size is
+    /// a visitor's: its link can be cut, and it measures nothing.
     pub(super) async fn join(
         server: &Connector,
         stage: &Stage,
@@ -102,7 +102,7 @@ impl Person {
     /// Walks until told to stop or the link ends.
     pub(super) async fn walk(self: Arc<Self>, stage: Arc<Stage>, mut stop: watch::Receiver<bool>) {
         let period = Duration::from_secs_f64(1.0 / stage.args.rate);
-        // Devices do not measure in step with each other.
+        // Real devices do not measure in step.
         let phase = period.mul_f64(self.index as f64 * 0.618_034 % 1.0);
         let mut tick = tokio::time::interval_at(Instant::now() + phase, period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -142,10 +142,10 @@ impl Person {
 
 /// Measures how old each new sample is when it arrives.
 ///
-/// A frame may show a sample again, and its time is rounded towards older, now more and now
-/// less; so a sample counts as new when its time is ahead of the last one's by more than half of
-/// what lies between two samples. The first sight of somebody is not counted: that sample is as
-/// old as the person stood still.
+/// A frame may repeat a sample, and rounds its time towards older by a varying amount; so a sample
+/// counts as new when its time is ahead of the last one's by more than half the interval of
+/// samples. The first sight of a peer does not count: that sample is as old as the peer stood
+/// still.
 fn meter(tallies: Arc<Tallies>, transport: Transport, rate: f64) -> Events {
     let step = (500.0 / rate) as i32;
     let mut seen: HashMap<PeerId, Stamp> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Where the people of a swarm go.
+//! Where the peers of a swarm walk.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use crate::cli::swarm::gpx::Track;
 use crate::cli::swarm::walk::{Walker, Way};
 use gpys_proto::geo::Position;
 
-/// Where everybody goes.
+/// Where the peers walk.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// Along recorded tracks, each a list of ways.
     Follow(Vec<Vec<Arc<Way>>>),
-    /// About a place.
+    /// Around a place.
     Stroll {
         /// The place.
         centre: Position,
@@ -25,9 +25,9 @@ impl Plan {
         Self::Follow(tracks.into_iter().map(shared).collect())
     }
 
-    /// The walker with this index. Followers of a track go one behind the other, so that a swarm
-    /// on a long track is a group and not a thin line of people who never see each other; those
-    /// for whom a segment has no room are on the next one.
+    /// The walker with this index. Followers of a track go one behind the other, so that a swarm on
+    /// a long track is a group and not a thin line of peers that never see each other; those beyond
+    /// the end of a segment are on the next one.
     pub(super) fn walker(&self, args: &Args, index: usize) -> Walker {
         let mut rng = fastrand::Rng::with_seed(args.seed.wrapping_add(index as u64));
         match self {

@@ -1,12 +1,12 @@
-//! What a swarm reports.
+//! The report of a swarm.
 //!
 //! **Age of information** is the server's clock, as the receiver estimates it, minus the time a
-//! sample was taken, at the arrival of each new sample of somebody who was in view before. It
-//! has the whole way in it: the sender's pacing, the link up, the wait for the server's tick, the
-//! link down, and the receiver's turn; and also how a frame rounds a sample's time, always
-//! towards older (by up to 3 ms for a fresh one, docs/PROTOCOL.md, section 7). It is measured
-//! from when everybody is connected to when the time is up. Sent and received count new samples
-//! in the same time.
+//! sample was taken, at the arrival of each new sample of a peer that was in view before. It covers
+//! the whole way: the sender's pacing, the link up, the wait for the server's tick, the link down,
+//! and the receiver's turn; and also the rounding of a sample's time in a frame, always towards
+//! older (by up to 3 ms for a fresh one, docs/PROTOCOL.md, section 7). The measurement runs from
+//! when all peers are connected until the time is up. Sent and received count new samples in the
+//! same time.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,52 +20,52 @@ use crate::cli::swarm::tally::{Ages, TRANSPORTS, histogram, short};
 use crate::cli::swarm::visitors::Churn;
 use gpys_client::Traffic;
 
-/// What some of the people did and saw.
+/// What a part of the swarm did and saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// People who were to come.
+    /// Peers that were to connect.
     pub people: u64,
-    /// People who were welcomed.
+    /// Peers that connected.
     pub connected: u64,
     /// New poses sent.
     pub sent: u64,
     /// New samples of others received.
     pub received: u64,
-    /// How old these were.
+    /// Their age of information.
     pub age_ms: Ages,
-    /// People whom somebody did not see although they were in view.
+    /// Peers that another peer did not see although they were in view.
     pub lost: u64,
-    /// People whom somebody saw twice.
+    /// Peers that another peer saw twice.
     pub doubled: u64,
     /// Frames received.
     pub frames: u64,
-    /// Their bytes.
+    /// Bytes of those frames.
     pub frame_bytes: u64,
-    /// Datagrams received that the protocol does not allow.
+    /// Received datagrams that do not decode.
     pub bad: u64,
 }
 
 /// The whole report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Everybody.
+    /// The whole swarm.
     #[serde(flatten)]
     pub all: Part,
-    /// For how long was measured, in ms.
+    /// Length of the measurement, in ms.
     pub measured_ms: u64,
-    /// How often people dialled again because a link could not be opened.
+    /// Repeated dials because a link could not be opened.
     pub redials: u64,
-    /// Why people could not connect or lost their link, and how many each.
+    /// Reasons why peers could not connect or lost their link, with counts.
     pub disconnected: BTreeMap<String, u64>,
     /// By transport: `wt`, `ws`.
     pub transports: BTreeMap<&'static str, Part>,
-    /// Visitors, who are in none of the other counts but lost and doubled; if there were any.
+    /// Visitors, if there were any; of the other counts, only lost and doubled include them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub churn: Option<Churn>,
 }
 
 impl Report {
-    /// From what was counted before and after the measured time.
+    /// Builds the report from counts before and after the measured time.
     pub(super) fn new(
         crowd: &Crowd,
         seconds: f64,
@@ -111,7 +111,7 @@ impl Report {
         report
     }
 
-    /// Whether everybody connected, stayed or went as they wanted, and saw everybody once.
+    /// Whether all peers connected, stayed or left as planned, and saw each other exactly once.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let all = &self.all;
@@ -121,13 +121,13 @@ impl Report {
             && self.disconnected.values().sum::<u64>() == 0
     }
 
-    /// As one JSON object on one line.
+    /// The report as one JSON object on one line.
     #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// As a text for people.
+    /// The report as text.
     #[must_use]
     pub fn text(&self) -> String {
         let all = &self.all;
@@ -181,7 +181,7 @@ impl Report {
 }
 
 impl Part {
-    /// Adds one person's traffic.
+    /// Adds one peer's traffic.
     fn count(&mut self, before: &Traffic, after: &Traffic) {
         self.connected += 1;
         self.sent += after.poses - before.poses;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_not_clean() {
+    fn any_trouble_makes_a_report_unclean() {
         assert!(report().is_clean());
         let mut lost = report();
         lost.all.lost = 1;

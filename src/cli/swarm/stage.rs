@@ -1,4 +1,4 @@
-//! What the people of a swarm share: the plan, the clock, and where they are counted.
+//! What the peers of a swarm share: the plan, the clock and the counts.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -12,18 +12,18 @@ use crate::cli::swarm::plan::Plan;
 use crate::cli::swarm::tally::Tallies;
 use gpys_client::{ConnectError, Transport};
 
-/// What everybody has in common.
+/// State shared by all peers of a swarm.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) plan: Plan,
     pub(super) args: Args,
-    /// How many people stay; an index beyond it is a visitor's.
+    /// Number of peers that stay; higher indices are visitors.
     pub(super) size: usize,
     start: Instant,
     pub(super) tallies: Arc<Tallies>,
-    /// How often people dialled again.
+    /// Repeated dials.
     pub(super) redials: AtomicU64,
-    /// Why people are not here (any more), and how many each.
+    /// Reasons why peers are not connected, with counts.
     gone: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -45,7 +45,7 @@ impl Stage {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// The transport of the person with this index.
+    /// The transport of the peer with this index.
     pub(super) const fn transport(&self, index: usize) -> Transport {
         self.args.transport.transport(index)
     }
@@ -59,7 +59,7 @@ impl Stage {
         *lock(&self.gone).entry(reason).or_default() += 1;
     }
 
-    /// Why people are not here, and how many each.
+    /// Reasons why peers are not connected, with counts.
     pub(super) fn disconnected(&self) -> BTreeMap<String, u64> {
         lock(&self.gone).clone()
     }

@@ -9,12 +9,12 @@ use serde::Serialize;
 use crate::cli::lock::lock;
 use gpys_client::Transport;
 
-/// Ages above this, in ms, are counted as this.
+/// Longest age counted, in ms; longer ones count as this.
 const LONGEST: u64 = 600_000;
 /// Both transports, in the order of the report.
 pub(super) const TRANSPORTS: [Transport; 2] = [Transport::WebTransport, Transport::WebSocket];
 
-/// Ages, while they are measured.
+/// Ages of samples, while measuring.
 #[derive(Debug)]
 pub(super) struct Tallies {
     pub(super) measuring: AtomicBool,
@@ -33,7 +33,7 @@ pub(super) fn histogram() -> Histogram<u64> {
 }
 
 impl Tallies {
-    /// Counts a new sample that was so many ms old.
+    /// Counts a new sample of this age in ms.
     pub(super) fn record(&self, transport: Transport, age: i32) {
         // A clock's estimate may be ahead of a sample by a fraction of the round trip.
         let age = u64::try_from(age).unwrap_or(0);
@@ -65,14 +65,14 @@ pub(super) const fn short(transport: Transport) -> &'static str {
     }
 }
 
-/// Age of information, in ms; nothing if nothing was received.
+/// Age of information, in ms; `None` if nothing was received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ages {
-    /// Half of the samples were at most this old.
+    /// The median.
     pub p50: Option<u64>,
-    /// 99 of 100 samples were at most this old.
+    /// The 99th percentile.
     pub p99: Option<u64>,
-    /// The oldest.
+    /// The maximum.
     pub max: Option<u64>,
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_exact_to_the_millisecond_where_it_matters() {
+    fn common_ages_are_exact_to_the_millisecond() {
         let tallies = Tallies::default();
         for age in 1..=100 {
             tallies.record(Transport::WebSocket, age);

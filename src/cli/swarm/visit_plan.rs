@@ -1,44 +1,42 @@
-//! What visitors do, and when. Drawn from the seed and the visitor's number alone, so that the
-//! same seed brings the same visitors whatever comes of them.
+//! What visitors do, and when: drawn from the seed and the visitor's number alone, so that the same
+//! seed brings the same visitors whatever happens to them.
 
-/// Between a visitor's arrival and the first thing that it does, and from each to the next, in
-/// seconds.
+/// Time between a visitor's arrival and its first act, and between acts, in seconds.
 const STAY: (f64, f64) = (2.0, 10.0);
-/// For how long a network is gone that comes back in time, in seconds: some of these are gone for
-/// longer than the 15 s after which nobody is shown any more.
+/// Outage of a network that returns in time, in seconds: some are longer than the 15 s after which
+/// peers are no longer shown.
 const SHORT: (f64, f64) = (0.2, 20.0);
-/// How much longer than the resume time a network is gone that comes back too late, in seconds.
+/// Outage of a network that returns too late, in seconds beyond the resume time.
 const LATE: (f64, f64) = (3.0, 8.0);
-/// Most things that a visitor does before it leaves.
+/// Maximum number of acts before a visitor leaves.
 const STEPS: usize = 6;
 
-/// What a visitor does after having been there for a while.
+/// An act of a visitor after a stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act {
-    /// Goes on over another link, while the old one still lives.
+    /// Moves to another link while the old one still lives.
     Switch,
-    /// Its network is gone for so many seconds, and it comes back as who it was.
+    /// Loses its network for this many seconds, and returns as the same peer.
     Return(f64),
-    /// Its network is gone for so many seconds beyond the resume time; it comes back as somebody
-    /// else.
+    /// Loses its network for this many seconds beyond the resume time, and returns as a new peer.
     ReturnLate(f64),
-    /// Its network is gone for good.
+    /// Loses its network for good.
     Vanish,
-    /// Says that it leaves.
+    /// Leaves with a farewell.
     Leave,
 }
 
-/// Somebody who comes and goes.
+/// One visitor's plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Visit {
-    /// When it comes, in seconds from the beginning.
+    /// When it joins, in seconds from the start.
     pub(super) at: f64,
-    /// How many seconds it stays each time, and what it then does. The last one is the end.
+    /// The length of each stay in seconds, and the act that follows. The last act ends the visit.
     pub(super) steps: Vec<(f64, Act)>,
 }
 
 impl Visit {
-    /// The visitor with this number, if so many come a minute.
+    /// Draws the visitor with this number, at this rate of visitors per minute.
     pub(super) fn draw(seed: u64, number: u32, per_minute: u32) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ (u64::from(number) << 20));
         let between = 60.0 / f64::from(per_minute.max(1));
@@ -66,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn visitors_come_at_the_rate_and_all_of_them_go() {
+    fn visitors_join_at_the_rate_and_all_leave() {
         let visits: Vec<_> = (0..500).map(|number| Visit::draw(1, number, 500)).collect();
         assert!(visits.iter().all(|visit| (0.0..60.0).contains(&visit.at)));
         assert!(visits.is_sorted_by(|one, next| one.at <= next.at));
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_happens_and_a_seed_repeats_it() {
+    fn every_act_occurs_and_a_seed_repeats_it() {
         let acts = |seed| -> Vec<Act> {
             let visits = (0..100).map(|number| Visit::draw(seed, number, 60));
             visits.flat_map(|visit| visit.steps).map(|(_, act)| act).collect()

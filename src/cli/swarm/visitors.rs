@@ -9,29 +9,29 @@ use crate::cli::lock::lock;
 use crate::cli::swarm::person::Person;
 use gpys_proto::wire::PeerId;
 
-/// What visitors did, and what came of it.
+/// Counts of what visitors did, and of the outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Churn {
-    /// Visitors who came.
+    /// Visitors that joined.
     pub joins: u64,
-    /// Visitors who said that they leave.
+    /// Visitors that left with a farewell.
     pub leaves: u64,
-    /// Visitors who went on over another link while the old one lived.
+    /// Visitors that moved to another link while the old one lived.
     pub switches: u64,
     /// Links that were cut.
     pub drops: u64,
-    /// Visitors who came back in time, or switched, and were still who they had been.
+    /// Visitors that returned in time, or switched, and kept their identity.
     pub returns: u64,
-    /// Visitors who came back too late, and were somebody new.
+    /// Visitors that returned too late, as new peers.
     pub late: u64,
-    /// Visitors who came back as who they were not, in time or too late.
+    /// Visitors that returned with the wrong identity, in time or too late.
     pub mistaken: u64,
-    /// People who left, or whose time was over, whom somebody still saw or had on the roster.
+    /// Departed peers that another peer still saw or had on its roster.
     pub ghosts: u64,
 }
 
 impl Churn {
-    /// As lines of a text for people.
+    /// The counts as lines of the text report.
     pub(super) fn text(&self) -> String {
         let Self { joins, leaves, switches, drops, returns, late, mistaken, ghosts } = self;
         format!(
@@ -42,16 +42,16 @@ impl Churn {
     }
 }
 
-/// Until when others may know of somebody who is gone, in seconds since the start.
+/// Limits for how long others may know of a departed peer, in seconds since the start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Departure {
-    /// Until when they may be seen.
+    /// The time until which it may be seen.
     pub(super) unseen: f64,
-    /// Until when the roster may name them.
+    /// The time until which a roster may name it.
     pub(super) unlisted: f64,
 }
 
-/// Those who come and go.
+/// The peers that come and go.
 #[derive(Debug, Default)]
 pub(super) struct Visitors {
     here: Mutex<BTreeMap<usize, Arc<Person>>>,

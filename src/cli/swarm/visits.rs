@@ -1,5 +1,4 @@
-//! Visitors: they come, switch, lose their network, come back, and go, as [`plan`](crate::cli::swarm::visit_plan)
-//! has drawn it.
+//! Visitors: they come, switch, lose their network, return and leave, as `visit_plan` has drawn it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +14,13 @@ use crate::cli::swarm::visitors::Departure;
 use gpys_client::{Connector, Transport};
 use gpys_proto::wire::{ResumeToken, Welcome};
 
-/// Whoever is not heard of for this long is not shown any more (docs/PROTOCOL.md, section 8), in
-/// seconds.
+/// Silence after which a peer is no longer shown (docs/PROTOCOL.md, section 8), in seconds.
 const SILENCE: f64 = 15.0;
-/// Until everybody knows of that or of a leave, in seconds: the server looks for the silent every
-/// half second, then come a tick, the way, and the receiver's turn on a busy computer.
+/// Time until every peer knows of that or of a leave, in seconds: the server looks for silent peers
+/// every half second; then come a tick, the path, and the receiver's turn on a busy computer.
 const NEWS: f64 = 2.0;
 
-/// Lets visitors come and go until told to stop; none if none are asked for.
+/// Runs visitors until told to stop; none at a rate of zero.
 pub(super) async fn run(
     server: Arc<Connector>,
     crowd: Arc<Crowd>,
@@ -49,13 +47,13 @@ pub(super) async fn run(
             transport: crowd.stage.transport(index),
         };
         visiting.spawn(visitor.visit(visit.steps));
-        // Those who have gone need not be kept.
+        // Finished visits need not be kept.
         while visiting.try_join_next().is_some() {}
     }
     while visiting.join_next().await.is_some() {}
 }
 
-/// Somebody who comes and goes.
+/// One visitor.
 struct Visitor {
     server: Arc<Connector>,
     crowd: Arc<Crowd>,
@@ -95,7 +93,7 @@ impl Visitor {
         self.leave(&person).await;
     }
 
-    /// Comes, or comes back.
+    /// Joins, or comes back.
     async fn enter(&self, resume: Option<ResumeToken>) -> Option<Arc<Person>> {
         let Self { server, crowd, index, transport, .. } = self;
         let joined = Person::join(server, &crowd.stage, *index, *transport, resume).await;
@@ -105,7 +103,7 @@ impl Visitor {
         Some(person)
     }
 
-    /// Walks for so many seconds; false if the link has ended or everybody is to stop.
+    /// Walks for this many seconds; false if the link has ended or the swarm stops.
     async fn walk(&self, person: &Arc<Person>, seconds: f64) -> bool {
         let walking = Arc::clone(person).walk(Arc::clone(&self.crowd.stage), self.stop.clone());
         tokio::select! {
@@ -122,8 +120,7 @@ impl Visitor {
         Some(next)
     }
 
-    /// Loses the network, and comes back after so many seconds. Whoever is still away at the end
-    /// does not.
+    /// Loses the network, and comes back after this many seconds unless the swarm stops first.
     async fn lose(&mut self, person: &Person, away: f64, is_in_time: bool) -> Option<Arc<Person>> {
         self.cut(person).await;
         tokio::select! {
@@ -132,7 +129,7 @@ impl Visitor {
         }
         let Welcome { id, token, .. } = *person.client.welcome();
         if is_in_time {
-            // Others may see this person again as soon as the server has the hello.
+            // Others may see this peer again as soon as the server has the hello.
             self.crowd.visitors.expect(id);
         }
         let next = self.enter(Some(token)).await?;
@@ -140,7 +137,7 @@ impl Visitor {
         Some(next)
     }
 
-    /// Counts whether somebody who is back is who they should be.
+    /// Counts whether a peer that is back has the identity it should have.
     fn compare(&self, before: &Person, after: &Person, is_in_time: bool) {
         let (old, new) = (before.client.welcome(), after.client.welcome());
         let is_same = (new.id, new.uuid) == (old.id, old.uuid);
@@ -171,7 +168,7 @@ impl Visitor {
         self.crowd.visitors.remove(person.index);
     }
 
-    /// From now on others may know of this person for so many seconds only.
+    /// From now on, others may see and list this peer for only this many seconds.
     fn depart(&self, person: &Person, unseen: f64, unlisted: f64) {
         let by = self.crowd.stage.time() + NEWS;
         let departure = Departure { unseen: by + unseen, unlisted: by + unlisted };

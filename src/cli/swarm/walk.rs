@@ -1,4 +1,4 @@
-//! People who walk: where somebody is and how they hold their device, as a pure function of time.
+//! Walkers: the position and orientation of a device as a pure function of time.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use gpys_proto::pose::{Accuracy, Orientation};
 
 /// Metres in a degree of latitude, and of longitude at the equator.
 const METRES_PER_DEGREE: f64 = 111_320.0;
-/// Nothing on a track moves faster, in metres per second; a file that says so has a bad time.
+/// Top speed on a track, in metres per second; a file with a higher one has wrong times.
 pub(super) const TOP_SPEED: f64 = 70.0;
-/// A way whose ends are this close together, in metres, is a round.
+/// A way whose ends are this close, in metres, is a round.
 const ROUND: f64 = 50.0;
 /// A way shorter than this, in metres, leads nowhere.
 const SHORTEST: f64 = 2.0;
-/// The heading looks this far back and ahead, in seconds, so that it turns and does not snap.
+/// How far back and ahead the heading looks, in seconds, so that it turns instead of snapping.
 const LOOK: f64 = 1.5;
-/// How far sideways of the track somebody may walk, in metres.
+/// Largest sideways distance from the track, in metres.
 const SIDEWAYS: f64 = 4.0;
-/// Below this speed, in metres per second, somebody stands.
+/// Below this speed, in metres per second, a walker stands.
 pub(super) const STANDING: f64 = 0.3;
 /// Steps a second.
 const CADENCE: f64 = 1.8;
-/// Fastest pace of somebody who strolls about, in metres per second.
+/// Fastest pace of a stroll, in metres per second.
 const STROLL: f64 = 1.4;
 
-/// A place on the way and when one gets there.
+/// A place on the way, and the time of arrival.
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     /// Seconds from the start.
@@ -37,16 +37,16 @@ struct Stop {
     lng: f64,
 }
 
-/// A way to walk again and again without a jump: round and round if it ends where it starts,
-/// otherwise there and back.
+/// A way to walk in a loop without a jump: round and round if it ends where it starts, otherwise
+/// there and back.
 #[derive(Clone, Debug)]
 pub struct Way {
     stops: Vec<Stop>,
 }
 
 impl Way {
-    /// A way through these places whose step *i*, from place *i* to the next, takes so many
-    /// seconds, or what it takes at 70 m/s if that is more. `None` if it leads nowhere.
+    /// Creates a way through these places. Step *i*, from place *i* to the next, takes
+    /// `seconds[i]`, or longer if it would exceed 70 m/s. `None` if the way leads nowhere.
     #[must_use]
     pub fn new(places: &[Position], seconds: &[f64]) -> Option<Self> {
         let (lat, lng) = places.first()?.degrees();
@@ -77,14 +77,14 @@ impl Way {
         Some(Self { stops })
     }
 
-    /// Somebody's way who stands at one place.
+    /// A way that stays at one place.
     #[must_use]
     pub fn standing(place: Position) -> Self {
         let (lat, lng) = place.degrees();
         Self { stops: [0.0, 1.0].map(|at| Stop { at, lat, lng }).to_vec() }
     }
 
-    /// How long one round takes, there and back, in seconds.
+    /// The duration of one round, or there and back, in seconds.
     #[must_use]
     pub fn round(&self) -> f64 {
         self.stops.last().map_or(0.0, |stop| stop.at)
@@ -102,30 +102,30 @@ impl Way {
     }
 }
 
-/// The way somebody goes.
+/// The route of a walker.
 #[derive(Clone, Debug)]
 enum Route {
     /// Along a path.
     Track(Arc<Way>),
-    /// About a home, swinging so many metres east and north at so many radians a second.
+    /// Around a home: swings in metres east and north, at speeds in radians per second.
     Stroll { home: (f64, f64), swing: (f64, f64), speed: (f64, f64) },
 }
 
-/// Somebody who walks.
+/// One walker.
 #[derive(Clone, Debug)]
 pub struct Walker {
     route: Route,
-    /// Seconds by which this walker is ahead.
+    /// Head start, in seconds.
     ahead: f64,
-    /// Metres east and north of the route: a constant, so that it never makes a jump.
+    /// Metres east and north of the route; constant, so that the walker never jumps.
     aside: (f64, f64),
-    /// How fast time goes for this walker.
+    /// Speed of this walker's time.
     speed: f64,
     accuracy: Accuracy,
 }
 
 impl Walker {
-    /// Somebody who follows a path, `ahead` seconds along it and a few metres sideways, with time
+    /// Creates a walker on a path, `ahead` seconds along it and a few metres sideways, with time
     /// `speed` times as fast.
     #[must_use]
     pub fn on_path(path: Arc<Way>, ahead: f64, speed: f64, rng: &mut fastrand::Rng) -> Self {
@@ -135,7 +135,7 @@ impl Walker {
         Self { route: Route::Track(path), ahead, aside, speed, accuracy }
     }
 
-    /// Somebody who strolls about within `radius` metres of a place, never faster than a walk.
+    /// Creates a walker that strolls within `radius` metres of a place, never faster than a walk.
     #[must_use]
     pub fn around(centre: Position, radius: f64, speed: f64, rng: &mut fastrand::Rng) -> Self {
         let (angle, far) = (rng.f64() * TAU, radius * rng.f64().sqrt());
@@ -162,7 +162,7 @@ impl Walker {
         }
     }
 
-    /// The nearest position to the place.
+    /// The position nearest to that place.
     #[must_use]
     pub fn position(&self, time: f64) -> Position {
         let (lat, lng) = self.place(time);
@@ -170,8 +170,8 @@ impl Walker {
         Position::from_degrees(lat.clamp(-90.0, 90.0), wrapped(lng)).unwrap_or_default()
     }
 
-    /// What the walker's device says `time` seconds after the start: its place, and how it is
-    /// held, at an angle in front of a walking person, turned to where they go.
+    /// The reading of the walker's device `time` seconds after the start: held at an angle in front
+    /// of a walking person, and turned to where they go.
     #[must_use]
     pub fn reading(&self, time: f64) -> Reading {
         let (back, front) = (self.place(time - LOOK), self.place(time + LOOK));
@@ -190,8 +190,8 @@ impl Walker {
     }
 }
 
-/// What somebody at `position` sees: so many metres from west to east, and twice as many from
-/// south to north, as on a phone that is held upright.
+/// The viewport of a walker at `position`: this many metres from west to east and twice as many
+/// from south to north, as on an upright phone.
 #[must_use]
 pub fn viewport(position: Position, metres: f64) -> Viewport {
     let (lat, lng) = position.degrees();
@@ -210,20 +210,20 @@ pub fn viewport(position: Position, metres: f64) -> Viewport {
     }
 }
 
-/// Metres between two places that are near to each other.
+/// Distance between two nearby places, in metres.
 #[must_use]
 pub fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
     let east = wrapped(b.1 - a.1) * f64::midpoint(a.0, b.0).to_radians().cos();
     METRES_PER_DEGREE * east.hypot(b.0 - a.0)
 }
 
-/// The place so many metres east and north of another.
+/// The place this many metres east and north of another.
 fn offset((lat, lng): (f64, f64), (east, north): (f64, f64)) -> (f64, f64) {
     let cos = lat.to_radians().cos().max(0.01);
     (lat + north / METRES_PER_DEGREE, lng + east / METRES_PER_DEGREE / cos)
 }
 
-/// Degrees from -180 to 180.
+/// Wraps degrees to -180 to 180.
 fn wrapped(degrees: f64) -> f64 {
     (degrees + 180.0).rem_euclid(360.0) - 180.0
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back_without_a_jump() {
+    fn walks_there_and_back_without_a_jump() {
         let places = [place(45.0, 14.0), place(45.001, 14.0), place(45.001, 14.002)];
         let path = paced(&places).unwrap();
         let length = 111.3 + 157.4;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_is_walked_round() {
+    fn walks_a_round_in_one_direction() {
         let places: Vec<_> = (0..=40)
             .map(|i| {
                 let angle = f64::from(i) / 40.0 * TAU;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn strollers_stroll_and_stay() {
+    fn strollers_stay_near_and_slow() {
         let centre = place(45.75, 14.36);
         for seed in 0..20 {
             let mut rng = fastrand::Rng::with_seed(seed);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewport_is_as_large_as_asked() {
+    fn a_viewport_has_the_requested_size() {
         let view = viewport(place(45.75, 14.36), 300.0);
         let height = f64::from(view.north - view.south) / 1e7 * METRES_PER_DEGREE;
         assert!((height - 600.0).abs() < 1.0 && view.zoom.abs_diff(162) < 2, "{height} {view:?}");

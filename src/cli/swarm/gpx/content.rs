@@ -9,14 +9,14 @@ use flate2::read::MultiGzDecoder;
 
 use crate::cli::swarm::gpx::error::GpxErrorKind;
 
-/// How much of a file is read, compressed or not, in bytes: half a million points, which is a
-/// week at one a second. What a compressed file of a few KB holds is bounded by it, too.
+/// Most bytes to read of a file, before and after unpacking: half a million points, a week at one a
+/// second. It also bounds what a small compressed file can unpack to.
 pub(super) const MAX_BYTES: usize = 64 << 20;
-/// A file that was compressed twice by mistake is opened; more often than this it is a joke.
+/// Most layers of gzip to open: a file may have been compressed twice by mistake.
 const MOST_LAYERS: usize = 3;
 const GZIP: &[u8] = &[0x1F, 0x8B];
 
-/// What is known by its first bytes: the offset, the bytes there, and what it is.
+/// Known formats: the offset, the bytes there, and the format's name.
 const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, b"PK\x03\x04", "a ZIP archive (as KMZ is); unpack it first"),
     (8, b".FIT", "FIT, a format of sports devices; convert it to GPX"),
@@ -43,7 +43,7 @@ const MAGIC: &[(usize, &[u8], &str)] = &[
     (0, &[0, 0, 0, 0x3C], "text in UTF-32; save it as UTF-8"),
 ];
 
-/// A file's text, and why it is not all that was there, if it is not.
+/// A file's text, and the reason if its end is missing.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) text: String,
@@ -96,7 +96,7 @@ fn unpack(bytes: &[u8]) -> Result<(Vec<u8>, Option<&'static str>), GpxErrorKind>
     }
 }
 
-/// What this is, if it is known not to be XML.
+/// The format, if it is known not to be XML.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
     let is = |&&(at, magic, _): &&(usize, &[u8], &str)| {
         bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
@@ -117,7 +117,7 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// How the text is encoded: by its mark, by where its zeros are, by what it says of itself.
+/// The encoding, from the byte order mark, the positions of zeros, or the declaration.
 fn encoding(bytes: &[u8]) -> &'static Encoding {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return encoding;
@@ -127,7 +127,7 @@ fn encoding(bytes: &[u8]) -> &'static Encoding {
         [first, 0, ..] if *first != 0 => return UTF_16LE,
         _ => {}
     }
-    // Only the first element can name it. A text that could be read so far is not UTF-16.
+    // Only the XML declaration names it. Text that was readable so far is not UTF-16.
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let declared = head.split_once("encoding=").and_then(|(before, rest)| {
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;

@@ -1,44 +1,44 @@
-//! Why a file is not followed.
+//! Why a file cannot be followed.
 
 use crate::cli::swarm::gpx::notes::Notes;
 
-/// What is wrong with a file. Displayed, it is one sentence that names the file.
+/// A fault of a file. Displayed, it is one sentence that names the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}: {kind}")]
 pub struct GpxError {
-    /// The file's name as it was given.
+    /// The file's name as given.
     pub file: String,
-    /// What is wrong with it.
+    /// The fault.
     pub kind: GpxErrorKind,
 }
 
-/// What can be wrong with a file.
+/// The faults of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum GpxErrorKind {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(#[from] std::io::Error),
-    /// There is nothing in it.
+    /// It is empty.
     #[error("the file is empty")]
     Blank,
-    /// It is some other format, which is known.
+    /// It is another known format.
     #[error("this is not GPX but {0}")]
     Foreign(&'static str),
-    /// It is some other XML.
+    /// It is other XML.
     #[error("this is not GPX: its first element is <{0}> instead of <gpx>")]
     NotGpx(String),
-    /// It is no XML at all.
+    /// It is not XML.
     #[error("this is not GPX: there is no element <gpx> in it")]
     NotXml,
-    /// It is not well-formed XML, and no point was found.
+    /// It is malformed XML without a single point.
     #[error("broken XML in line {line}: {reason}")]
     Xml {
-        /// Where the reader noticed.
+        /// The line of the error.
         line: usize,
-        /// What it says.
+        /// The parser's message.
         reason: String,
     },
-    /// There is nowhere to go.
+    /// It has no position.
     #[error("there is no track, route or waypoint with a place in it{}", .0.because())]
     NoTrack(Box<Notes>),
 }

@@ -1,4 +1,4 @@
-//! What was left out of a track, in words.
+//! Notes on what was left out of a track.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use crate::cli::swarm::gpx::pace::{PAUSE, WALKING_PACE};
 use crate::cli::swarm::walk::TOP_SPEED;
 
-/// What of a file was left out or changed, and why. Displayed, it is one line; empty if the file
-/// is followed as it was recorded.
+/// What was left out or changed of a file, and why. Displayed, it is one line, empty if the file is
+/// followed as recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
-    /// Points that have a place.
+    /// Points with a position.
     pub(super) points: usize,
-    /// Points that have none.
+    /// Points without one.
     pub(super) placeless: usize,
     /// The line of the first of these, and why.
     pub(super) first_placeless: Option<(usize, String)>,
     /// Points far off the others.
     pub(super) stray: usize,
-    /// Where the XML is broken.
+    /// Places with broken XML.
     pub(super) broken: usize,
-    /// The line of the first of these, and what the reader says.
+    /// The line of the first of these, and the parser's message.
     pub(super) first_broken: Option<(usize, String)>,
     /// Why the file's end is missing.
     pub(super) cut: Option<&'static str>,
@@ -30,30 +30,30 @@ pub struct Notes {
     pub(super) timeless: usize,
     /// Times that do not fit those around them.
     pub(super) odd: usize,
-    /// How often the clock leaps.
+    /// Leaps of the clock.
     pub(super) leaps: usize,
-    /// Steps faster than anything.
+    /// Steps faster than the top speed.
     pub(super) fast: usize,
-    /// How often the track goes on elsewhere.
+    /// Jumps to elsewhere.
     pub(super) jumps: usize,
     /// A segment has no usable times at all.
     pub(super) paced: bool,
-    /// Pauses that were cut.
+    /// Shortened pauses.
     pub(super) pauses: usize,
-    /// By how much in all, in seconds.
+    /// Total time cut from them, in seconds.
     pub(super) paused: f64,
     /// Nothing leads anywhere.
     pub(super) standing: bool,
 }
 
 impl Notes {
-    /// Whether the file is followed as it was recorded.
+    /// Whether the file is followed as recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts().is_empty()
     }
 
-    /// Counts a pause from which so many seconds were cut.
+    /// Counts a pause shortened by this many seconds.
     pub(super) fn pause(&mut self, seconds: f64) {
         if seconds >= 1.0 {
             self.pauses += 1;
@@ -61,13 +61,13 @@ impl Notes {
         }
     }
 
-    /// Why there is no point at all.
+    /// Why there are no points.
     pub(super) fn because(&self) -> String {
         let parts = self.reading();
         if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
     }
 
-    /// What could not be read.
+    /// Notes on what could not be read.
     fn reading(&self) -> Vec<String> {
         let mut parts = Vec::new();
         if let Some((line, reason)) = &self.first_placeless {

@@ -1,4 +1,4 @@
-//! The points of a GPX text. Whatever is wrong with one of them costs that one only.
+//! The points of a GPX text. A faulty point costs only itself.
 
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
@@ -11,14 +11,14 @@ use crate::cli::swarm::gpx::time::parse_time;
 use gpys_proto::geo::Position;
 use gpys_server::terminal::quoted;
 
-/// Degrees of longitude that are still taken for a place that was counted on past 180.
+/// Largest longitude to accept, in degrees: some programs count on past 180.
 const MOST_TURNS: f64 = 720.0;
 
-/// Reads the points of tracks and routes, or those of waypoints where there is nothing else: one
-/// list for each segment.
+/// Reads the points of tracks and routes, or of waypoints if there is nothing else: one list for
+/// each segment.
 ///
 /// # Errors
-/// If the text is some other XML, or broken before anything of use.
+/// If the text is other XML, or broken before the first useful element.
 pub(super) fn segments(text: &str, notes: &mut Notes) -> Result<Vec<Vec<Point>>, GpxErrorKind> {
     let mut parser = Parser::new(text, notes);
     parser.run()?;
@@ -32,7 +32,7 @@ pub(super) fn segments(text: &str, notes: &mut Notes) -> Result<Vec<Vec<Point>>,
     Ok(segments)
 }
 
-/// What an element is to us.
+/// The kinds of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
     Root,
@@ -56,22 +56,22 @@ impl Tag {
     }
 }
 
-/// The point whose element is open.
+/// A point whose element is open.
 #[derive(Debug)]
 struct Open {
     is_waypoint: bool,
     position: Option<Position>,
     time: Option<f64>,
-    /// How many elements within it are open.
+    /// Depth of open elements within it.
     depth: usize,
-    /// What its `time` says so far, while that is open.
+    /// The text of its `time` so far, while that is open.
     text: Option<String>,
 }
 
 struct Parser<'a> {
     text: &'a str,
     reader: Reader<&'a [u8]>,
-    /// Where in the text the reader began.
+    /// Where in the text the reader started.
     base: usize,
     notes: &'a mut Notes,
     started: bool,
@@ -145,7 +145,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Goes on at the next element of use after what cannot be read; false if there is none.
+    /// Resumes at the next useful element after unreadable text; false if there is none.
     fn resume(&mut self, from: usize) -> bool {
         let rest = self.text.get(from..).unwrap_or_default();
         let next = rest.match_indices('<').find(|(at, _)| {
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Text within the open `time` of a point; all other text is nothing to us.
+    /// Takes text within the open `time` of a point, and ignores all other text.
     fn say(&mut self, words: &str) {
         if let Some(open) = &mut self.open
             && open.depth == 1
@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A reader that takes what programs write that do not know XML well.
+/// A reader that tolerates common faults in XML.
 fn reader(text: &str) -> Reader<&[u8]> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
@@ -269,7 +269,7 @@ fn other_xml(name: &str) -> GpxErrorKind {
     })
 }
 
-/// Where a point is, or why that cannot be told.
+/// The position of a point, or why it has none.
 fn position(element: &BytesStart<'_>) -> Result<Position, String> {
     let (lat, lng) = (degrees(element, "lat")?, degrees(element, "lon")?);
     // Some programs count on past the antimeridian.
@@ -285,7 +285,7 @@ fn degrees(element: &BytesStart<'_>, name: &str) -> Result<f64, String> {
     let attribute = element.try_get_attribute(name).map_err(|e| quoted(&e.to_string()))?;
     let attribute = attribute.ok_or_else(|| format!("{name} is missing"))?;
     let text = unescape(&attribute.value).unwrap_or_default();
-    // Programs that write numbers as their user's language does.
+    // Some programs write numbers in their user's locale.
     let number =
         if text.contains('.') { text.trim().to_owned() } else { text.trim().replace(',', ".") };
     number.parse().map_err(|_| format!("{name}=\"{}\" is not a number", quoted(&text)))

@@ -1,5 +1,5 @@
-//! From a segment's points to ways that somebody can walk: points that are elsewhere, jumps, and
-//! standing still.
+//! Turns a segment's points into ways to walk: drops stray points, splits at jumps, and shortens
+//! pauses.
 
 use crate::cli::swarm::gpx::notes::Notes;
 use crate::cli::swarm::gpx::pace::{PAUSE, WALKING_PACE};
@@ -8,14 +8,14 @@ use crate::cli::swarm::gpx::time::{JUMP, is_jump, steps};
 use crate::cli::swarm::walk::{STANDING, Way, distance};
 use gpys_proto::geo::Position;
 
-/// Who stays within so many metres stands.
+/// Points within this many metres count as standing still.
 const SPOT: f64 = 5.0;
-/// So many points in a row that are elsewhere are left out, if the track then goes on.
+/// Most stray points in a row to drop, if the track then goes on.
 const MOST_STRAY: usize = 5;
-/// Points less than this after one another, in seconds, are one: no receiver speaks that often.
+/// Points closer than this in time, in seconds, are one: no receiver reports that often.
 const SHORTEST: f64 = 0.01;
 
-/// The ways of a segment, and a place on it for who finds none.
+/// The ways of a segment, and a place on it in case there are none.
 pub(super) fn ways(mut points: Vec<Point>, notes: &mut Notes) -> (Vec<Way>, Option<Position>) {
     drop_null_island(&mut points, notes);
     drop_strays(&mut points, notes);
@@ -26,7 +26,8 @@ pub(super) fn ways(mut points: Vec<Point>, notes: &mut Notes) -> (Vec<Way>, Opti
     (ways, place)
 }
 
-/// Latitude 0, longitude 0 is what programs write for no place, unless the track is there.
+/// Drops points at latitude 0, longitude 0, which programs write for no position, unless the track
+/// is there.
 fn drop_null_island(points: &mut Vec<Point>, notes: &mut Notes) {
     let is_null = |point: &Point| point.position == Position::default();
     let is_near = |point: &Point| {
@@ -44,7 +45,7 @@ fn metres(from: &Point, to: &Point) -> f64 {
     distance(from.position.degrees(), to.position.degrees())
 }
 
-/// Drops the few points that are far off while the track goes on where it was.
+/// Drops a few far-off points if the track then goes on where it was.
 fn drop_strays(points: &mut Vec<Point>, notes: &mut Notes) {
     let mut kept: Vec<Point> = Vec::with_capacity(points.len());
     let mut next = 0;
@@ -59,7 +60,7 @@ fn drop_strays(points: &mut Vec<Point>, notes: &mut Notes) {
     *points = kept;
 }
 
-/// How many of these points are elsewhere.
+/// Number of leading points that are strays.
 fn strays(last: &Point, points: &[Point]) -> usize {
     let away = points.first().map_or(0.0, |first| metres(last, first));
     if away < JUMP {
@@ -73,7 +74,7 @@ fn strays(last: &Point, points: &[Point]) -> usize {
     (1..=MOST_STRAY).find(is_back).unwrap_or(0)
 }
 
-/// A place, and how many seconds and metres it is after the one before.
+/// A position, with seconds and metres since the previous one.
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     position: Position,
@@ -81,7 +82,7 @@ struct Stop {
     metres: f64,
 }
 
-/// The points, those at one moment as one.
+/// Merges points of the same moment.
 fn stops(points: &[Point], steps: &[f64]) -> Vec<Stop> {
     let mut stops: Vec<Stop> = Vec::with_capacity(points.len());
     let mut waited = 0.0;
@@ -97,7 +98,7 @@ fn stops(points: &[Point], steps: &[f64]) -> Vec<Stop> {
     stops
 }
 
-/// The parts between jumps. A part of one point leads nowhere, and the point was a stray one.
+/// The parts between jumps. A part of one point leads nowhere; the point is a stray.
 fn parts(stops: Vec<Stop>, notes: &mut Notes) -> Vec<Vec<Stop>> {
     let mut parts: Vec<Vec<Stop>> = Vec::new();
     for stop in stops {
@@ -116,7 +117,7 @@ fn parts(stops: Vec<Stop>, notes: &mut Notes) -> Vec<Vec<Stop>> {
     parts
 }
 
-/// A part as a way, with its pauses cut.
+/// A part as a way, with shortened pauses.
 fn way(part: &[Stop], notes: &mut Notes) -> Option<Way> {
     let moving: Vec<_> = part.iter().filter(|stop| stop.metres > stop.seconds * STANDING).collect();
     let (metres, seconds) =
@@ -135,8 +136,8 @@ fn way(part: &[Stop], notes: &mut Notes) -> Option<Way> {
     Way::new(&places, &seconds)
 }
 
-/// Cuts every stay at one spot, however many points it has, to a pause; at either end to nothing,
-/// because a recorder runs before its owner sets out and after the arrival.
+/// Cuts every stay at one spot, however many points it has, to a pause, and at either end to
+/// nothing: a recorder runs before its owner sets out and after the arrival.
 fn without_stays(stops: &[Stop], notes: &mut Notes) -> Vec<Stop> {
     let mut kept: Vec<Stop> = Vec::with_capacity(stops.len());
     let mut next = 0;
@@ -161,7 +162,7 @@ fn without_stays(stops: &[Stop], notes: &mut Notes) -> Vec<Stop> {
     kept
 }
 
-/// How many stops after the first one are at its spot, and for how long.
+/// Number of stops after the first one that are at its spot, and their duration.
 fn stay(stops: &[Stop]) -> (usize, f64) {
     let Some((first, rest)) = stops.split_first() else { return (0, 0.0) };
     let here = |stop: &&Stop| distance(first.position.degrees(), stop.position.degrees()) < SPOT;

@@ -1,4 +1,4 @@
-//! Times: how they are written, and how long the steps of a track take by them.
+//! Times: how files write them, and how long a track's steps take.
 
 use time::{Date, Month, Time};
 
@@ -7,21 +7,20 @@ use crate::cli::swarm::gpx::pace::WALKING_PACE;
 use crate::cli::swarm::gpx::point::Point;
 use crate::cli::swarm::walk::{STANDING, TOP_SPEED, distance};
 
-/// Two times further apart than this are of two clocks, in seconds: no pause within a track is
-/// longer than a day, but the date of a receiver that has seen no satellite yet is off by years.
+/// Times further apart than this, in seconds, come from two clocks: no pause within a track is
+/// longer than a day, but the date of a receiver without satellites is off by years.
 const LONGEST: f64 = 86_400.0;
-/// So many times in a row that do not fit are passed over; of more than that nobody knows which
-/// are the wrong ones.
+/// Most unfitting times in a row to skip; of more, it is unclear which are wrong.
 const MOST_ODD: usize = 3;
-/// A step of so many metres may be a jump.
+/// A step of more than this many metres may be a jump.
 pub(super) const JUMP: f64 = 10_000.0;
-/// It is one if nothing that flies is as fast, in metres per second.
+/// It is a jump above this speed, in metres per second, faster than airliners.
 const JUMP_SPEED: f64 = 350.0;
-/// Where the pace of a track is taken from its times it is at least this, in metres per second.
+/// Lowest pace to derive from a track's times, in metres per second.
 const SLOWEST: f64 = 0.5;
 
-/// Seconds since 1970, from ISO 8601 as devices write it: with any offset or none, which is UTC
-/// as GPX says, `T` in either case or a space, without seconds or with a fraction of them.
+/// Parses seconds since 1970 from ISO 8601 as devices write it: with any offset or none (UTC, as
+/// GPX says), `T` in either case or a space, and optional seconds with a fraction.
 pub(super) fn parse_time(text: &str) -> Option<f64> {
     let text = text.trim();
     let (date, clock) = text.split_once(['T', 't', ' '])?;
@@ -36,7 +35,7 @@ pub(super) fn parse_time(text: &str) -> Option<f64> {
     let mut parts = clock.trim_end().splitn(3, ':');
     let (hour, minute) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let second: f64 = parts.next().unwrap_or("0").replace(',', ".").parse().ok()?;
-    // A leap second is the first one of the next minute, to those who count.
+    // A leap second counts as the first second of the next minute.
     let is_clock = (0.0..61.0).contains(&second);
     let midnight = date.with_time(Time::from_hms(hour, minute, 0).ok()?).assume_utc();
     let seconds = midnight.unix_timestamp() as f64 + second - offset(zone)?;
@@ -58,8 +57,8 @@ fn offset(zone: &str) -> Option<f64> {
     (hours < 24.0 && minutes < 60.0).then_some(sign * (hours * 3_600.0 + minutes * 60.0))
 }
 
-/// How long each step from one point to the next takes, in seconds: as recorded where that can be
-/// believed, otherwise at the track's pace.
+/// The duration of each step between points, in seconds: as recorded where plausible, otherwise at
+/// the track's pace.
 pub(super) fn steps(points: &[Point], notes: &mut Notes) -> Vec<f64> {
     let metres: Vec<f64> = points
         .windows(2)
@@ -83,12 +82,12 @@ pub(super) fn steps(points: &[Point], notes: &mut Notes) -> Vec<f64> {
     metres.iter().zip(&recorded).map(step).collect()
 }
 
-/// Whether a step that took so long leads to where nobody could have gone.
+/// Whether a step of this length and duration is too fast to be real.
 pub(super) fn is_jump(metres: f64, seconds: f64) -> bool {
     metres > JUMP && metres > seconds * JUMP_SPEED
 }
 
-/// The median speed while it moves, in metres per second.
+/// The median speed while moving, in metres per second.
 fn pace(metres: &[f64], recorded: &[Option<f64>]) -> f64 {
     let speed = |(metres, seconds): (&f64, &Option<f64>)| Some(metres / (*seconds)?);
     let mut speeds: Vec<f64> = metres
@@ -101,8 +100,8 @@ fn pace(metres: &[f64], recorded: &[Option<f64>]) -> f64 {
     speeds.get(speeds.len() / 2).map_or(WALKING_PACE, |median| median.max(SLOWEST))
 }
 
-/// How long each step took by the times that fit together. Where some are missing or odd, the
-/// time between their neighbours is shared out by distance.
+/// The duration of each step by the times that fit together. Where times are missing or odd, the
+/// time between their neighbours is divided by distance.
 fn recorded(points: &[Point], metres: &[f64], notes: &mut Notes) -> Vec<Option<f64>> {
     let mut steps = vec![None; metres.len()];
     let kept = fitting(points, notes);
@@ -125,15 +124,15 @@ fn fits(before: f64, after: f64) -> bool {
     after > before && after - before <= LONGEST
 }
 
-/// The points with a time that is worth keeping, and that time. Two neighbours that do not fit
-/// are of two clocks.
+/// The points whose times are worth keeping, with those times. Neighbours that do not fit come from
+/// two clocks.
 fn fitting(points: &[Point], notes: &mut Notes) -> Vec<(usize, f64)> {
     let known = points.iter().enumerate().filter_map(|(at, point)| Some((at, point.time?)));
     let mut known: Vec<_> = known.collect();
     if !known.is_empty() {
         notes.timeless += points.len() - known.len();
     }
-    // A clock that counts whole seconds says the same one several times.
+    // A clock of whole seconds repeats a time.
     known.dedup_by(|next, last| next.1 == last.1);
     let mut kept: Vec<(usize, f64)> = Vec::with_capacity(known.len());
     let mut next = 0;
@@ -173,7 +172,7 @@ mod tests {
     const TEN: f64 = 1_714_557_600.0;
 
     #[test]
-    fn times_are_read_as_devices_write_them() {
+    fn reads_times_as_devices_write_them() {
         for text in [
             "2024-05-01T10:00:00Z",
             "2024-05-01T10:00:00",
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn rejects_what_is_not_a_time() {
         for text in [
             "",
             "now",
