@@ -1,4 +1,4 @@
-//! What must hold.
+//! The invariants, checked against the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,9 @@ use gpys::proto::wire::frame::Frame;
 use crate::model::Model;
 use crate::sim::{Device, Sim};
 
-/// The bound on starvation: somebody in view, and not shown as part of a crowd, is sent again
-/// within a refresh and the time that the viewer's rate takes for this many bytes. It is what all
-/// that can be overdue at once takes: the people that a budget allows, one by one, and a full
-/// cover of crowds.
+/// The bound on starvation: a person in view, and not part of a crowd, is sent again within a
+/// refresh and the time that the viewer's rate takes for this many bytes, the most that can be
+/// overdue at once: the people that a budget allows, one by one, and a full cover of crowds.
 const OVERDUE_BYTES: u64 = 16 * 1024;
 
 /// Whether `view` shows the place as a crowd.
@@ -23,8 +22,9 @@ fn in_crowd(view: &View, place: Position) -> bool {
     view.clusters().any(|(cell, _)| cell.contains(place))
 }
 
-/// A frame shows nobody who is not shown by now (for their time is over, they stopped, are gone or
-/// left), and of the approximate only middles of cells. Returns of how many.
+/// Checks that a frame shows only people who are still shown (their time is not over, they did not
+/// stop, are not gone and have not left), and approximate ones only in the middle of their cells.
+/// Returns the number of those.
 pub fn frame(model: &Model, bytes: &[u8]) -> Result<u64, String> {
     let mut frame = Frame::default();
     frame.decode(bytes).map_err(|error| error.to_string())?;
@@ -48,7 +48,7 @@ pub fn frame(model: &Model, bytes: &[u8]) -> Result<u64, String> {
     Ok(approximate)
 }
 
-/// Nobody in view starves.
+/// Checks that nobody in view starves.
 pub fn starvation(sim: &mut Sim) -> Result<(), String> {
     let now = sim.now;
     let visible: BTreeMap<PeerId, Position> = sim
@@ -79,11 +79,11 @@ pub fn starvation(sim: &mut Sim) -> Result<(), String> {
     Ok(())
 }
 
-/// Nobody who left is seen again by whoever was told.
+/// Checks that no device sees people again after it learns that they left.
 pub fn gone_stay_gone(sim: &Sim) -> Result<(), String> {
     for device in &sim.devices {
         let on_roster: BTreeSet<_> = device.view.roster().map(|person| person.id).collect();
-        // Who has no link, or no frame yet, is told of nobody.
+        // Without a link, or before the first frame, a device sees no one.
         let Some(newest) = device.view.newest() else { continue };
         for (id, figure) in device.view.figures() {
             // A frame may be ahead of the roster, but not by more than the reliable lane's delay.
@@ -96,7 +96,7 @@ pub fn gone_stay_gone(sim: &Sim) -> Result<(), String> {
     Ok(())
 }
 
-/// After quiet, every view is the model.
+/// Checks that after quiet every view equals the model.
 pub fn views_equal_model(sim: &Sim) -> Result<(), String> {
     for device in &sim.devices {
         view_equals_model(sim, device)
@@ -105,7 +105,7 @@ pub fn views_equal_model(sim: &Sim) -> Result<(), String> {
     Ok(())
 }
 
-/// The same for one device.
+/// Checks the same for one device.
 pub fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
     let Device { view, viewport, id: own, .. } = device;
     let people = &sim.model.people;
@@ -153,7 +153,7 @@ fn compare(
     if same { Ok(()) } else { Err(format!("{id} is {figure:?}, not {pose:?} {presence:?}")) }
 }
 
-/// The counts of crowds within the viewer's cells are the model's.
+/// Checks that the counts of crowds within the viewer's cells equal the model's.
 fn crowds_equal_model(sim: &Sim, device: &Device) -> Result<(), String> {
     let cover = Cover::of(device.viewport);
     for (cell, cluster) in device.view.clusters().filter(|(cell, _)| cover.index(*cell).is_some()) {

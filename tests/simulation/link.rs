@@ -18,12 +18,12 @@ pub struct Weather {
     pub duplicate: f64,
     /// Least delay, in ms.
     pub delay: u64,
-    /// Most that is added to the delay of each datagram, in ms: they overtake one another.
+    /// Most random delay added to each datagram, in ms, so that they overtake one another.
     pub jitter: u64,
 }
 
 impl Weather {
-    /// Some weather, from fair to foul.
+    /// Draws some weather, from fair to foul.
     pub fn any(rng: &mut Rng) -> Self {
         let foul = rng.f64();
         Self {
@@ -36,7 +36,7 @@ impl Weather {
         }
     }
 
-    /// The same delays, and nothing lost.
+    /// Returns the same delays without losses.
     pub const fn calm(self) -> Self {
         Self { loss: 0.0, burst: 0.0, duplicate: 0.0, ..self }
     }
@@ -62,7 +62,7 @@ impl<T: Clone> Lane<T> {
         self.in_burst = false;
     }
 
-    /// Sends a datagram: lost, delayed, overtaken or doubled.
+    /// Sends a datagram, which may be lost, delayed, overtaken or doubled.
     pub fn datagram(&mut self, rng: &mut Rng, now: Time, item: T) {
         let Weather { loss, burst, burst_end, duplicate, .. } = self.weather;
         self.in_burst = if self.in_burst { rng.f64() >= burst_end } else { rng.f64() < burst };
@@ -76,7 +76,7 @@ impl<T: Clone> Lane<T> {
         }
     }
 
-    /// Sends a reliable message: late perhaps, but in order.
+    /// Sends a reliable message, which may be late but stays in order.
     pub fn reliable(&mut self, rng: &mut Rng, now: Time, item: T) {
         let at = now + self.weather.delay + rng.u64(0..=self.weather.jitter * 2);
         self.last_reliable = self.last_reliable.max(at);
@@ -88,18 +88,18 @@ impl<T: Clone> Lane<T> {
         self.flying.insert((at, self.count), item);
     }
 
-    /// When the next item arrives.
+    /// Returns when the next item arrives.
     pub fn next(&self) -> Option<Time> {
         self.flying.keys().next().map(|&(at, _)| at)
     }
 
-    /// What has arrived by `now`.
+    /// Takes the next item that has arrived by `now`.
     pub fn arrive(&mut self, now: Time) -> Option<T> {
         let first = self.flying.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(first.remove())
     }
 
-    /// Everything under way is lost.
+    /// Loses everything under way.
     pub fn cut(&mut self) {
         self.flying.clear();
     }

@@ -23,15 +23,15 @@ use sim::{Script, Sim};
 /// Seeds of the suite.
 const SEEDS: u64 = 1_200;
 
-/// What a run sent, to see that it tried what it is there to try.
+/// Counts of what a run sent, to check that it tried what it is there to try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     frames: u64,
     /// Entries of people who share approximately.
     approximate: u64,
-    /// Sharings that ended by time alone while somebody could be seen.
+    /// Sharings that ended by time alone while their person was visible.
     ended: u64,
-    /// Times that the server was stopped.
+    /// Stops of the server.
     stops: u64,
     /// Views that showed a crowd at the end.
     crowds: u64,
@@ -47,8 +47,8 @@ impl Tally {
     }
 }
 
-/// What the run of a seed is like: streets, a dense crowd on a small budget, the antimeridian,
-/// a pole, a sparse country.
+/// The script of a seed: streets, a dense crowd on a small budget, the antimeridian, a pole, a
+/// sparse country.
 fn script(seed: u64) -> Script {
     let street = Script {
         people: 12,
@@ -73,7 +73,7 @@ fn script(seed: u64) -> Script {
     }
 }
 
-/// Chaos, then quiet; what must hold is checked all along.
+/// Runs chaos, then quiet, and checks the invariants all along.
 fn run(seed: u64) -> Result<Tally, String> {
     let script = script(seed);
     let mut sim = Sim::new(seed, script);
@@ -93,7 +93,7 @@ fn run(seed: u64) -> Result<Tally, String> {
         check::starvation(&mut sim)?;
         check::gone_stay_gone(&sim)?;
     }
-    // The detached come back or are given up; everybody stands still and the losses end.
+    // Detached people come back or are given up; all stand still and the losses end.
     for index in (0..sim.devices.len()).rev() {
         if !sim.devices[index].linked {
             sim.resume(index);
@@ -101,8 +101,8 @@ fn run(seed: u64) -> Result<Tally, String> {
     }
     sim.calm();
     let refresh = u64::from(sim.settings.limits.refresh_ms);
-    // Whatever is under way arrives (delay, jitter twice); then one refresh and a tick, and the
-    // delay of the frame that tells it.
+    // What is under way arrives (delay, jitter twice); then one refresh and a tick, and the delay
+    // of its frame.
     sim.run(sim.now + 320)?;
     for _ in 0..12 {
         sim.run(sim.now + (refresh + 34 + 200) / 12 + 1)?;
@@ -113,7 +113,7 @@ fn run(seed: u64) -> Result<Tally, String> {
     Ok(Tally { crowds: crowds.count() as u64, ..sim.tally })
 }
 
-/// Something happens to somebody.
+/// Makes something happen to one device.
 fn disturb(sim: &mut Sim) -> Result<(), String> {
     if sim.devices.is_empty() {
         sim.join();
@@ -127,7 +127,7 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
         7..12 => sim.detach(index, false),
         12..14 => sim.detach(index, true),
         14..22 if !sim.devices[index].linked => sim.resume(index),
-        // A link that is replaced while it still lives.
+        // A link is replaced while it still lives.
         22..24 => sim.resume(index),
         24..40 => sim.look(index),
         40..48 => sim.set_presence(index, presence),
@@ -147,7 +147,7 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
             return sim.stop_server(ms);
         }
         85 => {
-            // Long enough for the silent to be gone, and to have left.
+            // Long enough for silent people to be gone, and to have left.
             let pause = sim.rng.u64(4_000..32_000);
             return sim.run(sim.now + pause);
         }
@@ -215,8 +215,8 @@ fn loss_that_never_ends_heals_too() {
             sim.run(sim.now + 100).unwrap();
         }
         // Up to 40 % of the datagrams stay lost, and bursts of losses end with every twentieth
-        // datagram at the slowest. So a view may forget, for a while, somebody of whom nothing
-        // came through for seconds; but each must have been right at some moment.
+        // datagram at the slowest. So a view may forget, for a while, a person of whom nothing came
+        // through for seconds; but each view must have been right at some moment.
         let mut wrong: Vec<usize> = (0..sim.devices.len()).collect();
         let mut why = String::new();
         for _ in 0..90 {

@@ -8,13 +8,13 @@ use gpys::proto::time::Time;
 use gpys::proto::wire::{PeerId, Presence, Sample, Sharing};
 use gpys::proto::world::{CLOSED_MS, SILENCE_MS};
 
-/// One person, as the protocol's words have it.
+/// One person, word for word as the protocol says.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub presence: Presence,
-    /// Poses are shown (also while hidden).
+    /// Whether poses are shown (also while hidden).
     pub shares: bool,
-    /// Others get the middle of the cell.
+    /// Whether others get the middle of the cell.
     pub approximate: bool,
     /// When the sharing ends by itself.
     pub ends: Option<Time>,
@@ -22,12 +22,12 @@ pub struct Person {
     /// Pose kept aside until the person shares.
     pub aside: Option<Pose>,
     pub seq: Option<u32>,
-    /// When the person counts as gone and when as left, if the link is gone.
+    /// When the person is gone and when they have left, if the link is gone.
     pub away: Option<(Time, Time)>,
 }
 
 impl Person {
-    /// What everybody should see of this person.
+    /// Returns the place at which viewers should see this person.
     pub fn visible(&self) -> Option<Pose> {
         (self.shares && self.presence != Presence::Gone).then_some(self.pose).flatten()
     }
@@ -44,7 +44,7 @@ impl Person {
     }
 }
 
-/// Everybody who is here.
+/// The people of the room.
 #[derive(Debug, Default)]
 pub struct Model {
     pub people: BTreeMap<PeerId, Person>,
@@ -124,8 +124,8 @@ impl Model {
         }
     }
 
-    /// Silence turns people into the gone and those who left, and time ends what is shared for a
-    /// time. Returns for how many it did.
+    /// Expires silent people, who are gone and later have left, and sharing for a time. Returns the
+    /// number of sharings that ended.
     pub fn expire(&mut self, now: Time) -> u64 {
         let mut ended = 0;
         self.people.retain(|_, person| person.away.is_none_or(|(_, left)| left > now));
@@ -145,20 +145,20 @@ impl Model {
         ended
     }
 
-    /// The server was stopped for so long.
+    /// Postpones deadlines by the time for which the server was stopped, in ms.
     pub fn excuse(&mut self, ms: u64) {
         for (gone, left) in self.people.values_mut().filter_map(|person| person.away.as_mut()) {
             (*gone, *left) = (*gone + ms, *left + ms);
         }
     }
 
-    /// Everybody who is here, and whether they count as gone.
+    /// Iterates over the people here, with whether they are gone.
     pub fn silent(&self) -> BTreeMap<PeerId, bool> {
         let gone = |person: &Person| person.presence == Presence::Gone;
         self.people.iter().map(|(&id, person)| (id, gone(person))).collect()
     }
 
-    /// People online, as the roster counts them.
+    /// Counts the people online, as the roster does.
     pub fn online(&self) -> usize {
         self.people.values().filter(|person| person.presence != Presence::Gone).count()
     }

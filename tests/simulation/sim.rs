@@ -25,23 +25,22 @@ mod exchange;
 pub struct Device {
     pub id: PeerId,
     pub view: View,
-    /// What a viewer on a perfect link would see: the frames as they were sent.
+    /// The view of the frames as sent, as over a perfect link.
     pub sent: View,
     pub viewport: Viewport,
-    /// Since when somebody was continuously in the viewport, and could be sent.
+    /// Since when each person was continuously in the viewport, and could be sent.
     pub in_view_since: BTreeMap<PeerId, Time>,
     up: Lane<Up>,
     down: Lane<Down>,
     weather: Weather,
     pub linked: bool,
-    /// The link takes no frames.
+    /// Whether the link takes no frames.
     pub refuses: bool,
     presence: Presence,
-    /// What its owner wants; told again by every hello.
+    /// What its owner wants; every hello repeats it.
     sharing: Sharing,
     place: Position,
-    /// By how much the device takes the server's clock for too late (or, below zero, too early), in
-    /// ms.
+    /// The error of the device's idea of the server's clock, in ms; positive if it is late.
     clock_error: i64,
     /// Number of the newest sample over the device's life, also its orientation code.
     sample: u32,
@@ -54,16 +53,16 @@ pub struct Device {
     newest: BTreeMap<PeerId, u32>,
 }
 
-/// What a run is like.
+/// The settings of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Script {
     pub people: usize,
-    /// Where they are, and how far apart, in units of 1e-7 degree.
+    /// The middle of their places, and how far these spread, in units of 1e-7 degree.
     pub centre: (i32, i32),
     pub spread: i32,
     /// Bytes per second that each viewer asks for.
     pub budget: u32,
-    /// Share of people who are only about there, and of those who share for a time.
+    /// Share of people who share approximately, and of those who share for a time.
     pub careful: f64,
     pub chaos_ms: u64,
 }
@@ -77,7 +76,7 @@ pub struct Sim {
     pub settings: RoomSettings,
     pub script: Script,
     next_id: u32,
-    /// Everybody who was ever announced, and whether they left.
+    /// All people ever announced, and whether they left.
     announced: BTreeMap<PeerId, bool>,
     pub tally: Tally,
 }
@@ -104,14 +103,14 @@ impl Sim {
         }
     }
 
-    /// Terms of any kind; some end soon.
+    /// Draws terms; some end soon.
     fn any_terms(&mut self) -> Sharing {
         let Self { rng, script, .. } = self;
         let seconds = if rng.f64() < script.careful { rng.u32(1..5) } else { 0 };
         Sharing { approximate: rng.f64() < script.careful, seconds }
     }
 
-    /// A place near the crowd, wrapped at the antimeridian and held at the poles.
+    /// Draws a place near the crowd, wrapped at the antimeridian and clamped at the poles.
     fn anywhere(&mut self) -> Position {
         let Script { centre, spread, .. } = self.script;
         let lat = (centre.0 + self.rng.i32(-spread..=spread)).clamp(-MAX_LAT, MAX_LAT);
@@ -192,7 +191,7 @@ impl Sim {
         self.model.leave(device.id);
     }
 
-    /// A link ends: it is lost, or its device closes it.
+    /// Ends a link: it is lost, or its device closes it.
     pub fn detach(&mut self, index: usize, closed: bool) {
         let device = &mut self.devices[index];
         if std::mem::replace(&mut device.linked, false) {
@@ -231,19 +230,19 @@ impl Sim {
         device.viewport = viewport;
         device.in_view_since.clear();
         device.allowance = allowance;
-        // What is on the device's screen stays there; the link begins anew.
+        // The device's screen stays as it is; the link starts over.
         device.sent = View::default();
         let id = device.id;
         self.has_jumped(id);
     }
 
-    /// The device's clock, or the server's as seen from there, steps; or the device learns it.
+    /// Steps the device's clock, or the server's as seen from there; or lets the device learn it.
     pub fn step_clock(&mut self, index: usize, learns: bool) {
         let error = self.rng.i64(-90_000..90_000);
         self.devices[index].clock_error = if learns { 0 } else { error };
     }
 
-    /// The server is stopped, and then runs on. That is nobody's silence.
+    /// Stops the server for a while. That counts as no peer's silence.
     pub fn stop_server(&mut self, ms: u64) -> Result<(), String> {
         self.world.handle_timeout(self.now);
         self.tally.ended += self.model.expire(self.now);
@@ -275,7 +274,7 @@ impl Sim {
         }
     }
 
-    /// Its owner wants to share on other terms.
+    /// Changes the terms on which its owner wants to share.
     pub fn set_sharing(&mut self, index: usize) {
         let sharing = self.any_terms();
         self.say_sharing(index, sharing);
@@ -301,7 +300,7 @@ impl Sim {
         self.world.handle_feedback(self.devices[index].id, feedback, self.now);
     }
 
-    /// The device takes a new sample and sends it.
+    /// Takes a new sample on the device and sends it.
     pub fn walk(&mut self, index: usize) {
         let now = self.now;
         let Self { rng, devices, .. } = self;
@@ -345,8 +344,8 @@ impl Sim {
         }
     }
 
-    /// All links become lossless; what was lost stays lost. The last poses arrive, and whoever
-    /// shares goes on.
+    /// Ends losses on all links; what was lost stays lost. The last poses arrive, and those who
+    /// share go on.
     pub fn calm(&mut self) {
         for index in 0..self.devices.len() {
             let sharing = Sharing { seconds: 0, ..self.devices[index].sharing };
@@ -368,7 +367,7 @@ impl Sim {
         }
     }
 
-    /// Runs everything until `until`, checking what must hold at every step.
+    /// Runs everything until `until`, and checks the invariants at every step.
     pub fn run(&mut self, until: Time) -> Result<(), String> {
         loop {
             let links =
@@ -384,7 +383,7 @@ impl Sim {
     }
 }
 
-/// Longitude in units, brought back into the circle.
+/// Wraps a longitude in units into the circle.
 fn wrap(lng: i64) -> i32 {
     let circle = 2 * i64::from(MAX_LNG);
     ((lng + i64::from(MAX_LNG)).rem_euclid(circle) - i64::from(MAX_LNG)) as i32

@@ -219,7 +219,7 @@ fn texts() {
 }
 
 #[test]
-fn a_welcome_as_somebody_new_voids_what_a_server_said_before_its_restart() {
+fn a_welcome_as_a_new_peer_voids_what_the_server_said_before_its_restart() {
     let frames: Vec<Vector> = read("frames.json");
     let late = frames.iter().find(|it| it.name.starts_with("time just before its wrap")).unwrap();
     let late = unhex(&late.hex);

@@ -1,7 +1,7 @@
 //! What the reliable lane tells everybody: who joined, left or changed since they were told last.
 //!
-//! To tell everybody costs as much as everybody, so news waits a little for more of it: who comes
-//! and goes costs a large room no more than a small one. What withdraws a pose does not wait.
+//! To tell everybody costs as much as everybody, so news waits a little for more of it: who comes and
+//! goes costs a large room no more than a small one. What withdraws a pose does not wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 

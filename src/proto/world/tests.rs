@@ -147,7 +147,7 @@ fn poses_out_of_order_are_dropped() {
 }
 
 #[test]
-fn who_stops_sharing_has_no_pin_and_late_poses_bring_none_back() {
+fn stopping_to_share_removes_the_pin_even_if_poses_come_late() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -162,7 +162,7 @@ fn who_stops_sharing_has_no_pin_and_late_poses_bring_none_back() {
 }
 
 #[test]
-fn the_silent_are_gone_and_then_left() {
+fn silent_peers_are_gone_and_later_have_left() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -185,7 +185,7 @@ fn the_silent_are_gone_and_then_left() {
 }
 
 #[test]
-fn who_closed_the_link_is_gone_earlier_and_keeps_the_place_as_long() {
+fn a_closed_link_is_gone_earlier_but_keeps_its_place_as_long() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -266,7 +266,7 @@ fn whose_pose_is_withdrawn_is_told_at_once() {
 }
 
 #[test]
-fn time_in_which_the_server_did_not_run_is_nobody_s_silence() {
+fn time_while_the_server_is_stopped_is_no_silence() {
     let mut room = Room::new();
     let (away, gone) = (room.join(1, Presence::Sharing), room.join(2, Presence::Sharing));
     let watcher = room.join(3, Presence::Watching);
@@ -297,7 +297,7 @@ fn time_in_which_the_server_did_not_run_is_nobody_s_silence() {
 }
 
 #[test]
-fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
+fn resuming_in_time_keeps_the_peer_and_tells_no_one_else() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -322,7 +322,7 @@ fn who_comes_back_in_time_is_the_same_and_nobody_is_told() {
 }
 
 #[test]
-fn who_may_not_share_is_not_shown() {
+fn a_peer_without_the_right_to_share_is_not_shown() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -425,7 +425,7 @@ fn a_crowd_that_grows_and_shrinks_is_right_for_viewers_who_came_at_other_times()
 }
 
 #[test]
-fn only_what_is_new_has_an_age() {
+fn only_new_samples_have_an_age() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     room.run(200);

@@ -25,7 +25,7 @@ pub enum Down {
     Message(ServerMessage),
 }
 
-/// The bytes that a viewer may have been sent: what its rate allows, and a burst.
+/// The bytes that a viewer may get: what its rate allows, and a burst.
 #[derive(Debug)]
 pub struct Allowance {
     pub rate: u64,
@@ -105,8 +105,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Somebody is at another place all of a sudden, in the middle of a cell; whoever has that
-    /// place in view is to be sent them from now on.
+    /// Notes that a person jumped to another place, the middle of a cell; the clocks of viewers
+    /// that have it in view start over.
     pub(super) fn has_jumped(&mut self, id: PeerId) {
         for device in &mut self.devices {
             device.in_view_since.remove(&id);

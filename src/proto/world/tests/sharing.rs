@@ -21,7 +21,7 @@ fn look_around(room: &mut Room, id: PeerId) {
 }
 
 #[test]
-fn who_shares_approximately_is_seen_in_the_middle_of_the_cell() {
+fn an_approximate_peer_is_seen_in_the_middle_of_its_cell() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -44,7 +44,7 @@ fn who_shares_approximately_is_seen_in_the_middle_of_the_cell() {
 }
 
 #[test]
-fn who_becomes_approximate_is_in_no_frame_any_more_as_exactly() {
+fn no_frame_shows_the_exact_place_of_a_peer_that_became_approximate() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watchers: Vec<PeerId> = (2..40).map(|id| room.join(id, Presence::Watching)).collect();
@@ -85,7 +85,7 @@ fn who_becomes_approximate_is_in_no_frame_any_more_as_exactly() {
 }
 
 #[test]
-fn terms_in_a_hello_hold_from_the_beginning() {
+fn terms_in_a_hello_apply_from_the_start() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     let watcher = room.join(2, Presence::Watching);
@@ -128,7 +128,7 @@ fn sharing_for_a_time_ends_by_itself_and_within_a_tick() {
 }
 
 #[test]
-fn new_terms_replace_the_end_and_to_stop_clears_it() {
+fn new_terms_replace_the_end_and_stopping_clears_it() {
     let sharing_after_a_minute = |act: fn(&mut Room, PeerId)| {
         let mut room = Room::new();
         let walker = room.join(1, Presence::Sharing);
@@ -155,7 +155,7 @@ fn new_terms_replace_the_end_and_to_stop_clears_it() {
 }
 
 #[test]
-fn the_hidden_and_the_gone_do_not_share_after_their_time() {
+fn hidden_and_gone_peers_stop_sharing_after_their_time() {
     let mut room = Room::new();
     let (hidden, gone) = (room.join(1, Presence::Sharing), room.join(2, Presence::Sharing));
     let watcher = room.join(3, Presence::Watching);
@@ -194,7 +194,7 @@ fn the_hidden_and_the_gone_do_not_share_after_their_time() {
 }
 
 #[test]
-fn to_come_back_replaces_the_time_that_is_left() {
+fn coming_back_replaces_the_time_left() {
     for (seconds, shares) in [(0, true), (60, true), (5, false)] {
         let mut room = Room::new();
         let walker = room.join(1, Presence::Sharing);
