@@ -1,4 +1,4 @@
-//! What the bytes cost, a person at a time: `cargo bench --bench wire`.
+//! The cost of encoding and decoding, per person: `cargo bench --bench wire`.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 

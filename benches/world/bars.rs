@@ -4,7 +4,7 @@ use gpys::proto::wire::{PeerId, Sample};
 
 use crate::room::{Cost, Crowd, Room, Walker};
 
-/// Low, middle and high of some measurements.
+/// The low, middle and high of some measurements.
 #[derive(Clone, Copy)]
 struct Spread {
     low: f64,
@@ -32,7 +32,7 @@ fn ms(cost: &Cost) -> f64 {
     cost.time.as_secs_f64() * 1e3
 }
 
-/// Resident memory of this process in bytes, where the system tells.
+/// Returns this process's resident memory in bytes, on systems that report it.
 fn resident() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     Some(text.split_whitespace().nth(1)?.parse::<f64>().ok()? * 4096.0)
@@ -72,7 +72,7 @@ pub(crate) fn run() {
     let mut crowds: Vec<Room> = [(1_000, 500), (10_000, 500), (10_000, 5_000), (100_000, 500)]
         .map(|(people, viewers)| Room::new(people, viewers, Crowd::OneCell))
         .into();
-    // As much memory as the largest room, and none of its size: what is left is the algorithm.
+    // As much memory as the largest room, in small rooms: what remains is the algorithm.
     let mut hundred: Vec<Room> = (0..100).map(|_| Room::new(1_000, 50, Crowd::Spread)).collect();
     let mut shared = Room::new(1_000, 1_000, Crowd::AllInView);
     let mut naive = Room::new(1_000, 0, Crowd::AllInView);

@@ -22,22 +22,22 @@ pub(crate) const MIDDLE: (f64, f64) = (45.75, 14.36);
 /// A phone at street zoom, in metres, with about [`IN_VIEW`] people on it.
 pub(crate) const VIEWPORT: (f64, f64) = (240.0, 430.0);
 pub(crate) const IN_VIEW: f64 = 100.0;
-/// Every how many ticks somebody sends a pose: 10 Hz at 30 Hz.
+/// Ticks between two poses of a person: 10 Hz at 30 Hz.
 pub(crate) const POSE_TICKS: u64 = 3;
 pub(crate) const TICK_HZ: u64 = 30;
 
-/// How the people of a room stand.
+/// The layout of a room.
 #[derive(Clone, Copy)]
 pub(crate) enum Crowd {
-    /// As many to a viewport whatever the room's size, each viewer looking at its surroundings.
+    /// The same density whatever the room's size; each viewer looks at its surroundings.
     Spread,
     /// All in one cell of 80 m.
     OneCell,
-    /// All within everybody's viewport, and budgets that carry them all.
+    /// All within each viewer's viewport, with budgets that carry them all.
     AllInView,
 }
 
-/// Somebody who walks and tilts.
+/// A person who walks and tilts.
 pub(crate) struct Walker {
     pub(crate) at: (f64, f64),
     pub(crate) step: (f64, f64),
@@ -51,7 +51,7 @@ pub(crate) struct Room {
     pub(crate) wide: f64,
     pub(crate) tall: f64,
     pub(crate) max_len: usize,
-    /// What every viewer may be sent, in bytes a second.
+    /// The budget of every viewer, in bytes a second.
     pub(crate) budget: u32,
     /// Ticks since the beginning.
     pub(crate) tick: u64,
@@ -61,13 +61,13 @@ pub(crate) struct Room {
     pub(crate) samples: Vec<(PeerId, Sample)>,
 }
 
-/// The time that this thread ran, so that what else the machine does counts less.
+/// Returns this thread's running time, so that other work on the machine counts less.
 pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What one tick cost and made.
+/// The cost of one tick, and its output.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cost {
     pub(crate) time: Duration,
@@ -130,7 +130,7 @@ impl Room {
                 at.1 += f64::from(mid.lat() - origin.lat()) / NORTH;
             }
             let looks = match crowd {
-                // Not over the room's edge, so that small and large rooms show as many people.
+                // Within the room's edge, so that small and large rooms show as many people.
                 Crowd::Spread => {
                     let (east, north) = (wide / 2.0 - 200.0, tall / 2.0 - 350.0);
                     viewport((at.0.clamp(-east, east), at.1.clamp(-north, north)))
@@ -153,8 +153,8 @@ impl Room {
         room
     }
 
-    /// Lets somebody in; whoever does not look has no link, as if the server were a relay, and is
-    /// never found silent.
+    /// Lets a person in. One who does not look has no link, as if the server were a relay, and
+    /// never counts as silent.
     pub(crate) fn join(&mut self, id: PeerId, looks: Option<Viewport>) {
         let newcomer = Newcomer {
             id,
@@ -166,7 +166,7 @@ impl Room {
         if looks.is_none() {
             self.world.detach(id, Parting::Lost(Time(1 << 40)), self.now);
         }
-        // A path that carries whatever is asked for.
+        // The path carries any rate.
         let quiet = Feedback { sent: 1, rtt_ms: 10, ..Feedback::default() };
         while self.world.budget(id).is_some_and(|budget| budget < self.budget) {
             self.world.handle_feedback(id, quiet, self.now);
@@ -174,7 +174,7 @@ impl Room {
         while self.world.poll_event().is_some() {}
     }
 
-    /// The poses of the next tick: everybody walks on, turns round at the room's edge, and tilts.
+    /// Makes the poses of the next tick: all walk on, turn round at the room's edge, and tilt.
     pub(crate) fn walk(&mut self) {
         self.samples.clear();
         let (tick, now) = (self.tick, self.now);
@@ -201,7 +201,7 @@ impl Room {
         self.random.shuffle(&mut self.samples);
     }
 
-    /// A tick's time, from poses to frames.
+    /// Runs a tick, from poses to frames, and returns its cost.
     pub(crate) fn tick(&mut self) -> Cost {
         self.walk();
         self.tick += 1;
@@ -234,9 +234,9 @@ impl Room {
         (0..n).map(|_| self.tick()).collect()
     }
 
-    /// The same room's frames without sharing: each viewer looks through everybody, and sorts and
-    /// encodes whoever it sees. `all`: everybody, as a server without deltas does, or only those
-    /// who changed in this tick.
+    /// Makes the same room's frames without sharing: each viewer looks through all people, and
+    /// sorts and encodes those it sees: `all` of them, as a server without deltas does, or only
+    /// those who changed in this tick.
     pub(crate) fn naive_tick(&mut self, viewers: usize, all: bool) -> Cost {
         self.walk();
         self.tick += 1;

@@ -8,8 +8,8 @@ fn at(lat: i32, lng: i32) -> Position {
     Position::new(lat, lng).unwrap()
 }
 
-/// Metres on a sphere of the largest radius of curvature that WGS 84 has (the polar one), so
-/// never less than they are.
+/// Returns the distance in metres on a sphere with the largest radius of curvature of WGS 84 (the
+/// polar one), so never too short.
 fn metres(a: Position, b: Position) -> f64 {
     let ((a_lat, a_lng), (b_lat, b_lng)) = (a.degrees(), b.degrees());
     let [p, q, east] = [a_lat, b_lat, b_lng - a_lng].map(f64::to_radians);
@@ -18,7 +18,7 @@ fn metres(a: Position, b: Position) -> f64 {
     2.0 * 6_399_594.0 * h.min(1.0).sqrt().asin()
 }
 
-/// Anywhere, and more often where it is hard: near the poles, the equator, the antimeridian.
+/// Any position, more often near the hard places: the poles, the equator, the antimeridian.
 fn position() -> impl Strategy<Value = Position> {
     let near = |middle: i32, most: i32| {
         (-400_000..400_000).prop_map(move |by: i32| (middle + by).clamp(-most, most))
@@ -47,8 +47,8 @@ proptest! {
         prop_assert_eq!(blur(middle), middle);
     }
 
-    /// What comes out depends on the cell alone: all places of the box between one place and
-    /// its middle come out the same.
+    /// The result depends on the cell alone: it is the same for every place in the box between one
+    /// place and its middle.
     #[test]
     fn a_cell_is_a_box_and_all_of_it_looks_the_same(
         position in position(), north in 0.0..1.0_f64, east in 0.0..1.0_f64,

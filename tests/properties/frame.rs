@@ -23,7 +23,8 @@ fn entry() -> impl Strategy<Value = Entry> {
     )
 }
 
-/// A frame of the whole world with these people on one page, and what it must decode to.
+/// Makes a frame of the whole world with these people on one page, and the entries that it must
+/// decode to.
 fn frame(kind: ChunkKind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<Entry>) {
     let cover = Cover::of(Viewport::WORLD);
     let cell = Cell::at(cover.level, Position::default());

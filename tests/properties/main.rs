@@ -1,5 +1,5 @@
-//! Properties of the core that hold for any input: what is written is read, whatever the bytes,
-//! places, orientations and names. (The core itself has no dependencies but those it runs with.)
+//! Properties of the core for any bytes, places, orientations and names. They live here so that the
+//! core depends only on what it runs with.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -6,7 +6,7 @@ use icu_properties::props::{
 use icu_properties::{CodePointMapData, CodePointSetData};
 use proptest::prelude::*;
 
-/// Letters, marks, joiners, selectors, emoji, blanks and what is never shown.
+/// Letters, marks, joiners, selectors, emoji, blanks and hidden characters.
 const ODD: &str = "aé1# Ω字辻가각मक\u{94D}\u{93F}\u{93C}می\u{64B}ก\u{E47}\u{E33}👩🏽❤↔🏴🇸🇮\
     \u{301}\u{323}\u{338}\u{20E3}\u{20DD}\u{200B}\u{200C}\u{200D}\u{FE0F}\u{FE0E}\u{E0100}\
     \u{202E}\u{2066}\u{FEFF}\u{AD}\u{34F}\u{3164}\u{2800}\u{1160}\u{E0067}\u{E0062}\u{E0065}\
@@ -45,8 +45,8 @@ proptest! {
     }
 }
 
-/// Controls, format characters and ignorable ones, but for signs that have a look (prepended
-/// marks) and for blanks, which become a space.
+/// Whether `c` is a control, a format character or ignorable, except for visible signs (prepended
+/// marks) and blanks, which become a space.
 fn is_hidden(c: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     let is_sign = CodePointSetData::new::<PrependedConcatenationMark>().contains(c);

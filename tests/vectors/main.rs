@@ -3,10 +3,10 @@
 //! Every file is an array of `{"name", "hex", "value"}`: the bytes, and the plain JSON of what they
 //! mean. To add a vector, append one with its value and any hex, run `GPYS_BLESS=1 cargo test
 //! --test vectors`, which writes each value's bytes into the files, and check the new bytes by
-//! hand. `invalid.json` holds bytes that must be refused, `refused.json` such as are read but for a
-//! value, and `varints.json` such as say the same in more bytes; they are never rewritten.
-//! `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json` what becomes
-//! of a name.
+//! hand. `invalid.json` holds bytes that must be rejected, `refused.json` messages with a value
+//! that is not taken, and `varints.json` longer forms of the same message; they are never
+//! rewritten. `orientations.json` and `accuracies.json` pin what a sender quantises, `texts.json`
+//! what names become.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -242,7 +242,7 @@ fn a_welcome_as_a_new_peer_voids_what_the_server_said_before_its_restart() {
     assert_eq!(view.figure(id).map(|figure| figure.shown), Some(Stamp(70)));
 }
 
-/// The vectors above cannot show that time is compared across its wrap; a view can.
+/// The vectors above cannot show how time compares across its wrap; a view can.
 #[test]
 fn frames_around_the_wrap_of_time_are_in_order() {
     let frames: Vec<Vector> = read("frames.json");

@@ -17,7 +17,7 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Rewrites the fields called so, between the 16 numbers of serde and a string.
+/// Converts `uuid`, `token` and `resume` between the 16 numbers of serde and a string.
 fn rewrite(value: &mut Value, to_text: bool) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, to_text)),
@@ -44,7 +44,7 @@ fn numbers(text: &Value) -> Value {
     json!(unhex(&text.as_str().unwrap().replace('-', "")))
 }
 
-/// The single field of these messages has a name in docs/PROTOCOL.md, and none in Rust.
+/// Messages whose only field has a name in docs/PROTOCOL.md, and none in Rust.
 const NAMELESS: [(&str, &str); 2] = [("Presence", "presence"), ("Budget", "budget")];
 
 pub(crate) fn client_value(message: &ClientMessage) -> Value {
@@ -95,7 +95,7 @@ pub(crate) fn orientation(value: &Value) -> Option<Orientation> {
     Some(Orientation::from_code(code.try_into().unwrap()).unwrap())
 }
 
-/// A server's clock, after its first wrap, that shows `stamp`.
+/// Returns a server's clock, after its first wrap, that shows `stamp`.
 pub(crate) fn clock(stamp: u32) -> Time {
     Time((1 << 32) + u64::from(stamp))
 }

@@ -1,4 +1,4 @@
-//! Any bytes as a client's datagram, at any time: refused, or values within their ranges.
+//! Any bytes as a client's datagram, at any time: rejected, or values within their ranges.
 
 #![no_main]
 
@@ -13,7 +13,7 @@ fuzz_target!(|input: (u64, &[u8])| {
             let sampled = sample.pose.sampled;
             assert!(sampled <= now && now.since(sampled) <= MAX_AGE_MS);
             let again = sample.encode();
-            // The antimeridian and a sample's age are the only values that are put right.
+            // Decoding corrects no values but the antimeridian and a sample's age.
             assert_eq!(again.len(), bytes.len());
             assert_eq!(again[..5], bytes[..5]);
             assert_eq!(again[17..], bytes[17..]);

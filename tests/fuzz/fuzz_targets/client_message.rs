@@ -1,4 +1,4 @@
-//! Any bytes as a client's message: refused, or a message that survives the wire.
+//! Any bytes as a client's message: rejected, or a message that survives the wire.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(message) => {
             assert!(bytes.len() <= MAX_CLIENT_MESSAGE);
             let again = message.encode();
-            // Only a number that is not in its shortest form makes the bytes differ.
+            // The bytes differ only where a number is not in its shortest form.
             assert!(again.len() <= bytes.len());
             if let ClientMessage::Hello(hello) = &message {
                 let (settled, refused) = hello.clone().settle();

@@ -1,4 +1,4 @@
-//! Any frames into a view: refused without a trace, or shown, and never older than before.
+//! Any frames into a view: rejected without a trace, or shown, and never older than before.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use gpys_proto::view::View;
 use gpys_proto::wire::frame::Frame;
 use libfuzzer_sys::fuzz_target;
 
-/// The tag is given, or the fuzzer would spend its days on finding it.
+/// The tag is fixed, or the fuzzer would spend its days on finding it.
 fn tagged(bytes: &[u8]) -> Vec<u8> {
     [&[0x46], bytes].concat()
 }

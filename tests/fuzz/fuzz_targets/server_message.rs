@@ -1,4 +1,4 @@
-//! Any bytes as a server's message: refused, or a message that survives the wire.
+//! Any bytes as a server's message: rejected, or a message that survives the wire.
 
 #![no_main]
 

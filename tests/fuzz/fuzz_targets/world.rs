@@ -18,7 +18,7 @@ use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, RoomSett
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
-/// An operation of a shell; a wait lets time pass, and whatever is due happens.
+/// An operation of a shell; a wait lets time pass and runs what is due.
 #[derive(Arbitrary, Debug)]
 enum Op {
     Join { presence: u8, budget: u32, looks: Option<Looks> },
@@ -35,7 +35,7 @@ enum Op {
     Wait { ms: u16, max_len: u16, skip: u8 },
 }
 
-/// Mostly such as end soon, if at all.
+/// Terms of sharing, most of which end soon, if at all.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Terms {
     approximate: bool,
@@ -54,7 +54,7 @@ impl Terms {
     }
 }
 
-/// Near one of a few corners of the world, so that people meet.
+/// A place near one of a few corners of the world, so that people meet.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Place {
     corner: u8,
@@ -117,7 +117,7 @@ struct Shell {
     now: Time,
     next: u32,
     peers: BTreeMap<PeerId, Known>,
-    /// Whose leaving everybody was told of.
+    /// Peers whose leave everyone was told of.
     left: BTreeSet<PeerId>,
 }
 
@@ -144,7 +144,7 @@ impl Shell {
             Op::Detach { who, silent_ms, closed } => {
                 if let Some(id) = self.pick(who) {
                     self.peers.get_mut(&id).unwrap().linked = false;
-                    // Whoever was silent for longer than the resume time has left at once.
+                    // A peer that was silent for longer than the resume time has left at once.
                     let heard = now - u64::from(silent_ms % 20_000);
                     let lost = Parting::Lost(heard);
                     self.world.detach(id, if closed { Parting::Closed } else { lost }, now);
@@ -237,7 +237,7 @@ impl Shell {
         }
     }
 
-    /// Runs the world; every `skip`th turn is passed over, as by a link without room.
+    /// Runs the world, and passes over every `skip`th turn, as a link without room does.
     fn wait(&mut self, ms: u16, max_len: u16, skip: u8) {
         let until = self.now + u64::from(ms);
         let mut turns = 0_u32;
@@ -252,7 +252,7 @@ impl Shell {
                     self.frame(id, usize::from(max_len));
                 }
             }
-            // The world is never due again at once and for ever.
+            // The world must not be due at once for ever.
             turns += u32::from(before == self.now);
             assert!(turns < 2_000_000);
         }
@@ -277,7 +277,7 @@ impl Shell {
         known.view.handle_frame(&bytes[3..], see).expect("frames decode");
     }
 
-    /// Of the approximate a frame shows middles of cells and no other place.
+    /// Checks that a frame shows approximate peers only in the middle of their cells.
     fn approximate_are_in_the_middle(&self, bytes: &[u8]) {
         let mut frame = Frame::default();
         frame.decode(bytes).expect("frames decode");
@@ -289,7 +289,7 @@ impl Shell {
                 let near = near(entry.position.lat(), middle.lat())
                     && near(entry.position.lng(), middle.lng());
                 let exact = self.peers.get(&entry.id).is_some_and(|known| !known.approximate);
-                // Steps of half a cell and more tell of no place at all.
+                // Steps of half a cell and more reveal no place.
                 assert!(near || exact || half > 20_000, "{} at {:?}", entry.id, entry.position);
             }
         }
@@ -331,7 +331,7 @@ fuzz_target!(|input: (u64, Vec<Op>)| {
     let (seed, ops) = input;
     let mut shell = Shell {
         world: World::new(settings, seed),
-        // So that the wire's clock wraps now and then.
+        // Late enough that the wire's clock wraps now and then.
         now: Time((1 << 32) - seed % 20_000),
         next: (seed >> 32) as u32 % 1_000,
         peers: BTreeMap::new(),
@@ -341,7 +341,7 @@ fuzz_target!(|input: (u64, Vec<Op>)| {
         shell.apply(op);
         shell.check();
     }
-    // Once all are gone the world has nothing left to do.
+    // Once all have left, the world has nothing to do.
     for id in shell.peers.keys().copied().collect::<Vec<_>>() {
         shell.world.leave(id, shell.now);
     }
