@@ -31,7 +31,7 @@ async fn answering(status: &str, text: &str) -> String {
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 2_000]).await.unwrap();
+            assert!(stream.read(&mut [0; 2_000]).await.unwrap() > 0, "no request came");
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
