@@ -125,7 +125,6 @@ pub struct World {
     viewers: Viewers,
     ticker: Ticker,
     outbox: Outbox,
-    /// What happens to peers by time alone.
     deadlines: Deadlines,
     /// Ages of the samples shown since [`World::take_ages`].
     ages: Ages,
