@@ -87,7 +87,9 @@ pub fn gone_stay_gone(sim: &Sim) -> Result<(), String> {
         let Some(newest) = device.view.newest() else { continue };
         for (id, figure) in device.view.figures() {
             // A frame may be ahead of the roster, but not by more than the reliable lane's delay.
-            let age = newest.after(figure.shown);
+            // After a gap between frames, the time in which they name everyone begins again.
+            let since_gap = device.after_gap.map_or(i32::MAX, |gap| newest.after(gap));
+            let age = newest.after(figure.shown).min(since_gap);
             if age > 6_000 && !on_roster.contains(&id) && !sim.model.people.contains_key(&id) {
                 return Err(format!("{} still sees {id}, who left", device.id));
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use gpys::proto::geo::{MAX_LAT, MAX_LNG, Position, Viewport};
 use gpys::proto::pose::{Accuracy, ORIENTATION_CODES, Orientation, Pose};
-use gpys::proto::time::Time;
+use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
 use gpys::proto::wire::{
     ClientMessage, Limits, PeerId, Presence, PublicId, ResumeToken, Sample, Sharing,
@@ -51,6 +51,9 @@ pub struct Device {
     allowance: Allowance,
     /// The newest sample seen of each person.
     newest: BTreeMap<PeerId, u32>,
+    /// The newest frame of this link, and the last one that came after a gap of more than 2 s.
+    heard: Option<Stamp>,
+    pub after_gap: Option<Stamp>,
 }
 
 /// The settings of a run.
@@ -176,6 +179,8 @@ impl Sim {
             repeated: self.now,
             allowance: self.allowance(),
             newest: BTreeMap::new(),
+            heard: None,
+            after_gap: None,
         });
     }
 

@@ -170,7 +170,12 @@ impl Sim {
         for device in &mut self.devices {
             while let Some(down) = device.down.arrive(self.now) {
                 match down {
-                    Down::Message(message) => device.view.handle_message(&message),
+                    Down::Message(message) => {
+                        device.view.handle_message(&message);
+                        if matches!(message, ServerMessage::Welcome(_)) {
+                            device.heard = None;
+                        }
+                    }
                     Down::Frame(bytes) => {
                         let newest = &mut device.newest;
                         let mut older = None;
@@ -186,6 +191,11 @@ impl Sim {
                         if let Some(id) = older {
                             return Err(format!("{}: an older pose of {id}", device.id));
                         }
+                        let (before, now) = (device.heard, device.view.newest());
+                        if before.zip(now).is_some_and(|(before, now)| now.after(before) > 2_000) {
+                            device.after_gap = now;
+                        }
+                        device.heard = now;
                     }
                 }
             }
