@@ -8,7 +8,7 @@ use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::bar::Bar;
-use crate::{burst, churn, idle, pinned, restart};
+use crate::{burst, churn, idle, pinned, restart, watchers};
 
 /// What the server uses, and how it copes with overload
 #[derive(Debug, Parser)]
@@ -17,7 +17,7 @@ struct Args {
     /// Fail if a bar is missed
     #[arg(long)]
     bars: bool,
-    /// Run only parts with this in their names: idle, pinned, burst, churn, restart
+    /// Run only parts with this in their names: idle, pinned, burst, churn, watchers, restart
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// With fewer peers and connections, only to check that everything works
@@ -26,6 +26,9 @@ struct Args {
     /// Run only as this many attackers that dial all at once, both addresses
     #[arg(long, hide = true, num_args = 3)]
     dial: Option<Vec<String>>,
+    /// Become this many watchers of the server at this address, and do nothing else
+    #[arg(long, hide = true, num_args = 2)]
+    watch: Option<Vec<String>>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,10 +63,13 @@ fn execute(args: &Args) -> Result<bool> {
         let count = dial[2].parse()?;
         return runtime.block_on(burst::dial(https, udp, count)).map(|()| true);
     }
+    if let Some(watch) = &args.watch {
+        return runtime.block_on(watchers::watch(&watch[0], watch[1].parse()?)).map(|()| true);
+    }
     let mut bars = Vec::new();
     let share = if args.quick { 10 } else { 1 };
     println!("| what | bar | measured | |\n|---|---|---|---|");
-    for part in ["idle", "pinned", "burst", "churn", "restart"] {
+    for part in ["idle", "pinned", "burst", "churn", "watchers", "restart"] {
         if !part.contains(&args.only) {
             continue;
         }
@@ -73,6 +79,7 @@ fn execute(args: &Args) -> Result<bool> {
                 "pinned" => pinned::measure(share).await,
                 "burst" => burst::measure(share).await,
                 "churn" => churn::measure(share).await,
+                "watchers" => watchers::measure(share).await,
                 _ => restart::measure(share).await,
             }
         })?;

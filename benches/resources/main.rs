@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`idle`] (memory of idle peers), [`pinned`] (memory pinned by a hostile
 //! connection), [`burst`] (too many handshakes at once), [`churn`] (peers who come and go),
-//! [`restart`] (stopping and reconnecting). The attackers use the tools of `tests/hostile`.
+//! [`watchers`] (peers who only watch), [`restart`] (stopping and reconnecting). The attackers use
+//! the tools of `tests/hostile`.
 
 #![allow(
     clippy::print_stdout,
@@ -27,6 +28,8 @@ mod idle;
 mod pinned;
 #[cfg(target_os = "linux")]
 mod restart;
+#[cfg(target_os = "linux")]
+mod watchers;
 
 use std::process::ExitCode;
 
