@@ -23,7 +23,7 @@ const HZ: u32 = 60;
 const TIMES: u32 = 5;
 /// How soon after its dial the page's first frame is due, in ms.
 const FALLBACK_MS: f64 = 1_000.0;
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/browser");
 
 /// The used parts of what `/bench` reports (web/README.md).
 #[derive(Debug, Deserialize)]

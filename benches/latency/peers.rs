@@ -61,7 +61,7 @@ impl Peer {
 
 /// The directory of the servers.
 pub fn dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers")
 }
 
 /// Whether `npm ci` has been run there.
