@@ -7,6 +7,7 @@
 //! watchers cost them.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -155,16 +156,21 @@ async fn share(connector: &Connector, index: usize, ages: &Ages) -> Result<Arc<C
 struct Crowd(Child);
 
 impl Crowd {
-    /// Starts this program as so many watchers with the lowest priority, and waits until all are in.
+    /// Starts this program as so many watchers, waits until all are in, and gives them the lowest
+    /// priority: one that has it from the start may be too slow for its handshakes.
     fn start(server: &Process, watchers: usize) -> Result<Self> {
-        let mut crowd = Command::new("nice");
-        crowd.args(["-n", "19"]).arg(std::env::current_exe()?).arg("--watch");
-        crowd.args([server.url(), watchers.to_string()]).stdout(Stdio::piped());
-        let mut crowd = Self(crowd.spawn().context("nice is needed")?);
+        let mut crowd = Command::new(std::env::current_exe()?);
+        crowd.args(["--watch", &server.url(), &watchers.to_string()]).stdout(Stdio::piped());
+        // Each thread has a priority of its own; only a group's reaches them all.
+        let mut crowd = Self(crowd.process_group(0).spawn()?);
         let mut line = String::new();
         let said = crowd.0.stdout.take().context("no output")?;
         BufReader::new(said).read_line(&mut line)?;
         ensure!(!line.is_empty(), "the watchers' process ended");
+        let id = crowd.0.id().to_string();
+        let mut renice = Command::new("renice");
+        let lowered = renice.args(["-n", "19", "-g", &id]).stdout(Stdio::null()).status();
+        ensure!(lowered.context("renice is needed")?.success(), "renice failed");
         Ok(crowd)
     }
 }
