@@ -37,3 +37,12 @@ pub(super) fn time(
     let time = humantime::parse_duration(text).ok().filter(|time| range.contains(time));
     time.ok_or_else(|| hint.to_owned())
 }
+
+/// The arguments that these words give a subcommand, for tests.
+#[cfg(test)]
+pub(super) fn arguments<A: clap::Args>(
+    words: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new("gpys").no_binary_name(true));
+    A::from_arg_matches(&command.try_get_matches_from(words)?)
+}

@@ -157,20 +157,13 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
+    use crate::cli::parse;
 
     fn load(line: &str) -> Result<Config, String> {
-        let words = ["serve"].into_iter().chain(line.split_whitespace());
-        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        settings(&cli.args).map_err(|error| error.to_string())
+        let args: Args =
+            parse::arguments(line.split_whitespace()).map_err(|error| error.to_string())?;
+        settings(&args).map_err(|error| error.to_string())
     }
 
     #[test]

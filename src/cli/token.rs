@@ -283,26 +283,19 @@ fn create(path: &Path, text: &str) -> Result<(), TokenError> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(dir: &Path, line: &str) -> Result<Args, clap::Error> {
+    fn args(dir: &Path, line: &str) -> Result<Args, clap::Error> {
         let words = line.split_whitespace().map(|word| match word.strip_prefix('@') {
             Some(file) => dir.join(file).display().to_string(),
             None => word.to_owned(),
         });
-        Cli::try_parse_from(["token".to_owned()].into_iter().chain(words)).map(|cli| cli.args)
+        parse::arguments(words)
     }
 
     fn token(dir: &Path, line: &str) -> Result<String, TokenError> {
-        run(&parse(dir, line).unwrap())
+        run(&args(dir, line).unwrap())
     }
 
     fn claims(token: &str) -> serde_json::Value {
@@ -372,7 +365,7 @@ mod tests {
         let any = token(dir.path(), "--keys @keys --room * --kid a --url http://x").unwrap();
         assert!(any.contains("http://x/#access="), "{any}");
         for line in ["", "--keys @keys", "--keys @keys --room A", "--new-keys @x --keys @y"] {
-            assert!(parse(dir.path(), line).is_err(), "{line}");
+            assert!(args(dir.path(), line).is_err(), "{line}");
         }
     }
 }

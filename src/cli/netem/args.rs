@@ -89,24 +89,17 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::cli::parse;
 
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(line: &str) -> Result<Args, String> {
-        let words = ["netem"].into_iter().chain(line.split_whitespace());
-        Cli::try_parse_from(words).map(|cli| cli.args).map_err(|error| error.to_string())
+    fn args(line: &str) -> Result<Args, String> {
+        let args = parse::arguments(line.split_whitespace());
+        args.map_err(|error| error.to_string())
     }
 
     #[test]
     fn without_options_a_path_does_nothing() {
-        let args = parse("-- true").unwrap();
+        let args = args("-- true").unwrap();
         assert_eq!((args.settings(), args.seed), (PathSettings::default(), 1));
         assert_eq!((args.command.len(), args.far, args.blackout), (1, None, None));
     }
@@ -116,7 +109,7 @@ mod tests {
         let line = "--delay 25ms --jitter 5ms --loss 2% --burst 8 --reorder 1% --duplicate 0.1% \
                     --rate 2.5mbit --queue 100ms --seed 7 --block-udp --blackout 10s+500ms \
                     --far server -- client --loss 3";
-        let args = parse(line).unwrap();
+        let args = args(line).unwrap();
         let ms = Duration::from_millis;
         let settings = args.settings();
         assert_eq!((settings.delay, settings.jitter, settings.loss), (ms(25), ms(5), 0.0));
@@ -142,7 +135,7 @@ mod tests {
             ("0.5MB", Queue::Bytes(500_000)),
             ("1s", Queue::Time(Duration::from_secs(1))),
         ] {
-            let args = parse(&format!("--rate 1gbit --queue {text} -- true")).unwrap();
+            let args = args(&format!("--rate 1gbit --queue {text} -- true")).unwrap();
             assert_eq!(args.queue, queue, "{text}");
         }
     }
@@ -164,18 +157,18 @@ mod tests {
             ("blackout", "10s"),
             ("seed", "x"),
         ] {
-            let error = parse(&format!("--{option}={value} -- true")).unwrap_err();
+            let error = args(&format!("--{option}={value} -- true")).unwrap_err();
             assert!(error.contains(&format!("'{value}' for '--{option}")), "{error}");
         }
         for line in ["--loss 1% --burst 0 -- true", "--rate 1mbit --queue big -- true"] {
-            assert!(parse(line).unwrap_err().contains("invalid value"), "{line}");
+            assert!(args(line).unwrap_err().contains("invalid value"), "{line}");
         }
     }
 
     #[test]
     fn options_that_do_nothing_alone_are_refused() {
         for line in ["--burst 8 -- true", "--queue 1s -- true", "--delay 1ms"] {
-            assert!(parse(line).unwrap_err().contains("required"), "{line}");
+            assert!(args(line).unwrap_err().contains("required"), "{line}");
         }
     }
 }

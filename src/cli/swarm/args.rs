@@ -137,24 +137,16 @@ fn parse_place(text: &str) -> Result<Position, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(line: &str) -> Result<Args, String> {
-        let words = ["swarm"].into_iter().chain(line.split_whitespace());
-        Cli::try_parse_from(words).map(|cli| cli.args).map_err(|error| error.to_string())
+    fn args(line: &str) -> Result<Args, String> {
+        let args = parse::arguments(line.split_whitespace());
+        args.map_err(|error| error.to_string())
     }
 
     #[test]
     fn arguments_have_sensible_defaults() {
-        let args = parse("").unwrap();
+        let args = args("").unwrap();
         assert_eq!((args.url.as_str(), args.people), ("https://localhost:4433", 20));
         assert_eq!((args.time, args.transport), (Duration::from_secs(30), Mix::Mix));
     }
@@ -163,7 +155,7 @@ mod tests {
     fn a_whole_command_line_is_read() {
         let line = "https://x:1 --people 200 --transport wt --for 1m30s --gpx a.gpx b.gpx \
                     --around -45.5,170 --rate 2.5 --room a-1 --json";
-        let args = parse(line).unwrap();
+        let args = args(line).unwrap();
         assert_eq!((args.url.as_str(), args.people, args.rate), ("https://x:1", 200, 2.5));
         assert_eq!((args.time, args.transport), (Duration::from_secs(90), Mix::Wt));
         assert_eq!(args.gpx, [PathBuf::from("a.gpx"), PathBuf::from("b.gpx")]);
@@ -185,7 +177,7 @@ mod tests {
             ("--transport tcp", "tcp"),
             ("--access no.such.token", "no.such.token"),
         ] {
-            let error = parse(line).unwrap_err();
+            let error = args(line).unwrap_err();
             assert!(error.contains(&format!("'{value}'")), "{line}: {error}");
         }
     }
