@@ -24,7 +24,7 @@ after(() => styled?.stop());
 function look(server, name, routes) {
   const path = `/r/${name}`;
   // MapLibre may draw once between two styles, with neither's projection, and report it.
-  const pardon = /Failed to|ERR_|The map reports|Fetch API|policy|reading 'recalculate'/i;
+  const pardon = /Failed to|ERR_|The map reports|Fetch API|policy/i;
   const prepare = async (context) => {
     for (const [url, answer] of Object.entries(routes)) await context.route(url, answer);
   };
@@ -77,7 +77,7 @@ const broken = {
   ],
   'an unknown source': [
     { [STYLE]: (route) => route.fulfill(json({ ...STREETS, sources: { streets: { type: 'nonsense' } } })) },
-    /cannot be used|not valid/,
+    /not valid: streets is a source of unknown type/,
   ],
   'tiles that are not found': [
     {

@@ -135,7 +135,7 @@ test('tiles from another host load, and that host learns only the site', async (
 
 test('a worker’s policy follows the settings, also for cached workers', async () => {
   const server = await Server.start('--map-style', styleUrl());
-  const pardon = /policy|Failed|ERR_|The map reports|Fetch API|WebSocket|WebTransport|reading 'recalculate'/i;
+  const pardon = /policy|Failed|ERR_|The map reports|Fetch API|WebSocket|WebTransport/i;
   const tab = await Tab.open(world.browser, server, { path: '/r/twice', pardon });
   await tab.until('that tiles are not allowed', (it) => /could not be loaded/.test(it.trouble));
   await server.stop();

@@ -18,6 +18,14 @@ it('accepts only styles that MapLibre survives', () => {
   }
 });
 
+it('refuses sources on which MapLibre stops half-way', () => {
+  const style = (source: unknown) => ({ version: 8, sources: { streets: source }, layers: [] });
+  expect(() => checkStyle(style({ type: 'vector' }), 'tiles.example')).not.toThrow();
+  for (const source of [{ type: 'nonsense' }, {}, null, 'vector']) {
+    expect(() => checkStyle(style(source), 'tiles.example')).toThrow(/not valid: streets/);
+  }
+});
+
 it('explains in one sentence what is missing', () => {
   const error = new Trouble('HTTP 404 from tiles.example');
   expect(withoutMap('The street map', error, 'people are shown on the built-in map')).toBe(

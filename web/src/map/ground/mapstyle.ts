@@ -5,6 +5,9 @@ import { visibleTimeout } from './timeout';
 /** A style is a few kilobytes; a server that takes longer is down. */
 const FETCH_MS = 8000;
 
+/** The types of sources that MapLibre knows; on another it stops half-way, and says nothing of it. */
+const SOURCE_TYPES = ['vector', 'raster', 'raster-dem', 'geojson', 'image', 'video'];
+
 /** Why there is no map, in words that fit in parentheses. */
 export class Trouble extends Error {}
 
@@ -82,6 +85,12 @@ export function checkStyle(found: unknown, host: string): StyleSpecification {
     !style.layers.every(isObject)
   ) {
     throw new Trouble(`the answer from ${host} is not a map style of version 8`);
+  }
+  for (const [name, source] of Object.entries(style.sources ?? {})) {
+    const type = (source as { type?: unknown } | null)?.type;
+    if (!SOURCE_TYPES.includes(type as string)) {
+      throw new Trouble(`the style from ${host} is not valid: ${name} is a source of unknown type`);
+    }
   }
   return style as StyleSpecification;
 }
