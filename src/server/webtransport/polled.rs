@@ -75,7 +75,7 @@ impl Polled {
 
 impl AsyncUdpSocket for Polled {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(Room { socket: self, ready: None })
+        Box::pin(Room { socket: self, timer: None })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
@@ -122,13 +122,16 @@ impl AsyncUdpSocket for Polled {
                         }
                     }
                     *polls += 1;
+                    timer.as_mut().reset(Instant::now() + INTERVAL);
                     if *polls < POLLS {
-                        timer.as_mut().reset(Instant::now() + INTERVAL);
-                    } else if *arrived >= MANY {
-                        (*polls, *arrived) = (0, 0);
-                        timer.as_mut().reset(Instant::now() + INTERVAL);
-                    } else {
-                        *watch = Watch::wait(&self.socket)?;
+                        continue;
+                    }
+                    let is_quiet = *arrived < MANY;
+                    (*polls, *arrived) = (0, 0);
+                    // An error here would end the endpoint, so without a spare file descriptor
+                    // polling goes on.
+                    if is_quiet && let Ok(wait) = Watch::wait(&self.socket) {
+                        *watch = wait;
                     }
                 }
             }
@@ -152,30 +155,23 @@ impl AsyncUdpSocket for Polled {
     }
 }
 
-/// Waits until a full socket has room again.
+/// Retries a full socket after a while. That needs no file descriptor, and a full UDP buffer drains
+/// within microseconds.
 #[derive(Debug)]
 struct Room {
     socket: Arc<Polled>,
-    /// The registered handle, separate from the socket's own.
-    ready: Option<net::UdpSocket>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl UdpPoller for Room {
     fn poll_writable(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.socket.is_full.load(Ordering::Relaxed) {
-            return Poll::Ready(Ok(()));
-        }
-        let ready = match self.ready.take() {
-            Some(ready) => ready,
-            None => net::UdpSocket::from_std(self.socket.socket.try_clone()?)?,
-        };
-        let polled = ready.poll_send_ready(context);
-        if polled.is_pending() {
-            self.ready = Some(ready);
-        } else {
+        if self.socket.is_full.load(Ordering::Relaxed) {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(INTERVAL)));
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
             self.socket.is_full.store(false, Ordering::Relaxed);
         }
-        polled
+        Poll::Ready(Ok(()))
     }
 }
 
