@@ -97,11 +97,11 @@ fn frames(criterion: &mut Criterion) {
         let mut out = BitWriter::default();
         group.bench_function(format!("encode, {name}"), |bencher| {
             bencher.iter(|| {
-                write(&mut out, Time(70_000), kind, black_box(&scene));
+                write(&mut out, Time::from_ms(70_000), kind, black_box(&scene));
                 out.len()
             });
         });
-        let encoded = bytes(Time(70_000), kind);
+        let encoded = bytes(Time::from_ms(70_000), kind);
         let mut decoded = Frame::default();
         group.bench_function(format!("decode, {name}"), |bencher| {
             bencher.iter(|| decoded.decode(black_box(&encoded)).unwrap());
@@ -114,7 +114,8 @@ fn frames(criterion: &mut Criterion) {
         group.bench_function(format!("into a view, {name}"), |bencher| {
             bencher.iter(|| {
                 now += 33;
-                for (byte, new) in encoded.iter_mut().skip(1).zip(Time(now).stamp().0.to_le_bytes())
+                for (byte, new) in
+                    encoded.iter_mut().skip(1).zip(Time::from_ms(now).stamp().0.to_le_bytes())
                 {
                     *byte = new;
                 }
@@ -124,7 +125,7 @@ fn frames(criterion: &mut Criterion) {
         assert_eq!(view.figures().count(), PEOPLE);
     }
     let mut arena = BitWriter::default();
-    write(&mut arena, Time(70_000), ChunkKind::Delta, &scene);
+    write(&mut arena, Time::from_ms(70_000), ChunkKind::Delta, &scene);
     let mut out = BitWriter::default();
     group.bench_function("copy", |bencher| {
         bencher.iter(|| {
@@ -144,13 +145,13 @@ fn poses(criterion: &mut Criterion) {
         position: Position::from_degrees(45.75, 14.36).unwrap(),
         orientation: Some(Orientation::from_euler(10.0, 20.0, 30.0).unwrap()),
         accuracy: Accuracy::from_metres(5.0),
-        sampled: Time(70_000),
+        sampled: Time::from_ms(70_000),
     };
     let sample = Sample { seq: 7, pose };
     group.bench_function("encode", |bencher| bencher.iter(|| black_box(&sample).encode()));
     let bytes = sample.encode();
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| ClientDatagram::decode(black_box(&bytes), Time(70_050)).unwrap());
+        bencher.iter(|| ClientDatagram::decode(black_box(&bytes), Time::from_ms(70_050)).unwrap());
     });
     group.bench_function("quantise angles", |bencher| {
         bencher.iter(|| Orientation::from_euler(black_box(10.0), 20.0, 30.0).unwrap());

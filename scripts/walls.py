@@ -40,7 +40,7 @@ FLOORS = {
         "link",
         "limits",
         "config files panics",
-        "host metrics",
+        "host load metrics",
         "addresses clock lock terminal",
     ],
 }

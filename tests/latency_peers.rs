@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Number of readings that each client of a real server sends.
 const READINGS: u32 = 40;
 /// When every reading is taken.
-const NOW: Time = Time(77_000);
+const NOW: Time = Time::from_ms(77_000);
 
 /// The position that a viewer of `viewport` receives for `position`.
 fn through_a_frame(viewport: Viewport, position: Position) -> Position {

@@ -125,7 +125,7 @@ impl Attendee {
             loop {
                 turns.tick().await;
                 let number = board.take(person);
-                send(Reading::new(person, number, Time(board.now() / 1000)));
+                send(Reading::new(person, number, Time::from_ms(board.now() / 1000)));
             }
         }));
     }
@@ -275,7 +275,7 @@ async fn dial_relay(
                     if !sees && relay.ready() && ready.is_none() {
                         continue;
                     }
-                    let now = Time(board.now() / 1000);
+                    let now = Time::from_ms(board.now() / 1000);
                     let mut seen = |position| if sees { board.see(person, position) };
                     let Ok(answer) = relay.decode(&message, now, &mut seen) else { return };
                     if relay.ready() && let Some(ready) = ready.take() {

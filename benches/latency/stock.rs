@@ -136,7 +136,7 @@ impl Room {
     }
 
     fn now(&self) -> Time {
-        Time(1_000 + self.epoch.elapsed().as_millis() as u64)
+        Time::from_ms(1_000 + self.epoch.elapsed().as_millis() as u64)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -198,7 +198,7 @@ impl Room {
         let now = self.now();
         Ok(match ClientDatagram::decode(bytes, now)? {
             ClientDatagram::Pose(sample) => {
-                self.lock().world.handle_pose(id, sample, now);
+                self.lock().world.handle_pose(id, sample);
                 None
             }
             ClientDatagram::Ping(echo) => Some(encode_pong(echo, now).to_vec().into()),
@@ -207,10 +207,9 @@ impl Room {
     }
 
     fn leave(&self, id: PeerId) {
-        let now = self.now();
         let mut inner = self.lock();
         inner.outs.remove(&id);
-        inner.world.leave(id, now);
+        inner.world.leave(id);
     }
 }
 

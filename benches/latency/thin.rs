@@ -183,7 +183,7 @@ impl Clock {
 
     fn encode(&self, reading: &Reading, number: &mut u32) -> Bytes {
         let sampled = u64::from(self.server) + self.local.elapsed().as_millis() as u64;
-        let pose = Pose { sampled: Time(sampled), ..reading.pose() };
+        let pose = Pose { sampled: Time::from_ms(sampled), ..reading.pose() };
         let sample = Sample { seq: *number, pose };
         *number += 1;
         Bytes::copy_from_slice(&sample.encode())

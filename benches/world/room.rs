@@ -106,7 +106,7 @@ impl Room {
         } else {
             usize::from(settings.limits.max_frame)
         };
-        let now = Time(1_000);
+        let now = Time::from_ms(1_000);
         let mut room = Self {
             world: World::new(settings, 7),
             walkers: Vec::with_capacity(people),
@@ -148,7 +148,7 @@ impl Room {
             };
             let step = (0.14 * heading.sin(), 0.14 * heading.cos());
             room.walkers.push(Walker { at, step, pose });
-            room.world.handle_pose(id, Sample { seq: 0, pose }, now);
+            room.world.handle_pose(id, Sample { seq: 0, pose });
         }
         room
     }
@@ -164,7 +164,7 @@ impl Room {
         };
         self.world.join(newcomer, self.now).unwrap();
         if looks.is_none() {
-            self.world.detach(id, Parting::Lost(Time(1 << 40)), self.now);
+            self.world.detach(id, Parting::Lost(Time::from_ms(1 << 40)), self.now);
         }
         // The path carries any rate.
         let quiet = Feedback { sent: 1, rtt_ms: 10, ..Feedback::default() };
@@ -205,11 +205,11 @@ impl Room {
     pub(crate) fn tick(&mut self) -> Cost {
         self.walk();
         self.tick += 1;
-        let end = Time(1_000 + self.tick * 1_000 / TICK_HZ);
+        let end = Time::from_ms(1_000 + self.tick * 1_000 / TICK_HZ);
         let mut cost = Cost::default();
         let begin = cpu_time();
         for &(id, sample) in &self.samples {
-            self.world.handle_pose(id, sample, self.now);
+            self.world.handle_pose(id, sample);
         }
         while let Some(next) = self.world.poll_timeout().filter(|&next| next < end) {
             self.now = self.now.max(next);

@@ -82,7 +82,7 @@ impl<'a> Room<'a> {
             })
             .collect();
         let mut world = World::new(RoomSettings::default(), 7);
-        let now = Time(START_MS);
+        let now = Time::from_ms(START_MS);
         let narrow = (lat * PI / 180.0).cos();
         let half = |metres: f64, narrow: f64| (metres / 2.0 / DEGREE / narrow * 1e7) as i32;
         let middle = Position::from_degrees(lat, lng)?;
@@ -113,7 +113,8 @@ impl<'a> Room<'a> {
         }
         let centre = (lat, lng);
         // Nothing has been sent yet: samples from the start of the clock match no figure.
-        let none = |walker: &Walker<'_>| Truth { sampled: Time(0), ..walker.truth(now, centre) };
+        let none =
+            |walker: &Walker<'_>| Truth { sampled: Time::from_ms(0), ..walker.truth(now, centre) };
         let truths = walkers.iter().map(|walker| [none(walker); 4]).collect();
         Ok(Self {
             world,
@@ -133,7 +134,7 @@ impl<'a> Room<'a> {
         // Samples in flight to the server: the walker, and which of its samples.
         let mut travelling: BTreeMap<u64, Vec<(usize, Truth)>> = BTreeMap::new();
         for ms in START_MS..START_MS + RUN_MS {
-            let now = Time(ms);
+            let now = Time::from_ms(ms);
             for (index, walker) in self.walkers.iter().enumerate() {
                 if ms % SAMPLE_MS == walker.offset {
                     let truth = walker.truth(now, self.centre);
@@ -143,7 +144,7 @@ impl<'a> Room<'a> {
             for (index, truth) in travelling.remove(&ms).unwrap_or_default() {
                 let id = PeerId(FIRST_ID + index as u32);
                 let seq = ((ms - START_MS) / 10) as u32;
-                self.world.handle_pose(id, Sample { seq, pose: truth.pose()? }, now);
+                self.world.handle_pose(id, Sample { seq, pose: truth.pose()? });
                 self.truths[index].rotate_left(1);
                 self.truths[index][3] = truth;
             }
@@ -167,7 +168,7 @@ impl<'a> Room<'a> {
             frame.decode(&bytes)?;
             let mut fresh = Vec::new();
             self.view.handle_frame(&bytes, |id, figure| fresh.push((id, *figure)))?;
-            let counted = now.0 >= START_MS + COUNT_FROM_MS;
+            let counted = now.as_ms() >= START_MS + COUNT_FROM_MS;
             if counted {
                 self.tally.count(&bytes, &frame);
             }

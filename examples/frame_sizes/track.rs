@@ -106,7 +106,7 @@ pub struct Truth {
 
 impl Walker<'_> {
     pub fn truth(&self, sampled: Time, centre: (f64, f64)) -> Truth {
-        let seconds = (sampled.0 - START_MS) as f64 / 1000.0;
+        let seconds = (sampled.as_ms() - START_MS) as f64 / 1000.0;
         let ((x, y), heading) = self.track.at(self.from + PACE * seconds);
         let (east, north) = (self.home.0 + x - self.start.0, self.home.1 + y - self.start.1);
         let narrow = (centre.0 * PI / 180.0).cos();

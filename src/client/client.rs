@@ -48,7 +48,7 @@ impl Client {
     /// for its turn. A reading equal to the last one is not sent.
     pub fn send(&self, reading: Reading) {
         let Reading { position, orientation, accuracy } = reading;
-        let sampled = Time(u64::from(self.now().0));
+        let sampled = Time::from_ms(u64::from(self.now().0));
         let pose = Pose { position, orientation, accuracy, sampled };
         self.shared.ask(|outbox| outbox.pose = Some(pose));
     }

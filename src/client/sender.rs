@@ -91,7 +91,7 @@ mod tests {
             position: Position::new(lat, 0).unwrap(),
             orientation: None,
             accuracy: Accuracy::UNKNOWN,
-            sampled: Time(sampled),
+            sampled: Time::from_ms(sampled),
         }
     }
 

@@ -348,7 +348,7 @@ impl Session {
                 tracing::warn!(field = refused.field, "refused by the server: {}", refused.words());
                 None
             }
-            ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
+            ServerMessage::Welcome(_) | ServerMessage::Roster(_) | ServerMessage::Copies(_) => None,
         }
     }
 

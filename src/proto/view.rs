@@ -86,7 +86,7 @@ impl View {
                 self.figures.remove(&welcome.id);
             }
             ServerMessage::Roster(roster) => self.handle_roster(roster),
-            ServerMessage::Closing(_) | ServerMessage::Refused(_) => {}
+            ServerMessage::Closing(_) | ServerMessage::Refused(_) | ServerMessage::Copies(_) => {}
         }
     }
 

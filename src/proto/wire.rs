@@ -17,7 +17,7 @@ mod limits;
 mod peer;
 mod server;
 
-pub use self::client::{ClientMessage, Hello};
+pub use self::client::{ClientMessage, Hello, Pace};
 pub use self::codes::{CloseCode, DecodeError, Field};
 pub use self::datagram::{
     ClientDatagram, MAX_AGE_MS, PADDING, PING_TAG, PONG_LEN, PONG_TAG, POSE_LEN, POSE_TAG, Sample,
@@ -28,4 +28,4 @@ pub use self::limits::{
     VERSION, is_room_name,
 };
 pub use self::peer::{Change, Online, PeerId, Person, Presence, PublicId, ResumeToken, Sharing};
-pub use self::server::{Closing, Limits, Refused, Roster, ServerMessage, Welcome};
+pub use self::server::{Closing, Copies, Limits, Refused, Roster, ServerMessage, Welcome};

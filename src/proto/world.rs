@@ -11,11 +11,11 @@ use crate::wire::{
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
 use crate::world::outbox::Outbox;
+use crate::world::pace::Pace;
 use crate::world::people::{Away, Peer, People};
 use crate::world::presence::Transition;
 use crate::world::rate::Rate;
 use crate::world::slab::Slot;
-use crate::world::ticker::Ticker;
 use crate::world::viewer::Viewer;
 use crate::world::viewers::Viewers;
 
@@ -37,13 +37,14 @@ mod interface;
 mod map;
 mod news;
 mod outbox;
+mod pace;
 mod people;
 mod presence;
 mod rate;
 mod seats;
 mod slab;
 mod slots;
-mod ticker;
+mod tick;
 mod viewer;
 mod viewers;
 
@@ -55,10 +56,12 @@ mod viewers;
 /// - **Input.** [`join`](Self::join), [`resume`](Self::resume), [`detach`](Self::detach) and
 ///   [`leave`](Self::leave) follow links that open and close;
 ///   [`handle_pose`](Self::handle_pose), [`handle_message`](Self::handle_message) and
-///   [`handle_feedback`](Self::handle_feedback) take what arrives on them. Input may come in any
-///   order. Input of an unknown peer does nothing.
+///   [`handle_feedback`](Self::handle_feedback) take what arrives on them;
+///   [`handle_cost`](Self::handle_cost) takes what frames cost. Input may come in any order. Input
+///   of an unknown peer does nothing.
 /// - **Time.** [`poll_timeout`](Self::poll_timeout) returns when
 ///   [`handle_timeout`](Self::handle_timeout) is due. Any input may change it.
+///   [`next_change`](Self::next_change) returns how long poses may wait outside.
 /// - **Output.** [`poll_event`](Self::poll_event) returns messages for the reliable lane,
 ///   [`poll_viewer`](Self::poll_viewer) the viewers whose turn it is, and
 ///   [`poll_frame`](Self::poll_frame) a viewer's next frame.
@@ -89,7 +92,7 @@ mod viewers;
 /// use gpys_proto::world::{Arrival, Audience, Newcomer, RoomSettings, World};
 ///
 /// let mut world = World::new(RoomSettings::default(), 7);
-/// let (walker, watcher, now) = (PeerId(1), PeerId(2), Time(1_000));
+/// let (walker, watcher, now) = (PeerId(1), PeerId(2), Time::from_ms(1_000));
 /// for id in [walker, watcher] {
 ///     let uuid = PublicId(uuid::Uuid::from_u128(id.0.into()));
 ///     let token = ResumeToken::mint(id, [0; 12]);
@@ -97,9 +100,9 @@ mod viewers;
 /// }
 /// let (position, accuracy) = (Position::from_degrees(46.05, 14.51)?, Accuracy::from_metres(5.0));
 /// let pose = Pose { position, orientation: None, accuracy, sampled: now };
-/// world.handle_pose(walker, Sample { seq: 0, pose }, now);
+/// world.handle_pose(walker, Sample { seq: 0, pose });
 ///
-/// // The first change in a quiet room is due at once. Here the watcher's view needs no network.
+/// // A change in a small room is due at once. Here the watcher's view needs no network.
 /// let mut view = View::default();
 /// world.handle_timeout(world.poll_timeout().expect("a tick is due"));
 /// while let Some(event) = world.poll_event() {
@@ -123,7 +126,7 @@ pub struct World {
     people: People,
     map: Map,
     viewers: Viewers,
-    ticker: Ticker,
+    pace: Pace,
     outbox: Outbox,
     deadlines: Deadlines,
     /// Ages of the samples shown since [`World::take_ages`].
@@ -135,13 +138,12 @@ impl World {
     /// as the sample of a crowd.
     #[must_use]
     pub fn new(settings: RoomSettings, seed: u64) -> Self {
-        let ticker = Ticker::new(settings.tick_hz);
         Self {
             settings,
             people: People::new(),
-            map: Map::new(seed, settings.refresh_ticks()),
-            viewers: Viewers::new(ticker.groups()),
-            ticker,
+            map: Map::new(seed, settings.limits.refresh_ms),
+            viewers: Viewers::new(),
+            pace: Pace::new(settings.tick_hz),
             outbox: Outbox::default(),
             deadlines: Deadlines::default(),
             ages: Ages::default(),
@@ -186,7 +188,7 @@ impl World {
         let mut peer = self.transition(slot)?;
         peer.member.inbox.restart();
         peer.end_away();
-        peer.set_precision(sharing.approximate, now);
+        peer.set_precision(sharing.approximate);
         peer.set_presence(arrival.allowed_presence());
         // After the presence, because watching clears the end of sharing.
         peer.set_sharing(sharing, now);
@@ -195,7 +197,7 @@ impl World {
     }
 
     /// Removes a peer for good. Unknown peers are ignored.
-    pub fn leave(&mut self, id: PeerId, now: Time) {
+    pub fn leave(&mut self, id: PeerId) {
         let Some(slot) = self.people.slot(id) else { return };
         self.dismiss(slot);
         if let Some(mut peer) = self.transition(slot) {
@@ -205,7 +207,7 @@ impl World {
         }
         self.people.remove(slot);
         self.outbox.bulletin.left(id);
-        self.ticker.note_change(now);
+        self.pace.note_change();
     }
 
     /// Notes that a peer's link is gone without a leave. The peer keeps its place for a while.
@@ -229,11 +231,11 @@ impl World {
     }
 
     /// Takes a pose into the peer's inbox: latest wins. Older ones are dropped.
-    pub fn handle_pose(&mut self, id: PeerId, sample: Sample, now: Time) {
+    pub fn handle_pose(&mut self, id: PeerId, sample: Sample) {
         if let Some(slot) = self.people.slot(id)
             && self.people.receive(slot, sample)
         {
-            self.ticker.note_change(now);
+            self.pace.note_change();
         }
     }
 
@@ -250,19 +252,24 @@ impl World {
         let Some(slot) = self.people.slot(id) else { return Ok(()) };
         match *message {
             ClientMessage::Hello(_) => return Err(Violation::OutOfTurn),
-            ClientMessage::Leave => self.leave(id, now),
+            ClientMessage::Leave => self.leave(id),
             ClientMessage::Presence(presence) => {
                 let Some(mut peer) = self.transition(slot) else { return Ok(()) };
                 if presence == Presence::Sharing && !peer.member.peer.may_share {
                     return Err(Violation::MayNotShare);
                 }
                 peer.set_presence(presence);
-                self.ticker.note_change(now);
+                self.pace.note_change();
             }
             ClientMessage::Budget(budget) => {
                 let asked = self.settings.clamp_budget(budget);
                 if let Some(viewer) = self.people.viewer_mut(slot) {
                     viewer.rate.ask(asked);
+                }
+            }
+            ClientMessage::Pace(pace) => {
+                if let Some(viewer) = self.people.viewer_mut(slot) {
+                    viewer.limit_frames(pace.max_frames_hz);
                 }
             }
             ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
@@ -289,10 +296,23 @@ impl World {
         }
     }
 
+    /// Takes what frames cost the server, all in all: `us` µs of a core's time for so many of them.
+    /// The more they cost, the slower is the room's pace, up to that of
+    /// [`RoomSettings::tick_hz`].
+    pub const fn handle_cost(&mut self, frames: u32, us: u64) {
+        self.pace.note_cost(frames, us);
+    }
+
+    /// Returns when a change that comes now would be shown: until then, poses may wait outside.
+    #[must_use]
+    pub fn next_change(&self) -> Time {
+        self.pace.next_change()
+    }
+
     /// Returns when [`World::handle_timeout`] must be called next, or `None` while nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let tick = self.ticker.poll_timeout(self.viewers.count() > 0);
+        let tick = self.pace.poll_timeout(self.viewers.count() > 0);
         self.deadlines.next().into_iter().chain(tick).min()
     }
 
@@ -300,12 +320,14 @@ impl World {
     /// its turn. Drain [`World::poll_event`] and [`World::poll_viewer`] after it.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
-        self.viewers.take_turns(&self.people, &mut self.ticker, now);
-        if self.viewers.are_served() && self.ticker.begin(now, self.viewers.count() > 0) {
-            self.viewers.begin_round(&mut self.people, &mut self.ticker);
+        self.viewers.take_turns(&self.people, &mut self.pace, now);
+        if self.viewers.are_served() && self.pace.begin(now, self.viewers.count()) {
+            self.viewers.begin_round(&mut self.people, &mut self.pace);
             self.map.advance(&mut self.people, &mut self.ages, now);
-            self.outbox.publish(&self.people, self.viewers.count(), now);
-            self.viewers.take_turns(&self.people, &mut self.ticker, now);
+            if let Some(at) = self.outbox.publish(&self.people, self.viewers.count(), now) {
+                self.pace.want(at);
+            }
+            self.viewers.take_turns(&self.people, &mut self.pace, now);
         }
     }
 
@@ -323,7 +345,7 @@ impl World {
     /// Appends the viewer's next frame of at most `max_len` bytes to `out`, and reports whether
     /// there is one. Below 1,000 bytes a viewer may starve in a crowd.
     pub fn poll_frame(&mut self, id: PeerId, max_len: usize, now: Time, out: &mut Vec<u8>) -> bool {
-        let room = (&mut self.people, &mut self.map, &mut self.ticker);
+        let room = (&mut self.people, &mut self.map, &mut self.pace);
         self.viewers.compose(room, id, max_len, now, out)
     }
 
@@ -359,8 +381,8 @@ impl World {
 
     /// Counts the ticks so far.
     #[must_use]
-    pub const fn ticks(&self) -> u32 {
-        self.map.tick()
+    pub const fn ticks(&self) -> u64 {
+        self.map.ticks()
     }
 
     /// Returns the ages of the samples that ticks took in since the last call.
@@ -368,11 +390,12 @@ impl World {
         std::mem::take(&mut self.ages)
     }
 
-    /// Returns a viewer's present budget, in bytes per second.
+    /// Returns a viewer's present budget, in bytes per second: what its path carries and its client
+    /// takes.
     #[must_use]
     pub fn budget(&self, id: PeerId) -> Option<u32> {
         let peer = self.people.peer(self.people.slot(id)?)?;
-        peer.viewer.as_ref().map(|viewer| viewer.rate.bytes_per_second())
+        peer.viewer.as_ref().map(|viewer| viewer.bytes_per_second())
     }
 
     /// Returns the bytes of memory held for people, with all indexes, without names and viewers'
@@ -388,7 +411,7 @@ impl World {
             map: &mut self.map,
             deadlines: &mut self.deadlines,
             bulletin: &mut self.outbox.bulletin,
-            ticker: &mut self.ticker,
+            pace: &mut self.pace,
         })
     }
 
@@ -407,7 +430,7 @@ impl World {
         let Some(peer) = self.people.peer_mut(slot) else { return };
         self.viewers.attach(slot, peer, viewer);
         self.outbox.greet(&self.people, slot, &self.settings, resumed, now);
-        self.ticker.note_change(now);
+        self.pace.note_change();
     }
 
     /// Takes a peer's viewer away, if it has one.
@@ -424,7 +447,7 @@ impl World {
         }
         if let Some(viewer) = &mut peer.viewer {
             viewer.look(&mut self.map.scene(bodies), viewport);
-            self.ticker.note_change(now);
+            self.pace.note_change();
         }
         Ok(())
     }
@@ -438,9 +461,9 @@ impl World {
             match due {
                 Due::Unshare => peer.end_sharing(),
                 Due::Gone => peer.set_presence(Presence::Gone),
-                Due::Left => self.leave(id, now),
+                Due::Left => self.leave(id),
             }
-            self.ticker.note_change(now);
+            self.pace.note_change();
         }
     }
 }

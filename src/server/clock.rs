@@ -20,7 +20,7 @@ pub fn unix_now() -> i64 {
     i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds since the server started.
+/// The time since the server started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
@@ -34,13 +34,13 @@ impl Clock {
 
     /// The time now.
     pub(crate) fn now(&self) -> Time {
-        let elapsed = self.start.elapsed().as_millis();
-        Time(u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_add(EPOCH_MS))
+        let elapsed = self.start.elapsed().as_micros();
+        Time::from_ms(EPOCH_MS).after_us(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
     /// The instant at which the clock reads `time`, or the start if that is earlier.
     pub(crate) fn instant(&self, time: Time) -> Instant {
-        self.start + Duration::from_millis(time.since(Time(EPOCH_MS)))
+        self.start + Duration::from_micros(time.us_since(Time::from_ms(EPOCH_MS)))
     }
 }
 
@@ -51,12 +51,12 @@ mod tests {
     #[tokio::test]
     async fn the_clock_reads_a_time_at_its_instant() {
         let clock = Clock::start();
-        assert!(clock.now() >= Time(EPOCH_MS));
+        assert!(clock.now() >= Time::from_ms(EPOCH_MS));
         for ahead in [0, 1, 20] {
             let due = clock.now() + ahead;
             tokio::time::sleep_until(clock.instant(due)).await;
             assert!(clock.now() >= due);
         }
-        assert_eq!(clock.instant(Time(0)), clock.start);
+        assert_eq!(clock.instant(Time::from_ms(0)), clock.start);
     }
 }

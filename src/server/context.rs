@@ -16,6 +16,7 @@ use crate::limits::forwarded::Proxies;
 use crate::limits::gate::{Bounds, Gate, Permit};
 use crate::limits::names::Names;
 use crate::limits::origin::Origins;
+use crate::load::Load;
 use crate::metrics::{Limit, Metrics};
 use crate::room::Means;
 use crate::room::directory::Rooms;
@@ -79,6 +80,7 @@ impl ServerContext {
             mint: Arc::new(Mint::new(secret)),
             places: Places::new(Arc::clone(&gate)),
             metrics: Arc::clone(&metrics),
+            load: Arc::new(Load::new()),
         };
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         let public = config.front.public_url.clone();

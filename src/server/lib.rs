@@ -30,7 +30,7 @@
 //! room                       the task that owns a world, and how to reach it
 //! access        tls          who may enter; the server's certificates
 //! link          limits       one client's send path, latest wins; who gets how much
-//! config  files  metrics  panics  clock  lock  addresses  host  terminal
+//! config  files  metrics  panics  load  clock  lock  addresses  host  terminal
 //! ```
 //!
 //! Imports point downwards only; `scripts/check` enforces it.
@@ -45,6 +45,7 @@ pub mod host;
 mod http;
 mod limits;
 mod link;
+mod load;
 mod lock;
 mod metrics;
 pub mod panics;

@@ -188,7 +188,7 @@ impl Link {
     fn new(path: Carrier, clock: Clock) -> (Self, LinkEnd) {
         let (reliable, reliable_end) = mpsc::channel(RELIABLE_QUEUE);
         let (ending, ending_end) = watch::channel(None);
-        let heard = AtomicU64::new(clock.now().0);
+        let heard = AtomicU64::new(clock.now().as_ms());
         let (id, writing) = (LinkId::next(), AtomicU64::new(IDLE));
         let network = OnceLock::new();
         let shared = LinkState { id, clock, path, reliable, ending, heard, network, writing };
@@ -216,7 +216,7 @@ impl Link {
 
     /// Records that something arrived, for a link that does not see this itself.
     pub(crate) fn touch(&self) {
-        self.0.heard.store(self.0.clock.now().0, Ordering::Relaxed);
+        self.0.heard.store(self.0.clock.now().as_ms(), Ordering::Relaxed);
     }
 
     /// When anything at all last arrived. On WebTransport, only as exact as the calls are frequent.
@@ -227,13 +227,13 @@ impl Link {
                 self.touch();
             }
         }
-        Time(self.0.heard.load(Ordering::Relaxed))
+        Time::from_ms(self.0.heard.load(Ordering::Relaxed))
     }
 
     /// Discounts from the client's silence the time for which the server did not run.
     pub(crate) fn excuse(&self, late_ms: u64) {
         let heard = self.heard() + late_ms;
-        self.0.heard.fetch_max(heard.min(self.0.clock.now()).0, Ordering::Relaxed);
+        self.0.heard.fetch_max(heard.min(self.0.clock.now()).as_ms(), Ordering::Relaxed);
     }
 
     /// Follows a client to its current address, once it has proved that it owns it. Call this
@@ -246,7 +246,7 @@ impl Link {
 
     /// Runs a write; meanwhile, [`Link::writing_ms`] returns how long it has taken.
     pub(crate) async fn writing<T>(&self, write: impl Future<Output = T>) -> T {
-        self.0.writing.store(self.0.clock.now().0, Ordering::Relaxed);
+        self.0.writing.store(self.0.clock.now().as_ms(), Ordering::Relaxed);
         let written = write.await;
         self.0.writing.store(IDLE, Ordering::Relaxed);
         written
@@ -256,7 +256,7 @@ impl Link {
     pub(crate) fn writing_ms(&self, now: Time) -> u64 {
         match self.0.writing.load(Ordering::Relaxed) {
             IDLE => 0,
-            since => now.since(Time(since)),
+            since => now.since(Time::from_ms(since)),
         }
     }
 

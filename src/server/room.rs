@@ -10,7 +10,7 @@ pub(crate) mod mailbox;
 mod member;
 pub(crate) mod places;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::limits::gate::Network;
 use crate::link::ending::restarting;
 use crate::link::ending::{Ending, frame_reliable};
 use crate::link::{Link, LinkId, PathCounts};
+use crate::load::Load;
 use crate::metrics::{How, Leave, Limit, Metrics, Sent};
 use crate::room::command::{Command, Enter};
 use crate::room::identity::Hour;
@@ -38,6 +39,9 @@ use gpys_proto::world::{
     Violation, World,
 };
 
+/// Timers fire up to 2 ms late, so they are set this much early, in µs, and what is due this soon
+/// counts as due.
+const TIMER_US: u64 = 1_000;
 /// How often links report what they learned, in ms.
 const CHECK_MS: u64 = 500;
 /// A task that runs at least this late, in ms, was stopped, as was perhaps the whole computer.
@@ -58,6 +62,8 @@ pub(crate) struct Means {
     pub(crate) places: Arc<Places>,
     /// The server's counters.
     pub(crate) metrics: Arc<Metrics>,
+    /// What frames cost the server.
+    pub(crate) load: Arc<Load>,
 }
 
 /// A room: its world, and the links of its peers.
@@ -68,17 +74,19 @@ pub(crate) struct Room {
     mint: Arc<Mint>,
     places: Arc<Places>,
     metrics: Arc<Metrics>,
+    load: Arc<Load>,
     settings: RoomSettings,
     own: WeakSender<Command>,
     inbox: Receiver<Command>,
     postbox: Arc<Postbox>,
-    members: HashMap<PeerId, Member>,
+    members: BTreeMap<PeerId, Member>,
     /// The counted places of peers without a link.
-    kept: HashMap<PeerId, Keep>,
+    kept: BTreeMap<PeerId, Keep>,
     draining: bool,
     next_check: Time,
     empty_since: Time,
-    last_pose: Option<Instant>,
+    /// The time of the last round.
+    now: Time,
 }
 
 impl Room {
@@ -89,7 +97,7 @@ impl Room {
         own: WeakSender<Command>,
         inbox: Receiver<Command>,
     ) -> Self {
-        let Means { clock, mint, places, metrics } = means;
+        let Means { clock, mint, places, metrics, load } = means;
         let (seed, _) = Uuid::new_v4().as_u64_pair();
         let now = clock.now();
         Self {
@@ -98,16 +106,17 @@ impl Room {
             mint,
             places,
             metrics,
+            load,
             settings,
             own,
             inbox,
             postbox: Arc::default(),
-            members: HashMap::new(),
-            kept: HashMap::new(),
+            members: BTreeMap::new(),
+            kept: BTreeMap::new(),
             draining: false,
             next_check: now,
             empty_since: now,
-            last_pose: None,
+            now,
         }
     }
 
@@ -117,13 +126,19 @@ impl Room {
         while !self.is_over() {
             let planned = self.world.poll_timeout();
             let due = self.next_due(planned);
-            self.wait(self.clock.instant(due), &mut commands).await;
-            let now = self.clock.now();
+            self.wait(due, &mut commands).await;
+            let mut now = self.clock.now().max(self.now);
             self.excuse(now.since(due), now);
             for command in commands.drain(..) {
                 self.handle(command, now);
             }
-            self.collect_poses(&mut mailboxes, now);
+            self.collect_poses(&mut mailboxes);
+            if let Some(due) = self.world.poll_timeout()
+                && due.us_since(now) <= TIMER_US
+            {
+                now = now.max(due);
+            }
+            self.now = now;
             self.run_world(planned, now);
             if now >= self.next_check {
                 self.next_check = now + CHECK_MS;
@@ -139,15 +154,24 @@ impl Room {
         self.inbox.close();
     }
 
-    /// Waits until something is due or arrives. A pose wakes a quiet room; while poses keep coming,
-    /// they wait for the next deadline, so a busy room does not wake for each.
-    async fn wait(&mut self, due: Instant, commands: &mut Vec<Command>) {
-        let (now, tick) = (Instant::now(), self.tick());
-        let busy = self.last_pose.is_some_and(|last| now < last + 2 * tick) && due <= now + tick;
+    /// Waits until something is due or arrives. Poses that come before the room can show them do
+    /// not wake it.
+    async fn wait(&mut self, due: Time, commands: &mut Vec<Command>) {
+        let clock = self.clock;
+        let until = |time: Time| {
+            let early = Duration::from_micros(TIMER_US);
+            tokio::time::sleep_until(
+                clock.instant(time).checked_sub(early).unwrap_or_else(Instant::now),
+            )
+        };
+        let poses = async {
+            until(self.world.next_change()).await;
+            self.postbox.filled().await;
+        };
         tokio::select! {
             _ = self.inbox.recv_many(commands, BATCH) => {}
-            () = self.postbox.filled(), if !busy => {}
-            () = tokio::time::sleep_until(due) => {}
+            () = poses => {}
+            () = until(due) => {}
         }
     }
 
@@ -205,7 +229,7 @@ impl Room {
                 self.world.refuse(peer, refused);
             }
             Command::Leave(peer, link) if self.is_current(peer, link) => {
-                self.world.leave(peer, now);
+                self.world.leave(peer);
                 if let Some(member) = self.members.remove(&peer) {
                     member.link.close(Ending::new(CloseCode::Bye, "bye"));
                 }
@@ -218,7 +242,7 @@ impl Room {
             | Command::Refuse(..)
             | Command::Leave(..)
             | Command::Detach(..) => {}
-            Command::GiveUp(peer) => self.give_up(peer, now),
+            Command::GiveUp(peer) => self.give_up(peer),
             Command::Drain => self.drain(now),
             #[cfg(test)]
             Command::Panic => panic!("asked to"),
@@ -273,7 +297,7 @@ impl Room {
         let (uuid, token) =
             self.mint.identity(&room, id, resume, hour, |uuid| self.world.has(uuid));
         if let Some(network) = link.network() {
-            self.make_way(network, now);
+            self.make_way(network);
         }
         let newcomer = Newcomer { id, uuid, token, arrival };
         let refused =
@@ -285,37 +309,34 @@ impl Room {
 
     /// Makes way for a newcomer from this network: gives up the network's places beyond its share
     /// and, if the room is full, its oldest place here.
-    fn make_way(&mut self, network: Network, now: Time) {
+    fn make_way(&mut self, network: Network) {
         self.places.make_way(network);
         if self.world.is_full() {
             let numbers =
                 self.kept.iter().filter_map(|(&peer, it)| Some((it.number_in(network)?, peer)));
             if let Some((_, peer)) = numbers.min() {
-                self.give_up(peer, now);
+                self.give_up(peer);
             }
         }
     }
 
     /// Gives up the place of a peer without a link.
-    fn give_up(&mut self, peer: PeerId, now: Time) {
+    fn give_up(&mut self, peer: PeerId) {
         if self.kept.remove(&peer).is_some() {
             tracing::debug!(%peer, "giving up a place");
             self.metrics.hit(Limit::Places);
-            self.world.leave(peer, now);
+            self.world.leave(peer);
         }
     }
 
-    fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>, now: Time) {
+    fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>) {
         self.postbox.swap(mailboxes);
-        if !mailboxes.is_empty() {
-            self.last_pose = Some(Instant::now());
-        }
         for mailbox in mailboxes.drain(..) {
             // A new link numbers its samples from the start, so an old link's must not count.
             if let Some(sample) = mailbox.take()
                 && self.is_current(mailbox.peer, mailbox.link)
             {
-                self.world.handle_pose(mailbox.peer, sample, now);
+                self.world.handle_pose(mailbox.peer, sample);
             }
         }
     }
@@ -378,10 +399,13 @@ impl Room {
             }
         }
         self.metrics.sent(sent);
+        let frames = u32::try_from(sent.frames).unwrap_or(u32::MAX);
+        self.world.handle_cost(frames, self.load.spend(sent.frames));
     }
 
     /// Reports to the world what the links learned, and ends those that are silent or stalled.
     fn check_links(&mut self, now: Time) {
+        self.load.measure();
         self.kept.retain(|&peer, _| self.world.is_here(peer));
         let mut over = Vec::new();
         for (&peer, member) in &mut self.members {
@@ -421,7 +445,7 @@ impl Room {
             }
             member.link.close(ending);
             match member.link.why() {
-                Some(why) if why.is_final() => return self.world.leave(peer, now),
+                Some(why) if why.is_final() => return self.world.leave(peer),
                 Some(Leave::Closed) => self.world.detach(peer, Parting::Closed, now),
                 _ => self.world.detach(peer, Parting::Lost(member.link.heard()), now),
             }

@@ -81,6 +81,10 @@ def sharing_message(approximate, seconds=0):
     return varint(5) + sharing_fields(approximate, seconds)
 
 
+def pace_message(max_frames_hz):
+    return varint(6) + bytes([max_frames_hz])
+
+
 class Reader:
     """Reads bincode 2's standard configuration, as section 3 defines it."""
 
@@ -134,7 +138,7 @@ class Reader:
 
 
 def server_message(data):
-    """Decodes into a dict whose "kind" is welcome, roster, closing or refused."""
+    """Decodes into a dict whose "kind" is welcome, roster, closing, refused or copies."""
     r = Reader(data)
     kind = r.u8()
     if kind == 0:
@@ -181,6 +185,8 @@ def server_message(data):
         }
     elif kind == 3:
         message = {"kind": "refused", "field": r.u8(), "reason": r.string()}
+    elif kind == 4:
+        message = {"kind": "copies", "wanted": r.bool()}
     else:
         raise Bad(f"no message has the number {kind}")
     r.end()

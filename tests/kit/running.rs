@@ -354,7 +354,7 @@ impl Client {
     /// Sends a pose slightly north of the venue, taken when the client was welcomed.
     pub async fn pose(&mut self, seq: u32) {
         let position = Position::from_degrees(45.75 + f64::from(seq) * 1e-6, 14.36).unwrap();
-        let sampled = Time(u64::from(self.welcome().time.0));
+        let sampled = Time::from_ms(u64::from(self.welcome().time.0));
         let accuracy = Accuracy::from_metres(5.0);
         let pose = Pose { position, orientation: None, accuracy, sampled };
         self.send(&Sample { seq, pose }.encode()).await;
@@ -429,7 +429,7 @@ impl Client {
                     ServerMessage::Welcome(welcome) => self.welcome = Some(welcome),
                     ServerMessage::Closing(closing) => self.closing = Some(closing),
                     ServerMessage::Refused(refused) => self.refused.push(refused.field),
-                    ServerMessage::Roster(_) => {}
+                    ServerMessage::Roster(_) | ServerMessage::Copies(_) => {}
                 }
             }
         }

@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn accuracy_is_never_finer_than_a_cell(position in position(), code in 0..=MAX_ACCURACY) {
         let accuracy = Accuracy::from_code(code).unwrap();
-        let pose = Pose { position, orientation: None, accuracy, sampled: Time(7) };
+        let pose = Pose { position, orientation: None, accuracy, sampled: Time::from_ms(7) };
         let blurred = approximate(pose);
         prop_assert!(blurred.accuracy.metres().unwrap() >= metres(position, blurred.position));
         prop_assert!(blurred.accuracy.code() >= code);

@@ -37,7 +37,7 @@ fn frame(kind: ChunkKind, mut entries: Vec<Entry>, bits: u32) -> (Vec<u8>, Vec<E
     ids.span = ids.span.min(31);
     entries.retain(|entry| entry.id.0 - lowest < 1 << ids.span && ids.page(entry.id, bits) == 0);
     let mut out = BitWriter::default();
-    write_header(&mut out, Time(77), cover, ids);
+    write_header(&mut out, Time::from_ms(77), cover, ids);
     write_link(&mut out, cover.index(cell).unwrap());
     write_chunk(&mut out, cell, kind, Page { bits, index: 0 }, ids, &entries);
     write_end(&mut out);

@@ -54,7 +54,13 @@ pub struct Lane<T> {
 
 impl<T: Clone> Lane<T> {
     pub fn new(weather: Weather) -> Self {
-        Self { weather, in_burst: false, flying: BTreeMap::new(), count: 0, last_reliable: Time(0) }
+        Self {
+            weather,
+            in_burst: false,
+            flying: BTreeMap::new(),
+            count: 0,
+            last_reliable: Time::from_ms(0),
+        }
     }
 
     pub fn set_weather(&mut self, weather: Weather) {

@@ -101,9 +101,9 @@ fn run(seed: u64) -> Result<Tally, String> {
     }
     sim.calm();
     let refresh = u64::from(sim.settings.limits.refresh_ms);
-    // What is under way arrives (delay, jitter twice); then one refresh and a tick, and the delay
-    // of its frame.
-    sim.run(sim.now + 320)?;
+    // What is under way arrives (delay, jitter twice), and the slowest viewer's next frame; then one
+    // refresh and a tick, and the delay of its frame.
+    sim.run(sim.now + 420)?;
     for _ in 0..12 {
         sim.run(sim.now + (refresh + 34 + 200) / 12 + 1)?;
         check::starvation(&mut sim)?;
@@ -132,7 +132,11 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
         24..40 => sim.look(index),
         40..48 => sim.set_presence(index, presence),
         48..54 => sim.refuse(index, true),
-        54..64 => sim.refuse(index, false),
+        54..62 => sim.refuse(index, false),
+        62..64 => {
+            let hz = [0, 10, 30, 60][sim.rng.usize(0..4)];
+            sim.set_pace(index, hz);
+        }
         64..70 => sim.feedback(index),
         70..76 => sim.set_sharing(index),
         76..78 => {

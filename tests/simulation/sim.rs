@@ -8,7 +8,7 @@ use gpys::proto::pose::{Accuracy, ORIENTATION_CODES, Orientation, Pose};
 use gpys::proto::time::{Stamp, Time};
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Limits, PeerId, Presence, PublicId, ResumeToken, Sample, Sharing,
+    ClientMessage, Limits, Pace, PeerId, Presence, PublicId, ResumeToken, Sample, Sharing,
 };
 use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, RoomSettings, World};
 use uuid::Uuid;
@@ -78,6 +78,8 @@ pub struct Sim {
     pub devices: Vec<Device>,
     pub settings: RoomSettings,
     pub script: Script,
+    /// What a frame costs, in µs: decides the pace.
+    frame_us: u64,
     next_id: u32,
     /// All people ever announced, and whether they left.
     announced: BTreeMap<PeerId, bool>,
@@ -96,10 +98,11 @@ impl Sim {
             rng: Rng::with_seed(seed),
             world: World::new(settings, seed),
             model: Model::default(),
-            now: Time(1_000 + seed % 77),
+            now: Time::from_ms(1_000 + seed % 77),
             devices: Vec::new(),
             settings,
             script,
+            frame_us: [20, 300, 1_000, 10_000][seed as usize / 6 % 4],
             next_id: (seed % 5_000) as u32,
             announced: BTreeMap::new(),
             tally: Tally::default(),
@@ -187,12 +190,12 @@ impl Sim {
     fn allowance(&self) -> Allowance {
         let limits = self.settings.limits;
         let rate = u64::from(self.script.budget.clamp(limits.min_budget, limits.max_budget));
-        Allowance { rate, tokens: Allowance::burst(rate) * 1000, filled: self.now }
+        Allowance { rate, tokens: Allowance::burst(rate) * 1_000_000, filled: self.now }
     }
 
     pub fn leave(&mut self, index: usize) {
         let device = self.devices.swap_remove(index);
-        self.world.leave(device.id, self.now);
+        self.world.leave(device.id);
         self.model.leave(device.id);
     }
 
@@ -270,6 +273,13 @@ impl Sim {
         devices[index].up.reliable(rng, *now, Up::Message(ClientMessage::Viewport(viewport)));
     }
 
+    /// Asks for so many frames a second at most.
+    pub fn set_pace(&mut self, index: usize, max_frames_hz: u8) {
+        let Self { rng, devices, now, .. } = self;
+        let pace = Pace { max_frames_hz };
+        devices[index].up.reliable(rng, *now, Up::Message(ClientMessage::Pace(pace)));
+    }
+
     pub fn set_presence(&mut self, index: usize, presence: Presence) {
         let Self { rng, devices, now, .. } = self;
         let device = &mut devices[index];
@@ -319,7 +329,7 @@ impl Sim {
             position: device.place,
             orientation: Some(Orientation::from_code(device.sample % ORIENTATION_CODES).unwrap()),
             accuracy: Accuracy::from_code(rng.u8(0..64)).unwrap(),
-            sampled: Time(now.0.saturating_add_signed(device.clock_error)),
+            sampled: Time::from_ms(now.as_ms().saturating_add_signed(device.clock_error)),
         };
         device.last = Some(pose);
         device.moved = now;

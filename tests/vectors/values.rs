@@ -97,7 +97,7 @@ pub(crate) fn orientation(value: &Value) -> Option<Orientation> {
 
 /// Returns a server's clock, after its first wrap, that shows `stamp`.
 pub(crate) fn clock(stamp: u32) -> Time {
-    Time((1 << 32) + u64::from(stamp))
+    Time::from_ms((1 << 32) + u64::from(stamp))
 }
 
 pub(crate) fn pose_value(bytes: &[u8]) -> Value {
@@ -128,7 +128,7 @@ pub(crate) fn ping_value(bytes: &[u8]) -> Value {
     if let Ok((echo, time)) = decode_pong(bytes) {
         return json!({ "Pong": { "echo": echo, "time": time.0 } });
     }
-    let decoded = ClientDatagram::decode(bytes, Time(0)).unwrap();
+    let decoded = ClientDatagram::decode(bytes, Time::from_ms(0)).unwrap();
     let ClientDatagram::Ping(echo) = decoded else { panic!("{decoded:?}") };
     json!({ "Ping": { "echo": echo } })
 }

@@ -43,7 +43,7 @@ impl Relay for SocketIo {
     fn encode(&mut self, reading: &Reading) -> Message {
         let (lat, lng) = reading.position.degrees();
         let [alpha, beta, gamma] = reading.angles;
-        let time = reading.sampled.0;
+        let time = reading.sampled.as_ms();
         Message::text(format!(
             r#"{POSE}{{"lat":{lat},"lng":{lng},"time":{time},"angles":[{alpha},{beta},{gamma}]}}]"#
         ))

@@ -37,7 +37,7 @@ impl Relay for SockJs {
     fn encode(&mut self, reading: &Reading) -> Message {
         let (lat, lng) = reading.position.degrees();
         let [alpha, beta, gamma] = reading.angles;
-        let time = reading.sampled.0;
+        let time = reading.sampled.as_ms();
         // Neither contains a character that a string would escape.
         Message::text(format!(r#"["[{lat},{lng},{time},[{alpha},{beta},{gamma}]]"]"#))
     }

@@ -63,7 +63,7 @@ impl Visit<'_> {
             Ok(Ok(welcome)) => {
                 outcome.works = true;
                 let hz = welcome.tick_hz;
-                Finding::ok(format!("in room {:?}, {hz} ticks a second", self.room))
+                Finding::ok(format!("in room {:?}, at least {hz} ticks a second", self.room))
             }
             Ok(Err(error)) => refused(&error),
             Err(_) => Finding::failure(

@@ -49,6 +49,15 @@ pub enum ClientMessage {
     Leave,
     /// The terms on which the peer shares from now on.
     Sharing(Sharing),
+    /// How often the client wants frames from now on.
+    Pace(Pace),
+}
+
+/// How often a client wants frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Most frames per second, such as its display draws; 0 for as many as the server can afford.
+    pub max_frames_hz: u8,
 }
 
 impl ClientMessage {

@@ -152,7 +152,7 @@ mod tests {
             position: Position::from_degrees(45.75, 14.36).unwrap(),
             orientation: Some(Orientation::from_euler(10.0, 20.0, 30.0).unwrap()),
             accuracy: Accuracy::from_metres(5.0),
-            sampled: Time(70_000),
+            sampled: Time::from_ms(70_000),
         };
         Sample { seq: 300, pose }
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_pose_survives_the_wire() {
         let bytes = sample().encode();
-        let decoded = ClientDatagram::decode(&bytes, Time(70_010));
+        let decoded = ClientDatagram::decode(&bytes, Time::from_ms(70_010));
         assert_eq!(decoded, Ok(ClientDatagram::Pose(sample())));
     }
 
@@ -169,44 +169,54 @@ mod tests {
         let check = |at: usize, value: [u8; 4], error| {
             let mut bytes = sample().encode();
             bytes[at..at + 4].copy_from_slice(&value);
-            assert_eq!(ClientDatagram::decode(&bytes, Time(70_010)), Err(error));
+            assert_eq!(ClientDatagram::decode(&bytes, Time::from_ms(70_010)), Err(error));
         };
         check(9, 900_000_001_i32.to_le_bytes(), DecodeError::Geo(GeoError::Latitude));
         check(13, i32::MIN.to_le_bytes(), DecodeError::Geo(GeoError::Longitude));
         check(18, 133_544_992_u32.to_le_bytes(), DecodeError::Pose(PoseError::Orientation));
         let short = &sample().encode()[..21];
-        assert_eq!(ClientDatagram::decode(short, Time(0)), Err(DecodeError::Malformed));
+        assert_eq!(ClientDatagram::decode(short, Time::from_ms(0)), Err(DecodeError::Malformed));
     }
 
     #[test]
     fn an_old_sample_is_taken_as_a_minute_old() {
         let Ok(ClientDatagram::Pose(old)) =
-            ClientDatagram::decode(&sample().encode(), Time(1_000_000))
+            ClientDatagram::decode(&sample().encode(), Time::from_ms(1_000_000))
         else {
             panic!("an old pose is a pose")
         };
-        assert_eq!(old.pose.sampled, Time(940_000));
+        assert_eq!(old.pose.sampled, Time::from_ms(940_000));
     }
 
     #[test]
     fn a_sample_from_the_future_is_taken_as_now() {
         for (wrapped, now) in [(0, 60_000), (1 << 32, (1 << 32) - 5_000)] {
             for ahead in [1, 5_001, 3_600_000] {
-                let pose = Pose { sampled: Time(wrapped + 70_000 + ahead), ..sample().pose };
+                let pose =
+                    Pose { sampled: Time::from_ms(wrapped + 70_000 + ahead), ..sample().pose };
                 let bytes = Sample { pose, ..sample() }.encode();
-                let decoded = ClientDatagram::decode(&bytes, Time(now));
+                let decoded = ClientDatagram::decode(&bytes, Time::from_ms(now));
                 let Ok(ClientDatagram::Pose(taken)) = decoded else { panic!("{decoded:?}") };
-                assert_eq!(taken.pose.sampled, Time(now));
+                assert_eq!(taken.pose.sampled, Time::from_ms(now));
             }
         }
     }
 
     #[test]
     fn pings_and_pongs_match() {
-        assert_eq!(ClientDatagram::decode(&encode_ping(77), Time(0)), Ok(ClientDatagram::Ping(77)));
-        assert_eq!(decode_pong(&encode_pong(77, Time(9))), Ok((77, Stamp(9))));
-        assert_eq!(ClientDatagram::decode(&[0x60, 1], Time(0)), Ok(ClientDatagram::Unknown));
-        assert_eq!(ClientDatagram::decode(&[], Time(0)), Err(DecodeError::Malformed));
-        assert_eq!(ClientDatagram::decode(&[FRAME_TAG], Time(0)), Err(DecodeError::Malformed));
+        assert_eq!(
+            ClientDatagram::decode(&encode_ping(77), Time::from_ms(0)),
+            Ok(ClientDatagram::Ping(77))
+        );
+        assert_eq!(decode_pong(&encode_pong(77, Time::from_ms(9))), Ok((77, Stamp(9))));
+        assert_eq!(
+            ClientDatagram::decode(&[0x60, 1], Time::from_ms(0)),
+            Ok(ClientDatagram::Unknown)
+        );
+        assert_eq!(ClientDatagram::decode(&[], Time::from_ms(0)), Err(DecodeError::Malformed));
+        assert_eq!(
+            ClientDatagram::decode(&[FRAME_TAG], Time::from_ms(0)),
+            Err(DecodeError::Malformed)
+        );
     }
 }

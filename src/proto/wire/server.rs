@@ -43,7 +43,7 @@ pub struct Welcome {
     pub resumed: bool,
     /// The server's clock.
     pub time: Stamp,
-    /// Ticks per second.
+    /// Ticks per second at a room's slowest pace.
     pub tick_hz: u8,
     /// What the server allows.
     pub limits: Limits,
@@ -86,6 +86,13 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// Whether the client is to send copies of its poses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copies {
+    /// Whether too many of its poses are lost on their way.
+    pub wanted: bool,
+}
+
 impl Refused {
     /// The reason as it is fit to be shown, whatever the server wrote.
     #[must_use]
@@ -113,6 +120,8 @@ pub enum ServerMessage {
     Closing(Closing),
     /// A value is not taken.
     Refused(Refused),
+    /// Whether to send copies of poses from now on.
+    Copies(Copies),
 }
 
 impl ServerMessage {

@@ -5,6 +5,7 @@ use crate::time::Time;
 use crate::wire::PeerId;
 use crate::wire::frame::{self, Entry};
 use crate::world::slab::{NONE, Slot};
+use crate::world::tick::Tick;
 
 /// What every tick touches of a person, in one cache line.
 #[derive(Clone, Debug)]
@@ -18,13 +19,23 @@ pub(crate) struct Body {
     /// Next and previous person in that leaf.
     pub(crate) next: Slot,
     pub(crate) previous: Slot,
+    /// Tick of the last change.
+    pub(crate) changed: Tick,
     /// Whether their page is in the background.
     pub(crate) hidden: bool,
 }
 
 impl Body {
     pub(crate) const fn new(id: PeerId, hidden: bool) -> Self {
-        Self { id, pose: None, leaf: NONE, next: NONE, previous: NONE, hidden }
+        Self {
+            id,
+            pose: None,
+            leaf: NONE,
+            next: NONE,
+            previous: NONE,
+            changed: Tick::NEVER,
+            hidden,
+        }
     }
 
     /// The person's entry in a frame at `now`, if they are shown at all.

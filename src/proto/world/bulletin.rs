@@ -25,8 +25,7 @@ const LEAST_PACE_MS: u64 = 100;
 const TOLD_PER_SECOND: u64 = 2_000;
 /// Longest time between two tellings, in ms, reached in a room of 4,000 people.
 const MOST_PACE_MS: u64 = 2_000;
-/// News that withdraws a pose waits for a fraction of that time: for less than a tick in a room of up
-/// to 266 people.
+/// News that withdraws a pose waits for a fraction of that time.
 const URGENCY: u64 = 4;
 
 /// News still to be told, one entry a person: the latest wins, leaving is final.
@@ -81,12 +80,12 @@ impl Bulletin {
         self.urgent = true;
     }
 
-    /// Whether there is news, and it is time to tell so many people.
-    pub(crate) fn is_due(&self, people: usize, now: Time) -> bool {
+    /// When it is time to tell so many people, if there is news.
+    pub(crate) fn next(&self, people: usize) -> Option<Time> {
         let pace = (people as u64 * 1000 / TOLD_PER_SECOND).clamp(LEAST_PACE_MS, MOST_PACE_MS);
         let pace = if self.urgent { pace / URGENCY } else { pace };
-        let waited = self.told.is_none_or(|told| now.since(told) >= pace);
-        !self.news.is_empty() && waited
+        let due = self.told.map_or_else(Time::default, |told| told + pace);
+        (!self.news.is_empty()).then_some(due)
     }
 
     /// The messages that tell everyone, and an empty bulletin for what comes next.

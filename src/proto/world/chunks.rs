@@ -1,6 +1,8 @@
 //! Encode once: the chunks of each watched cell, made when the first viewer of a tick needs them
 //! and copied for all others.
 
+use std::collections::BTreeMap;
+
 use crate::geo::{Cell, TOP_LEVEL};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
@@ -8,6 +10,7 @@ use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
 use crate::world::body::Body;
 use crate::world::grid::{Grid, Node};
 use crate::world::slab::{NONE, Slot, mix};
+use crate::world::tick::Tick;
 
 /// People on a page before a cell gets twice as many pages: some 450 bytes, so that two pages fit
 /// one datagram.
@@ -32,43 +35,59 @@ pub(crate) struct Watch {
     /// People in the cell.
     pub(crate) count: u32,
     /// Tick of the last change.
-    pub(crate) changed: u32,
+    pub(crate) changed: Tick,
+    /// The last tick in which all viewers get a key chunk.
+    pub(crate) key_tick: Tick,
     /// A leaf's list of changed people.
     news: u32,
     /// How much its people moved and turned in the tick of its delta chunk.
     pub(crate) motion: u32,
     viewers: u32,
-    /// The tick, modulo the refresh, in which all viewers get a key chunk.
+    /// Which ticks are key ticks: a part, in 65,536ths, of the refresh.
     phase: u16,
-    /// Whether this is that tick.
-    pub(crate) key_turn: bool,
     /// The number of low bits of ids that tell pages apart; changes only between ticks.
     pub(crate) page_bits: u8,
     /// Whether a chunk was too long, so that the next tick needs more pages.
     overlong: bool,
-    /// The first piece of this tick's chunks of each kind, or [`NONE`] until they are made.
+    /// The first piece of this tick's delta, key and crowd chunks, or [`NONE`] until they are made.
     built: [u32; 3],
 }
 
 impl Watch {
-    fn update(&mut self, node: &Node, tick: u32, refresh: u32) {
+    fn update(&mut self, node: &Node) {
         (self.count, self.changed, self.news) = (node.count, node.changed, node.news);
-        self.key_turn = tick.wrapping_add(self.phase.into()).is_multiple_of(refresh);
         self.built = [NONE; 3];
         let page_bits = self.page_bits + u8::from(std::mem::take(&mut self.overlong));
         self.page_bits = fit_pages(page_bits, self.count);
     }
 }
 
-/// Index into [`Watch::built`].
+/// The time from the last tick to this one, in refreshes: which phases begin in it.
+#[derive(Clone, Copy, Debug)]
+struct Refresh {
+    last: u64,
+    now: u64,
+    period: u64,
+}
+
+impl Refresh {
+    fn includes(self, phase: u16) -> bool {
+        let offset = (self.period * u64::from(phase)) >> 16;
+        (self.last + offset) / self.period != (self.now + offset) / self.period
+    }
+}
+
+/// What a chunk says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// The people who changed.
+    /// The people who changed in this tick.
     Delta,
     /// All people.
     Key,
     /// Counts and a sample.
     Crowd,
+    /// The people who changed after a tick before the last one.
+    Since(Tick),
 }
 
 /// All watched cells and the chunks of this tick.
@@ -78,24 +97,31 @@ pub(crate) struct Chunks {
     free: Vec<u32>,
     arena: BitWriter,
     pieces: Vec<Piece>,
-    tick: u32,
+    /// The first piece of this tick's chunks of changes since earlier ticks, by watch. Few viewers
+    /// miss a turn, so these have no place in a [`Watch`].
+    since: BTreeMap<(u32, Tick), u32>,
+    tick: Tick,
     now: Time,
     pub(crate) ids: Ids,
-    /// Ticks after which every cell is repeated.
-    refresh: u32,
     slots: Vec<Slot>,
     entries: Vec<Entry>,
 }
 
 impl Chunks {
     /// Forgets the chunks of the last tick; the grid must hold everyone's place in this one.
-    pub(crate) fn begin(&mut self, grid: &Grid, tick: u32, refresh: u32, now: Time, ids: Ids) {
-        (self.tick, self.refresh, self.now, self.ids) = (tick, refresh, now, ids);
+    pub(crate) fn begin(&mut self, grid: &Grid, tick: Tick, refresh_ms: u32, now: Time, ids: Ids) {
+        let period = u64::from(refresh_ms) * 1000;
+        let refresh = Refresh { last: self.now.as_us(), now: now.as_us(), period };
+        (self.tick, self.now, self.ids) = (tick, now, ids);
         for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
-            watch.update(grid.node(watch.node), tick, refresh);
+            watch.update(grid.node(watch.node));
+            if refresh.includes(watch.phase) {
+                watch.key_tick = tick;
+            }
         }
         self.arena.clear();
         self.pieces.clear();
+        self.since.clear();
     }
 
     /// Forgets the chunks of `leaf` and of all cells above it, because they show a person who is to
@@ -104,8 +130,9 @@ impl Chunks {
         let mut node = leaf;
         while node != NONE {
             let Node { watch, parent, .. } = *grid.node(node);
-            if let Some(watch) = self.watches.get_mut(watch as usize) {
-                watch.built = [NONE; 3];
+            if let Some(entry) = self.watches.get_mut(watch as usize) {
+                entry.built = [NONE; 3];
+                self.since.retain(|&(other, _), _| other != watch);
             }
             node = parent;
         }
@@ -141,17 +168,17 @@ impl Chunks {
             node,
             cell,
             count: 0,
-            changed: 0,
+            changed: Tick::NEVER,
+            key_tick: self.tick,
             news: NONE,
             motion: 0,
             viewers: 1,
             phase: mix(number) as u16,
-            key_turn: false,
             page_bits: 0,
             overlong: false,
             built: [NONE; 3],
         };
-        watch.update(grid.node(node), self.tick, self.refresh.max(1));
+        watch.update(grid.node(node));
         let index = match self.free.pop() {
             Some(index) => {
                 self.watches[index as usize] = watch;
@@ -186,7 +213,13 @@ impl Chunks {
         what: What,
         page: u16,
     ) -> Piece {
-        let mut first = self.watches[watch as usize].built[what as usize];
+        let [delta, key, crowd] = self.watches[watch as usize].built;
+        let mut first = match what {
+            What::Delta => delta,
+            What::Key => key,
+            What::Crowd => crowd,
+            What::Since(tick) => self.since.get(&(watch, tick)).copied().unwrap_or(NONE),
+        };
         if first == NONE {
             first = self.build(grid, bodies, watch, what);
         }
@@ -212,6 +245,10 @@ impl Chunks {
                 };
                 ChunkKind::Delta
             }
+            What::Since(tick) => {
+                grid.changed_since(bodies, node, tick, &mut self.slots);
+                ChunkKind::Delta
+            }
             What::Key => {
                 grid.everyone(bodies, node, &mut self.slots);
                 ChunkKind::Key
@@ -227,7 +264,13 @@ impl Chunks {
         let page_bits = if what == What::Crowd { 0 } else { u32::from(page_bits) };
         let longest = self.encode(cell, kind, page_bits);
         let entry = &mut self.watches[watch as usize];
-        entry.built[what as usize] = first;
+        let [delta, key, crowd] = &mut entry.built;
+        match what {
+            What::Delta => *delta = first,
+            What::Key => *key = first,
+            What::Crowd => *crowd = first,
+            What::Since(tick) => _ = self.since.insert((watch, tick), first),
+        }
         entry.overlong |= longest > MAX_PIECE_BITS && page_bits < MAX_PAGE_BITS;
         first
     }

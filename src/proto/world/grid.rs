@@ -10,6 +10,7 @@ use crate::wire::frame::Entry;
 use crate::world::body::Body;
 use crate::world::news::News;
 use crate::world::slab::{self, NONE, Slot, mix};
+use crate::world::tick::Tick;
 
 /// Most people in the sample of a crowd.
 pub(crate) const SAMPLE: usize = 16;
@@ -29,7 +30,7 @@ pub(crate) struct Node {
     /// People below.
     pub(crate) count: u32,
     /// Tick of the last change below.
-    pub(crate) changed: u32,
+    pub(crate) changed: Tick,
     /// Index of a leaf among those with changes in that tick.
     pub(crate) news: u32,
     /// The children that changed in that tick, a bit each.
@@ -47,7 +48,7 @@ impl Node {
             parent,
             children: [NONE; 4],
             count: 0,
-            changed: 0,
+            changed: Tick::NEVER,
             news: NONE,
             changed_children: 0,
             sample: NONE,
@@ -168,7 +169,7 @@ impl Grid {
     }
 
     /// Takes `slot` out, also from among the changed people of `tick`.
-    pub(crate) fn remove(&mut self, bodies: &mut [Body], slot: Slot, tick: u32) {
+    pub(crate) fn remove(&mut self, bodies: &mut [Body], slot: Slot, tick: Tick) {
         let Body { id, leaf, .. } = bodies[slot as usize];
         if leaf != NONE {
             let Node { changed, news, .. } = *self.node(leaf);
@@ -182,7 +183,7 @@ impl Grid {
     }
 
     /// Notes that `slot`, which is in the grid, changed in `tick`; once a tick.
-    pub(crate) fn note_change(&mut self, leaf: u32, entry: Entry, motion: u8, tick: u32) {
+    pub(crate) fn note_change(&mut self, leaf: u32, entry: Entry, motion: u8, tick: Tick) {
         let node = &mut self.nodes[leaf as usize];
         let mut fresh = node.changed != tick;
         if fresh {
@@ -213,7 +214,7 @@ impl Grid {
     }
 
     /// Collects the people below `node` who changed in `tick`, and returns how much they moved.
-    pub(crate) fn changed(&self, node: u32, tick: u32, out: &mut Vec<Entry>) -> u32 {
+    pub(crate) fn changed(&self, node: u32, tick: Tick, out: &mut Vec<Entry>) -> u32 {
         let Node { cell, changed, changed_children, children, news, .. } = *self.node(node);
         if changed != tick {
             return 0;
@@ -225,6 +226,34 @@ impl Grid {
         let children = children.filter(|(quadrant, _)| changed_children >> quadrant & 1 == 1);
         let children = children.filter(|&(_, &child)| child != NONE);
         children.map(|(_, &child)| self.changed(child, tick, out)).sum()
+    }
+
+    /// Collects the people below `node` who changed after `tick`.
+    pub(crate) fn changed_since(
+        &self,
+        bodies: &[Body],
+        node: u32,
+        tick: Tick,
+        out: &mut Vec<Slot>,
+    ) {
+        let Node { cell, children, changed, .. } = *self.node(node);
+        if !changed.is_after(tick) {
+            return;
+        }
+        if cell.level > 0 {
+            for child in children.into_iter().filter(|&child| child != NONE) {
+                self.changed_since(bodies, child, tick, out);
+            }
+            return;
+        }
+        let mut slot = children[0];
+        while slot != NONE {
+            let Body { changed, next, .. } = bodies[slot as usize];
+            if changed.is_after(tick) {
+                out.push(slot);
+            }
+            slot = next;
+        }
     }
 
     /// Collects the people below `node`.

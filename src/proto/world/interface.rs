@@ -24,7 +24,7 @@ pub(crate) const VIEWPORT_BURST: u16 = 20;
 /// How a room runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomSettings {
-    /// Ticks per second, 1 to 120.
+    /// Ticks per second at the slowest pace, 1 to 120.
     pub tick_hz: u8,
     /// Most people in the room, hosts aside.
     pub max_people: u32,
@@ -40,11 +40,6 @@ impl RoomSettings {
         let asked = if asked == 0 { self.default_budget } else { asked };
         asked.clamp(self.limits.min_budget, self.limits.max_budget)
     }
-
-    /// Ticks after which every cell is repeated.
-    pub(crate) fn refresh_ticks(&self) -> u32 {
-        (u32::from(self.limits.refresh_ms) * u32::from(self.tick_hz) / 1000).max(1)
-    }
 }
 
 impl Default for RoomSettings {
@@ -55,7 +50,7 @@ impl Default for RoomSettings {
             default_budget: 64 * 1024,
             limits: Limits {
                 max_message: MAX_CLIENT_MESSAGE as u16,
-                pose_hz: 30,
+                pose_hz: 60,
                 max_frame: 1000,
                 min_budget: 4 * 1024,
                 max_budget: 1024 * 1024,

@@ -8,41 +8,50 @@ use crate::world::chunks::Chunks;
 use crate::world::grid::Grid;
 use crate::world::people::People;
 use crate::world::slab::{NONE, Slot};
+use crate::world::tick::Tick;
 use crate::world::viewer::{Scene, Scratch};
 
-/// Ticks between two fittings of the range of ids.
-const IDS_TICKS: u32 = 64;
+/// Time between two fittings of the range of ids, in ms.
+const IDS_MS: u64 = 2_000;
 
 #[derive(Debug)]
 pub(crate) struct Map {
     pub(crate) grid: Grid,
     pub(crate) chunks: Chunks,
     scratch: Scratch,
-    tick: u32,
-    /// Ticks after which every cell is repeated.
-    refresh: u32,
+    tick: Tick,
+    /// Number of ticks so far.
+    ticks: u64,
+    /// When the range of ids was last fitted.
+    fitted: Time,
+    /// Time after which every cell is repeated, in ms.
+    refresh_ms: u32,
 }
 
 impl Map {
-    pub(crate) fn new(seed: u64, refresh: u32) -> Self {
+    pub(crate) fn new(seed: u64, refresh_ms: u16) -> Self {
         Self {
             grid: Grid::new(seed),
             chunks: Chunks::default(),
             scratch: Scratch::default(),
-            tick: 0,
-            refresh,
+            tick: Tick::FIRST,
+            ticks: 0,
+            fitted: Time::default(),
+            refresh_ms: refresh_ms.max(1).into(),
         }
     }
 
-    /// Number of the current tick, from 1.
-    pub(crate) const fn tick(&self) -> u32 {
-        self.tick
+    /// Number of ticks so far.
+    pub(crate) const fn ticks(&self) -> u64 {
+        self.ticks
     }
 
     /// Begins a tick: moves the poses from the inboxes into the grid. `ages` counts the new ones.
     pub(crate) fn advance(&mut self, people: &mut People, ages: &mut Ages, now: Time) {
-        self.tick += 1;
-        if self.tick.is_multiple_of(IDS_TICKS) {
+        self.tick = self.tick.next();
+        self.ticks += 1;
+        if now.since(self.fitted) >= IDS_MS {
+            self.fitted = now;
             people.narrow_ids();
         }
         self.grid.news_mut().clear();
@@ -52,7 +61,7 @@ impl Map {
             }
         });
         self.grid.news_mut().sort();
-        self.chunks.begin(&self.grid, self.tick, self.refresh, now, people.ids());
+        self.chunks.begin(&self.grid, self.tick, self.refresh_ms, now, people.ids());
     }
 
     /// Shows a pose, and returns its age in ms unless its sample was shown before.
@@ -61,6 +70,7 @@ impl Map {
         self.grid.place(bodies, slot, pose.position);
         let body = &mut bodies[slot as usize];
         let old = body.pose.replace(pose);
+        body.changed = self.tick;
         let motion = old.map_or(u8::MAX, |old| motion(old, pose));
         if let Some(entry) = body.entry(now) {
             self.grid.note_change(body.leaf, entry, motion, self.tick);
@@ -90,7 +100,7 @@ impl Map {
             bodies,
             scratch: &mut self.scratch,
             tick: self.tick,
-            refresh: self.refresh,
+            refresh_ms: self.refresh_ms,
         }
     }
 

@@ -64,15 +64,18 @@ impl Outbox {
         self.push(to, &ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() }));
     }
 
-    /// Tells everyone the news, if there is some and it is time.
-    pub(crate) fn publish(&mut self, people: &People, viewers: usize, now: Time) {
-        if self.bulletin.is_due(viewers, now) {
+    /// Tells everyone the news, if it is time, or returns when it will be.
+    pub(crate) fn publish(&mut self, people: &People, viewers: usize, now: Time) -> Option<Time> {
+        let due = self.bulletin.next(viewers)?;
+        if due <= now {
             let news = self.bulletin.publish(|id| people.person(id), people.online(), now);
             for message in news {
                 self.push(Audience::Everyone, &message);
             }
             self.snapshot = None;
+            return None;
         }
+        Some(due)
     }
 
     /// The roster for newcomers, encoded once for all who come before the next news: they get

@@ -6,8 +6,8 @@ use crate::wire::{Change, Presence, Sharing};
 use crate::world::bulletin::Bulletin;
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
+use crate::world::pace::Pace;
 use crate::world::people::{Away, Member};
-use crate::world::ticker::Ticker;
 
 /// One peer in transition, with the parts of the room that have to follow.
 pub(crate) struct Transition<'a> {
@@ -15,7 +15,7 @@ pub(crate) struct Transition<'a> {
     pub(crate) map: &'a mut Map,
     pub(crate) deadlines: &'a mut Deadlines,
     pub(crate) bulletin: &'a mut Bulletin,
-    pub(crate) ticker: &'a mut Ticker,
+    pub(crate) pace: &'a mut Pace,
 }
 
 impl Transition<'_> {
@@ -61,16 +61,16 @@ impl Transition<'_> {
     pub(crate) fn set_sharing(&mut self, sharing: Sharing, now: Time) {
         let Sharing { approximate, seconds } = sharing;
         self.set_end((seconds > 0).then(|| now + u64::from(seconds) * 1000));
-        self.set_precision(approximate, now);
+        self.set_precision(approximate);
     }
 
     /// Changes whether positions are approximate. A position that becomes exact does so with the
     /// next pose.
-    pub(crate) fn set_precision(&mut self, approximate: bool, now: Time) {
+    pub(crate) fn set_precision(&mut self, approximate: bool) {
         let was = std::mem::replace(&mut self.member.inbox.approximate, approximate);
         if approximate && !was {
             self.blur();
-            self.ticker.note_change(now);
+            self.pace.note_change();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::time::Time;
 
+const MILLION: u64 = 1_000_000;
 /// The bucket holds this many ms of the rate...
 const BURST_MS: u64 = 100;
 /// ...but never less than this many bytes: two full frames.
@@ -51,7 +52,7 @@ pub(crate) struct Rate {
     now: u32,
     /// The lowest rate.
     floor: u32,
-    /// Thousandths of bytes in the bucket.
+    /// Millionths of bytes in the bucket.
     tokens: u64,
     filled: Time,
     /// The shortest round trip, in ms, with slow forgetting.
@@ -82,7 +83,7 @@ impl Rate {
             spent: 0,
             reported: now,
         };
-        rate.tokens = rate.burst() * 1000;
+        rate.tokens = rate.burst() * MILLION;
         rate
     }
 
@@ -104,15 +105,21 @@ impl Rate {
 
     /// Returns the bytes that may be sent at `now`.
     pub(crate) fn available(&mut self, now: Time) -> usize {
-        self.tokens += u64::from(self.now) * now.since(self.filled);
-        self.tokens = self.tokens.min(self.burst() * 1000);
+        let earned = u64::from(self.now).saturating_mul(now.us_since(self.filled));
+        self.tokens = self.tokens.saturating_add(earned).min(self.burst() * MILLION);
         self.filled = now;
-        (self.tokens / 1000) as usize
+        (self.tokens / MILLION) as usize
+    }
+
+    /// Returns when so many bytes may be sent, as of `now`, at which [`Rate::available`] was called.
+    pub(crate) fn when(&self, bytes: usize, now: Time) -> Time {
+        let missing = (bytes as u64 * MILLION).saturating_sub(self.tokens);
+        now.after_us(missing.div_ceil(u64::from(self.now).max(1)))
     }
 
     /// Takes the bytes of a sent frame from the bucket.
     pub(crate) const fn spend(&mut self, bytes: usize) {
-        self.tokens = self.tokens.saturating_sub(bytes as u64 * 1000);
+        self.tokens = self.tokens.saturating_sub(bytes as u64 * MILLION);
         self.spent += bytes as u64;
     }
 
@@ -180,15 +187,25 @@ mod tests {
 
     #[test]
     fn never_exceeds_the_rate_and_a_burst() {
-        let mut rate = Rate::new(64_000, 4_000, Time(0));
+        let mut rate = Rate::new(64_000, 4_000, Time::from_ms(0));
         let mut sent = 0;
         for ms in 0..10_000 {
-            let bytes = rate.available(Time(ms)).min(1000);
+            let bytes = rate.available(Time::from_ms(ms)).min(1000);
             rate.spend(bytes);
             sent += bytes as u64;
             assert!(sent <= 64 * ms + rate.burst());
         }
         assert!(sent >= 64 * 9_990);
+    }
+
+    #[test]
+    fn bytes_are_there_when_it_says() {
+        let mut rate = Rate::new(64_000, 4_000, Time::default());
+        rate.spend(rate.burst() as usize);
+        let at = rate.when(1_000, Time::default());
+        assert_eq!(at, Time::from_us(15_625));
+        assert_eq!(rate.clone().available(Time::from_us(15_624)), 999);
+        assert_eq!(rate.available(at), 1_000);
     }
 
     /// Sends all that the rate allows for half a second, over a link of `link` bytes a second.
@@ -210,7 +227,7 @@ mod tests {
 
     #[test]
     fn settles_near_what_the_path_carries_and_rises_again() {
-        let mut now = Time(0);
+        let mut now = Time::from_ms(0);
         let mut rate = Rate::new(1_000_000, 4_000, now);
         let rates: Vec<u32> = (0..60).map(|_| half_a_second(&mut rate, 10_000, &mut now)).collect();
         assert!(rates[5] < 20_000, "{rates:?}");
@@ -223,8 +240,8 @@ mod tests {
     #[test]
     fn rises_fast_until_the_first_congestion() {
         let quiet = Feedback { sent: 20, lost: 0, rtt_ms: 40, refused: 0 };
-        let mut rate = Rate::new(1 << 20, 4_000, Time(0));
-        let mut now = Time(0);
+        let mut rate = Rate::new(1 << 20, 4_000, Time::from_ms(0));
+        let mut now = Time::from_ms(0);
         let mut report = |feedback| {
             now = now + 500;
             let bytes = rate.available(now);
@@ -245,8 +262,8 @@ mod tests {
     /// 50 ms, over which as much of `demand` bytes a second is sent as the rate allows. For each
     /// half a second: bytes that came through in it, and the longest wait in the queue in ms.
     fn over_a_queue(link: u64, most: u64, demand: u64, reports: usize) -> Vec<(u64, u64)> {
-        let mut rate = Rate::new(1 << 20, 4_000, Time(0));
-        let (mut now, mut queue, mut wanted) = (Time(0), 0, 0);
+        let mut rate = Rate::new(1 << 20, 4_000, Time::from_ms(0));
+        let (mut now, mut queue, mut wanted) = (Time::from_ms(0), 0, 0);
         rate.adapt(Feedback { sent: 0, lost: 0, rtt_ms: 50, refused: 0 }, now);
         let mut halves = Vec::new();
         for _ in 0..reports {
@@ -292,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_path_that_became_longer_is_not_a_queue_for_good() {
-        let mut now = Time(0);
+        let mut now = Time::from_ms(0);
         let mut rate = Rate::new(64_000, 4_000, now);
         let mut report = |rtt_ms| {
             now = now + 500;
@@ -310,9 +327,9 @@ mod tests {
     fn distinguishes_a_queue_and_a_full_link_from_noise() {
         let quiet = Feedback { sent: 20, lost: 0, rtt_ms: 40, refused: 0 };
         let feel = |feedback: Feedback| {
-            let mut rate = Rate::new(100_000, 4_000, Time(0));
-            rate.adapt(quiet, Time(500));
-            rate.adapt(feedback, Time(1_000));
+            let mut rate = Rate::new(100_000, 4_000, Time::from_ms(0));
+            rate.adapt(quiet, Time::from_ms(500));
+            rate.adapt(feedback, Time::from_ms(1_000));
             rate.bytes_per_second()
         };
         for noise in [

@@ -21,8 +21,8 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    pub(crate) const fn new(groups: usize) -> Self {
-        Self { order: Vec::new(), gaps: false, round: 0, groups }
+    pub(crate) const fn new() -> Self {
+        Self { order: Vec::new(), gaps: false, round: 0, groups: 1 }
     }
 
     /// Seats a viewer and returns its seat.
@@ -37,8 +37,10 @@ impl Seats {
         self.gaps = true;
     }
 
-    /// Begins a round: closes the gaps, and reports whether there were any, so that viewers moved.
-    pub(crate) fn begin(&mut self) -> bool {
+    /// Begins a round of so many groups: closes the gaps, and reports whether there were any, so
+    /// that viewers moved.
+    pub(crate) fn begin(&mut self, groups: usize) -> bool {
+        self.groups = groups;
         let moved = std::mem::take(&mut self.gaps);
         if moved {
             self.order.retain(|&slot| slot != NONE);

@@ -31,7 +31,11 @@ fn named(name: &str) -> Arrival {
 
 impl Room {
     fn new() -> Self {
-        Self { world: World::new(RoomSettings::default(), 1), now: Time(1000), views: Vec::new() }
+        Self {
+            world: World::new(RoomSettings::default(), 1),
+            now: Time::from_ms(1000),
+            views: Vec::new(),
+        }
     }
 
     fn join(&mut self, id: u32, presence: Presence) -> PeerId {
@@ -59,7 +63,7 @@ impl Room {
             accuracy: Accuracy::from_metres(5.0),
             sampled: self.now,
         };
-        self.world.handle_pose(id, Sample { seq, pose }, self.now);
+        self.world.handle_pose(id, Sample { seq, pose });
     }
 
     fn say(&mut self, id: PeerId, message: &ClientMessage) {
@@ -129,7 +133,7 @@ fn a_pose_is_seen_within_a_tick_and_a_leave_at_once() {
     let seen = *room.view(watcher).figure(walker).unwrap();
     assert!(seen.position.lat().abs_diff(460_000_000) <= 3);
     assert_eq!(room.view(watcher).online().total(), 2);
-    room.world.leave(walker, room.now);
+    room.world.leave(walker);
     room.run(40);
     assert_eq!(room.view(watcher).figure(walker), None);
     assert_eq!(room.view(watcher).online().total(), 1);
@@ -298,7 +302,7 @@ fn a_host_gets_into_a_full_room_and_no_uuid_comes_twice() {
         let (id, uuid) = (PeerId(id), PublicId(Uuid::from_u128(id.into())));
         let arrival = Arrival { host, ..Arrival::default() };
         let token = ResumeToken::mint(id, [3; 12]);
-        world.join(Newcomer { id, uuid, token, arrival }, Time(1000))
+        world.join(Newcomer { id, uuid, token, arrival }, Time::from_ms(1000))
     };
     assert_eq!(join(1, false), Ok(()));
     assert_eq!(join(2, false), Err(JoinError::Full(1)));
@@ -312,7 +316,7 @@ fn an_empty_room_has_nothing_to_do() {
     let mut room = Room::new();
     let walker = room.join(1, Presence::Sharing);
     room.run(100);
-    room.world.leave(walker, room.now);
+    room.world.leave(walker);
     room.run(100);
     assert!(room.world.is_empty());
     assert_eq!(room.world.poll_timeout(), None);
@@ -347,7 +351,7 @@ fn a_crowd_that_grows_and_shrinks_is_right_for_viewers_who_came_at_other_times()
         for (at, &id) in (0..).zip(&people).filter(|&(at, _)| there(at)) {
             room.pose(id, seq, lat(id.0));
             if at >= 6 && at / 10 + 19 == seq {
-                room.world.leave(id, room.now);
+                room.world.leave(id);
             }
         }
         room.run(33);

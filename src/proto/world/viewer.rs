@@ -12,16 +12,23 @@ use crate::world::body::Body;
 use crate::world::chunks::{Chunks, Piece, Watch, What};
 use crate::world::grid::Grid;
 use crate::world::rate::Rate;
+use crate::world::tick::Tick;
 
 /// A cell of at most this many people is never shown as a crowd.
 const NEVER_CROWD: u32 = 16;
 /// A viewer gets at most its bytes per second over this of people one by one, so all of them fit
 /// into three quarters of a second of its budget.
 const BYTES_PER_PERSON: u32 = 20;
-/// Ticks between two decisions about which cells are crowds.
-const REVIEW_TICKS: u32 = 8;
-/// A crowd is sent at most every third tick.
-const CROWD_TICKS: u32 = 3;
+/// Time between two decisions about which cells are crowds, in ms.
+const REVIEW_MS: u32 = 250;
+/// A crowd is sent at most once in this time, in ms.
+const CROWD_MS: u32 = 100;
+/// A viewer that missed more ticks than this gets everyone instead of the changes since then.
+const MAX_MISSED: u32 = 64;
+/// What a frame can carry, in bytes.
+const FULL_FRAME: u32 = 1_000;
+/// A viewer's rate allows one frame for each of so many bytes, so that headers stay a small part.
+const FRAME_BYTES: u64 = 128;
 /// Most bits of a frame's header and end.
 const HEADER_BITS: usize = 40 + 5 + 37 + 5 + 65 + 5 + 1;
 /// Smallest room in which a frame is worth sending, in bytes.
@@ -42,11 +49,11 @@ struct Unit {
     /// Nearness to the middle of the view, 1 to 8.
     near: u8,
     /// The tick up to which the viewer is up to date.
-    synced: u32,
-    /// Tick of the last chunk, 0 for none.
+    synced: Tick,
+    /// Tick of the last key or crowd chunk.
+    keyed: Tick,
+    /// Time of the last chunk, in ms, wrapped.
     sent: u32,
-    /// Tick of the last key or crowd chunk, 0 for none.
-    keyed: u32,
 }
 
 /// A chunk that a viewer should get.
@@ -75,10 +82,16 @@ pub(crate) struct Viewer {
     cover: Cover,
     units: Vec<Unit>,
     pub(crate) rate: Rate,
-    /// Tick of the last decision about crowds, 0 for "decide now".
+    /// Time of the last decision about crowds, in ms, wrapped.
     reviewed: u32,
+    /// Most frames a second that the client wants; 0 for as many as it can get.
+    max_hz: u8,
+    /// When the last frame was made.
+    framed: Time,
     /// Whether something was left over that the budget would allow.
     pub(crate) backlog: bool,
+    /// Until when its next frame waits for the budget.
+    pub(crate) waits: Option<Time>,
 }
 
 /// The room as a viewer's frame shows it.
@@ -87,15 +100,52 @@ pub(crate) struct Scene<'a> {
     pub(crate) chunks: &'a mut Chunks,
     pub(crate) bodies: &'a [Body],
     pub(crate) scratch: &'a mut Scratch,
-    pub(crate) tick: u32,
-    /// Ticks after which every cell is repeated.
-    pub(crate) refresh: u32,
+    pub(crate) tick: Tick,
+    /// Time after which every cell is repeated, in ms.
+    pub(crate) refresh_ms: u32,
+}
+
+impl Scene<'_> {
+    /// The tick's time in ms, wrapped.
+    const fn ms(&self) -> u32 {
+        self.chunks.now().stamp().0
+    }
 }
 
 impl Viewer {
     pub(crate) fn new(viewport: Viewport, rate: Rate) -> Self {
         let cover = Cover::of(viewport);
-        Self { cover, units: Vec::new(), rate, reviewed: 0, backlog: false }
+        Self {
+            cover,
+            units: Vec::new(),
+            rate,
+            reviewed: 0,
+            max_hz: 0,
+            framed: Time::default(),
+            backlog: false,
+            waits: None,
+        }
+    }
+
+    /// Sets the most frames a second that the client wants; 0 for as many as it can get.
+    pub(crate) const fn limit_frames(&mut self, hz: u8) {
+        self.max_hz = hz;
+    }
+
+    /// When its client and its rate allow another frame.
+    pub(crate) fn next_frame(&self) -> Time {
+        let rate = u64::from(self.rate.bytes_per_second()).max(1);
+        let by_client = 1_000_000_u64.checked_div(self.max_hz.into()).unwrap_or(0);
+        self.framed.after_us((FRAME_BYTES * 1_000_000 / rate).max(by_client))
+    }
+
+    /// Bytes a second that its rate and its client allow.
+    pub(crate) fn bytes_per_second(&self) -> u32 {
+        let rate = self.rate.bytes_per_second();
+        match self.max_hz {
+            0 => rate,
+            hz => rate.min(u32::from(hz) * FULL_FRAME),
+        }
     }
 
     /// Moves the viewport; cells that stay in view stay up to date.
@@ -141,9 +191,9 @@ impl Viewer {
                     page,
                     crowd,
                     near,
-                    synced: 0,
+                    synced: Tick::NEVER,
+                    keyed: Tick::NEVER,
                     sent: 0,
-                    keyed: 0,
                 };
                 let unit = old.iter().find(same).copied().unwrap_or(blank);
                 self.units.push(Unit { watch, cell: index as u8, near, ..unit });
@@ -152,7 +202,7 @@ impl Viewer {
         for unit in old.iter().filter(|unit| unit.page == 0) {
             scene.chunks.unsubscribe(scene.grid, unit.watch);
         }
-        self.reviewed = scene.tick;
+        self.reviewed = scene.ms();
     }
 
     /// Returns for each cell whether it is sent as a crowd: the fullest cells are, until the rest
@@ -164,7 +214,7 @@ impl Viewer {
         old: &[Unit],
         old_cover: Cover,
     ) -> Vec<bool> {
-        let cap = self.rate.bytes_per_second() / BYTES_PER_PERSON;
+        let cap = self.bytes_per_second() / BYTES_PER_PERSON;
         let mut order: Vec<(u32, usize)> = cells
             .iter()
             .enumerate()
@@ -188,22 +238,27 @@ impl Viewer {
         if self.units.is_empty() {
             return true;
         }
-        if scene.tick.wrapping_sub(self.reviewed) < REVIEW_TICKS {
+        if scene.ms().wrapping_sub(self.reviewed) < REVIEW_MS {
             return false;
         }
-        self.reviewed = scene.tick;
+        self.reviewed = scene.ms();
         let first_pages = self.units.iter().filter(|unit| unit.page == 0);
         let people: u32 = first_pages.map(|unit| scene.chunks.watch(unit.watch).count).sum();
         self.units.iter().any(|unit| unit.crowd)
-            || people > self.rate.bytes_per_second() / BYTES_PER_PERSON
+            || people > self.bytes_per_second() / BYTES_PER_PERSON
     }
 
     /// Appends the next frame, of at most `max_len` bytes, to `out`, and reports whether there is
     /// one.
+    ///
+    /// Where the budget is short, frames become rarer first, up to `slowest` µs apart; then what is
+    /// less urgent waits; the people of full cells become crowds as the rate sinks. What is sent is
+    /// new in any case.
     pub(crate) fn compose(
         &mut self,
         scene: &mut Scene<'_>,
         max_len: usize,
+        slowest: u64,
         now: Time,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -214,12 +269,17 @@ impl Viewer {
             self.review(scene, self.cover);
             self.gather(scene).unwrap_or_default()
         });
-        self.backlog = false;
+        (self.backlog, self.waits) = (false, None);
         if scene.scratch.wants.is_empty() {
             return false;
         }
         let tokens = self.rate.available(now);
         let room = max_len.min(tokens);
+        let latest = self.framed.after_us(slowest);
+        if bits > tokens * 8 && now < latest {
+            self.waits = Some(self.rate.when(bits.div_ceil(8), now).min(latest));
+            return false;
+        }
         if room < MIN_ROOM {
             return false;
         }
@@ -230,6 +290,9 @@ impl Viewer {
         self.write(scene, out);
         let len = out.len() - before;
         self.rate.spend(len);
+        if len > 0 {
+            self.framed = now;
+        }
         len > 0
     }
 
@@ -298,8 +361,8 @@ impl Viewer {
             frame::write_link(frame, u32::from(unit.cell - last_cell));
             last_cell = unit.cell;
             scene.chunks.copy(want.piece, frame);
-            (unit.synced, unit.sent) = (scene.tick, scene.tick);
-            if want.what != What::Delta {
+            (unit.synced, unit.sent) = (scene.tick, scene.chunks.now().stamp().0);
+            if matches!(want.what, What::Key | What::Crowd) {
                 unit.keyed = scene.tick;
             }
         }
@@ -311,26 +374,31 @@ impl Viewer {
 impl Unit {
     /// Returns the kind of chunk that the viewer lacks of this unit.
     fn lacks(&mut self, watch: &Watch, scene: &Scene<'_>) -> Option<What> {
-        let Scene { tick, refresh, .. } = *scene;
-        let its_turn = watch.key_turn && self.keyed != tick;
-        if self.keyed == 0 || its_turn || tick - self.keyed >= refresh {
+        let tick = scene.tick;
+        if self.keyed == Tick::NEVER || watch.key_tick.is_after(self.keyed) {
             return Some(if self.crowd { What::Crowd } else { What::Key });
         }
-        if watch.changed <= self.synced {
+        if !watch.changed.is_after(self.synced) {
             self.synced = tick;
             return None;
         }
         if self.crowd {
-            return (tick - self.sent >= CROWD_TICKS).then_some(What::Crowd);
+            return (scene.ms().wrapping_sub(self.sent) >= CROWD_MS).then_some(What::Crowd);
         }
-        Some(if self.synced + 1 >= tick { What::Delta } else { What::Key })
+        Some(match tick.since(self.synced) {
+            0 | 1 => What::Delta,
+            missed if missed <= MAX_MISSED => What::Since(self.synced),
+            _ => What::Key,
+        })
     }
 
     /// Returns the urgency of this unit: its waiting time, squared, times its nearness to the
     /// middle of the view, times its people's motion; from one refresh on, waiting time decides.
     fn score(&self, scene: &Scene<'_>) -> u64 {
-        let waited = u64::from(scene.tick - self.sent);
-        if waited >= u64::from(scene.refresh) {
+        let never = self.keyed == Tick::NEVER;
+        let waited = if never { u32::MAX } else { scene.ms().wrapping_sub(self.sent) };
+        let waited = u64::from(waited);
+        if waited >= u64::from(scene.refresh_ms) {
             return OVERDUE + (waited.min(1 << 20) << 8) + u64::from(self.near);
         }
         let motion = scene.chunks.watch(self.watch).motion;

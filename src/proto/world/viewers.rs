@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use crate::time::Time;
 use crate::wire::PeerId;
 use crate::world::map::Map;
+use crate::world::pace::Pace;
 use crate::world::people::{Peer, People};
 use crate::world::seats::Seats;
 use crate::world::slab::Slot;
-use crate::world::ticker::Ticker;
 use crate::world::viewer::Viewer;
 
 /// Whose turn it is. A [`Viewer`] itself is kept with its [`Peer`].
@@ -23,8 +23,8 @@ pub(crate) struct Viewers {
 }
 
 impl Viewers {
-    pub(crate) const fn new(groups: usize) -> Self {
-        Self { seats: Seats::new(groups), count: 0, due: VecDeque::new(), polled: None }
+    pub(crate) const fn new() -> Self {
+        Self { seats: Seats::new(), count: 0, due: VecDeque::new(), polled: None }
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -52,24 +52,32 @@ impl Viewers {
     }
 
     /// Gives every viewer a turn in the tick that begins.
-    pub(crate) fn begin_round(&mut self, people: &mut People, ticker: &mut Ticker) {
-        if self.seats.begin() {
+    pub(crate) fn begin_round(&mut self, people: &mut People, pace: &mut Pace) {
+        if self.seats.begin(pace.groups()) {
             for (seat, slot) in self.seats.iter() {
                 if let Some(peer) = people.peer_mut(slot) {
                     peer.seat = seat;
                 }
             }
         }
-        ticker.want_first(self.seats.occupied());
+        pace.want_first(self.seats.occupied());
     }
 
-    /// Queues the viewers whose turn has come by `now`.
-    pub(crate) fn take_turns(&mut self, people: &People, ticker: &mut Ticker, now: Time) {
-        while let Some(turn) = ticker.next_turn(now) {
+    /// Queues the viewers whose turn has come by `now`. Those whose own pace is slower get theirs
+    /// in a later tick, which must not wait for the next change.
+    pub(crate) fn take_turns(&mut self, people: &People, pace: &mut Pace, now: Time) {
+        while let Some(turn) = pace.next_turn(now) {
             for slot in self.seats.group(turn.group) {
                 let viewer = people.peer(slot).and_then(|peer| peer.viewer.as_ref());
-                if viewer.is_some_and(|viewer| !turn.second || viewer.backlog) {
+                let Some(viewer) = viewer.filter(|viewer| !turn.second || viewer.backlog) else {
+                    continue;
+                };
+                // The nearest tick to its time is its tick.
+                let next = viewer.next_frame();
+                if next <= now.after_us(pace.period() / 2) {
                     self.due.push_back((people.body(slot).id, slot));
+                } else {
+                    pace.want(next);
                 }
             }
         }
@@ -86,7 +94,7 @@ impl Viewers {
     #[inline]
     pub(crate) fn compose(
         &self,
-        (people, map, ticker): (&mut People, &mut Map, &mut Ticker),
+        (people, map, pace): (&mut People, &mut Map, &mut Pace),
         id: PeerId,
         max_len: usize,
         now: Time,
@@ -97,11 +105,14 @@ impl Viewers {
             return false;
         };
         let Some(viewer) = &mut peer.viewer else { return false };
-        let sent = viewer.compose(&mut map.scene(bodies), max_len, now, out);
+        let sent = viewer.compose(&mut map.scene(bodies), max_len, pace.slowest(), now, out);
+        if let Some(at) = viewer.waits {
+            pace.want(at);
+        }
         if viewer.backlog
             && let Some(group) = self.seats.group_of(peer.seat)
         {
-            ticker.want_second(group);
+            pace.want_second(group);
         }
         sent
     }

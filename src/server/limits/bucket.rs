@@ -87,39 +87,39 @@ mod tests {
 
     #[test]
     fn a_bucket_admits_a_burst_and_then_the_rate() {
-        let mut bucket = Bucket::new(10, 5, Time(0));
-        let passed = (0..100).filter(|_| bucket.take(Time(0))).count();
+        let mut bucket = Bucket::new(10, 5, Time::from_ms(0));
+        let passed = (0..100).filter(|_| bucket.take(Time::from_ms(0))).count();
         assert_eq!(passed, 5);
-        let passed = (1..=10_000).filter(|&ms| bucket.take(Time(ms))).count();
+        let passed = (1..=10_000).filter(|&ms| bucket.take(Time::from_ms(ms))).count();
         assert_eq!(passed, 100);
     }
 
     #[test]
     fn a_clock_that_goes_back_adds_no_tokens() {
-        let mut bucket = Bucket::new(1_000, 1, Time(50));
-        assert!(bucket.take(Time(50)));
-        assert!(!bucket.take(Time(10)));
-        assert!(!bucket.take(Time(50)));
-        assert!(bucket.take(Time(51)));
+        let mut bucket = Bucket::new(1_000, 1, Time::from_ms(50));
+        assert!(bucket.take(Time::from_ms(50)));
+        assert!(!bucket.take(Time::from_ms(10)));
+        assert!(!bucket.take(Time::from_ms(50)));
+        assert!(bucket.take(Time::from_ms(51)));
     }
 
     #[test]
     fn a_bucket_is_full_again_once_its_burst_is_refilled() {
-        let mut bucket = Bucket::new(10, 5, Time(0));
-        assert!(bucket.is_full(Time(0)));
-        assert!(bucket.take(Time(0)) && bucket.take(Time(0)));
-        assert!(!bucket.is_full(Time(199)));
-        assert!(bucket.is_full(Time(200)));
+        let mut bucket = Bucket::new(10, 5, Time::from_ms(0));
+        assert!(bucket.is_full(Time::from_ms(0)));
+        assert!(bucket.take(Time::from_ms(0)) && bucket.take(Time::from_ms(0)));
+        assert!(!bucket.is_full(Time::from_ms(199)));
+        assert!(bucket.is_full(Time::from_ms(200)));
     }
 
     /// Sends `hz` poses a second for `seconds`. Returns how many were read, and when the client was
     /// disconnected.
     fn send(hz: u64, seconds: u64) -> (u64, Option<u64>) {
-        let mut allowance = Allowance::new(30, Time(0));
+        let mut allowance = Allowance::new(30, Time::from_ms(0));
         let mut read = 0;
         for pose in 0..hz * seconds {
             let now = pose * 1_000 / hz;
-            match allowance.take(Time(now)) {
+            match allowance.take(Time::from_ms(now)) {
                 Ok(()) => read += 1,
                 Err(Excess::Surplus) => {}
                 Err(Excess::Abuse) => return (read, Some(now)),

@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn one_network_cannot_take_every_connection() {
         let gate = Gate::new(Bounds { connections: 4, per_network: 2, ..OPEN });
-        let admit = |address| gate.admit(ip(address), Time(0));
+        let admit = |address| gate.admit(ip(address), Time::from_ms(0));
         let first = admit("2001:db8::1").unwrap();
         let _second = admit("2001:db8::ffff:2").unwrap();
         assert_eq!(admit("2001:db8::3").unwrap_err(), Limit::PerNetwork, "the same /64");
@@ -283,19 +283,20 @@ mod tests {
     #[test]
     fn handshakes_per_network_are_rate_limited() {
         let gate = Gate::new(Bounds { handshakes: 2, ..OPEN });
-        let admitted =
-            |address, now| (0..100).filter(|_| gate.admit(ip(address), Time(now)).is_ok()).count();
+        let admitted = |address, now| {
+            (0..100).filter(|_| gate.admit(ip(address), Time::from_ms(now)).is_ok()).count()
+        };
         assert_eq!(admitted("192.0.2.1", 0), 10);
         assert_eq!(admitted("192.0.2.1", 999), 1, "half a second per handshake");
         assert_eq!(admitted("192.0.2.2", 999), 10, "another network");
-        assert_eq!(gate.admit(ip("192.0.2.1"), Time(999)).unwrap_err(), Limit::Handshakes);
+        assert_eq!(gate.admit(ip("192.0.2.1"), Time::from_ms(999)).unwrap_err(), Limit::Handshakes);
         assert_eq!(admitted("192.0.2.1", 60_000), 10);
     }
 
     #[test]
     fn unfinished_handshakes_are_limited() {
         let gate = Gate::new(Bounds { half_open: 128, ..OPEN });
-        let admit = || gate.admit(ip("192.0.2.1"), Time(0));
+        let admit = || gate.admit(ip("192.0.2.1"), Time::from_ms(0));
         let first = admit().unwrap();
         assert!(!gate.is_pressed());
         let mut permits = vec![admit().unwrap()];
@@ -314,7 +315,7 @@ mod tests {
     #[test]
     fn dropped_permits_free_what_they_took() {
         let gate = Gate::new(OPEN);
-        let admit = |_| gate.admit(ip("192.0.2.1"), Time(0)).unwrap();
+        let admit = |_| gate.admit(ip("192.0.2.1"), Time::from_ms(0)).unwrap();
         let permits: Vec<_> = (0..50).map(admit).collect();
         permits[7].settle();
         drop(permits);
@@ -326,12 +327,12 @@ mod tests {
     #[test]
     fn clients_of_a_proxy_count_separately() {
         let gate = Gate::new(Bounds { per_network: 2, handshakes: 2, connections: 2, ..OPEN });
-        let proxy = Arc::new(gate.admit_proxy(Time(0)).unwrap());
-        let behind = |address| gate.admit_behind(&proxy, ip(address), Time(0));
+        let proxy = Arc::new(gate.admit_proxy(Time::from_ms(0)).unwrap());
+        let behind = |address| gate.admit_behind(&proxy, ip(address), Time::from_ms(0));
         let held: Vec<_> = (0..2).map(|_| behind("192.0.2.1").unwrap()).collect();
         assert_eq!(behind("192.0.2.1").unwrap_err(), Limit::PerNetwork);
         let _other = behind("192.0.2.2").unwrap();
-        let direct = gate.admit(ip("192.0.2.1"), Time(0));
+        let direct = gate.admit(ip("192.0.2.1"), Time::from_ms(0));
         assert_eq!(direct.unwrap_err(), Limit::PerNetwork, "by either way");
         drop(held);
         for _ in 0..100 {
@@ -353,17 +354,17 @@ mod tests {
     #[test]
     fn idle_networks_are_evicted() {
         let gate = Gate::new(OPEN);
-        let stays = gate.admit(ip("2001:db8::1"), Time(0)).unwrap();
+        let stays = gate.admit(ip("2001:db8::1"), Time::from_ms(0)).unwrap();
         for network in 0..20 * REMEMBERED as u128 {
             let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
-            drop(gate.admit(address.into(), Time(0)).unwrap());
+            drop(gate.admit(address.into(), Time::from_ms(0)).unwrap());
         }
         assert!(lock(&gate.counts).networks.len() < 16 * REMEMBERED, "at any time");
-        drop(gate.admit(ip("192.0.2.1"), Time(60_000)).unwrap());
+        drop(gate.admit(ip("192.0.2.1"), Time::from_ms(60_000)).unwrap());
         let most = 20 * REMEMBERED as u128;
         for network in most..most + 16 * REMEMBERED as u128 {
             let address = Ipv6Addr::from((0x2001_0db9 << 96) | (network << 64));
-            let now = Time(60_000 + network as u64);
+            let now = Time::from_ms(60_000 + network as u64);
             drop(gate.admit(address.into(), now).unwrap());
         }
         assert!(lock(&gate.counts).networks.len() < 4 * REMEMBERED, "once they are idle");
@@ -376,7 +377,7 @@ mod tests {
             let gate = Gate::new(Bounds { per_network: 1, local, ..OPEN });
             let address = ip("::ffff:127.0.0.1");
             let permits: Vec<_> =
-                (0..10).filter_map(|_| gate.admit(address, Time(0)).ok()).collect();
+                (0..10).filter_map(|_| gate.admit(address, Time::from_ms(0)).ok()).collect();
             assert_eq!(permits.len(), most);
         }
     }

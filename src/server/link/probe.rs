@@ -76,53 +76,54 @@ mod tests {
 
     /// Sends a ping at `at`, answered after `rtt` ms.
     fn round(probe: &mut Probe, at: u64, rtt: u64) {
-        let ping = probe.ping(Time(at)).unwrap();
-        probe.pong(&ping, Time(at + rtt));
+        let ping = probe.ping(Time::from_ms(at)).unwrap();
+        probe.pong(&ping, Time::from_ms(at + rtt));
     }
 
     #[test]
     fn pings_are_few() {
         let mut probe = Probe::default();
         round(&mut probe, 0, 0);
-        assert_eq!(probe.rtt_ms(Time(0)), 1);
-        assert_eq!(probe.ping(Time(EVERY_MS - 1)), None, "too soon");
+        assert_eq!(probe.rtt_ms(Time::from_ms(0)), 1);
+        assert_eq!(probe.ping(Time::from_ms(EVERY_MS - 1)), None, "too soon");
         for turn in 1..=8 {
-            assert!(probe.ping(Time(turn * EVERY_MS)).is_some());
+            assert!(probe.ping(Time::from_ms(turn * EVERY_MS)).is_some());
         }
-        assert_eq!(probe.ping(Time(9 * EVERY_MS)), None, "none is answered");
+        assert_eq!(probe.ping(Time::from_ms(9 * EVERY_MS)), None, "none is answered");
     }
 
     #[test]
     fn a_pong_answers_all_earlier_pings_and_no_later_one() {
         let mut probe = Probe::default();
-        let pings: Vec<_> = (0..3).map(|turn| probe.ping(Time(turn * 300)).unwrap()).collect();
+        let pings: Vec<_> =
+            (0..3).map(|turn| probe.ping(Time::from_ms(turn * 300)).unwrap()).collect();
         for strange in [b"".as_slice(), &[9; 4], &3_u32.to_le_bytes(), &[255; 4], &[0; 5]] {
-            probe.pong(strange, Time(700));
-            assert_eq!(probe.rtt_ms(Time(700)), 0, "{strange:?}");
+            probe.pong(strange, Time::from_ms(700));
+            assert_eq!(probe.rtt_ms(Time::from_ms(700)), 0, "{strange:?}");
         }
-        probe.pong(&pings[1], Time(700));
+        probe.pong(&pings[1], Time::from_ms(700));
         assert_eq!((probe.before, probe.last, probe.waiting.len()), (Some(700), Some(400), 1));
-        probe.pong(&pings[0], Time(800));
-        probe.pong(&pings[2], Time(800));
+        probe.pong(&pings[0], Time::from_ms(800));
+        probe.pong(&pings[2], Time::from_ms(800));
         assert_eq!((probe.before, probe.last, probe.waiting.len()), (Some(400), Some(200), 0));
     }
 
     #[test]
     fn tells_a_queue_from_one_lost_segment() {
         let mut probe = Probe::default();
-        assert_eq!(probe.rtt_ms(Time(0)), 0, "unknown");
+        assert_eq!(probe.rtt_ms(Time::from_ms(0)), 0, "unknown");
         round(&mut probe, 0, 50);
         round(&mut probe, 300, 200);
-        assert_eq!(probe.rtt_ms(Time(550)), 50, "a stall");
+        assert_eq!(probe.rtt_ms(Time::from_ms(550)), 50, "a stall");
         round(&mut probe, 600, 50);
-        assert_eq!(probe.rtt_ms(Time(700)), 50);
+        assert_eq!(probe.rtt_ms(Time::from_ms(700)), 50);
         round(&mut probe, 900, 200);
         round(&mut probe, 1_200, 300);
-        assert_eq!(probe.rtt_ms(Time(1_600)), 200, "a queue");
-        probe.ping(Time(1_600)).unwrap();
-        assert_eq!(probe.rtt_ms(Time(1_800)), 200);
-        probe.ping(Time(1_850)).unwrap();
-        assert_eq!(probe.rtt_ms(Time(1_901)), 300, "it keeps growing");
-        assert_eq!(probe.rtt_ms(Time(2_251)), 401, "it keeps growing");
+        assert_eq!(probe.rtt_ms(Time::from_ms(1_600)), 200, "a queue");
+        probe.ping(Time::from_ms(1_600)).unwrap();
+        assert_eq!(probe.rtt_ms(Time::from_ms(1_800)), 200);
+        probe.ping(Time::from_ms(1_850)).unwrap();
+        assert_eq!(probe.rtt_ms(Time::from_ms(1_901)), 300, "it keeps growing");
+        assert_eq!(probe.rtt_ms(Time::from_ms(2_251)), 401, "it keeps growing");
     }
 }

@@ -181,6 +181,7 @@ mod tests {
             mint: Arc::new(Mint::new(Secret::random())),
             places: Places::new(Gate::new(bounds)),
             metrics: Metrics::new(),
+            load: Arc::default(),
         };
         Rooms::new(RoomSettings { max_people: 6, ..RoomSettings::default() }, max_rooms, means)
     }

@@ -79,7 +79,10 @@ mod tests {
     fn sample(seq: u32) -> Sample {
         let position = Position::from_degrees(45.75, 14.36).unwrap();
         let accuracy = Accuracy::from_metres(5.0);
-        Sample { seq, pose: Pose { position, orientation: None, accuracy, sampled: Time(1) } }
+        Sample {
+            seq,
+            pose: Pose { position, orientation: None, accuracy, sampled: Time::from_ms(1) },
+        }
     }
 
     #[test]

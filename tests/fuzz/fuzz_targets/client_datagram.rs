@@ -7,7 +7,7 @@ use gpys_proto::wire::{ClientDatagram, MAX_AGE_MS, encode_ping};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &[u8])| {
-    let (now, bytes) = (Time(input.0 % (1 << 48)), input.1);
+    let (now, bytes) = (Time::from_ms(input.0 % (1 << 48)), input.1);
     match ClientDatagram::decode(bytes, now) {
         Ok(ClientDatagram::Pose(sample)) => {
             let sampled = sample.pose.sampled;

@@ -137,7 +137,7 @@ impl Shell {
             Op::Join { presence: p, budget, looks } => self.join(p, budget, looks),
             Op::Leave { who } => {
                 if let Some(id) = self.pick(who) {
-                    self.world.leave(id, now);
+                    self.world.leave(id);
                     self.peers.remove(&id);
                 }
             }
@@ -174,7 +174,7 @@ impl Shell {
                 let known = self.peers.get_mut(&id).unwrap();
                 let seq = known.seq;
                 known.seq += 1;
-                self.world.handle_pose(id, Sample { seq, pose }, now);
+                self.world.handle_pose(id, Sample { seq, pose });
             }
             Op::RepeatedPose { who } => {
                 let Some(id) = self.pick(who) else { return };
@@ -182,7 +182,7 @@ impl Shell {
                 let (orientation, accuracy) = (None, Accuracy::UNKNOWN);
                 let pose = Pose { position, orientation, accuracy, sampled: now };
                 if let Some(seq) = self.peers[&id].seq.checked_sub(1) {
-                    self.world.handle_pose(id, Sample { seq, pose }, now);
+                    self.world.handle_pose(id, Sample { seq, pose });
                 }
             }
             Op::Look { who, looks } => self.tell(who, &ClientMessage::Viewport(looks.viewport())),
@@ -332,7 +332,7 @@ fuzz_target!(|input: (u64, Vec<Op>)| {
     let mut shell = Shell {
         world: World::new(settings, seed),
         // Late enough that the wire's clock wraps now and then.
-        now: Time((1 << 32) - seed % 20_000),
+        now: Time::from_ms((1 << 32) - seed % 20_000),
         next: (seed >> 32) as u32 % 1_000,
         peers: BTreeMap::new(),
         left: BTreeSet::new(),
@@ -343,7 +343,7 @@ fuzz_target!(|input: (u64, Vec<Op>)| {
     }
     // Once all have left, the world has nothing to do.
     for id in shell.peers.keys().copied().collect::<Vec<_>>() {
-        shell.world.leave(id, shell.now);
+        shell.world.leave(id);
     }
     shell.wait(200, 1_000, 0);
     assert!(shell.world.is_empty());

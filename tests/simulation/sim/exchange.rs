@@ -29,7 +29,7 @@ pub enum Down {
 #[derive(Debug)]
 pub struct Allowance {
     pub rate: u64,
-    /// Thousandths of bytes.
+    /// Millionths of bytes.
     pub tokens: u64,
     pub filled: Time,
 }
@@ -41,10 +41,10 @@ impl Allowance {
     }
 
     fn spend(&mut self, bytes: usize, now: Time) -> Result<(), String> {
-        self.tokens += self.rate * now.since(self.filled);
-        self.tokens = self.tokens.min(Self::burst(self.rate) * 1000);
+        self.tokens += self.rate * now.us_since(self.filled);
+        self.tokens = self.tokens.min(Self::burst(self.rate) * 1_000_000);
         self.filled = now;
-        let left = self.tokens.checked_sub(bytes as u64 * 1000);
+        let left = self.tokens.checked_sub(bytes as u64 * 1_000_000);
         self.tokens = left.ok_or_else(|| format!("{bytes} bytes are over the budget"))?;
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Sim {
                         {
                             return Err(format!("{}: a sample of another time", device.id));
                         }
-                        self.world.handle_pose(device.id, sample, now);
+                        self.world.handle_pose(device.id, sample);
                         self.model.pose(device.id, sample);
                     }
                     Up::Message(message) => {
@@ -141,6 +141,7 @@ impl Sim {
     }
 
     fn send_frames(&mut self) -> Result<(), String> {
+        let mut frames = 0;
         while let Some(viewer) = self.world.poll_viewer() {
             let Some(device) = self.devices.iter_mut().find(|device| device.id == viewer) else {
                 return Err(format!("{viewer} is nobody's but has a turn"));
@@ -154,6 +155,7 @@ impl Sim {
             let mut bytes = Vec::new();
             if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
                 self.tally.frames += 1;
+                frames += 1;
                 self.tally.approximate += check::frame(&self.model, &bytes)?;
                 if bytes.len() > 1000 || bytes.is_empty() {
                     return Err(format!("a frame of {} bytes", bytes.len()));
@@ -163,6 +165,7 @@ impl Sim {
                 device.down.datagram(&mut self.rng, self.now, Down::Frame(bytes));
             }
         }
+        self.world.handle_cost(frames, u64::from(frames) * self.frame_us);
         Ok(())
     }
 

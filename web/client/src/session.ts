@@ -107,7 +107,7 @@ export class Session implements LinkEvents {
       if (message.type === 'Welcome') this.welcome(message);
       else if (message.type === 'Roster') this.events.roster(message);
       else if (message.type === 'Refused') this.events.refused(message);
-      else this.closing = message;
+      else if (message.type === 'Closing') this.closing = message;
     } catch (error) {
       console.error('Invalid message:', error);
       this.fail('the server sent an invalid message');

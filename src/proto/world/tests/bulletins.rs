@@ -9,7 +9,7 @@ fn told_of_visits(room: &mut Room, visits: u32, seconds: u32) -> usize {
         let id = room.join(100_000 + visit, Presence::Watching);
         room.views.pop();
         room.now = room.now + u64::from(1_000 / visits);
-        room.world.leave(id, room.now);
+        room.world.leave(id);
         room.world.handle_timeout(room.now);
         while let Some(event) = room.world.poll_event() {
             told += usize::from(event.to == Audience::Everyone);
@@ -63,7 +63,7 @@ fn a_roster_message_is_about_a_packet_long() {
         room.world.join(newcomer, room.now).unwrap();
     }
     let mut longest = 0;
-    while let Some(next) = room.world.poll_timeout().filter(|&next| next <= Time(3_000)) {
+    while let Some(next) = room.world.poll_timeout().filter(|&next| next <= Time::from_ms(3_000)) {
         room.now = room.now.max(next);
         room.world.handle_timeout(room.now);
         while let Some(event) = room.world.poll_event() {
@@ -94,7 +94,7 @@ fn a_withdrawn_pose_is_told_at_once() {
         room.run(34);
         assert!(room.view(watcher).figure(id).is_some());
         match round {
-            0 => room.world.leave(id, room.now),
+            0 => room.world.leave(id),
             1 => room.say(id, &ClientMessage::Presence(Presence::Watching)),
             2 => room.world.detach(id, Parting::Lost(room.now - SILENCE_MS), room.now),
             _ => {

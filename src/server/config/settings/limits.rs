@@ -12,7 +12,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "tick-hz",
         takes: Takes::One("HZ"),
-        help: "Ticks per second, 1-120: how often a room sends frames",
+        help: "Ticks per second at the slowest pace, 1-120: how often a room sends frames while it \
+               has no time for more",
         absent: None,
         read: |draft, text| put(&mut draft.config.room.tick_hz, hz(text, "ticks per second")),
         print: |config| Some(number(config.room.tick_hz)),

@@ -37,7 +37,7 @@ export interface Welcome {
   resumed: boolean;
   /** The server's clock. */
   time: number;
-  /** Ticks per second. */
+  /** Ticks per second at a room's slowest pace. */
   tick_hz: number;
   /** What the server allows. */
   limits: Limits;
@@ -86,8 +86,16 @@ export interface Refused {
   reason: string;
 }
 
+/** Whether the client is to send copies of its poses. */
+export interface Copies {
+  /** Tells the messages apart. */
+  type: 'Copies';
+  /** Whether too many of its poses are lost on their way. */
+  wanted: boolean;
+}
+
 /** A message of the reliable lane from the server, in the order of their numbers. */
-export type ServerMessage = Welcome | Roster | Closing | Refused;
+export type ServerMessage = Welcome | Roster | Closing | Refused | Copies;
 
 /**
  * Decodes a message of the reliable lane.
@@ -97,7 +105,7 @@ export type ServerMessage = Welcome | Roster | Closing | Refused;
 export function decodeMessage(bytes: Uint8Array): ServerMessage {
   const r = new Reader(bytes);
   // One byte: in a longer form it would be the first byte of a datagram.
-  const read = [readWelcome, readRoster, readClosing, readRefused][r.u8()];
+  const read = [readWelcome, readRoster, readClosing, readRefused, readCopies][r.u8()];
   if (!read) throw new DecodeError('not a known message');
   const message = read(r);
   r.finish();
@@ -154,4 +162,8 @@ function readClosing(r: Reader): Closing {
 
 function readRefused(r: Reader): Refused {
   return { type: 'Refused', field: r.u8(), reason: r.string() };
+}
+
+function readCopies(r: Reader): Copies {
+  return { type: 'Copies', wanted: r.bool() };
 }

@@ -51,6 +51,7 @@ describe('client messages', () => {
     ['Budget', { type: 'Budget', budget: 251 }, '03 fbfb00'],
     ['Leave', { type: 'Leave' }, '04'],
     ['Sharing', { type: 'Sharing', approximate: true, seconds: 0 }, '05 01 00'],
+    ['Pace', { type: 'Pace', max_frames_hz: 255 }, '06 ff'],
   ])('%s', (_name, message, expected) => {
     expect(hex(encodeMessage(message))).toBe(expected.replace(/\s/g, ''));
   });

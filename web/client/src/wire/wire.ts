@@ -97,6 +97,12 @@ export interface Hello {
   sharing: Sharing;
 }
 
+/** How often a client wants frames. */
+export interface Pace {
+  /** Most frames per second, such as its display draws; 0 for as many as the server can afford. */
+  max_frames_hz: number;
+}
+
 /** A message of the reliable lane from a client, in the order of their numbers. */
 export type ClientMessage =
   | Hello
@@ -104,7 +110,8 @@ export type ClientMessage =
   | { type: 'Presence'; presence: Presence }
   | { type: 'Budget'; budget: number }
   | { type: 'Leave' }
-  | ({ type: 'Sharing' } & Sharing);
+  | ({ type: 'Sharing' } & Sharing)
+  | ({ type: 'Pace' } & Pace);
 
 /** The message's bytes on the reliable lane. */
 export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
@@ -135,6 +142,9 @@ export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
       break;
     case 'Sharing':
       writeSharing(w.varint(5), m);
+      break;
+    case 'Pace':
+      w.varint(6).u8(m.max_frames_hz);
   }
   return w.done();
 }
