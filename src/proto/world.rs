@@ -34,6 +34,7 @@ mod deadlines;
 mod grid;
 mod inbox;
 mod interface;
+mod loss;
 mod map;
 mod news;
 mod outbox;
@@ -293,6 +294,7 @@ impl World {
             && let Some(viewer) = self.people.viewer_mut(slot)
         {
             viewer.rate.adapt(feedback, now);
+            viewer.loss.note(feedback);
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Body {
     pub(crate) changed: Tick,
     /// Whether their page is in the background.
     pub(crate) hidden: bool,
+    /// Whether their samples are so far apart that a lost one is missed.
+    pub(crate) slow: bool,
 }
 
 impl Body {
@@ -35,6 +37,7 @@ impl Body {
             previous: NONE,
             changed: Tick::NEVER,
             hidden,
+            slow: false,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::time::Time;
 use crate::wire::bits::BitWriter;
 use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
 use crate::world::body::Body;
-use crate::world::grid::{Grid, Node};
+use crate::world::grid::{Grid, Node, Since};
 use crate::world::slab::{NONE, Slot, mix};
 use crate::world::tick::Tick;
 
@@ -86,8 +86,8 @@ pub(crate) enum What {
     Key,
     /// Counts and a sample.
     Crowd,
-    /// The people who changed after a tick before the last one.
-    Since(Tick),
+    /// The people who changed after an earlier tick, and copies.
+    Since(Since),
 }
 
 /// All watched cells and the chunks of this tick.
@@ -98,8 +98,8 @@ pub(crate) struct Chunks {
     arena: BitWriter,
     pieces: Vec<Piece>,
     /// The first piece of this tick's chunks of changes since earlier ticks, by watch. Few viewers
-    /// miss a turn, so these have no place in a [`Watch`].
-    since: BTreeMap<(u32, Tick), u32>,
+    /// miss a turn or get copies, so these have no place in a [`Watch`].
+    since: BTreeMap<(u32, Since), u32>,
     tick: Tick,
     now: Time,
     pub(crate) ids: Ids,
@@ -218,7 +218,7 @@ impl Chunks {
             What::Delta => delta,
             What::Key => key,
             What::Crowd => crowd,
-            What::Since(tick) => self.since.get(&(watch, tick)).copied().unwrap_or(NONE),
+            What::Since(since) => self.since.get(&(watch, since)).copied().unwrap_or(NONE),
         };
         if first == NONE {
             first = self.build(grid, bodies, watch, what);
@@ -245,8 +245,8 @@ impl Chunks {
                 };
                 ChunkKind::Delta
             }
-            What::Since(tick) => {
-                grid.changed_since(bodies, node, tick, &mut self.slots);
+            What::Since(since) => {
+                grid.changed_since(bodies, node, since, &mut self.slots);
                 ChunkKind::Delta
             }
             What::Key => {
@@ -269,7 +269,7 @@ impl Chunks {
             What::Delta => *delta = first,
             What::Key => *key = first,
             What::Crowd => *crowd = first,
-            What::Since(tick) => _ = self.since.insert((watch, tick), first),
+            What::Since(since) => _ = self.since.insert((watch, since), first),
         }
         entry.overlong |= longest > MAX_PIECE_BITS && page_bits < MAX_PAGE_BITS;
         first

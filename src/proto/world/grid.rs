@@ -57,6 +57,40 @@ impl Node {
     }
 }
 
+/// Which changes to tell a viewer: those after a tick, and copies of some before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Since {
+    /// The tick up to which it was told everything.
+    pub(crate) tick: Tick,
+    /// Which changes of people with slow samples to repeat.
+    pub(crate) copies: Option<Span>,
+}
+
+/// The ticks after `from`, up to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub(crate) from: Tick,
+    pub(crate) to: Tick,
+}
+
+impl Span {
+    const fn contains(self, tick: Tick) -> bool {
+        tick.is_after(self.from) && !tick.is_after(self.to)
+    }
+}
+
+impl Since {
+    /// Whether something that last changed in `tick` may have to be told.
+    pub(crate) fn may_concern(self, tick: Tick) -> bool {
+        tick.is_after(self.tick) || self.copies.is_some_and(|span| tick.is_after(span.from))
+    }
+
+    fn concerns(self, body: &Body) -> bool {
+        let copy = |span: Span| body.slow && span.contains(body.changed);
+        body.changed.is_after(self.tick) || self.copies.is_some_and(copy)
+    }
+}
+
 /// The people of a node with the smallest ranks, in order of rank.
 #[derive(Clone, Copy, Debug)]
 struct CrowdSample {
@@ -228,31 +262,31 @@ impl Grid {
         children.map(|(_, &child)| self.changed(child, tick, out)).sum()
     }
 
-    /// Collects the people below `node` who changed after `tick`.
+    /// Collects the people below `node` whose changes are among those of `since`.
     pub(crate) fn changed_since(
         &self,
         bodies: &[Body],
         node: u32,
-        tick: Tick,
+        since: Since,
         out: &mut Vec<Slot>,
     ) {
         let Node { cell, children, changed, .. } = *self.node(node);
-        if !changed.is_after(tick) {
+        if !since.may_concern(changed) {
             return;
         }
         if cell.level > 0 {
             for child in children.into_iter().filter(|&child| child != NONE) {
-                self.changed_since(bodies, child, tick, out);
+                self.changed_since(bodies, child, since, out);
             }
             return;
         }
         let mut slot = children[0];
         while slot != NONE {
-            let Body { changed, next, .. } = bodies[slot as usize];
-            if changed.is_after(tick) {
+            let body = &bodies[slot as usize];
+            if since.concerns(body) {
                 out.push(slot);
             }
-            slot = next;
+            slot = body.next;
         }
     }
 

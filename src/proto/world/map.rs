@@ -11,6 +11,9 @@ use crate::world::slab::{NONE, Slot};
 use crate::world::tick::Tick;
 use crate::world::viewer::{Scene, Scratch};
 
+/// Samples further apart than this, in ms, are copied to viewers whose path loses packets. With
+/// faster ones, the next sample comes as soon as a copy would be of use.
+const SLOW_MS: u64 = 40;
 /// Time between two fittings of the range of ids, in ms.
 const IDS_MS: u64 = 2_000;
 
@@ -75,8 +78,12 @@ impl Map {
         if let Some(entry) = body.entry(now) {
             self.grid.note_change(body.leaf, entry, motion, self.tick);
         }
-        let is_new = old.is_none_or(|old| old.sampled != pose.sampled);
-        is_new.then(|| now.since(pose.sampled))
+        match old {
+            Some(old) if old.sampled == pose.sampled => return None,
+            Some(old) => body.slow = pose.sampled.since(old.sampled) > SLOW_MS,
+            None => body.slow = true,
+        }
+        Some(now.since(pose.sampled))
     }
 
     /// Takes a person off the map, and reports whether they were on it. No frame shows them from

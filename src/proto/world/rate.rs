@@ -111,6 +111,11 @@ impl Rate {
         (self.tokens / MILLION) as usize
     }
 
+    /// Whether so much may be sent at `now` that something dispensable may go along.
+    pub(crate) fn has_spare(&mut self, now: Time) -> bool {
+        self.available(now) as u64 >= self.burst() / 2
+    }
+
     /// Returns when so many bytes may be sent, as of `now`, at which [`Rate::available`] was called.
     pub(crate) fn when(&self, bytes: usize, now: Time) -> Time {
         let missing = (bytes as u64 * MILLION).saturating_sub(self.tokens);

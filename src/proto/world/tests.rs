@@ -16,6 +16,7 @@ use crate::world::{
 };
 
 mod bulletins;
+mod pace;
 mod sharing;
 
 /// A room, and what its people see.
@@ -23,6 +24,8 @@ struct Room {
     world: World,
     now: Time,
     views: Vec<(PeerId, View)>,
+    /// The frames sent, with their viewers and times.
+    sent: Vec<(PeerId, Time, Frame)>,
 }
 
 fn named(name: &str) -> Arrival {
@@ -35,6 +38,7 @@ impl Room {
             world: World::new(RoomSettings::default(), 1),
             now: Time::from_ms(1000),
             views: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -88,6 +92,9 @@ impl Room {
             bytes.clear();
             if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
                 assert!(bytes.len() <= 1000);
+                let mut frame = Frame::default();
+                frame.decode(&bytes).unwrap();
+                self.sent.push((viewer, self.now, frame));
                 for (id, view) in &mut self.views {
                     if *id == viewer {
                         view.handle_frame(&bytes, |_, _| {}).unwrap();

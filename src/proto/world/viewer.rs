@@ -10,7 +10,8 @@ use crate::wire::bits::BitWriter;
 use crate::wire::frame;
 use crate::world::body::Body;
 use crate::world::chunks::{Chunks, Piece, Watch, What};
-use crate::world::grid::Grid;
+use crate::world::grid::{Grid, Since, Span};
+use crate::world::loss::Loss;
 use crate::world::rate::Rate;
 use crate::world::tick::Tick;
 
@@ -25,6 +26,9 @@ const REVIEW_MS: u32 = 250;
 const CROWD_MS: u32 = 100;
 /// A viewer that missed more ticks than this gets everyone instead of the changes since then.
 const MAX_MISSED: u32 = 64;
+/// Shortest time to the copy of what was sent, in ms: long enough to outlast most bursts of losses
+/// on radio links, short against the time to a slow sender's next sample.
+const COPY_MS: u64 = 5;
 /// What a frame can carry, in bytes.
 const FULL_FRAME: u32 = 1_000;
 /// A viewer's rate allows one frame for each of so many bytes, so that headers stay a small part.
@@ -88,10 +92,17 @@ pub(crate) struct Viewer {
     max_hz: u8,
     /// When the last frame was made.
     framed: Time,
+    /// How much its path loses.
+    pub(crate) loss: Loss,
+    /// What its next frame with copies repeats: what changed between the last two of them.
+    span: Span,
+    /// When it had the last frame with copies.
+    copied: Time,
     /// Whether something was left over that the budget would allow.
     pub(crate) backlog: bool,
-    /// Until when its next frame waits for the budget.
-    pub(crate) waits: Option<Time>,
+    /// When it needs another turn even if nothing changes: its frame waits for the budget, or a
+    /// copy is due.
+    pub(crate) wanted: Option<Time>,
 }
 
 /// The room as a viewer's frame shows it.
@@ -122,8 +133,11 @@ impl Viewer {
             reviewed: 0,
             max_hz: 0,
             framed: Time::default(),
+            loss: Loss::default(),
+            span: Span { from: Tick::NEVER, to: Tick::NEVER },
+            copied: Time::default(),
             backlog: false,
-            waits: None,
+            wanted: None,
         }
     }
 
@@ -265,11 +279,12 @@ impl Viewer {
         if self.review_is_due(scene) {
             self.review(scene, self.cover);
         }
-        let bits = self.gather(scene).unwrap_or_else(|Repaged| {
+        let copies = self.copies(scene.tick, now);
+        let bits = self.gather(scene, copies).unwrap_or_else(|Repaged| {
             self.review(scene, self.cover);
-            self.gather(scene).unwrap_or_default()
+            self.gather(scene, copies).unwrap_or_default()
         });
-        (self.backlog, self.waits) = (false, None);
+        (self.backlog, self.wanted) = (false, None);
         if scene.scratch.wants.is_empty() {
             return false;
         }
@@ -277,7 +292,7 @@ impl Viewer {
         let room = max_len.min(tokens);
         let latest = self.framed.after_us(slowest);
         if bits > tokens * 8 && now < latest {
-            self.waits = Some(self.rate.when(bits.div_ceil(8), now).min(latest));
+            self.wanted = Some(self.rate.when(bits.div_ceil(8), now).min(latest));
             return false;
         }
         if room < MIN_ROOM {
@@ -292,15 +307,27 @@ impl Viewer {
         self.rate.spend(len);
         if len > 0 {
             self.framed = now;
+            self.wanted = self.loss.is_high().then(|| now + COPY_MS);
         }
         len > 0
+    }
+
+    /// Which changes to repeat in the frame of `tick`, if copies pay and are due.
+    fn copies(&mut self, tick: Tick, now: Time) -> Option<Span> {
+        if !self.loss.is_high() || now.since(self.copied) < COPY_MS || !self.rate.has_spare(now) {
+            return None;
+        }
+        let next = Span { from: self.span.to, to: tick };
+        let span = std::mem::replace(&mut self.span, next);
+        self.copied = now;
+        (tick.since(span.from) <= MAX_MISSED).then_some(span)
     }
 
     /// Fills `scratch.wants` with all that this viewer lacks, and returns its length in bits.
     ///
     /// # Errors
     /// If a cell no longer has the pages that this viewer knows.
-    fn gather(&mut self, scene: &mut Scene<'_>) -> Result<usize, Repaged> {
+    fn gather(&mut self, scene: &mut Scene<'_>, copies: Option<Span>) -> Result<usize, Repaged> {
         scene.scratch.wants.clear();
         let mut bits = HEADER_BITS;
         let mut last_cell = 0;
@@ -310,7 +337,7 @@ impl Viewer {
                 scene.scratch.wants.clear();
                 return Err(Repaged);
             }
-            let Some(what) = unit.lacks(watch, scene) else { continue };
+            let Some(what) = unit.lacks(watch, scene, copies) else { continue };
             let piece = scene.chunks.piece(scene.grid, scene.bodies, unit.watch, what, unit.page);
             if piece.bits == 0 {
                 unit.synced = scene.tick;
@@ -373,21 +400,25 @@ impl Viewer {
 
 impl Unit {
     /// Returns the kind of chunk that the viewer lacks of this unit.
-    fn lacks(&mut self, watch: &Watch, scene: &Scene<'_>) -> Option<What> {
+    fn lacks(&mut self, watch: &Watch, scene: &Scene<'_>, copies: Option<Span>) -> Option<What> {
         let tick = scene.tick;
         if self.keyed == Tick::NEVER || watch.key_tick.is_after(self.keyed) {
             return Some(if self.crowd { What::Crowd } else { What::Key });
         }
         if !watch.changed.is_after(self.synced) {
             self.synced = tick;
+        }
+        let copies = copies.filter(|_| !self.crowd);
+        let since = Since { tick: self.synced, copies };
+        if !since.may_concern(watch.changed) {
             return None;
         }
         if self.crowd {
             return (scene.ms().wrapping_sub(self.sent) >= CROWD_MS).then_some(What::Crowd);
         }
         Some(match tick.since(self.synced) {
-            0 | 1 => What::Delta,
-            missed if missed <= MAX_MISSED => What::Since(self.synced),
+            0 | 1 if copies.is_none() => What::Delta,
+            missed if missed <= MAX_MISSED => What::Since(since),
             _ => What::Key,
         })
     }

@@ -106,7 +106,7 @@ impl Viewers {
         };
         let Some(viewer) = &mut peer.viewer else { return false };
         let sent = viewer.compose(&mut map.scene(bodies), max_len, pace.slowest(), now, out);
-        if let Some(at) = viewer.waits {
+        if let Some(at) = viewer.wanted {
             pace.want(at);
         }
         if viewer.backlog
