@@ -66,10 +66,10 @@ impl EmulatedPath {
     pub fn open(there: PathSettings, back: PathSettings, seed: u64) -> Result<Self, PathError> {
         let (near, near_device) = Namespace::open("near", ADDRESSES[0])?;
         let (far, far_device) = Namespace::open("far", ADDRESSES[1])?;
-        let mut seeds = fastrand::Rng::with_seed(seed);
+        let [of_there, of_back] = seeds(seed);
         let state = State {
-            there: Direction::new(there, seeds.u64(..)),
-            back: Direction::new(back, seeds.u64(..)),
+            there: Direction::new(there, of_there),
+            back: Direction::new(back, of_back),
             nat: Nat::default(),
             stop: false,
         };
@@ -98,6 +98,15 @@ impl EmulatedPath {
         let mut state = self.shared.lock();
         state.there.set(there);
         state.back.set(back);
+    }
+
+    /// Starts the draws again from this seed: packets that enter from now on meet the fates of the
+    /// first packets of a path opened with it.
+    pub fn reseed(&self, seed: u64) {
+        let [of_there, of_back] = seeds(seed);
+        let mut state = self.shared.lock();
+        state.there.reseed(of_there);
+        state.back.reseed(of_back);
     }
 
     /// Makes the address translation in front of the near end forget its ports, like a router that
@@ -178,6 +187,12 @@ impl State {
         let next = [there.poll_timeout(), back.poll_timeout()].into_iter().flatten().min();
         next.map(|next| next.saturating_sub(opened.elapsed()))
     }
+}
+
+/// The seeds of the two directions of a path.
+fn seeds(seed: u64) -> [u64; 2] {
+    let mut seeds = fastrand::Rng::with_seed(seed);
+    [seeds.u64(..), seeds.u64(..)]
 }
 
 /// Reads the packets waiting at a device.

@@ -34,6 +34,7 @@
 mod emulated;
 #[cfg(target_os = "linux")]
 mod isolation;
+mod lateness;
 pub mod model;
 #[cfg(target_os = "linux")]
 mod namespace;
@@ -49,6 +50,7 @@ mod tun;
 pub use self::emulated::EmulatedPath;
 #[cfg(target_os = "linux")]
 pub use self::isolation::{PathError, isolate};
+pub use self::lateness::Lateness;
 pub use self::model::Counters;
 #[cfg(target_os = "linux")]
 pub use self::namespace::Namespace;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::lateness::Lateness;
 use crate::packet;
 use crate::settings::{Bandwidth, Bursts, PathSettings};
 
@@ -53,6 +54,8 @@ pub struct Counters {
     /// The most by which a packet came out late. The machine causes it, not the path: unless it is
     /// small against the delay, the machine is too busy.
     pub latest: Duration,
+    /// How late the packets came out.
+    pub lateness: Lateness,
 }
 
 /// One direction of a path.
@@ -109,6 +112,13 @@ impl Direction {
     pub fn set(&mut self, settings: PathSettings) {
         self.settings = settings;
         self.remainder = 0;
+    }
+
+    /// Draws the fates of packets that enter from now on as a direction made with this seed does.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.rng = Rng::with_seed(seed);
+        self.bad = None;
     }
 
     /// The counters so far.
@@ -173,6 +183,7 @@ impl Direction {
         self.counters.delivered_bytes += packet.len() as u64;
         self.counters.reordered += u64::from(number < self.next);
         self.counters.latest = self.counters.latest.max(late);
+        self.counters.lateness.record(late);
         self.next = self.next.max(number + 1);
         Some(packet)
     }

@@ -296,6 +296,24 @@ fn the_packets_lost_at_one_per_cent_are_lost_at_two_whatever_the_rest() {
     assert!(few.len() > 100 && few.is_subset(&more) && few.len() < more.len());
 }
 
+#[test]
+fn a_direction_can_start_its_draws_again() {
+    let jitter = MS * 5;
+    let bursts = Some(Bursts { share: 0.2, length: 3.0 });
+    let settings = PathSettings { jitter, loss: 0.3, bursts, ..PathSettings::default() };
+    let fates = |direction: &mut Direction| {
+        let before = *direction.counters();
+        (0..1_000).for_each(|i| direction.handle_packet(packet(i, 8), Duration::ZERO));
+        let after = *direction.counters();
+        [after.lost - before.lost, after.lost_in_bursts - before.lost_in_bursts]
+    };
+    let mut direction = Direction::new(settings, 1);
+    let (first, second) = (fates(&mut direction), fates(&mut direction));
+    direction.reseed(1);
+    assert_eq!(fates(&mut direction), first);
+    assert_ne!(first, second);
+}
+
 fn settings() -> impl Strategy<Value = PathSettings> {
     let share = || prop_oneof![Just(0.0), 0.0..1.0_f64];
     let bursts = proptest::option::of(
