@@ -4,7 +4,7 @@
 
 use gpys_latency::report::plot::{Shows, plots};
 use gpys_latency::report::{html, markdown, text, write_plots};
-use gpys_latency::results::{Bar, Machine, Percentiles, Results, Row, Step};
+use gpys_latency::results::{Bar, Deadline, Machine, Percentiles, Ratio, Results, Row, Step};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -37,16 +37,26 @@ fn row(scenario: &str, (system, client, _): (&str, &str, f64), p50: f64, p99: f6
         system: system.to_owned(),
         client: client.to_owned(),
         people: 20,
+        observers: 16,
         hz: 60,
         seconds: 36.0,
         rounds: 3,
         message_age_ms: percentiles(p50, 0.9 * p99),
         picture_age_ms: percentiles(p50, p99),
         stale_share: share(100.0),
+        deadlines: vec![
+            Deadline { ms: 50.0, share: 0.5, or_newer_share: 0.6 },
+            Deadline { ms: 100.0, share: 0.99996, or_newer_share: 1.0 },
+            Deadline { ms: 150.0, share: 1.0, or_newer_share: 1.0 },
+        ],
         round_p99_ms: vec![0.9 * p99, p99, 1.2 * p99],
         join_ms: (client == "native").then(|| percentiles(120.0, 180.0)),
         down_bytes_per_second: Some(23_456.0),
         up_bytes_per_second: Some(1_234.5),
+        down_packets_per_second: Some(61.25),
+        up_packets_per_second: Some(30.5),
+        path_late: vec![(1.0, 0.02), (2.0, 0.0015)],
+        void: 1,
         server_us_per_update: Some(1.75),
         tail: ages.map(|age| (age, share(age))).collect(),
         timeline: Vec::new(),
@@ -78,7 +88,20 @@ fn step(system: &str, people: u32, most: u32) -> Step {
 
 fn bar(what: &str, value: f64, bar: f64, at_least: bool, unit: &str) -> Bar {
     let (low, high) = (0.9 * value, 1.1 * value);
-    Bar { what: what.to_owned(), value, low, high, bar, at_least, unit: unit.to_owned() }
+    let (what, unit, interval) = (what.to_owned(), unit.to_owned(), bar < 1.5);
+    Bar { what, value, low, high, interval, bar, at_least, unit }
+}
+
+fn ratio(figure: &str, value: f64) -> Ratio {
+    Ratio {
+        scenario: "clean".to_owned(),
+        figure: figure.to_owned(),
+        over: "WebSocket".to_owned(),
+        under: "WebTransport".to_owned(),
+        value,
+        low: 0.5 * value,
+        high: 2.0 * value,
+    }
 }
 
 fn made_up() -> Results {
@@ -99,12 +122,18 @@ fn made_up() -> Results {
         [4, 8, 10, 12].map(|tenths| step(system, most * tenths / 10, most))
     };
     Results {
-        machine: Machine { cpu: NASTY.to_owned(), cores: 2, kernel: "6.1.0".to_owned() },
+        machine: Machine {
+            cpu: NASTY.to_owned(),
+            cores: 2,
+            kernel: "6.1.0".to_owned(),
+            congestion: "TCP by tahoe".to_owned(),
+        },
         began: "2001-02-03T04:05:06Z".to_owned(),
         quick: true,
         seed: 4,
         rows,
         capacity: most.into_iter().flat_map(loads).collect(),
+        ratios: vec![ratio("message age p99", 1.5), ratio("server CPU per sample", 0.25)],
         bars: vec![
             bar("clean: age p50, WebTransport / WebSocket", 0.97, 1.1, false, "x"),
             bar("1 % loss: age p99, WebSocket / WebTransport", 1.7, 2.0, true, "x"),
@@ -159,7 +188,9 @@ fn the_terminal_shows_every_row_and_bar_in_120_columns() {
     let bar = |what: &str| text.lines().find(|line| line.starts_with(what)).unwrap();
     assert!(bar("clean: age p50").contains(" met "));
     let missed: Vec<&str> = bar("1 % loss: age").split_whitespace().skip(8).collect();
-    assert_eq!(missed.join(" "), "MISSED 1.70 x at least 2 x 1.53 to 1.87 x");
+    assert_eq!(missed.join(" "), "MISSED 1.70 x at least 2 x 1.53 to 1.87 x (rounds)");
+    let met: Vec<&str> = bar("clean: age p50").split_whitespace().skip(6).collect();
+    assert_eq!(met.join(" "), "met 0.97 x at most 1.1 x 0.87 to 1.07 x");
     assert!(bar("UDP blocked").contains(" NOT MEASURED "));
     assert!(text.lines().any(|line| line == format!("- {}", nasty())), "no control characters");
     assert!(text.contains("smoke test"));
@@ -169,15 +200,38 @@ fn the_terminal_shows_every_row_and_bar_in_120_columns() {
 fn a_terminal_row_aligns_with_its_columns() {
     let mut results = made_up();
     results.rows.truncate(1);
+    results.ratios.clear();
     let text = text(&results);
     let row = text.lines().find(|line| line.starts_with("WebTransport ")).unwrap();
     let cells: Vec<&str> = row.split_whitespace().collect();
-    let message = ["9.10", "19.4", "29.7", "47.5", "74.2"];
-    let picture = ["9.10", "33.0", "82.5"];
+    let message = ["9.10", "29.7", "74.2"];
+    let picture = ["9.10", "33.0", "50.0", ">99.9", "100"];
     let others = ["<0.01", "120", "23.5", "1.23", "1.75"];
     assert_eq!(cells[1..], [&message[..], &picture, &others].concat());
     let units = text.lines().find(|line| line.trim().starts_with("ms ")).unwrap();
     assert_eq!(units.chars().count(), row.chars().count(), "both end at the last column");
+}
+
+#[test]
+fn every_report_has_the_ratios_and_the_deadlines() {
+    let results = made_up();
+    let (text, page, markdown) = (text(&results), html(&results), markdown(&results, "plots"));
+    let line = text.lines().find(|line| line.starts_with("WebSocket / WebTransport ")).unwrap();
+    let cells: Vec<&str> =
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let ratios = ["-", "1.50 (0.75 to 3.00)", "-", "0.25 (0.12 to 0.50)"];
+    assert_eq!(cells[1..], ratios);
+    for out in [&page, &markdown] {
+        let ratios = ratios.iter().map(|cell| out.contains(cell)).collect::<Vec<_>>();
+        assert_eq!(ratios, [true; 4]);
+    }
+    assert!(
+        markdown.contains(" 50.0 | \\>99.9 | 100 | 100 |"),
+        "a few that miss are not rounded away"
+    );
+    assert!(markdown.contains("| known in time 100 ms (%) |"));
+    assert!(text.contains("TCP by tahoe") && page.contains("TCP by tahoe"));
+    assert!(markdown.contains("20 people (16 of them observe) at 60 Hz"));
 }
 
 #[test]
@@ -189,7 +243,7 @@ fn the_page_is_well_formed_and_has_every_row_and_bar() {
         assert!(xml_text.contains(&row.scenario) && xml_text.contains(&row.system));
     }
     let count = |what: &str| page.matches(what).count();
-    let body = results.rows.len() + results.bars.len() + 3 + results.capacity.len();
+    let body = results.rows.len() + results.bars.len() + 4 + results.capacity.len();
     assert_eq!(count("<th scope=\"row\">"), body);
     assert_eq!(count("<caption>"), count("<table>"));
     assert_eq!(count("<svg "), plots(&results).len());
@@ -285,7 +339,7 @@ fn markdown_rows_have_as_many_cells_as_their_heads() {
         rows += table.lines().count() - 2;
     }
     let capacity = results.capacity.len();
-    assert_eq!(rows, results.rows.len() + results.bars.len() + 3 + capacity);
+    assert_eq!(rows, results.rows.len() + results.bars.len() + 4 + capacity);
     let escaped = r#"- a\<b\> \& "c" \| 'd' \]\]\> \*e\* \`f\`\[31m"#;
     assert!(markdown.contains(escaped), "{markdown}");
 }
@@ -295,6 +349,7 @@ fn an_empty_run_reports_nothing() {
     let mut results = made_up();
     results.rows.clear();
     results.capacity.clear();
+    results.ratios.clear();
     results.bars.clear();
     results.notes.clear();
     assert!(plots(&results).is_empty());
@@ -317,6 +372,9 @@ fn invalid_figures_are_reported_as_absent() {
         for step in &mut results.capacity {
             (step.age_p99_ms, step.server_share, step.received_share) = (odd, odd, odd);
         }
+        for ratio in &mut results.ratios {
+            (ratio.value, ratio.low, ratio.high) = (odd, odd, odd);
+        }
         for bar in &mut results.bars {
             (bar.value, bar.low, bar.high) = (odd, odd, odd);
         }
@@ -327,7 +385,7 @@ fn invalid_figures_are_reported_as_absent() {
         if !odd.is_finite() {
             let absent = text(&results);
             let row = absent.lines().find(|line| line.starts_with("Socket.IO ")).unwrap();
-            assert_eq!(row.split_whitespace().skip(1).filter(|cell| *cell == "-").count(), 12);
+            assert_eq!(row.split_whitespace().skip(1).filter(|cell| *cell == "-").count(), 9);
             assert!(absent.contains("NOT MEASURED") && !absent.contains(" met "));
         }
     }

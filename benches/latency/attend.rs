@@ -78,6 +78,8 @@ pub struct Manners {
     pub hz: u32,
     /// Whether frames are decoded. A large load that decoded everything would measure itself.
     pub sees: bool,
+    /// Whether to wait for [`Attendee::walk`] before taking samples.
+    pub waits: bool,
 }
 
 impl Attendee {
@@ -106,14 +108,14 @@ impl Attendee {
             }
         };
         let mut attendee = Self { person, dialled, line, walking: None };
-        if manners.hz > 0 {
+        if manners.hz > 0 && !manners.waits {
             attendee.walk(board, manners.hz);
         }
         Ok(attendee)
     }
 
     /// Takes and sends samples until dropped.
-    fn walk(&mut self, board: &Arc<Board>, hz: u32) {
+    pub fn walk(&mut self, board: &Arc<Board>, hz: u32) {
         let (board, person) = (Arc::clone(board), self.person);
         let period = Duration::from_secs_f64(SLOWER / f64::from(hz));
         // Each peer has its own phase, spread evenly (by the golden ratio).

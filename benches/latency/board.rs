@@ -3,18 +3,25 @@
 //! has to be trusted.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use gpys::proto::geo::Position;
 
 use crate::ages::Ages;
+use crate::tally::Tally;
 use crate::track::{Mark, PERIOD};
 
 /// The interval between looks at all pictures.
 pub const LOOK: Duration = Duration::from_millis(10);
 /// The age above which a picture is stale, in us.
 const STALE_US: u64 = 100_000;
+/// Number of samples before an arrived one whose fate it may settle; older ones have missed every
+/// deadline, and their times may be overwritten.
+const SKIPPED: u32 = PERIOD / 2;
+/// How long before its beginning a measurement is set up, in us: every sample that it waits for is
+/// counted when it is taken.
+const LEAD_US: u64 = 1_000;
 /// Number of looks per point of the timeline: 100 ms.
 const LOOKS_PER_POINT: u32 = 10;
 
@@ -31,6 +38,7 @@ pub struct Board {
     known: Vec<AtomicU32>,
     eyes: Vec<Mutex<Eye>>,
     measuring: AtomicBool,
+    tally: OnceLock<Tally>,
 }
 
 /// Measurements of one receiver.
@@ -66,6 +74,7 @@ impl Board {
             known: (0..n * n).map(|_| AtomicU32::new(0)).collect(),
             eyes: (0..n).map(|_| Mutex::default()).collect(),
             measuring: AtomicBool::new(false),
+            tally: OnceLock::new(),
         })
     }
 
@@ -77,7 +86,11 @@ impl Board {
     /// Takes a sample of `person` now, and returns its number.
     pub fn take(&self, person: u32) -> u32 {
         let number = self.count[person as usize].load(Ordering::Relaxed);
-        self.taken(person, number).store(self.now(), Ordering::Relaxed);
+        let now = self.now();
+        self.taken(person, number).store(now, Ordering::Relaxed);
+        if let Some(tally) = self.tally.get() {
+            tally.take(person, now);
+        }
         self.count[person as usize].store(number + 1, Ordering::Release);
         number
     }
@@ -106,9 +119,15 @@ impl Board {
             return;
         }
         known.store(number + 1, Ordering::Relaxed);
+        let taken = self.taken(person, number).load(Ordering::Relaxed);
         if self.measuring.load(Ordering::Relaxed) {
-            let taken = self.taken(person, number).load(Ordering::Relaxed);
             eye.ages.record(now.saturating_sub(taken));
+        }
+        let Some(tally) = self.tally.get() else { return };
+        tally.arrive(person, taken, now);
+        // Those that it replaces are lost, or will come late.
+        for skipped in old.max(number.saturating_sub(SKIPPED))..number {
+            tally.settle(person, self.taken(person, skipped).load(Ordering::Relaxed), now);
         }
     }
 
@@ -123,13 +142,20 @@ impl Board {
         })
     }
 
-    /// Starts measuring.
-    pub fn begin(&self) {
+    /// Starts measuring, for this time. Measures once.
+    pub fn begin(&self, time: Duration) {
         (0..self.people).for_each(|receiver| self.eye(receiver).ages.clear());
+        let begin = || self.now() + LEAD_US;
+        self.tally.get_or_init(|| Tally::new(self.people, time, begin));
         self.measuring.store(true, Ordering::Relaxed);
     }
 
-    /// Stops measuring. Returns the ages of everything that arrived in between.
+    /// What is counted by sender and second, once measuring has begun.
+    pub fn tally(&self) -> Option<&Tally> {
+        self.tally.get()
+    }
+
+    /// Stops measuring ages. Returns those of everything that arrived in between.
     pub fn end(&self) -> Ages {
         self.measuring.store(false, Ordering::Relaxed);
         let mut all = Ages::default();
@@ -158,7 +184,11 @@ impl Board {
                     continue;
                 }
                 let taken = self.taken(person, known - 1).load(Ordering::Relaxed);
-                picture.record(now.saturating_sub(taken));
+                let age = now.saturating_sub(taken);
+                picture.record(age);
+                if let Some(tally) = self.tally.get() {
+                    tally.look(person, age, now);
+                }
             }
         }
         picture.end_look();

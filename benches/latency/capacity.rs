@@ -1,19 +1,19 @@
 //! How many peers a single-core server carries: each in view of all at 10 Hz, every peer sending,
 //! and the newest pose of every peer reaching all. The server has one core, the load the other.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gpys::client::Transport;
+use nix::unistd::Pid;
 
 use crate::attend::{Attendee, Entrance, Manners, PATIENCE};
 use crate::board::Board;
+use crate::judge::bar;
 use crate::peers::Peer;
 use crate::place::Place;
 use crate::results::Step;
-use crate::run::bar;
 use crate::scenarios::System;
 use crate::servers::{Certificates, Server, cpu_time, pin};
 
@@ -152,14 +152,14 @@ async fn load(
     };
     let board = Board::new(people);
     let joins = (0..people).map(|person| {
-        let manners = Manners { hz: HZ, sees: person < SEEING };
+        let manners = Manners { hz: HZ, sees: person < SEEING, waits: false };
         Attendee::join(&entrance, &board, "capacity", person, manners)
     });
     let attendees: Vec<Attendee> = stream::iter(joins).buffer_unordered(DOOR).try_collect().await?;
     tokio::time::sleep(SETTLE).await;
-    let own = Path::new("/proc/self/stat");
+    let own = Pid::this();
     let (served, loaded, begun) = (server.cpu_time()?, cpu_time(own)?, Instant::now());
-    board.begin();
+    board.begin(TIME);
     tokio::time::sleep(TIME).await;
     let ages = board.end();
     let seconds = begun.elapsed().as_secs_f64();

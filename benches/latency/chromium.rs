@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use crate::attend::{Attendee, Entrance, Manners};
 use crate::board::Board;
+use crate::judge::bar;
 use crate::results::{Bar, Percentiles, Row};
-use crate::run::{Ground, bar};
+use crate::run::Ground;
 use crate::servers::Server;
 
 /// A separate port for a separate server.
@@ -107,12 +108,14 @@ pub fn measure(ground: &Ground, name: &str, path: PathSettings, seconds: u64) ->
             system: system.into(),
             client: "Chromium".into(),
             people: 2,
+            observers: 2,
             hz: HZ,
             seconds: measured_seconds,
             rounds: 1,
             message_age_ms: link.age_ms?.into(),
             picture_age_ms: picture,
             stale_share: link.stale_share.unwrap_or(0.0),
+            deadlines: Vec::new(),
             round_p99_ms: vec![picture.p99],
             join_ms: join.map(|ms| Percentiles {
                 count: 1,
@@ -124,6 +127,10 @@ pub fn measure(ground: &Ground, name: &str, path: PathSettings, seconds: u64) ->
             }),
             down_bytes_per_second: None,
             up_bytes_per_second: None,
+            down_packets_per_second: None,
+            up_packets_per_second: None,
+            path_late: Vec::new(),
+            void: 0,
             server_us_per_update: None,
             tail: Vec::new(),
             timeline: Vec::new(),
@@ -139,7 +146,7 @@ pub fn fall_back(ground: &Ground, path: PathSettings) -> Result<Option<Bar>> {
     let walking = ground.beside.block_on(ground.beside.spawn(async move {
         let entrance = Entrance::gpys(&url, Transport::WebTransport, tls).await?;
         let board: Arc<Board> = Board::new(1);
-        let manners = Manners { hz: 10, sees: false };
+        let manners = Manners { hz: 10, sees: false, waits: false };
         Attendee::join(&entrance, &board, "fallback", 0, manners).await
     }))??;
     ground.place.set(PathSettings { udp_blocked: true, ..path });

@@ -2,11 +2,12 @@
 //!
 //! Real servers in separate processes, real clients, real packets through an emulated path; the
 //! systems of a scenario take turns in one run. It measures the age of information at the receiver:
-//! `board` knows when every sample was taken, and positions report_progress samples apart.
+//! `board` knows when every sample was taken, and positions tell samples apart.
 //!
-//! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` (ages), `attend` and
-//! `thin` (clients), `servers` and `place` (where), `stock`, `peers` and `relay` (what GPyS is
-//! compared with), `chromium`, `capacity`, `report`.
+//! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` and `tally` (ages),
+//! `judge` and `bootstrap` (ratios, bars), `attend` and `thin` (clients), `servers`, `place` and
+//! `congestion` (where), `stock`, `peers` and `relay` (what GPyS is compared with), `chromium`,
+//! `capacity`, `report`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is its purpose")]
 #![allow(missing_docs, unreachable_pub, reason = "the benchmark and its tests alone use it")]
@@ -14,8 +15,11 @@
 mod ages;
 mod attend;
 mod board;
+mod bootstrap;
 mod capacity;
 mod chromium;
+mod congestion;
+mod judge;
 pub mod peers;
 mod place;
 pub mod relay;
@@ -25,6 +29,7 @@ mod run;
 mod scenarios;
 mod servers;
 mod stock;
+mod tally;
 mod thin;
 pub mod track;
 mod trial;
@@ -40,11 +45,16 @@ use clap::Parser;
 use gpys::path::PathSettings;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::congestion::Congestion;
+use crate::judge::Judge;
 use crate::place::Place;
 use crate::results::{Machine, Results};
 use crate::run::Ground;
 use crate::scenarios::Scenario;
 use crate::servers::Certificates;
+
+/// How often to repeat a trial that was void because the path was late.
+const RETRIES: u32 = 2;
 
 /// WebTransport against WebSocket on bad networks
 #[derive(Debug, Parser)]
@@ -62,15 +72,21 @@ struct Args {
     /// Write tables and plots for the documentation to this directory
     #[arg(long, value_name = "FOLDER")]
     markdown: Option<PathBuf>,
-    /// Also measure sockjs-node, Socket.IO and ws (installed by npm), and every system's capacity
+    /// Also measure ws and Socket.IO (installed by npm), and every system's capacity
     #[arg(long)]
     peers: bool,
     /// Run only scenarios with this in their names, including "Chromium" and "capacity"
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Seed of the path's losses
+    /// Seed of the path's losses in the first round; each round has the next
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Rounds of every scenario, instead of its own number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Congestion control on both sides: the system's for TCP with quinn's own, or Reno with NewReno
+    #[arg(long, value_enum, default_value_t = Congestion::Default)]
+    congestion: Congestion,
     /// Print the report of a file written by --json, then exit
     #[arg(long, value_name = "FILE")]
     read: Option<PathBuf>,
@@ -105,6 +121,7 @@ fn execute(args: &Args) -> Result<()> {
         let address: SocketAddr = stock[0].parse()?;
         return stock::serve(address, stock[1].parse()?);
     }
+    args.congestion.enter()?;
     let (results, failed) = match &args.read {
         Some(file) => (serde_json::from_slice(&fs::read(file)?)?, 0),
         None => measure(args)?,
@@ -140,6 +157,7 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         seed: args.seed,
         rows: Vec::new(),
         capacity: Vec::new(),
+        ratios: Vec::new(),
         bars: Vec::new(),
         notes: Vec::new(),
     };
@@ -151,7 +169,11 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         }
     };
     let emulated = matches!(place, Place::Path(_));
-    let ground = Ground::new(place)?;
+    args.congestion.apply(&place)?;
+    results.machine.congestion = args.congestion.words(&place)?;
+    // A smoke test has no figures to save.
+    let retries = if args.quick { 0 } else { RETRIES };
+    let ground = Ground::new(place, args.seed, retries)?;
     if args.peers {
         install_peers()?;
     }
@@ -163,9 +185,12 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         });
         match played {
             Ok(played) => {
-                results.rows.extend(played.rows());
-                results.bars.extend(played.bars());
-                results.notes.extend(played.notes());
+                let judge = Judge::new(&played);
+                results.rows.extend(judge.rows());
+                results.ratios.extend(judge.ratios());
+                results.bars.extend(judge.bars());
+                results.notes.extend(judge.notes());
+                failed += u32::from(judge.failed());
             }
             Err(error) => {
                 failed += 1;
@@ -207,9 +232,12 @@ fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
         all.extend(scenarios::bad());
     }
     if args.peers {
-        all.push(scenarios::crowded(if args.quick { 3 } else { 6 }));
+        all.extend(scenarios::peers());
     }
     all.retain(|scenario| scenario.name.contains(&args.only));
+    for scenario in &mut all {
+        scenario.rounds = args.rounds.unwrap_or(scenario.rounds);
+    }
     all
 }
 
@@ -288,10 +316,7 @@ fn machine() -> Machine {
     Machine {
         cpu: model.into(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        kernel: format!(
-            "{}, TCP by {}",
-            read("/proc/sys/kernel/osrelease").trim(),
-            read("/proc/sys/net/ipv4/tcp_congestion_control").trim()
-        ),
+        kernel: read("/proc/sys/kernel/osrelease").trim().into(),
+        congestion: String::new(),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command};
 
-use gpys::path::{EmulatedPath, PathSettings};
+use gpys::path::{Counters, EmulatedPath, PathSettings};
 use tokio::runtime::Runtime;
 
 /// Two ends and what connects them.
@@ -83,18 +83,17 @@ impl Place {
         }
     }
 
-    /// The maximum delay beyond schedule with which a packet was delivered.
-    pub fn latest(&self) -> Option<std::time::Duration> {
-        match self {
-            Self::Path(path) => path.counters().map(|counters| counters.latest).into_iter().max(),
-            Self::Loopback => None,
+    /// Draws the packets' fates from this seed on. No effect on loopback.
+    pub fn reseed(&self, seed: u64) {
+        if let Self::Path(path) = self {
+            path.reseed(seed);
         }
     }
 
-    /// IP bytes that have arrived: from clients, and at clients.
-    pub fn bytes(&self) -> Option<[u64; 2]> {
+    /// The path's counters: from clients, and to clients.
+    pub fn counters(&self) -> Option<[Counters; 2]> {
         match self {
-            Self::Path(path) => Some(path.counters().map(|counters| counters.bytes)),
+            Self::Path(path) => Some(path.counters()),
             Self::Loopback => None,
         }
     }

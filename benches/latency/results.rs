@@ -11,12 +11,15 @@ pub struct Results {
     pub began: String,
     /// Whether it was a short run, whose figures are only a smoke test.
     pub quick: bool,
-    /// Seed of the path's losses.
+    /// Seed of the first round's losses; each round has the next.
     pub seed: u64,
     /// One row per system and scenario.
     pub rows: Vec<Row>,
     /// How many peers a single-core server carries.
     pub capacity: Vec<Step>,
+    /// Figures of one system over those of another.
+    #[serde(default)]
+    pub ratios: Vec<Ratio>,
     /// Figures held against their bars.
     pub bars: Vec<Bar>,
     /// Notes for the reader, a sentence or two each: what did not run and why, what was late.
@@ -32,6 +35,9 @@ pub struct Machine {
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
+    /// Which congestion control TCP and QUIC ran.
+    #[serde(default)]
+    pub congestion: String,
 }
 
 /// One system in one scenario, over all rounds.
@@ -47,6 +53,10 @@ pub struct Row {
     pub client: String,
     /// Number of peers in the room, each in view of all.
     pub people: u32,
+    /// How many of them decoded what they received, and so were measured; the others received and
+    /// discarded it.
+    #[serde(default)]
+    pub observers: u32,
     /// Samples per second of each peer.
     pub hz: u32,
     /// Duration of the measurement, in seconds, over all rounds.
@@ -59,6 +69,9 @@ pub struct Row {
     pub picture_age_ms: Percentiles,
     /// Share of those moments at which it was more than 100 ms.
     pub stale_share: f64,
+    /// How many of all samples were known to their receivers in time.
+    #[serde(default)]
+    pub deadlines: Vec<Deadline>,
     /// The 99th percentile of the picture's age in each round, in ms.
     pub round_p99_ms: Vec<f64>,
     /// From dialling to the first frame with another peer in it, in ms.
@@ -68,6 +81,18 @@ pub struct Row {
     pub down_bytes_per_second: Option<f64>,
     /// IP bytes per second from one client.
     pub up_bytes_per_second: Option<f64>,
+    /// IP packets per second to one client.
+    #[serde(default)]
+    pub down_packets_per_second: Option<f64>,
+    /// IP packets per second from one client.
+    #[serde(default)]
+    pub up_packets_per_second: Option<f64>,
+    /// How late the path was, which the machine causes: (bound in ms, share of packets later).
+    #[serde(default)]
+    pub path_late: Vec<(f64, f64)>,
+    /// Number of rounds that were measured again because the path was late.
+    #[serde(default)]
+    pub void: u32,
     /// The server's processor time for each sample received by a client, in us.
     pub server_us_per_update: Option<f64>,
     /// Distribution of the picture's age: (age in ms, share of moments at which it was more).
@@ -75,6 +100,37 @@ pub struct Row {
     /// The picture's age over time, where a scenario changes the path: (s since the round started,
     /// median in ms, maximum in ms).
     pub timeline: Vec<(f64, f64, f64)>,
+}
+
+/// Samples that were known in time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// The deadline after a sample was taken, in ms.
+    pub ms: f64,
+    /// Share of all samples taken that had arrived by then at a receiver, from 0 to 1. One that is
+    /// lost, or never sent because a newer one took its place, has not.
+    pub share: f64,
+    /// The same, if a newer sample in its place counts as well.
+    pub or_newer_share: f64,
+}
+
+/// A figure of one system over that of another, in one scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ratio {
+    /// The scenario.
+    pub scenario: String,
+    /// The figure, such as "message age p99".
+    pub figure: String,
+    /// The system over the line.
+    pub over: String,
+    /// The system under it.
+    pub under: String,
+    /// The ratio over all rounds.
+    pub value: f64,
+    /// The ends of its 95 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
 }
 
 /// Percentiles, in ms.
@@ -118,12 +174,15 @@ pub struct Step {
 pub struct Bar {
     /// What is measured.
     pub what: String,
-    /// The median of the rounds.
+    /// The figure over all rounds.
     pub value: f64,
-    /// The lowest of the rounds.
+    /// The lower end of its range.
     pub low: f64,
-    /// The highest of the rounds.
+    /// The upper end.
     pub high: f64,
+    /// Whether the range is a 95 % interval rather than the lowest and highest round.
+    #[serde(default)]
+    pub interval: bool,
     /// The bar.
     pub bar: f64,
     /// Whether the bar is a minimum rather than a maximum.

@@ -35,13 +35,17 @@ pub const OURS: [System; 2] =
     [System::Gpys(Transport::WebTransport), System::Gpys(Transport::WebSocket)];
 /// Number of peers in a room, unless stated otherwise.
 const PEOPLE: u32 = 20;
-/// The load of the comparison with other servers, in peers and samples per second.
-const CROWD: (u32, u32) = (90, 10);
+/// The loads of the comparison with other servers: peers, how many of them decode what they
+/// receive, and how long a round is measured, in seconds. A room of two has few samples.
+const CROWDS: [(u32, u32, u64); 4] = [(2, 2, 8), (20, 20, 4), (90, 16, 3), (200, 16, 3)];
+/// Their samples per second.
+const CROWD_HZ: [u32; 2] = [10, 60];
 /// The path's delay each way.
 const DELAY: Duration = Duration::from_millis(25);
 
 pub const CLEAN: &str = "clean network, 60 Hz";
-pub const CROWDED: &str = "clean network, 90 people, 10 Hz";
+/// How the names of the comparisons with other servers begin.
+pub const CLEAN_PATH: &str = "clean path";
 pub const HALF: &str = "a link at half of the demand";
 pub const BLACKOUT: &str = "a blackout of 5 s";
 pub const REBIND: &str = "the address changes (NAT rebinding)";
@@ -67,7 +71,7 @@ pub fn lossy(percent: u32) -> String {
 
 fn plan(hz: u32, seconds: u64, path: PathSettings) -> Plan {
     let time = Duration::from_secs(seconds);
-    Plan { behind: PEOPLE, beside: 0, hz, time, path, script: Vec::new() }
+    Plan { behind: PEOPLE, observers: PEOPLE, beside: 0, hz, time, path, script: Vec::new() }
 }
 
 fn delayed() -> PathSettings {
@@ -97,13 +101,18 @@ pub fn clean() -> Vec<Scenario> {
     ]
 }
 
-/// The scenario with the compared servers.
-pub fn crowded(seconds: u64) -> Scenario {
-    let mut plan = plan(CROWD.1, seconds, PathSettings::default());
-    plan.behind = CROWD.0;
-    let mut scenario = scenario(CROWDED, plan, 3);
-    scenario.systems.extend(Peer::ALL.map(System::Peer));
-    scenario
+/// The scenarios with the compared servers.
+pub fn peers() -> Vec<Scenario> {
+    let loads = CROWDS.iter().flat_map(|crowd| CROWD_HZ.map(|hz| (crowd, hz)));
+    let crowd = |(&(people, observers, seconds), hz): (&(u32, u32, u64), u32)| {
+        let mut plan = plan(hz, seconds, PathSettings::default());
+        (plan.behind, plan.observers) = (people, observers);
+        let name = format!("{CLEAN_PATH}, {people} people, {hz} Hz");
+        let mut scenario = scenario(name, plan, 3);
+        scenario.systems.extend([Peer::Ws, Peer::SocketIo].map(System::Peer));
+        scenario
+    };
+    loads.map(crowd).collect()
 }
 
 /// The scenarios on bad networks.
@@ -133,7 +142,7 @@ pub fn bad() -> Vec<Scenario> {
 
 fn half() -> Scenario {
     let mut plan = plan(10, 30, delayed());
-    (plan.behind, plan.beside) = (2, 200);
+    (plan.behind, plan.observers, plan.beside) = (2, 2, 200);
     let mut scenario = scenario(HALF, plan, 1);
     scenario
         .systems

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,11 +10,13 @@ use gpys::cli::certs;
 use gpys_testkit::process::program;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::TlsConnector;
 
+use crate::congestion;
 use crate::peers::{self, Peer};
 use crate::place::Place;
 
@@ -81,6 +82,7 @@ impl Server {
         command.arg("--cert").arg(certs.leaf()).arg("--key").arg(certs.key());
         // The runner's own settings must not matter.
         command.env_clear().current_dir(std::env::temp_dir());
+        congestion::pass_on(&mut command);
         Self::start(place, command, Some(address), pinned)
     }
 
@@ -148,7 +150,7 @@ impl Server {
 
     /// The processor time used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
-        cpu_time(Path::new(&format!("/proc/{}/stat", self.child.id())))
+        cpu_time(Pid::from_raw(self.child.id() as i32))
     }
 }
 
@@ -178,17 +180,7 @@ pub fn pin(child: Option<&Child>, core: usize) -> Result<()> {
     Ok(())
 }
 
-/// A process's user and system time, from its `stat` file (proc_pid_stat(5)).
-pub fn cpu_time(stat: &Path) -> Result<Duration> {
-    let text = std::fs::read_to_string(stat)?;
-    let (_, after) = text.rsplit_once(')').context("no name in stat")?;
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks: u64 = fields
-        .get(11..13)
-        .context("too few fields in stat")?
-        .iter()
-        .map(|field| field.parse::<u64>())
-        .sum::<Result<u64, _>>()?;
-    let hz = sysconf(SysconfVar::CLK_TCK)?.context("no clock rate")?;
-    Ok(Duration::from_secs_f64(ticks as f64 / hz as f64))
+/// A process's user and system time so far.
+pub fn cpu_time(process: Pid) -> Result<Duration> {
+    Ok(clock_getcpuclockid(process)?.now()?.into())
 }

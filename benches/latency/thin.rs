@@ -20,9 +20,11 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use wtransport::endpoint::endpoint_side;
+use wtransport::quinn::TransportConfig;
 use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Endpoint};
 
+use crate::congestion;
 use crate::track::{Reading, viewport};
 
 /// Links per UDP socket, as in the full client.
@@ -51,10 +53,13 @@ impl Shared {
         }
         let digests = server.config().server_certificate_hashes.iter();
         let digests = digests.filter_map(|hash| hash.sha256()).map(Sha256Digest::new);
-        let config = ClientConfig::builder()
+        let mut config = ClientConfig::builder()
             .with_bind_default()
             .with_server_certificate_hashes(digests)
             .build();
+        let mut transport = TransportConfig::default();
+        congestion::configure(&mut transport);
+        config.quic_config_mut().transport_config(Arc::new(transport));
         let endpoint = Arc::new(Endpoint::client(config)?);
         *pool = (Some(Arc::clone(&endpoint)), 1);
         Ok(endpoint)

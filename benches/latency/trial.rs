@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use gpys::path::PathSettings;
+use gpys::path::{Counters, Lateness, PathSettings};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use crate::ages::Ages;
 use crate::attend::{Attendee, Entrance, Manners};
 use crate::board::{Board, LOOK, Picture};
+use crate::bootstrap::Round;
 use crate::place::Place;
 use crate::servers::Server;
+use crate::tally::GRACE;
 
 /// Number of concurrent dials.
 const DOOR: usize = 10;
@@ -30,6 +32,8 @@ const RIGHT_US: u64 = 400_000;
 pub struct Plan {
     /// Number of peers behind the path, which send and watch.
     pub behind: u32,
+    /// How many of them decode what they receive; the others receive and discard it.
+    pub observers: u32,
     /// Number of peers at the server's end, which only send.
     pub beside: u32,
     /// Samples per second; peers behind the path send none if others do.
@@ -62,15 +66,26 @@ pub struct Outcome {
     pub picture: Picture,
     /// From dialling to the first sight of another peer.
     pub joins: Ages,
-    /// IP bytes while measuring: from and to the peers behind the path.
-    pub bytes: Option<[u64; 2]>,
-    /// The server's processor time while measuring.
-    pub cpu: Duration,
+    /// What passed while measuring: from and to the peers behind the path.
+    pub passed: Option<[Passed; 2]>,
+    /// How late packets came out of the path meanwhile, both ways.
+    pub lateness: Lateness,
+    /// What was counted by sender and second, and the server's processor time by second.
+    pub round: Round,
     pub seconds: f64,
     /// How long after [`Happening::Heal`] each picture had recovered, in ms.
     pub healed: Vec<f64>,
     /// Number of links lost.
     pub lost: usize,
+}
+
+/// What passed one direction of the path.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passed {
+    /// IP packets that entered.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The setting of a trial.
@@ -93,12 +108,15 @@ pub struct Stage {
 pub fn run(stage: &Arc<Stage>, plan: &Plan) -> Result<Outcome> {
     stage.place.set(plan.path);
     let board = Board::new(plan.behind + plan.beside);
-    let watches = Manners { hz: if plan.beside == 0 { plan.hz } else { 0 }, sees: true };
-    let walks = Manners { hz: plan.hz, sees: false };
+    let hz = if plan.beside == 0 { plan.hz } else { 0 };
+    let watches = Manners { hz, sees: true, waits: plan.waits() };
+    let walks = Manners { hz: plan.hz, sees: false, waits: false };
     let numbers = plan.behind..plan.behind + plan.beside;
-    let others = gather(Arc::clone(stage), Arc::clone(&board), walks, numbers, true);
+    let others = gather(Arc::clone(stage), Arc::clone(&board), walks, numbers, 0, true);
     let others = on(&stage.beside, others)?;
-    let people = gather(Arc::clone(stage), Arc::clone(&board), watches, 0..plan.behind, false);
+    let observers = plan.observers;
+    let people =
+        gather(Arc::clone(stage), Arc::clone(&board), watches, 0..plan.behind, observers, false);
     let people = on(&stage.behind, people)?;
     let measured = measure(Arc::clone(stage), plan.clone(), Arc::clone(&board), people);
     let outcome = on(&stage.behind, measured)?;
@@ -126,11 +144,16 @@ async fn gather(
     board: Arc<Board>,
     manners: Manners,
     people: std::ops::Range<u32>,
+    observers: u32,
     beside: bool,
 ) -> Result<Vec<Attendee>> {
     let Stage { entrance, beside_entrance, room, .. } = &*stage;
     let entrance = if beside { beside_entrance } else { entrance };
-    let joins = people.map(|person| Attendee::join(entrance, &board, room, person, manners));
+    let sees = |person| manners.sees && person < observers;
+    let joins = people.map(|person| {
+        let manners = Manners { sees: sees(person), ..manners };
+        Attendee::join(entrance, &board, room, person, manners)
+    });
     stream::iter(joins).buffer_unordered(DOOR).try_collect().await
 }
 
@@ -140,7 +163,10 @@ async fn measure(
     board: Arc<Board>,
     mut people: Vec<Attendee>,
 ) -> Result<Outcome> {
-    let receivers: Vec<u32> = (0..plan.behind).collect();
+    let receivers: Vec<u32> = (0..plan.observers).collect();
+    if plan.waits() {
+        people.iter_mut().for_each(|attendee| attendee.walk(&board, plan.hz));
+    }
     let filled = Instant::now();
     while !board.is_full(&receivers) {
         if filled.elapsed() > FILL {
@@ -150,14 +176,15 @@ async fn measure(
     }
     sleep(SETTLE).await;
     let mut outcome = Outcome::default();
-    for attendee in &people {
+    for attendee in people.iter().filter(|_| !plan.waits()) {
         if let Some(first) = board.first(attendee.person) {
             outcome.joins.record(first.saturating_sub(attendee.dialled));
         }
     }
-    let (cpu, bytes) = (stage.server.cpu_time()?, stage.place.bytes());
-    board.begin();
+    let before = stage.place.counters();
+    board.begin(plan.time);
     let begun = Instant::now();
+    let timing = tokio::spawn(time(Arc::clone(&stage.server), begun, plan.time));
     let looking = tokio::spawn(look(Arc::clone(&board), receivers.clone(), begun + plan.time));
     let mut healing = None;
     for &(at, happening) in &plan.script {
@@ -175,12 +202,19 @@ async fn measure(
     outcome.picture = looking.await?;
     outcome.messages = board.end();
     outcome.seconds = begun.elapsed().as_secs_f64();
-    outcome.cpu = stage.server.cpu_time()?.saturating_sub(cpu);
-    outcome.bytes = stage
-        .place
-        .bytes()
-        .zip(bytes)
-        .map(|(after, before)| [after[0] - before[0], after[1] - before[1]]);
+    if let (Some(before), Some(after)) = (before, stage.place.counters()) {
+        outcome.pass(&before, &after);
+    }
+    let cpu = timing.await??;
+    sleep(GRACE).await;
+    if let Some(tally) = board.tally() {
+        let others = f64::from(plan.behind) / f64::from(plan.observers);
+        let samples = tally.arrived().into_iter().map(|count| f64::from(count) * others);
+        outcome.round = Round {
+            clusters: tally.clusters(plan.observers),
+            cpu: cpu.into_iter().zip(samples).collect(),
+        };
+    }
     if let Some(healing) = healing {
         outcome.healed = healing.await?;
     }
@@ -189,6 +223,60 @@ async fn measure(
     stage.place.set(PathSettings::default());
     stream::iter(people).for_each_concurrent(DOOR, Attendee::leave).await;
     Ok(outcome)
+}
+
+impl Plan {
+    /// Whether peers take no samples until all are in: those of a large load would keep the last
+    /// ones from joining.
+    pub fn waits(&self) -> bool {
+        self.observers < self.behind
+    }
+}
+
+impl Outcome {
+    /// Adds another round.
+    pub fn merge(&mut self, other: &Self) {
+        self.messages.add(&other.messages);
+        self.picture.ages.add(&other.picture.ages);
+        self.picture.looks += other.picture.looks;
+        self.picture.stale += other.picture.stale;
+        self.joins.add(&other.joins);
+        self.seconds += other.seconds;
+        self.lateness.add(&other.lateness);
+        self.round.clusters.extend_from_slice(&other.round.clusters);
+        self.round.cpu.extend_from_slice(&other.round.cpu);
+        for (way, more) in other.passed.iter().flatten().enumerate() {
+            let passed = &mut self.passed.get_or_insert_default()[way];
+            passed.packets += more.packets;
+            passed.bytes += more.bytes;
+        }
+    }
+
+    /// Notes what passed the path between two states of its counters.
+    fn pass(&mut self, before: &[Counters; 2], after: &[Counters; 2]) {
+        let mut passed = [Passed::default(); 2];
+        for (passed, (before, after)) in passed.iter_mut().zip(before.iter().zip(after)) {
+            passed.packets = after.packets - before.packets;
+            passed.bytes = after.bytes - before.bytes;
+            self.lateness.add(&after.lateness.since(&before.lateness));
+        }
+        self.passed = Some(passed);
+    }
+}
+
+/// Measures the server's processor time in each second of this time, in us.
+async fn time(server: Arc<Server>, begun: Instant, time: Duration) -> Result<Vec<f64>> {
+    let mut last = server.cpu_time()?;
+    let mut seconds = Vec::new();
+    let mut at = Duration::ZERO;
+    while at < time {
+        at = (at + Duration::from_secs(1)).min(time);
+        sleep_until(begun + at).await;
+        let now = server.cpu_time()?;
+        seconds.push(now.saturating_sub(last).as_secs_f64() * 1e6);
+        last = now;
+    }
+    Ok(seconds)
 }
 
 /// Looks at all pictures until the given time.
@@ -227,7 +315,7 @@ async fn switch(
     people: &mut [Attendee],
 ) -> Result<()> {
     let Some(other) = &stage.other else { bail!("there is no other transport to switch to") };
-    let manners = Manners { hz: plan.hz, sees: true };
+    let manners = Manners { hz: plan.hz, sees: true, waits: false };
     let switches = people.iter_mut().map(|one| one.switch(other, board, &stage.room, manners));
     futures_util::future::try_join_all(switches).await?;
     Ok(())

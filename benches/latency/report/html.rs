@@ -22,10 +22,12 @@ pub fn html(results: &Results) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
          <meta name=\"color-scheme\" content=\"light dark\"/>\n\
          <title>GPyS: latency benchmark</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n\
-         <header>\n<h1>Latency benchmark</h1>\n<p>{}, {} cores, kernel {}; begun {}; seed {}</p>\n",
+         <header>\n<h1>Latency benchmark</h1>\n\
+         <p>{}, {} cores, kernel {}; {}; begun {}; seed {}</p>\n",
         xml(&machine.cpu),
         machine.cores,
         xml(&machine.kernel),
+        xml(&machine.congestion),
         xml(&results.began),
         results.seed
     );
@@ -40,10 +42,11 @@ pub fn html(results: &Results) -> String {
     out += &format!("<p>{WORDS}</p>\n");
     for scenario in table::scenarios(results) {
         out += &format!(
-            "<section>\n<h3>{}</h3>\n<p>{}</p>\n{}{}</section>\n",
+            "<section>\n<h3>{}</h3>\n<p>{}</p>\n{}{}{}</section>\n",
             xml(scenario),
             xml(&table::conditions(results, scenario)),
             grid(&table::scenario(results, scenario)),
+            table::ratios(results, scenario).map(|ratios| grid(&ratios)).unwrap_or_default(),
             pictures(&Shows::Scenario(scenario.to_owned())),
         );
     }

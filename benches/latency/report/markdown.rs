@@ -16,10 +16,11 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     };
     let machine = &results.machine;
     let mut out = format!(
-        "Measured on {}, {} cores, kernel {}; begun {}; seed {}.\n\n",
+        "Measured on {}, {} cores, kernel {}; {}; begun {}; seed {}.\n\n",
         plain(&machine.cpu),
         machine.cores,
         plain(&machine.kernel),
+        plain(&machine.congestion),
         plain(&results.began),
         results.seed
     );
@@ -33,6 +34,9 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     for scenario in table::scenarios(results) {
         let conditions = format!("{}.\n\n", plain(&table::conditions(results, scenario)));
         out += &section("###", &table::scenario(results, scenario), &conditions);
+        if let Some(ratios) = table::ratios(results, scenario) {
+            out += &grid(&ratios);
+        }
         out += &pictures(&Shows::Scenario(scenario.to_owned()));
     }
     let loss = pictures(&Shows::Loss);
@@ -60,6 +64,10 @@ fn picture(plot: &Plot, folder: &str) -> String {
 
 /// A table under its caption as a heading, with `more` in between.
 fn section(level: &str, table: &Table, more: &str) -> String {
+    format!("{level} {}\n\n{more}{}", plain(&table.caption), grid(table))
+}
+
+fn grid(table: &Table) -> String {
     let mut heads = Vec::new();
     for column in &table.columns {
         let name = [column.group, column.name].join(" ");
@@ -67,8 +75,7 @@ fn section(level: &str, table: &Table, more: &str) -> String {
         heads.push(format!("{}{unit}", name.trim()));
     }
     let sides = table.columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "--:" });
-    let mut out = format!("{level} {}\n\n{more}", plain(&table.caption));
-    out += &line(heads.iter().map(String::as_str));
+    let mut out = line(heads.iter().map(String::as_str));
     out += &line(sides);
     for row in &table.rows {
         let cells: Vec<String> = row.iter().map(|cell| plain(cell)).collect();

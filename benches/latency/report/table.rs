@@ -1,11 +1,14 @@
 //! The report's tables, independent of how they are rendered.
 
-use crate::results::{Bar, Percentiles, Results, Row, Step};
+use crate::results::{Bar, Deadline, Percentiles, Ratio, Results, Row, Step};
 
 /// Stands for an absent figure.
 const ABSENT: &str = "-";
 /// Share of a core above which the load itself is the limit.
 const BUSY_LOAD: f64 = 0.8;
+
+/// The lateness of the path that is shown, in ms: what makes a trial void, if it is common.
+const LATE_MS: f64 = 2.0;
 
 /// One table; the first cell of each row is its heading.
 pub(super) struct Table {
@@ -33,6 +36,11 @@ pub(super) struct Column {
 impl Column {
     const fn new(group: &'static str, name: &'static str, unit: &'static str) -> Self {
         Self { group, name, unit, wide: false }
+    }
+
+    /// A column that a terminal has no room for.
+    const fn wide(group: &'static str, name: &'static str, unit: &'static str) -> Self {
+        Self { group, name, unit, wide: true }
     }
 }
 
@@ -87,8 +95,9 @@ pub(super) fn conditions(results: &Results, scenario: &str) -> String {
     let rows = rows_of(results, scenario);
     let all = |of: fn(&Row) -> String| distinct(rows.iter().map(|row| of(row))).join(" or ");
     format!(
-        "{} people at {} Hz; path: {}; {} s in {} rounds",
+        "{} people{} at {} Hz; path: {}; {} s in {} rounds",
         all(|row| row.people.to_string()),
+        distinct(rows.iter().map(|row| observers(row))).concat(),
         all(|row| row.hz.to_string()),
         all(|row| row.path.clone()),
         all(|row| exact((row.seconds * 10.0).round() / 10.0)),
@@ -96,26 +105,38 @@ pub(super) fn conditions(results: &Results, scenario: &str) -> String {
     )
 }
 
+/// How many peers were measured, if not all.
+fn observers(row: &Row) -> String {
+    let all = row.observers == 0 || row.observers == row.people;
+    if all { String::new() } else { format!(" ({} of them observe)", row.observers) }
+}
+
 /// The table of one scenario: one row per system.
 pub(super) fn scenario(results: &Results, scenario: &str) -> Table {
     let rows = rows_of(results, scenario);
-    let rounds = Column { wide: true, ..Column::new("picture age", "p99 of rounds", "ms") };
     let columns = vec![
         Column::new("", "system", ""),
         Column::new("message age", "p50", "ms"),
-        Column::new("message age", "p90", "ms"),
+        Column::wide("message age", "p90", "ms"),
         Column::new("message age", "p99", "ms"),
-        Column::new("message age", "p99.9", "ms"),
+        Column::wide("message age", "p99.9", "ms"),
         Column::new("message age", "max", "ms"),
         Column::new("picture age", "p50", "ms"),
         Column::new("picture age", "p99", "ms"),
-        rounds,
-        Column::new("picture age", "max", "ms"),
+        Column::wide("picture age", "p99 of rounds", "ms"),
+        Column::wide("picture age", "max", "ms"),
+        Column::new("known in time", "50 ms", "%"),
+        Column::new("known in time", "100 ms", "%"),
+        Column::new("known in time", "150 ms", "%"),
+        Column::wide("it or a newer one", "100 ms", "%"),
         Column::new("", "stale", "%"),
         Column::new("join", "p50", "ms"),
         Column::new("a client", "down", "kB/s"),
         Column::new("a client", "up", "kB/s"),
+        Column::wide("a client", "down", "packets/s"),
+        Column::wide("a client", "up", "packets/s"),
         Column::new("server", "update", "us"),
+        Column::wide("path late", "over 2 ms", "%"),
     ];
     let cells = |(name, row): (String, &&Row)| {
         let message = |of: fn(&Percentiles) -> f64| percentile(&row.message_age_ms, of);
@@ -132,15 +153,79 @@ pub(super) fn scenario(results: &Results, scenario: &str) -> Table {
             picture(|age| age.p99),
             extent(&row.round_p99_ms).map_or_else(absent, |(low, high)| between(low, high, "")),
             picture(|age| age.max),
+            in_time(row, 50.0, |deadline| deadline.share),
+            in_time(row, 100.0, |deadline| deadline.share),
+            in_time(row, 150.0, |deadline| deadline.share),
+            in_time(row, 100.0, |deadline| deadline.or_newer_share),
             figure(100.0 * stale),
             row.join_ms.map_or_else(absent, |join| percentile(&join, |join| join.p50)),
             optional(row.down_bytes_per_second.map(|bytes| bytes / 1000.0)),
             optional(row.up_bytes_per_second.map(|bytes| bytes / 1000.0)),
+            optional(row.down_packets_per_second),
+            optional(row.up_packets_per_second),
             optional(row.server_us_per_update),
+            late(row),
         ]
     };
     let rows = names(&rows).into_iter().zip(&rows).map(cells).collect();
     Table { caption: scenario.to_owned(), columns, rows }
+}
+
+/// A share of samples known by a deadline, in percent.
+fn in_time(row: &Row, ms: f64, share: fn(&Deadline) -> f64) -> String {
+    let deadline = row.deadlines.iter().find(|deadline| deadline.ms == ms);
+    // Nearly all is not all.
+    let percent = |share: f64| match share {
+        share if (0.9995..1.0).contains(&share) => ">99.9".to_owned(),
+        share => figure(100.0 * share),
+    };
+    deadline.map_or_else(absent, |deadline| percent(share(deadline)))
+}
+
+/// The share of packets that the path handed out too late, in percent.
+fn late(row: &Row) -> String {
+    let bound = row.path_late.iter().find(|(bound, _)| *bound == LATE_MS);
+    optional(bound.map(|(_, share)| 100.0 * share))
+}
+
+/// The table of one scenario's ratios: a row for each pair of systems; none without ratios.
+pub(super) fn ratios(results: &Results, scenario: &str) -> Option<Table> {
+    let all: Vec<&Ratio> =
+        results.ratios.iter().filter(|ratio| ratio.scenario == scenario).collect();
+    let figures = [
+        ("message age p50", Column::new("message age", "p50", "x (95 %)")),
+        ("message age p99", Column::new("message age", "p99", "x (95 %)")),
+        ("picture age p50", Column::wide("picture age", "p50", "x (95 %)")),
+        ("picture age p99", Column::new("picture age", "p99", "x (95 %)")),
+        ("server CPU per sample", Column::new("server", "update", "x (95 %)")),
+    ];
+    let cells = |(over, under): (&str, &str)| {
+        let of = |figure: &str| {
+            let same = |ratio: &&&Ratio| {
+                (ratio.over.as_str(), ratio.under.as_str()) == (over, under)
+                    && ratio.figure == figure
+            };
+            all.iter().find(same).map_or_else(absent, |ratio| with_interval(ratio))
+        };
+        let cells = figures.iter().map(|(figure, _)| of(figure));
+        [format!("{over} / {under}")].into_iter().chain(cells).collect()
+    };
+    let pairs = distinct(all.iter().map(|ratio| (ratio.over.as_str(), ratio.under.as_str())));
+    let columns = figures.iter().map(|(_, column)| *column);
+    let table = Table {
+        caption: format!("{scenario}: ratios"),
+        columns: [Column::new("", "systems", "")].into_iter().chain(columns).collect(),
+        rows: pairs.into_iter().map(cells).collect(),
+    };
+    (!table.rows.is_empty()).then_some(table)
+}
+
+fn with_interval(ratio: &Ratio) -> String {
+    let Ratio { value, low, high, .. } = *ratio;
+    match between(low, high, "") {
+        range if value.is_finite() && range != ABSENT => format!("{} ({range})", figure(value)),
+        _ => figure(value),
+    }
 }
 
 /// The table of all bars, and whether they are met.
@@ -150,7 +235,7 @@ pub(super) fn bars(results: &Results) -> Table {
         Column::new("", "verdict", ""),
         Column::new("", "measured", ""),
         Column::new("", "bar", ""),
-        Column::new("", "lowest to highest round", ""),
+        Column::new("", "95 % interval", ""),
     ];
     let cells = |bar: &Bar| {
         let side = if bar.at_least { "at least" } else { "at most" };
@@ -159,7 +244,10 @@ pub(super) fn bars(results: &Results) -> Table {
             verdict(bar).to_owned(),
             with_unit(figure(bar.value), &bar.unit),
             format!("{side} {}", with_unit(exact(bar.bar), &bar.unit)),
-            between(bar.low, bar.high, &bar.unit),
+            match between(bar.low, bar.high, &bar.unit) {
+                range if bar.interval || range == ABSENT => range,
+                range => format!("{range} (rounds)"),
+            },
         ]
     };
     let rows = results.bars.iter().map(cells).collect();

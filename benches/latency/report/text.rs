@@ -16,8 +16,8 @@ const GAP: usize = 2;
 pub fn text(results: &Results) -> String {
     let machine = &results.machine;
     let mut out = format!(
-        "latency benchmark of {}, seed {}\n{}, {} cores, kernel {}\n",
-        results.began, results.seed, machine.cpu, machine.cores, machine.kernel
+        "latency benchmark of {}, seed {}\n{}, {} cores, kernel {}; {}\n",
+        results.began, results.seed, machine.cpu, machine.cores, machine.kernel, machine.congestion
     );
     if results.quick {
         out += &format!("{QUICK}\n");
@@ -26,6 +26,10 @@ pub fn text(results: &Results) -> String {
         section(&mut out, scenario);
         prose(&mut out, "", &table::conditions(results, scenario));
         grid(&mut out, &table::scenario(results, scenario));
+        if let Some(ratios) = table::ratios(results, scenario) {
+            out.push('\n');
+            grid(&mut out, &ratios);
+        }
     }
     if !results.capacity.is_empty() {
         for table in [table::carried(results), table::steps(results)] {

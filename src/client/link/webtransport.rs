@@ -13,6 +13,7 @@ use socket2::SockRef;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 use wtransport::endpoint::{ConnectOptions, endpoint_side};
 use wtransport::error::{ConnectingError, ConnectionError};
+use wtransport::quinn::congestion::NewRenoConfig;
 use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
 use wtransport::tls::client::ServerHashVerification;
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
@@ -37,6 +38,9 @@ const SEND_BUFFER: usize = 256;
 /// frame, as on a lossy path, the library forgets the part it has read and takes the rest for
 /// another frame; a new connection starts afresh.
 const TRIES: u32 = 3;
+/// With this variable in its environment, QUIC runs NewReno instead of CUBIC. For the latency
+/// benchmark alone, which pairs it with TCP's Reno, so it is no option.
+const NEW_RENO: &str = "GPYS_BENCH_NEWRENO";
 /// Bytes to read from the stream at a time.
 const CHUNK: usize = 2_048;
 
@@ -137,6 +141,9 @@ fn transport() -> TransportConfig {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
         .datagram_send_buffer_size(SEND_BUFFER);
+    if std::env::var_os(NEW_RENO).is_some() {
+        transport.congestion_controller_factory(Arc::new(NewRenoConfig::default()));
+    }
     transport
 }
 

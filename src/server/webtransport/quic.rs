@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
+use wtransport::quinn::congestion::NewRenoConfig;
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
 use wtransport::quinn::{self, IdleTimeout, VarInt};
 
@@ -19,6 +20,10 @@ use crate::webtransport::udp::Counting;
 
 /// Overhead of a queued datagram, in bytes on top of its payload.
 const DATAGRAM_OVERHEAD: usize = 64;
+
+/// With this variable in its environment, QUIC runs NewReno instead of CUBIC. For the latency
+/// benchmark alone, which pairs it with TCP's Reno, so it is no setting.
+const NEW_RENO: &str = "GPYS_BENCH_NEWRENO";
 
 /// The QUIC configuration for this certificate and for frames of at most `max_frame` bytes.
 ///
@@ -55,6 +60,9 @@ fn transport(max_frame: usize) -> quinn::TransportConfig {
         .mtu_discovery_config(None)
         // One frame per client and tick leaves nothing to segment, so its buffer would be wasted.
         .enable_segmentation_offload(false);
+    if std::env::var_os(NEW_RENO).is_some() {
+        config.congestion_controller_factory(Arc::new(NewRenoConfig::default()));
+    }
     config
 }
 
