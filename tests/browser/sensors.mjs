@@ -1,6 +1,7 @@
 /** Sensors that lie, fall silent or are taken away: the page shows only what is known. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Pair } from './support/drawn.mjs';
 import { beside, listed, seen, Tab } from './support/tab.mjs';
 import { world } from './support/world.mjs';
 
@@ -137,3 +138,15 @@ test('an invalid position is never shown', async () => {
   await tab.until('a place without a made-up accuracy', (it) => it.live === 'Live');
   await tab.close();
 });
+
+for (const transport of ['wt', 'ws']) {
+  test(`each turn of a device is drawn by another page, over ${transport}`, async () => {
+    const pair = await Pair.open(world.browser, world.server, { path: '/r/drawn', transport });
+    for (let turn = 0; turn < 4; turn++) {
+      const { sent, arrived, frame, moved, drawn } = await pair.turn();
+      const order = [0, sent, arrived, frame, moved, drawn];
+      assert.deepEqual(order, [...order].sort((a, b) => a - b));
+    }
+    await pair.close();
+  });
+}

@@ -28,17 +28,39 @@ function figure(lat: number, lng: number, sampled: number, orientation = NO_ORIE
 const shown = (glide: Glide, now: number) => fromMercator(...glide.point(now));
 
 describe('Glide', () => {
-  it('takes about the time between two samples, from what is drawn', () => {
+  it('shows most of a move in half the time between two samples, from what is drawn', () => {
     const glide = new Glide(figure(45, 14, 0));
     glide.update(figure(45, 14.001, 1000), 1000);
-    expect(shown(glide, 1000).lng).toBeCloseTo(14, 9);
-    expect(shown(glide, 1500).lng).toBeCloseTo(14.0005, 9);
+    // One display frame of the way: the picture of this moment shows it already.
+    expect(shown(glide, 1000).lng).toBeGreaterThan(14);
+    expect(shown(glide, 1000).lng).toBeLessThan(14.00001);
+    expect(shown(glide, 1500).lng).toBeGreaterThan(14.0006);
     expect(glide.moving(1500)).toBe(true);
-    const here = shown(glide, 1600).lng;
+    const [before, here] = [shown(glide, 1590).lng, shown(glide, 1600).lng];
     glide.update(figure(45, 14.0, 1600), 1600);
-    expect(shown(glide, 1600).lng).toBeCloseTo(here, 9);
-    expect(shown(glide, 3000).lng).toBeCloseTo(14, 9);
-    expect(glide.moving(3000)).toBe(false);
+    // It turns back without a jerk.
+    expect(Math.abs(shown(glide, 1600).lng - here)).toBeLessThan(4 * (here - before));
+    expect(shown(glide, 3000).lng).toBeCloseTo(14, 6);
+    expect(shown(glide, 4000).lng).toBeCloseTo(14, 9);
+    expect(glide.moving(4000)).toBe(false);
+  });
+
+  it('shows fast samples one picture late at most', () => {
+    const at = (i: number) => 14 + i * 1e-5;
+    const glide = new Glide(figure(45, at(0), 0));
+    for (let i = 1; i < 20; i++) {
+      const now = (i * 1000) / 60;
+      glide.update(figure(45, at(i), now), now);
+      if (i > 3) expect(shown(glide, now).lng).toBeGreaterThan(at(i - 0.5));
+    }
+  });
+
+  it('never goes beyond a walker who stops by more than a little', () => {
+    const glide = new Glide(figure(45, 14, 0));
+    for (let i = 1; i <= 10; i++) glide.update(figure(45, 14 + i * 1e-5, i * 1000), i * 1000);
+    for (let now = 10_000; now < 13_000; now += 16) {
+      expect(shown(glide, now).lng).toBeLessThan(14 + 10.05e-5);
+    }
   });
 
   it('moves only a little of the way in each frame', () => {
@@ -65,13 +87,25 @@ describe('Glide', () => {
     expect(shown(glide, 1000).lat).toBeCloseTo(46, 6);
   });
 
-  it('turns, and follows the sensor’s presence as it changes', () => {
+  it('shows a turn in the next picture, and lets slow samples glide', () => {
+    const at = (gamma: number) => encodeOrientation(fromEuler(0, 0, gamma));
+    const lean = (glide: Glide, now: number) => attitude(glide.orientation(now)!).leanLeftRight;
+    const glide = new Glide(figure(45, 14, 0, at(0)));
+    glide.update(figure(45, 14, 5000, at(40)), 5000);
+    expect(lean(glide, 5000)).toBeCloseTo(40, 0);
+    glide.update(figure(45, 14, 5016, at(30)), 5016);
+    expect(lean(glide, 5016)).toBeCloseTo(30, 0);
+    expect(glide.moving(5016)).toBe(false);
+    glide.update(figure(45, 14, 5116, at(0)), 5116);
+    expect(lean(glide, 5116)).toBeGreaterThan(10);
+    expect(lean(glide, 5116)).toBeLessThan(20);
+    expect(lean(glide, 5133)).toBeLessThan(7);
+    expect(lean(glide, 5216)).toBeCloseTo(0, 0);
+  });
+
+  it('follows the sensor’s presence as it changes', () => {
     const at = (gamma: number) => encodeOrientation(fromEuler(0, 0, gamma));
     const glide = new Glide(figure(45, 14, 0, at(0)));
-    glide.update(figure(45, 14, 200, at(40)), 200);
-    const middle = attitude(glide.orientation(315)!).leanLeftRight;
-    expect(middle).toBeGreaterThan(15);
-    expect(middle).toBeLessThan(25);
     glide.update(figure(45, 14, 400), 400);
     expect(glide.orientation(400)).toBeUndefined();
     glide.update(figure(45, 14, 600, at(10)), 600);

@@ -1,6 +1,6 @@
 /**
- * Lets people glide: what is drawn moves to the newest sample in about the time between the
- * samples. It starts from what is drawn, so it never jumps.
+ * Lets people glide: what is drawn closes in on the newest sample, from where it is drawn and as
+ * fast as it moves there, so it neither jumps nor jerks.
  */
 
 import {
@@ -15,61 +15,118 @@ import { mercator } from './geo';
 
 /** Beyond this share of the world's width (about 40 km), people jump instead of flying. */
 const FAR = 0.001;
-const SHORTEST_MS = 50;
-const LONGEST_MOVE_MS = 1000;
-const LONGEST_TURN_MS = 250;
 /**
- * Slightly longer than the gap between samples, so that the next one arrives during the movement.
+ * A sample counts from one display frame before it is first drawn, or else that picture would show
+ * none of it.
  */
-const STRETCH = 1.15;
-
-/** A value that moves linearly from one sample to the next. */
-class Track<T> {
-  private from: T;
-  private started = 0;
-  private lasts = 0;
-  private sampled: number;
-
-  constructor(
-    private to: T,
-    sampled: number,
-    private readonly longest: number,
-    private readonly mix: (a: T, b: T, t: number) => T,
-  ) {
-    this.from = to;
-    this.sampled = sampled;
-  }
-
-  at(now: number): T {
-    const t = this.lasts > 0 ? (now - this.started) / this.lasts : 1;
-    if (t >= 1) return this.to;
-    return this.mix(this.from, this.to, Math.max(0, t));
-  }
-
-  moving(now: number): boolean {
-    return now < this.started + this.lasts;
-  }
-
-  aim(to: T, sampled: number, now: number): void {
-    const gap = (sampled - this.sampled) | 0;
-    this.from = this.at(now);
-    this.to = to;
-    this.started = now;
-    this.lasts = Math.max(SHORTEST_MS, Math.min(this.longest, gap * STRETCH));
-    this.sampled = sampled;
-  }
-
-  put(to: T, sampled: number): void {
-    this.to = to;
-    this.lasts = 0;
-    this.sampled = sampled;
-  }
-}
+const FRAME_MS = 1000 / 60;
+/**
+ * A glide is a critically damped spring of this rate per interval between samples: a third of the
+ * way is left after 0.46 of an interval, 4 % after a whole one.
+ */
+const RATE = 5;
+/** A glide ends after this many times 1 / rate, with 0.1 % of the way left. */
+const END = 9;
+/** The device's position comes once a second or less often. */
+const LONGEST_MOVE_MS = 1000;
+/** Turns that come faster than this look smooth by themselves, and are drawn as they come. */
+const SMOOTH_TURN_MS = 40;
+/** A longer gap is a rest; a turn after it is drawn at once, too. */
+const REST_MS = 120;
+/** Turns in between are spread over this time, half of them in the first picture. */
+const TURN_MS = 50;
 
 type Point = readonly [x: number, y: number];
 
-function mixPoints(a: Point, b: Point, t: number): Point {
-  return [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t];
+/** A place that follows samples. */
+class Move {
+  private from: Point;
+  /** The speed at the start, per ms. */
+  private speed: Point = [0, 0];
+  private started = 0;
+  /** Of the spring, per ms; 0 at rest. */
+  private rate = 0;
+
+  constructor(
+    private to: Point,
+    private sampled: number,
+  ) {
+    this.from = to;
+  }
+
+  at(now: number): Point {
+    const { from, to, speed, rate } = this;
+    if (!this.moving(now)) return to;
+    const t = Math.max(0, now - this.started);
+    const on = (i: 0 | 1): number => {
+      const left = from[i] - to[i];
+      return to[i] + (left + (speed[i] + rate * left) * t) * Math.exp(-rate * t);
+    };
+    return [on(0), on(1)];
+  }
+
+  moving(now: number): boolean {
+    return this.rate > 0 && (now - this.started) * this.rate < END;
+  }
+
+  aim(to: Point, sampled: number, now: number): void {
+    const gap = (sampled - this.sampled) | 0;
+    const start = now - FRAME_MS;
+    [this.from, this.speed] = [this.at(start), this.speedAt(start)];
+    this.to = to;
+    this.started = start;
+    this.rate = RATE / Math.max(FRAME_MS, Math.min(LONGEST_MOVE_MS, gap));
+    this.sampled = sampled;
+  }
+
+  put(to: Point, sampled: number): void {
+    this.to = to;
+    this.rate = 0;
+    this.sampled = sampled;
+  }
+
+  private speedAt(now: number): Point {
+    if (!this.moving(now)) return [0, 0];
+    const { from, to, speed, rate } = this;
+    const t = Math.max(0, now - this.started);
+    const on = (i: 0 | 1): number =>
+      (speed[i] - rate * (speed[i] + rate * (from[i] - to[i])) * t) * Math.exp(-rate * t);
+    return [on(0), on(1)];
+  }
+}
+
+/** An orientation that follows samples. */
+class Turn {
+  private from: Quaternion;
+  private started = 0;
+  private rate = 0;
+
+  constructor(
+    private to: Quaternion,
+    private sampled: number,
+  ) {
+    this.from = to;
+  }
+
+  at(now: number): Quaternion {
+    if (!this.moving(now)) return this.to;
+    const t = Math.max(0, now - this.started) * this.rate;
+    return slerp(this.from, this.to, 1 - (1 + t) * Math.exp(-t));
+  }
+
+  moving(now: number): boolean {
+    return this.rate > 0 && (now - this.started) * this.rate < END;
+  }
+
+  aim(to: Quaternion, sampled: number, now: number): void {
+    const gap = (sampled - this.sampled) | 0;
+    const start = now - FRAME_MS;
+    this.from = this.at(start);
+    this.to = to;
+    this.started = start;
+    this.rate = gap > SMOOTH_TURN_MS && gap <= REST_MS ? RATE / TURN_MS : 0;
+    this.sampled = sampled;
+  }
 }
 
 /** The x nearest to `reference`: the map has no edge at the antimeridian. */
@@ -78,8 +135,8 @@ function near(x: number, reference: number): number {
 }
 
 export class Glide {
-  private readonly position: Track<Point>;
-  private turn: Track<Quaternion> | undefined;
+  private readonly position: Move;
+  private turn: Turn | undefined;
   private lat: number;
   private lng: number;
   private code: number;
@@ -89,7 +146,7 @@ export class Glide {
     this.lng = figure.lng;
     this.code = figure.orientation;
     const at = mercator(figure.lat * UNIT, figure.lng * UNIT);
-    this.position = new Track<Point>(at, figure.sampled, LONGEST_MOVE_MS, mixPoints);
+    this.position = new Move(at, figure.sampled);
     this.startTurn(figure);
   }
 
@@ -136,11 +193,6 @@ export class Glide {
     this.turn =
       figure.orientation === NO_ORIENTATION
         ? undefined
-        : new Track<Quaternion>(
-            decodeOrientation(figure.orientation),
-            figure.sampled,
-            LONGEST_TURN_MS,
-            slerp,
-          );
+        : new Turn(decodeOrientation(figure.orientation), figure.sampled);
   }
 }
