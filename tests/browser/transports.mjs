@@ -1,6 +1,8 @@
-/** Blocked UDP: the page goes on by WebSocket, and others do not notice. */
+/** Networks that fail: the page goes on by another link, and others do not notice. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { launch } from './support/browser.mjs';
+import { Line } from './support/relay.mjs';
 import { beside, listed, metresBetween, seen, Tab } from './support/tab.mjs';
 import { behindRelay, world } from './support/world.mjs';
 
@@ -78,6 +80,40 @@ test('a page whose UDP is refused ends on WebSocket and says why', async () => {
   await tab.close();
 });
 
+test('a silent WebSocket is replaced before anybody notices', async () => {
+  const { server } = world;
+  const line = await Line.start(server.http);
+  const behindLine = await launch({ from: server.http, to: line.port });
+  const open = (from, name, at) =>
+    Tab.open(from, server, { path: '/r/silent', name, at, held, transport: 'ws' });
+  const mover = await open(behindLine, 'Mover', HERE);
+  const watcher = await open(world.browser, 'Watcher', beside(HERE, 0, 30));
+  await mover.share();
+  await watcher.share();
+  const { id, uuid } = await mover.until('the watcher', (it) => it.figures.length === 1);
+  await watcher.until('the mover', (it) => seen(it, id)?.kind === 'figure');
+  await watcher.page.evaluate(keepLog, id);
+  await mover.page.evaluate(countLosses);
+
+  line.block();
+  await mover.until('four seconds of silence', (it) => /no answer for [4-7] s/.test(it.status));
+  line.open();
+  const back = await mover.until('people again', (it) => it.figures[0]?.gone === false);
+  assert.deepEqual([back.id, back.uuid, back.transport], [id, uuid, 'websocket'], 'the same peer');
+  assert.equal(await mover.page.evaluate(() => window.losses), 0, 'it did not wait for a timeout');
+
+  const further = beside(HERE, 15, 0);
+  await mover.move(further);
+  await watcher.until('the mover move on', (it) => metresBetween(seen(it, id) ?? HERE, further) < 0.2);
+  const log = await watcher.page.evaluate(() => window.log);
+  const same = { online: 2, title: 'GPyS (2 online)', id, uuid, rows: 2 };
+  assert.deepEqual(log, [{ ...same, kind: 'figure', hidden: false }], 'one and the same all along');
+  await mover.close();
+  await watcher.close();
+  await behindLine.close();
+  await line.close();
+});
+
 /**
  * A tab that was free to choose and chose WebTransport; on a busy computer WebSocket may win the
  * race.
@@ -109,4 +145,12 @@ function keepLog(id) {
   const changes = { subtree: true, childList: true, characterData: true };
   new MutationObserver(look).observe(document.getElementById('title'), changes);
   new MutationObserver(look).observe(document.getElementById('list'), changes);
+}
+
+/** In the page: counts how often it has no link. */
+function countLosses() {
+  window.losses = 0;
+  setInterval(() => {
+    if (!window.gpys.state().connected) window.losses++;
+  }, 5);
 }

@@ -1,6 +1,7 @@
-/** A relay for UDP between browser and server, which a test can block for real. */
+/** Relays between browser and server, which a test can block. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import net from 'node:net';
 
 async function bound() {
   const socket = dgram.createSocket('udp4');
@@ -11,6 +12,7 @@ async function bound() {
   return socket;
 }
 
+/** For UDP. */
 export class Relay {
   /** Number of packets relayed. */
   passed = 0;
@@ -62,5 +64,59 @@ export class Relay {
     this.#front = undefined;
     for (const back of this.#backs.values()) (await back).close();
     this.#backs.clear();
+  }
+}
+
+/** For TCP, over which connections that were blocked once stay silent, like those that back off. */
+export class Line {
+  #blocked = false;
+  #sockets = new Set();
+  #server;
+
+  static async start(to) {
+    const line = new Line();
+    line.#server = net.createServer((front) => line.#forward(front, to));
+    line.#server.listen(0, '127.0.0.1');
+    await once(line.#server, 'listening');
+    return line;
+  }
+
+  get port() {
+    return this.#server.address().port;
+  }
+
+  #forward(front, to) {
+    this.#keep(front);
+    if (this.#blocked) return;
+    const back = this.#keep(net.connect(to, '127.0.0.1'));
+    const pair = [front, back];
+    for (const [one, other] of [pair, [back, front]]) {
+      one.on('data', (bytes) => one.silent || other.write(bytes));
+      one.on('close', () => one.silent || other.destroy());
+    }
+  }
+
+  #keep(socket) {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#sockets.delete(socket));
+    return socket;
+  }
+
+  /** Silences all connections there are, for good, and those that come before `open`. */
+  block() {
+    this.#blocked = true;
+    for (const socket of this.#sockets) socket.silent = true;
+  }
+
+  /** Lets new connections through. */
+  open() {
+    this.#blocked = false;
+  }
+
+  async close() {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
   }
 }

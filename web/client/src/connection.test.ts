@@ -204,6 +204,113 @@ describe('an early link', () => {
   });
 });
 
+describe('a WebSocket that falls silent', () => {
+  const pong = Uint8Array.of(0x51);
+  const token = [1, ...new Array(16).fill(0xbb)];
+
+  /** A live WebSocket, heard at this moment; the next takes `after` ms to open. */
+  async function silent(after: number): Promise<FakeTransport['last']> {
+    build('websocket');
+    connection.connect();
+    await pass(100);
+    ws.last.events.message(WELCOME);
+    await keepUp(2000);
+    ws.last.events.datagram(pong);
+    ws.after = after;
+    return ws.last;
+  }
+
+  it('is replaced by a second one, without a moment of being lost', async () => {
+    const first = await silent(1e9);
+    await pass(1400);
+    expect(ws.opens.length).toBe(1);
+    await pass(700);
+    expect(ws.opens.length).toBe(2);
+    // The network is away: each attempt gets a second.
+    const second = ws.last;
+    await pass(2500);
+    expect(second.aborted).toBe(true);
+    expect(ws.opens.length).toBeGreaterThan(3);
+    ws.after = 20;
+    await pass(1100);
+    const { sent, events } = ws.last;
+    expect([...sent[0]!.slice(10, 27)]).toEqual(token);
+    const dialled = ws.opens.length;
+    // The server closes the link that it replaces.
+    first.events.message(Uint8Array.of(2, 7, 0, 0));
+    first.events.end({ code: 7, reason: '' });
+    events.message(WELCOME);
+    events.datagram(pong);
+    await pass(1000);
+    expect(states.map(({ phase }) => phase)).toEqual(['connecting', 'live', 'live']);
+    expect(ws.opens.length).toBe(dialled);
+    connection.send({ type: 'Budget', budget: 0 });
+    expect(sent.length).toBe(2);
+  });
+
+  it('is kept when it speaks before the second is open', async () => {
+    const first = await silent(600);
+    await pass(1700);
+    expect(ws.opens.length).toBe(2);
+    first.events.datagram(pong);
+    await pass(700);
+    expect(ws.last.aborted || ws.last.closed).toBe(true);
+    expect(ws.last.sent).toEqual([]);
+    expect(first.closed).toBe(false);
+    expect(ws.opens.length).toBe(2);
+  });
+
+  it('gets another chance when the second one ends unwelcomed', async () => {
+    const first = await silent(20);
+    await pass(1800);
+    const second = ws.last;
+    expect(second.sent.length).toBe(1);
+    second.events.end({ code: undefined, reason: '' });
+    await pass(1100);
+    expect(ws.opens.length).toBe(3);
+    // Then the first ends, and the third goes on.
+    first.events.end({ code: undefined, reason: '' });
+    ws.last.events.message(WELCOME);
+    expect(states.map(({ phase }) => phase)).toEqual(['connecting', 'live', 'live']);
+  });
+
+  it('is given up when no second one opens', async () => {
+    await silent(1e9);
+    await pass(12_000);
+    const reason = 'the server stopped answering';
+    expect(states).toContainEqual(expect.objectContaining({ phase: 'waiting', reason }));
+  });
+
+  it('is not suspected by a page whose timers rarely run', async () => {
+    const { setInterval: every, setTimeout: later } = globalThis;
+    vi.stubGlobal('setInterval', (run: () => void, ms: number) => every(run, Math.max(ms, 60_000)));
+    vi.stubGlobal('setTimeout', (run: () => void, ms: number) => later(run, Math.max(ms, 60_000)));
+    build('websocket');
+    connection.connect();
+    await pass(60_000);
+    ws.last.events.message(WELCOME);
+    const pings = (): number => ws.last.datagrams.length;
+    for (let minute = 0, answered = pings(); minute < 20; minute++) {
+      await pass(59_900);
+      // The answer to a ping wakes the page.
+      if (pings() > answered) ws.last.events.datagram(pong);
+      answered = pings();
+      await pass(100);
+    }
+    vi.unstubAllGlobals();
+    expect(ws.opens.length).toBe(1);
+    expect(pings()).toBeGreaterThan(10);
+  });
+
+  it('is left alone over WebTransport, which recovers by itself', async () => {
+    connection.connect();
+    await pass(200);
+    wt.last.events.message(WELCOME);
+    await pass(5000);
+    expect([wt.opens.length, ws.opens.length]).toEqual([1, 0]);
+  });
+});
+
 describe('reconnecting', () => {
   it('waits longer after each loss, from 0.5 s to 20 s', () => {
     const waits = (r: number) => [0, 1, 2, 3, 4, 5, 6, 20].map((n) => backoff(n, () => r));

@@ -1,4 +1,5 @@
 /** Stays connected: chooses a transport, reconnects after a loss, and keeps the identity. */
+import { openBeside } from './link/beside';
 import { type EarlyLink, type OpenOptions, openLink } from './link/early';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link/link';
 import { Session, type SessionEvents } from './session';
@@ -61,12 +62,17 @@ export class Connection {
   state: State = { phase: 'connecting' };
   /** The current link's session. */
   session: Session | undefined;
+  /** A session that has greeted beside the current one, which is silent. */
+  private second: Session | undefined;
+  /** Aborted once the current link, if it is silent, speaks. */
+  private heard: AbortSignal | undefined;
 
   private attempt = 0;
   private turn = 0;
   private welcomedAt: number | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private token: Uint8Array | null = null;
+  private config: Config | undefined;
   private early: EarlyLink | undefined;
   /** Called when the link ends after a `Leave`. */
   private left: (() => void) | undefined;
@@ -127,7 +133,9 @@ export class Connection {
     this.turn++;
     clearTimeout(this.timer);
     this.session?.close();
+    this.second?.close();
     this.session = undefined;
+    this.second = undefined;
   }
 
   private set(state: State): void {
@@ -136,17 +144,12 @@ export class Connection {
   }
 
   private async open(turn: number): Promise<void> {
-    const session = new Session({
-      welcome: (welcome) => this.welcome(welcome, lost),
-      roster: (roster) => this.events.roster(roster),
-      frame: (frame) => this.events.frame(frame),
-      refused: (refused) => this.events.refused(refused),
-      end: (end, closing) => this.ended(end, closing),
-    });
     let lost: string | undefined;
+    const session = this.newSession(() => lost);
     try {
       const config = await this.options.config();
       if (turn !== this.turn) return;
+      this.config = config;
       const early = this.early;
       this.early = undefined;
       const winner =
@@ -163,27 +166,79 @@ export class Connection {
         return;
       }
       this.session = session;
-      session.start(winner.link, {
-        type: 'Hello',
-        version: VERSION,
-        resume: this.token,
-        ...this.options.greeting(),
-      });
+      session.start(winner.link, this.hello());
     } catch (error) {
       if (turn === this.turn) this.retry(messageOf(error), undefined, undefined);
     }
   }
 
-  private welcome(welcome: Welcome, lost: string | undefined): void {
+  private newSession(lost: () => string | undefined): Session {
+    const session: Session = new Session({
+      welcome: (welcome) => this.welcome(session, welcome, lost()),
+      roster: (roster) => this.events.roster(roster),
+      frame: (frame) => this.events.frame(frame),
+      refused: (refused) => this.events.refused(refused),
+      suspect: (heard) => {
+        this.heard = heard;
+        void this.openSecond(heard);
+      },
+      end: (end, closing) => this.ended(session, end, closing),
+    });
+    return session;
+  }
+
+  private hello(): ClientMessage {
+    const { token } = this;
+    return { type: 'Hello', version: VERSION, resume: token, ...this.options.greeting() };
+  }
+
+  /**
+   * Opens a second link beside one that has fallen silent. The one that speaks first is kept: the
+   * second is dropped if the first speaks before it, else greeted, and the server then closes the
+   * first.
+   */
+  private async openSecond(heard: AbortSignal): Promise<void> {
+    const { turn, session: first, config } = this;
+    if (!first || !config || this.second) return;
+    const second = this.newSession(() =>
+      this.state.phase === 'live' ? this.state.lost : undefined,
+    );
+    const open = (signal: AbortSignal) => this.options.openers.websocket(config, second, signal);
+    const link = await openBeside(open, heard, first.clock.roundTrip ?? 0);
+    if (!link) return;
+    const hello = turn === this.turn && !heard.aborted ? this.hello() : undefined;
+    // What the hello says may have made the client connect again.
+    if (!hello || turn !== this.turn) {
+      link.close();
+      return;
+    }
+    this.second = second;
+    second.start(link, hello);
+  }
+
+  private welcome(session: Session, welcome: Welcome, lost: string | undefined): void {
+    if (session === this.second) {
+      this.session?.close();
+      this.session = session;
+      this.second = undefined;
+    }
     this.token = welcome.token;
     saveToken(this.options.storage, welcome.token);
     this.welcomedAt = performance.now();
     this.events.welcome(welcome);
-    this.set({ phase: 'live', transport: this.session!.transport!, lost });
+    this.set({ phase: 'live', transport: session.transport!, lost });
   }
 
-  private ended(end: LinkEnd, closing: Closing | undefined): void {
-    this.session = undefined;
+  private ended(session: Session, end: LinkEnd, closing: Closing | undefined): void {
+    // Of two links, the end of one leaves the other.
+    if (session === this.second) {
+      this.second = undefined;
+      if (this.session && this.heard) void this.openSecond(this.heard);
+      if (this.session) return;
+    } else {
+      this.session = undefined;
+      if (this.second) return;
+    }
     if (this.left) {
       this.left();
       return;

@@ -40,7 +40,13 @@ beforeEach(() => {
   ahead = 100_000;
   pings = [];
   const nothing = (): void => {};
-  const events = { welcome: nothing, roster: nothing, refused: nothing, frame: nothing };
+  const events = {
+    welcome: nothing,
+    roster: nothing,
+    refused: nothing,
+    frame: nothing,
+    suspect: nothing,
+  };
   session = new Session({ ...events, end: nothing });
   const link: Link = {
     transport: 'websocket',

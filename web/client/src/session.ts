@@ -29,6 +29,14 @@ const QUIET_MS = 1500;
  */
 const SILENT_PINGS = 4;
 const SILENT_MS = 8000;
+/**
+ * A WebSocket that is silent this long, though a ping went out, is suspect: pongs come once a
+ * second. TCP tries again more and more rarely, while a new connection tries at once; QUIC needs no
+ * such help. Silence is counted in pieces, and time in which timers did not run, because the tab is
+ * in the background or the computer slept, counts as one piece.
+ */
+const SUSPECT_MS = 1500;
+const PIECE_MS = 250;
 
 /** Receives what a session reports. */
 export interface SessionEvents {
@@ -40,6 +48,8 @@ export interface SessionEvents {
   frame(frame: Frame): void;
   /** Takes a refusal of a value. */
   refused(refused: Refused): void;
+  /** Called when the link is suspect; `heard` aborts once it speaks again or ends. */
+  suspect(heard: AbortSignal): void;
   /** Called once when the link ends, with the server's closing if one came. */
   end(end: LinkEnd, closing: Closing | undefined): void;
 }
@@ -57,6 +67,9 @@ export class Session implements LinkEvents {
   private pinged = 0;
   private unanswered = 0;
   private heard = 0;
+  /** Pieces of silence so far. */
+  private silent = 0;
+  private suspected: AbortController | undefined;
   private closing: Closing | undefined;
   private ended = false;
 
@@ -92,9 +105,7 @@ export class Session implements LinkEvents {
   /** Closes the link from this side; nothing is reported afterwards. */
   close(): void {
     if (this.ended) return;
-    this.ended = true;
-    clearTimeout(this.timer);
-    clearInterval(this.quiet);
+    this.finish();
     this.link?.close();
   }
 
@@ -130,15 +141,23 @@ export class Session implements LinkEvents {
   /** Takes the link's end. */
   end(end: LinkEnd): void {
     if (this.ended) return;
+    this.finish();
+    this.events.end(end, this.closing);
+  }
+
+  private finish(): void {
     this.ended = true;
     clearTimeout(this.timer);
     clearInterval(this.quiet);
-    this.events.end(end, this.closing);
+    this.suspected?.abort();
   }
 
   private listen(): void {
     this.heard = performance.now();
     this.unanswered = 0;
+    this.silent = 0;
+    this.suspected?.abort();
+    this.suspected = undefined;
   }
 
   private welcome(welcome: Welcome): void {
@@ -146,9 +165,17 @@ export class Session implements LinkEvents {
     this.clock.welcome(welcome.time, performance.now());
     this.events.welcome(welcome);
     this.ping();
-    if (this.transport === 'webtransport') {
-      this.quiet = setInterval(() => this.pad(), QUIET_MS / 2);
-    }
+    this.quiet =
+      this.transport === 'webtransport'
+        ? setInterval(() => this.pad(), QUIET_MS / 2)
+        : setInterval(() => this.watch(), PIECE_MS);
+  }
+
+  private watch(): void {
+    this.silent++;
+    if (this.suspected || this.silent * PIECE_MS < SUSPECT_MS || this.unanswered === 0) return;
+    this.suspected = new AbortController();
+    this.events.suspect(this.suspected.signal);
   }
 
   /** Sends enough bytes for the server to answer an address that is new to it. */
