@@ -102,7 +102,7 @@ impl Sim {
             devices: Vec::new(),
             settings,
             script,
-            frame_us: [20, 300, 1_000, 10_000][seed as usize / 6 % 4],
+            frame_us: [20, 300, 1_000, 3_000, 10_000, 10_000][seed as usize / 6 % 6],
             next_id: (seed % 5_000) as u32,
             announced: BTreeMap::new(),
             tally: Tally::default(),
