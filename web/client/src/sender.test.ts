@@ -75,6 +75,32 @@ it('sends no new pose while nothing changes, but repeats the last one', () => {
   expect(new Set(sent.map((s) => `${s.seq} ${s.time}`)).size).toBe(1);
 });
 
+it('sends slow poses twice while copies are wanted', () => {
+  open();
+  const start = performance.now();
+  const walk = (ms: number, samples: number) => {
+    for (let i = 0; i < samples; i++) {
+      sender.offer(sample(100 * ms + i));
+      vi.advanceTimersByTime(ms);
+    }
+    return sent.splice(0).map((s) => [s.at - start, s.seq]);
+  };
+  expect(walk(100, 2)).toEqual([
+    [0, 0],
+    [100, 1],
+  ]);
+  sender.copies = true;
+  expect(walk(100, 2)).toEqual([
+    [200, 2],
+    [206, 2],
+    [300, 3],
+    [306, 3],
+  ]);
+  expect(walk(60, 1)).toHaveLength(2);
+  sender.copies = false;
+  expect(walk(100, 2)).toHaveLength(2);
+});
+
 it('confirms an unchanged pose with a newer sample', () => {
   open();
   const start = performance.now();

@@ -69,6 +69,10 @@ const STILL_DEGREES = 0.6;
 const REPEATS_MS = [1000, 2000, 3000];
 const REPEAT_MS = 5000;
 const BUSY_RETRY_MS = 5;
+/** A copy follows its pose after this time, which outlasts most bursts of losses. */
+const COPY_MS = 6;
+/** New poses further apart than this are copied; with faster ones, the next comes soon enough. */
+const SLOW_MS = 40;
 /**
  * A sharer that stands still confirms its pose with a newer sample this often, so that others can
  * tell it from a stale one. Frames can express ages up to 11.6 s.
@@ -93,6 +97,8 @@ export function isNews(sample: Sample, last: Sample): boolean {
 
 /** Paces poses onto a link. */
 export class Sender {
+  /** Whether the server misses poses and wants copies of slow ones. */
+  copies = false;
   private outlet: Outlet | undefined;
   private pending: Sample | undefined;
   private current: Sample | undefined;
@@ -104,12 +110,16 @@ export class Sender {
   private turn = Number.NEGATIVE_INFINITY;
   private sentAt = Number.NEGATIVE_INFINITY;
   private newAt = 0;
+  /** When the newest pose's copy is due. */
+  private copyAt: number | undefined;
   private repeats = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts on a new link, which has not carried the pose yet; `seq` starts from 0. */
   open(outlet: Outlet): void {
     this.outlet = outlet;
+    this.copies = false;
+    this.copyAt = undefined;
     this.seq = 0;
     this.bytes = undefined;
     this.pending ??= this.current;
@@ -180,6 +190,7 @@ export class Sender {
     this.current = sample;
     this.pending = undefined;
     this.turn = Math.max(this.turn, now) + 1000 / outlet.poseHz;
+    this.copyAt = this.copies && now - this.newAt > SLOW_MS ? now + COPY_MS : undefined;
     this.sentAt = now;
     this.newAt = now;
     this.repeats = 0;
@@ -187,12 +198,19 @@ export class Sender {
   }
 
   private repeatDue(): number {
+    if (this.copyAt !== undefined) return this.copyAt;
     const early = REPEATS_MS[this.repeats];
     return early === undefined ? this.sentAt + REPEAT_MS : this.newAt + early;
   }
 
   private repeat(): void {
     if (!this.outlet || !this.bytes) return;
+    if (this.copyAt !== undefined) {
+      this.copyAt = undefined;
+      this.outlet.sendDatagram(this.bytes);
+      this.schedule();
+      return;
+    }
     const { confirmed, current } = this;
     if (confirmed && current && confirmed.at - current.at >= CONFIRM_MS) {
       this.pending = { ...current, at: confirmed.at };
