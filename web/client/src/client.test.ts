@@ -22,6 +22,8 @@ const HELLO = {
 } as const;
 /** A roster that says that peer 5 watches. */
 const DENIAL = Uint8Array.of(1, 100, 0, 0, 1, 5, 1, 0, 1, 0);
+/** The server asks for copies of poses. */
+const COPIES = Uint8Array.of(4, 1);
 const FAREWELL = Uint8Array.of(2, 0, 0, 0);
 
 let wt: FakeTransport;
@@ -70,6 +72,18 @@ describe('a client', () => {
       bytes({ type: 'Presence', presence: Presence.Sharing }),
       bytes({ type: 'Viewport', ...VIEWPORT }),
     ]);
+  });
+
+  it('sends slow poses twice when the server asks for that, on this link only', async () => {
+    await join();
+    wt.last.events.message(COPIES);
+    client.send({ lat: 46, lng: 14 });
+    await pass(500);
+    expect(poses()).toBe(2);
+    await comeBack();
+    wt.last.events.message(WELCOME);
+    await pass(500);
+    expect(poses()).toBe(1);
   });
 
   it('includes what is set right before the hello', async () => {

@@ -126,6 +126,9 @@ export class Client {
         roster: (roster) => this.handleRoster(roster),
         frame: (frame) => this.handleFrame(frame),
         refused: (refused) => this.events.emit('refused', refused),
+        copies: ({ wanted }) => {
+          this.sender.copies = wanted;
+        },
         state: (state) => this.handleState(state),
       },
     );

@@ -41,6 +41,7 @@ function build(transport?: Transport, mayResume = false, early?: EarlyLink): voi
       roster: () => undefined,
       frame: () => undefined,
       refused: () => undefined,
+      copies: () => undefined,
       state: (state) => states.push(state),
     },
   );

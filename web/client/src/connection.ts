@@ -43,7 +43,8 @@ export interface ConnectOptions extends OpenOptions {
 }
 
 /** Receives what a connection reports. */
-export interface ConnectEvents extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused'> {
+export interface ConnectEvents
+  extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused' | 'copies'> {
   /** Takes a roster. */
   roster(roster: Roster): void;
   /** Takes the new state. */
@@ -178,6 +179,7 @@ export class Connection {
       roster: (roster) => this.events.roster(roster),
       frame: (frame) => this.events.frame(frame),
       refused: (refused) => this.events.refused(refused),
+      copies: (copies) => this.events.copies(copies),
       suspect: (heard) => {
         this.heard = heard;
         void this.openSecond(heard);

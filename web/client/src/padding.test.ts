@@ -30,6 +30,7 @@ function welcomed(transport: Transport): { session: Session; link: FakeLink } {
     roster: none,
     frame: none,
     refused: none,
+    copies: none,
     suspect: none,
     end: none,
   });

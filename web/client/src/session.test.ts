@@ -44,6 +44,7 @@ beforeEach(() => {
     welcome: nothing,
     roster: nothing,
     refused: nothing,
+    copies: nothing,
     frame: nothing,
     suspect: nothing,
   };

@@ -5,6 +5,7 @@ import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram';
 import { decodeFrame, FRAME_TAG, type Frame } from './wire/frame';
 import {
   type Closing,
+  type Copies,
   decodeMessage,
   type Refused,
   type Roster,
@@ -48,6 +49,8 @@ export interface SessionEvents {
   frame(frame: Frame): void;
   /** Takes a refusal of a value. */
   refused(refused: Refused): void;
+  /** Takes the server's wish for copies of poses, or for no more of them. */
+  copies(copies: Copies): void;
   /** Called when the link is suspect; `heard` aborts once it speaks again or ends. */
   suspect(heard: AbortSignal): void;
   /** Called once when the link ends, with the server's closing if one came. */
@@ -118,7 +121,8 @@ export class Session implements LinkEvents {
       if (message.type === 'Welcome') this.welcome(message);
       else if (message.type === 'Roster') this.events.roster(message);
       else if (message.type === 'Refused') this.events.refused(message);
-      else if (message.type === 'Closing') this.closing = message;
+      else if (message.type === 'Copies') this.events.copies(message);
+      else this.closing = message;
     } catch (error) {
       console.error('Invalid message:', error);
       this.fail('the server sent an invalid message');

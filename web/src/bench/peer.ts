@@ -88,6 +88,7 @@ export class Peer {
       frame: (frame) => this.frame(frame),
       refused: ({ reason }) => console.warn(`The server refused a value: ${reason}`),
       // A benchmark measures one link as it is.
+      copies: () => undefined,
       suspect: () => undefined,
       end: (end, closing) => {
         const reason = closing?.reason || end.reason || 'the connection was lost';
