@@ -12,6 +12,7 @@ import {
   toDegrees,
   type Welcome,
 } from '@gpys/client';
+import { watchDisplay } from './device/display';
 import { Sharer } from './device/sharer';
 import { tab } from './device/storage';
 import { BLUR_M, blur } from './map/blur';
@@ -116,6 +117,7 @@ export class App {
       if (this.map.scene.aged(performance.now())) this.map.repaint();
     }, 1000);
     this.client.connect();
+    watchDisplay((hz) => client.setMaxFramesHz(hz));
   }
 
   state(): DebugState {

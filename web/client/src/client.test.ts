@@ -86,6 +86,20 @@ describe('a client', () => {
     expect(poses()).toBe(1);
   });
 
+  it('asks every link for as many frames as it can use', async () => {
+    const pace = (max_frames_hz: number) => bytes({ type: 'Pace', max_frames_hz });
+    await join({ maxFramesHz: 60 });
+    expect(sent()).toContainEqual(pace(60));
+    client.setMaxFramesHz(1);
+    client.setMaxFramesHz(1);
+    expect(sent().filter(([number]) => number === 6)).toEqual([pace(60), pace(1)]);
+    await comeBack();
+    wt.last.events.message(WELCOME);
+    expect(sent().filter(([number]) => number === 6)).toEqual([pace(1)]);
+    client.setMaxFramesHz(0);
+    expect(sent().at(-1)).toEqual(pace(0));
+  });
+
   it('includes what is set right before the hello', async () => {
     client = new Client(URL, options());
     client.on('hello', () => client.setPresence(Presence.Watching));

@@ -44,6 +44,11 @@ export interface ClientOptions extends Partial<Omit<OpenOptions, 'address'>> {
   sharing?: Sharing;
   /** Maximum bytes of frames per second; 0, the default, lets the server choose. */
   budget?: number;
+  /**
+   * Maximum frames per second, 1 to 255, such as a display draws; 0, the default, for as many as
+   * the server can afford.
+   */
+  maxFramesHz?: number;
   /** Whether to come back as the peer whose token is in `storage`; true by default. */
   mayResume?: boolean;
   /** Closes the client when aborted. */
@@ -91,6 +96,7 @@ export class Client {
   private access: string | null;
   private terms: Sharing;
   private budget: number;
+  private maxFramesHz: number;
   /** When sharing ends, on the wall clock in ms. */
   private ends: number | undefined;
   /** The last presence sent on this link. */
@@ -108,6 +114,7 @@ export class Client {
     this.viewport = options.viewport ?? null;
     this.access = options.access ?? null;
     this.budget = options.budget ?? 0;
+    this.maxFramesHz = options.maxFramesHz ?? 0;
     this.terms = options.sharing ?? { approximate: false, seconds: 0 };
     this.ends = endOf(this.terms);
     this.connection = new Connection(
@@ -230,6 +237,13 @@ export class Client {
     this.connection.send({ type: 'Budget', budget });
   }
 
+  /** Limits frames to this many per second, 1 to 255; 0 for as many as the server can afford. */
+  setMaxFramesHz(maxFramesHz: number): void {
+    if (maxFramesHz === this.maxFramesHz) return;
+    this.maxFramesHz = maxFramesHz;
+    this.announcePace();
+  }
+
   /**
    * Changes the name. Names travel in the hello, so a live link is replaced; the peer stays the
    * same.
@@ -285,6 +299,8 @@ export class Client {
       this.announceTerms();
       this.announce();
       if (this.viewport) this.connection.send({ type: 'Viewport', ...this.viewport });
+      // Every link begins without a limit.
+      if (this.maxFramesHz !== 0) this.announcePace();
     } else {
       this.sender.close();
     }
@@ -307,6 +323,10 @@ export class Client {
 
   private announceTerms(): void {
     this.connection.send({ type: 'Sharing', ...this.sharing() });
+  }
+
+  private announcePace(): void {
+    this.connection.send({ type: 'Pace', max_frames_hz: this.maxFramesHz });
   }
 
   /** The terms with the remaining time, never more than was set, however the clock was moved. */
