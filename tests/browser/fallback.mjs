@@ -26,7 +26,7 @@ function watch() {
   };
   const timer = setInterval(() => {
     const state = globalThis.gpys?.state();
-    if (!state || state.age_ms === null) return;
+    if (!state || state.figures.length + state.clusters.length === 0) return;
     clearInterval(timer);
     globalThis.firstFrame = {
       transport: state.transport,
