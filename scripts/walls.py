@@ -27,7 +27,7 @@ FLOORS = {
         "server_info error options",
         "trust sender clock",
     ],
-    "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "settings packet lateness"],
+    "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
     "gpys_proto": ["world view", "wire", "blur", "pose", "geo time text"],
     "gpys_server": [
         "server",

@@ -233,7 +233,7 @@ fn row(scenario: &Scenario, system: System, outcomes: &[Outcome], void: u32) -> 
     };
     let cpu = all.round.cpu.iter();
     let (us, samples) = cpu.fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-    let scripted = !scenario.plan.script.is_empty() || scenario.half;
+    let scripted = !scenario.plan.script.is_empty() || scenario.half || scenario.plan.up.is_some();
     let first = outcomes.first().filter(|_| scripted);
     let late = all.lateness.later_than().into_iter();
     Row {

@@ -16,6 +16,7 @@ mod ages;
 mod attend;
 mod board;
 mod bootstrap;
+mod bulk;
 mod capacity;
 mod chromium;
 mod congestion;
@@ -53,8 +54,10 @@ use crate::run::Ground;
 use crate::scenarios::Scenario;
 use crate::servers::Certificates;
 
-/// How often to repeat a trial that was void because the path was late.
-const RETRIES: u32 = 2;
+/// How many trials that were void an ordinary run repeats in all, so that it stays short.
+const REPEATS: u32 = 8;
+/// Rounds of each scenario in the matrix.
+const SEEDS: u32 = 10;
 
 /// WebTransport against WebSocket on bad networks
 #[derive(Debug, Parser)]
@@ -78,6 +81,9 @@ struct Args {
     /// Run only scenarios with this in their names, including "Chromium" and "capacity"
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+    /// Also run every round trip, rate and loss, and every scenario with ten seeds: hours
+    #[arg(long, conflicts_with = "quick")]
+    matrix: bool,
     /// Seed of the path's losses in the first round; each round has the next
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -171,14 +177,18 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     let emulated = matches!(place, Place::Path(_));
     args.congestion.apply(&place)?;
     results.machine.congestion = args.congestion.words(&place)?;
-    // A smoke test has no figures to save.
-    let retries = if args.quick { 0 } else { RETRIES };
-    let ground = Ground::new(place, args.seed, retries)?;
+    let repeats = match args {
+        // A smoke test has no figures to save.
+        Args { quick: true, .. } => 0,
+        Args { matrix: false, rounds: None, .. } => REPEATS,
+        _ => u32::MAX,
+    };
+    let ground = Ground::new(place, args.seed, repeats)?;
     if args.peers {
         install_peers()?;
     }
     let bar = progress();
-    for scenario in scenarios(args, emulated) {
+    for scenario in scenarios(args, emulated)? {
         report_progress(&bar, scenario.name.clone());
         let played = ground.play(&scenario, |what| {
             report_progress(&bar, format!("{}: {what}", scenario.name));
@@ -222,23 +232,27 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     Ok((results, failed))
 }
 
-fn scenarios(args: &Args, emulated: bool) -> Vec<Scenario> {
+fn scenarios(args: &Args, emulated: bool) -> Result<Vec<Scenario>> {
     let mut all = match (args.quick, emulated) {
         (true, true) => scenarios::quick(),
         (true, false) => scenarios::quick().into_iter().take(1).collect(),
         (false, _) => scenarios::clean(),
     };
     if emulated && !args.quick {
-        all.extend(scenarios::bad());
+        all.extend(scenarios::bad()?);
+        if args.matrix {
+            all.extend(scenarios::grid());
+        }
     }
     if args.peers {
         all.extend(scenarios::peers());
     }
     all.retain(|scenario| scenario.name.contains(&args.only));
     for scenario in &mut all {
-        scenario.rounds = args.rounds.unwrap_or(scenario.rounds);
+        let own = if args.matrix { SEEDS } else { scenario.rounds };
+        scenario.rounds = args.rounds.unwrap_or(own);
     }
-    all
+    Ok(all)
 }
 
 /// Measures what needs a browser, and returns the number of parts that failed.

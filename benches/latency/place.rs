@@ -71,8 +71,13 @@ impl Place {
 
     /// Changes the path in both directions. No effect on loopback.
     pub fn set(&self, settings: PathSettings) {
+        self.set_ways(settings, settings);
+    }
+
+    /// Changes the path from clients and the path to them. No effect on loopback.
+    pub fn set_ways(&self, up: PathSettings, down: PathSettings) {
         if let Self::Path(path) = self {
-            path.set(settings, settings);
+            path.set(up, down);
         }
     }
 

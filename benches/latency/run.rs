@@ -1,5 +1,6 @@
 //! Runs scenarios, with their systems taking turns, and aggregates the outcomes.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ const QUEUE_TIME: f64 = 0.2;
 const QUEUE_BYTES: u64 = 15_000;
 /// How long the narrow link's demand is measured.
 const DEMAND: Duration = Duration::from_secs(3);
+/// How often one trial is repeated at most.
+const REPEATS: u32 = 2;
 /// The least lateness of the path that is reported.
 const SHOWN: Duration = Duration::from_micros(100);
 /// A trial is void if more than this share of packets came out of the path later than this: the
@@ -39,8 +42,8 @@ pub struct Ground {
     pub certificates: Certificates,
     /// The seed of the first round; each round has the next.
     pub seed: u64,
-    /// How often to repeat a trial that was void.
-    pub retries: u32,
+    /// How many void trials may still be repeated.
+    repeats: Cell<u32>,
 }
 
 /// All rounds of one scenario, by system.
@@ -54,11 +57,18 @@ pub struct Played {
 }
 
 impl Ground {
-    pub fn new(place: Place, seed: u64, retries: u32) -> Result<Self> {
+    pub fn new(place: Place, seed: u64, repeats: u32) -> Result<Self> {
         let behind = Arc::new(place.client_runtime(2)?);
         let beside = Arc::new(place.server_runtime(1)?);
         let certificates = Certificates::new(place.server_address())?;
-        Ok(Self { place: Arc::new(place), behind, beside, certificates, seed, retries })
+        Ok(Self {
+            place: Arc::new(place),
+            behind,
+            beside,
+            certificates,
+            seed,
+            repeats: Cell::new(repeats),
+        })
     }
 
     /// How late the machine delivered packets over the whole run, trials that were void included.
@@ -135,7 +145,7 @@ impl Ground {
         round: u32,
     ) {
         let system = played.scenario.systems[at];
-        for again in 0..=self.retries {
+        for again in 0..=REPEATS {
             let tried =
                 self.stage(system, servers, &format!("r{round}-{again}")).and_then(|stage| {
                     // Every system of a round meets the same fates.
@@ -143,7 +153,9 @@ impl Ground {
                     trial::run(&stage, &played.scenario.plan)
                 });
             match tried {
-                Ok(outcome) if again < self.retries && is_void(&outcome) => played.void[at] += 1,
+                Ok(outcome) if again < REPEATS && is_void(&outcome) && self.may_repeat() => {
+                    played.void[at] += 1;
+                }
                 Ok(outcome) => return played.outcomes[at].push(outcome),
                 Err(error) => {
                     played.failures[at] = Some(error);
@@ -151,6 +163,12 @@ impl Ground {
                 }
             }
         }
+    }
+
+    fn may_repeat(&self) -> bool {
+        let left = self.repeats.get();
+        self.repeats.set(left.saturating_sub(1));
+        left > 0
     }
 
     fn servers(&self, scenario: &Scenario, tick_hz: u32) -> Result<BTreeMap<u8, Arc<Server>>> {
@@ -227,7 +245,7 @@ impl Ground {
         let bits_per_second = NonZeroU64::new(bits_per_second).context("nothing was sent")?;
         let in_time = (bits_per_second.get() as f64 / 8.0 * QUEUE_TIME) as u64;
         let queue = Queue::Bytes(in_time.max(QUEUE_BYTES));
-        let rate = Some(Bandwidth { bits_per_second, queue });
+        let rate = Some(Bandwidth { bits_per_second, trace: None, queue });
         Ok(PathSettings { rate, ..scenario.plan.path })
     }
 }

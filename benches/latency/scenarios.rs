@@ -1,9 +1,11 @@
 //! The scenarios, each with its systems, and their bars.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use gpys::client::Transport;
-use gpys::path::{Bursts, PathSettings};
+use gpys::path::{Bandwidth, Bursts, PathSettings, Queue, Trace};
 
 use crate::peers::Peer;
 use crate::trial::{Happening, Plan};
@@ -40,12 +42,19 @@ const PEOPLE: u32 = 20;
 const CROWDS: [(u32, u32, u64); 4] = [(2, 2, 8), (20, 20, 4), (90, 16, 3), (200, 16, 3)];
 /// Their samples per second.
 const CROWD_HZ: [u32; 2] = [10, 60];
+/// The rate of a home's line, and the queue of a router or a mobile network that nobody has tuned.
+const HOME: NonZeroU64 = NonZeroU64::new(10_000_000).expect("it is not zero");
+const LONG_QUEUE: Duration = Duration::from_millis(200);
+/// When a mobile link carries packets, up and down; made up by `traces/lte_walk.py`.
+const TRACES: [&str; 2] =
+    [include_str!("traces/lte-walk.up"), include_str!("traces/lte-walk.down")];
 /// The path's delay each way.
 const DELAY: Duration = Duration::from_millis(25);
 
 pub const CLEAN: &str = "clean network, 60 Hz";
 /// How the names of the comparisons with other servers begin.
 pub const CLEAN_PATH: &str = "clean path";
+pub const WALK: &str = "a made-up walk through LTE";
 pub const HALF: &str = "a link at half of the demand";
 pub const BLACKOUT: &str = "a blackout of 5 s";
 pub const REBIND: &str = "the address changes (NAT rebinding)";
@@ -71,7 +80,17 @@ pub fn lossy(percent: u32) -> String {
 
 fn plan(hz: u32, seconds: u64, path: PathSettings) -> Plan {
     let time = Duration::from_secs(seconds);
-    Plan { behind: PEOPLE, observers: PEOPLE, beside: 0, hz, time, path, script: Vec::new() }
+    Plan {
+        behind: PEOPLE,
+        observers: PEOPLE,
+        beside: 0,
+        hz,
+        time,
+        path,
+        up: None,
+        bulk: false,
+        script: Vec::new(),
+    }
 }
 
 fn delayed() -> PathSettings {
@@ -116,8 +135,8 @@ pub fn peers() -> Vec<Scenario> {
 }
 
 /// The scenarios on bad networks.
-pub fn bad() -> Vec<Scenario> {
-    let mut all: Vec<Scenario> = [(0, 1), (1, 3), (2, 3), (5, 3), (10, 1)]
+pub fn bad() -> Result<Vec<Scenario>> {
+    let mut all: Vec<Scenario> = [(0, 1), (1, 2), (2, 2), (5, 2), (10, 1)]
         .map(|(percent, rounds)| {
             let path = PathSettings { loss: f64::from(percent) / 100.0, ..delayed() };
             scenario(lossy(percent), plan(60, 6, path), rounds)
@@ -137,7 +156,50 @@ pub fn bad() -> Vec<Scenario> {
     all.push(blackout());
     all.push(rebind());
     all.push(switch());
+    all.extend(competing());
+    all.push(walk()?);
+    Ok(all)
+}
+
+/// Every round trip, rate and loss.
+pub fn grid() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for round_trip in [20, 50, 100, 200] {
+        for hz in [10, 30, 60] {
+            for percent in [0, 1, 2, 5, 10] {
+                let delay = Duration::from_millis(round_trip / 2);
+                let loss = f64::from(percent) / 100.0;
+                let path = PathSettings { delay, loss, ..PathSettings::default() };
+                let name = format!("{round_trip} ms round trip, {hz} Hz, {percent} % loss");
+                all.push(scenario(name, plan(hz, 6, path), 1));
+            }
+        }
+    }
     all
+}
+
+/// Beside a download through the same bottleneck, behind a long queue and behind fair ones.
+fn competing() -> Vec<Scenario> {
+    let queues = [("a queue of 200 ms", Queue::Time(LONG_QUEUE)), ("FQ-CoDel", Queue::FqCodel)];
+    let beside = |(name, queue): (&str, Queue)| {
+        let rate = Some(Bandwidth { bits_per_second: HOME, trace: None, queue });
+        let mut plan = plan(60, 6, PathSettings { rate, ..delayed() });
+        plan.bulk = true;
+        scenario(format!("beside a TCP download, 10 Mbit/s behind {name}"), plan, 1)
+    };
+    queues.map(beside).into()
+}
+
+/// A device that walks through a mobile network, in a room of many.
+fn walk() -> Result<Scenario> {
+    let [up, down] = TRACES.map(Trace::parse);
+    let queue = Queue::Time(LONG_QUEUE);
+    let traced = |trace| Bandwidth::traced(trace, queue);
+    let down = traced(down.context("the trace down")?);
+    let mut plan = plan(10, 30, PathSettings { rate: Some(down), ..delayed() });
+    plan.up = Some(traced(up.context("the trace up")?));
+    (plan.behind, plan.observers, plan.beside) = (2, 2, 200);
+    Ok(scenario(WALK, plan, 1))
 }
 
 fn half() -> Scenario {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use gpys::path::{Counters, Lateness, PathSettings};
+use gpys::path::{Bandwidth, Counters, Lateness, PathSettings};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
@@ -13,6 +13,7 @@ use crate::ages::Ages;
 use crate::attend::{Attendee, Entrance, Manners};
 use crate::board::{Board, LOOK, Picture};
 use crate::bootstrap::Round;
+use crate::bulk::Bulk;
 use crate::place::Place;
 use crate::servers::Server;
 use crate::tally::GRACE;
@@ -42,6 +43,10 @@ pub struct Plan {
     pub time: Duration,
     /// The path, both ways, while peers join and afterwards.
     pub path: PathSettings,
+    /// The bottleneck on the way from clients, if that differs.
+    pub up: Option<Bandwidth>,
+    /// Whether a TCP download through the same path runs all the time.
+    pub bulk: bool,
     /// Events during the trial, each at a time after the start of the measurement.
     pub script: Vec<(Duration, Happening)>,
 }
@@ -106,7 +111,7 @@ pub struct Stage {
 
 /// Runs a trial.
 pub fn run(stage: &Arc<Stage>, plan: &Plan) -> Result<Outcome> {
-    stage.place.set(plan.path);
+    stage.place.set_ways(PathSettings { rate: plan.up.or(plan.path.rate), ..plan.path }, plan.path);
     let board = Board::new(plan.behind + plan.beside);
     let hz = if plan.beside == 0 { plan.hz } else { 0 };
     let watches = Manners { hz, sees: true, waits: plan.waits() };
@@ -118,6 +123,8 @@ pub fn run(stage: &Arc<Stage>, plan: &Plan) -> Result<Outcome> {
     let people =
         gather(Arc::clone(stage), Arc::clone(&board), watches, 0..plan.behind, observers, false);
     let people = on(&stage.behind, people)?;
+    // Once all are in: this is not about handshakes.
+    let _bulk = plan.bulk.then(|| Bulk::start(stage)).transpose()?;
     let measured = measure(Arc::clone(stage), plan.clone(), Arc::clone(&board), people);
     let outcome = on(&stage.behind, measured)?;
     on(&stage.beside, async {

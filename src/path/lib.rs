@@ -32,6 +32,7 @@
 
 #[cfg(target_os = "linux")]
 mod emulated;
+mod fq_codel;
 #[cfg(target_os = "linux")]
 mod isolation;
 mod lateness;
@@ -43,6 +44,7 @@ mod nat;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the address translation uses it"))]
 mod packet;
 mod settings;
+mod trace;
 #[cfg(target_os = "linux")]
 mod tun;
 
@@ -55,3 +57,4 @@ pub use self::model::Counters;
 #[cfg(target_os = "linux")]
 pub use self::namespace::Namespace;
 pub use self::settings::{Bandwidth, Bursts, PathSettings, Queue};
+pub use self::trace::{Trace, TraceError};

@@ -4,14 +4,16 @@
 //! whatever the settings and its fate: with one seed, the packets lost at 1 % are among those lost
 //! at 2 %, and jitter does not change which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::fq_codel::{FqCodel, Waiting};
 use crate::lateness::Lateness;
 use crate::packet;
-use crate::settings::{Bandwidth, Bursts, PathSettings};
+use crate::settings::{Bandwidth, Bursts, PathSettings, Queue};
+use crate::trace::{OPPORTUNITY, Position};
 
 /// How long one draw of the jitter holds: a radio frame of LTE.
 pub const SLOT: Duration = Duration::from_millis(10);
@@ -39,7 +41,7 @@ pub struct Counters {
     pub lost: u64,
     /// Packets lost in bursts.
     pub lost_in_bursts: u64,
-    /// Packets dropped by the bottleneck's full queue.
+    /// Packets dropped by the bottleneck's queue.
     pub overflowed: u64,
     /// Packets dropped while the path was blocked for them.
     pub blocked: u64,
@@ -70,6 +72,12 @@ pub struct Direction {
     free: Duration,
     /// The remainder of the last division by the rate, in bits · ns a second.
     remainder: u64,
+    /// How far the bottleneck has used its trace.
+    position: Position,
+    /// With a trace: when the packets that it holds leave, and their lengths.
+    departures: VecDeque<(Duration, u64)>,
+    /// The bottleneck's fair queues, if it has or had them.
+    shaper: Option<Box<Shaper>>,
     /// When the last packet that was not held back comes out.
     last: Duration,
     /// Number of packets and copies sent on their way.
@@ -82,11 +90,23 @@ pub struct Direction {
 }
 
 /// The random draws for one packet, each from 0 to 1.
+#[derive(Clone, Copy, Debug)]
 struct Dice {
     loss: f64,
     burst: f64,
     reorder: f64,
     duplicate: f64,
+    /// Whether it has met a burst of losses.
+    in_burst: bool,
+}
+
+/// A bottleneck that decides only when a packet leaves which one that is.
+#[derive(Clone, Debug)]
+struct Shaper {
+    rate: Bandwidth,
+    queues: FqCodel<Dice>,
+    /// The packet that is leaving, and when it will have left.
+    leaving: Option<(Duration, Waiting<Dice>)>,
 }
 
 impl Direction {
@@ -100,6 +120,9 @@ impl Direction {
             bad: None,
             free: Duration::ZERO,
             remainder: 0,
+            position: Position::default(),
+            departures: VecDeque::new(),
+            shaper: None,
             last: Duration::ZERO,
             sent: 0,
             next: 0,
@@ -110,6 +133,12 @@ impl Direction {
 
     /// Changes the settings for packets that enter from now on.
     pub fn set(&mut self, settings: PathSettings) {
+        if self.settings.rate.and_then(|rate| rate.trace)
+            != settings.rate.and_then(|rate| rate.trace)
+        {
+            self.position = Position::default();
+            self.departures.clear();
+        }
         self.settings = settings;
         self.remainder = 0;
     }
@@ -134,25 +163,35 @@ impl Direction {
 
     /// Takes an IP packet that enters the path at `now`, which never goes back.
     pub fn handle_packet(&mut self, packet: Vec<u8>, now: Duration) {
-        let dice = Dice {
+        let mut dice = Dice {
             loss: self.rng.f64(),
             burst: self.rng.f64(),
             reorder: self.rng.f64(),
             duplicate: self.rng.f64(),
+            in_burst: false,
         };
         let settings = self.settings;
         self.counters.packets += 1;
         self.counters.bytes += packet.len() as u64;
-        let in_burst = settings.bursts.is_some_and(|bursts| self.is_bad(bursts, dice.burst));
+        dice.in_burst = settings.bursts.is_some_and(|bursts| self.is_bad(bursts, dice.burst));
         if settings.blocked || settings.udp_blocked && packet::is_udp(&packet) {
             self.counters.blocked += 1;
             return;
         }
-        let Some(leaves) = self.pass_bottleneck(packet.len() as u64, now) else {
-            self.counters.overflowed += 1;
+        if let Some(rate) = settings.rate.filter(|rate| rate.queue == Queue::FqCodel) {
+            self.enqueue(rate, Waiting { packet, since: now, with: dice }, now);
             return;
-        };
-        if in_burst {
+        }
+        match self.pass_bottleneck(packet.len() as u64, now) {
+            Some(leaves) => self.leave(packet, dice, leaves),
+            None => self.counters.overflowed += 1,
+        }
+    }
+
+    /// Decides what becomes of a packet that leaves the bottleneck.
+    fn leave(&mut self, packet: Vec<u8>, dice: Dice, leaves: Duration) {
+        let settings = self.settings;
+        if dice.in_burst {
             self.counters.lost_in_bursts += 1;
             return;
         }
@@ -175,6 +214,7 @@ impl Direction {
 
     /// Returns the next packet that comes out by `now`, if there is one.
     pub fn poll_packet(&mut self, now: Duration) -> Option<Vec<u8>> {
+        self.advance(now);
         let first = self.under_way.first_entry()?;
         let (arrives, number) = *first.key();
         let late = now.checked_sub(arrives)?;
@@ -188,10 +228,55 @@ impl Direction {
         Some(packet)
     }
 
-    /// When [`Self::poll_packet`] next returns a packet, if no more enter.
+    /// When to call [`Self::poll_packet`] next, if no more enter. It then returns a packet, unless
+    /// one has only left a bottleneck with fair queues.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.under_way.first_key_value().map(|(&(arrives, _), _)| arrives)
+        let arrives = self.under_way.first_key_value().map(|(&(arrives, _), _)| arrives);
+        let shaper = self.shaper.as_ref();
+        let leaves = shaper.and_then(|shaper| shaper.leaving.as_ref()).map(|(leaves, _)| *leaves);
+        arrives.into_iter().chain(leaves).min()
+    }
+
+    /// Adds a packet to the bottleneck's fair queues.
+    fn enqueue(&mut self, rate: Bandwidth, waiting: Waiting<Dice>, now: Duration) {
+        self.advance(now);
+        let shaper = self.shaper.get_or_insert_with(|| {
+            let queues = FqCodel::new(rate.time_of(OPPORTUNITY));
+            Box::new(Shaper { rate, queues, leaving: None })
+        });
+        shaper.rate = rate;
+        let dropped = shaper.queues.dropped();
+        shaper.queues.enqueue(waiting);
+        self.counters.overflowed += shaper.queues.dropped() - dropped;
+        if shaper.leaving.is_none() {
+            self.remainder = 0;
+            self.start_leaving(now);
+        }
+    }
+
+    /// Lets packets leave the fair queues until `now`.
+    fn advance(&mut self, now: Duration) {
+        while let Some(shaper) = &mut self.shaper
+            && let Some((leaves, waiting)) = shaper.leaving.take_if(|(leaves, _)| *leaves <= now)
+        {
+            self.leave(waiting.packet, waiting.with, leaves);
+            self.start_leaving(leaves);
+        }
+    }
+
+    /// Takes the next packet from the fair queues.
+    fn start_leaving(&mut self, now: Duration) {
+        let Some(mut shaper) = self.shaper.take() else { return };
+        let dropped = shaper.queues.dropped();
+        if let Some(waiting) = shaper.queues.dequeue(now) {
+            let wait = now.saturating_sub(waiting.since);
+            self.counters.longest_wait = self.counters.longest_wait.max(wait);
+            let leaves = self.pass(shaper.rate, waiting.packet.len() as u64, now);
+            shaper.leaving = Some((leaves, waiting));
+        }
+        self.counters.overflowed += shaper.queues.dropped() - dropped;
+        self.shaper = Some(shaper);
     }
 
     fn put_under_way(&mut self, packet: Vec<u8>, arrives: Duration) {
@@ -219,18 +304,33 @@ impl Direction {
         } else if self.waiting(rate, now) + len > rate.queue_len() {
             return None;
         }
-        let bits_per_second = u128::from(rate.bits_per_second.get());
-        let work = u128::from(len) * 8_000_000_000 + u128::from(self.remainder);
-        // Both fit: a remainder is below the rate, and no packet takes 500 years.
-        self.remainder = (work % bits_per_second) as u64;
-        self.free = now + wait + Duration::from_nanos((work / bits_per_second) as u64);
+        self.free = self.pass(rate, len, now + wait);
+        if rate.trace.is_some() {
+            self.departures.push_back((self.free, len));
+        }
         self.counters.longest_wait = self.counters.longest_wait.max(wait);
         Some(self.free)
     }
 
+    /// When a packet of this many bytes has left, if the bottleneck turns to it at `start`.
+    fn pass(&mut self, rate: Bandwidth, len: u64, start: Duration) -> Duration {
+        if let Some(trace) = rate.trace {
+            return self.position.pass(trace, len, start);
+        }
+        let bits_per_second = u128::from(rate.bits_per_second.get());
+        let work = u128::from(len) * 8_000_000_000 + u128::from(self.remainder);
+        // Both fit: a remainder is below the rate, and no packet takes 500 years.
+        self.remainder = (work % bits_per_second) as u64;
+        start + Duration::from_nanos((work / bits_per_second) as u64)
+    }
+
     /// Number of bytes that the bottleneck still has to send.
-    fn waiting(&self, rate: Bandwidth, now: Duration) -> u64 {
-        rate.bytes_in(self.free.saturating_sub(now))
+    fn waiting(&mut self, rate: Bandwidth, now: Duration) -> u64 {
+        if rate.trace.is_none() {
+            return rate.bytes_in(self.free.saturating_sub(now));
+        }
+        while self.departures.pop_front_if(|(leaves, _)| *leaves <= now).is_some() {}
+        self.departures.iter().map(|(_, len)| len).sum()
     }
 
     /// The additional delay of a packet that leaves the bottleneck at `now`.

@@ -6,6 +6,8 @@ const UDP: u8 = 17;
 const HEADER_LEN: usize = 20;
 /// Offset of the checksum in a UDP header.
 const UDP_CHECKSUM_AT: usize = 6;
+/// Length of both ports, at the start of a UDP or TCP header, in bytes.
+const PORTS_LEN: usize = 4;
 /// Length of a UDP header, in bytes.
 const UDP_HEADER_LEN: usize = 8;
 
@@ -36,6 +38,17 @@ pub(super) fn is_ipv4(packet: &[u8]) -> bool {
 /// Whether these are the bytes of an IPv4 packet with UDP (or a fragment of it) inside.
 pub(super) fn is_udp(packet: &[u8]) -> bool {
     is_ipv4(packet) && packet[9] == UDP
+}
+
+/// A hash of the flow of a packet: its addresses, its protocol and, but for fragments, its ports.
+pub(super) fn flow(packet: &[u8]) -> u32 {
+    let is_fragment = packet.len() >= HEADER_LEN && u16_at(packet, 6) & 0x3FFF != 0;
+    let start = usize::from(packet.first().copied().unwrap_or_default() & 0x0F) * 4;
+    let ports = packet.get(start..start + PORTS_LEN).filter(|_| !is_fragment);
+    let parts = [packet.get(9..10), packet.get(12..20), ports];
+    let bytes = parts.into_iter().flatten().flatten();
+    // FNV-1a: any even spread does.
+    bytes.fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The UDP header of a packet. A fragment that is not the first has none.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use crate::trace::Trace;
+
 /// What one direction of a path does to packets. The default does nothing.
 ///
 /// Shares are of packets, from 0 to 1.
@@ -70,30 +72,47 @@ impl Bursts {
 /// A bottleneck: packets leave one after another, each taking the time of its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandwidth {
-    /// Bits a second, of whole IP packets.
+    /// Bits a second, of whole IP packets; with a trace, its mean.
     pub bits_per_second: NonZeroU64,
-    /// The queue; a packet that finds no room is dropped.
+    /// When packets may leave, if not at a steady rate.
+    pub trace: Option<Trace>,
+    /// The queue.
     pub queue: Queue,
 }
 
-/// The size of the queue in front of a bottleneck, including the departing packet. One packet may
-/// always leave.
+/// The queue in front of a bottleneck. With a size, which includes the departing packet, a packet
+/// that finds no room is dropped; one packet may always leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queue {
     /// Bytes of IP packets.
     Bytes(u64),
     /// As many bytes as the bottleneck sends in this time.
     Time(Duration),
+    /// Fair queues, each kept short (FQ-CoDel, RFC 8290).
+    FqCodel,
 }
 
 impl Bandwidth {
-    /// The size of the queue, in bytes.
+    /// A bottleneck that follows a trace.
+    #[must_use]
+    pub fn traced(trace: Trace, queue: Queue) -> Self {
+        let bits_per_second = NonZeroU64::new(trace.bits_per_second()).unwrap_or(NonZeroU64::MIN);
+        Self { bits_per_second, trace: Some(trace), queue }
+    }
+
+    /// The size of the queue, in bytes; FQ-CoDel has none.
     #[must_use]
     pub fn queue_len(&self) -> u64 {
         match self.queue {
             Queue::Bytes(bytes) => bytes,
             Queue::Time(time) => self.bytes_in(time),
+            Queue::FqCodel => u64::MAX,
         }
+    }
+
+    /// How long a packet of this many bytes takes to leave, on average.
+    pub(super) fn time_of(&self, len: u64) -> Duration {
+        Duration::from_secs_f64(len as f64 * 8.0 / self.bits_per_second.get() as f64)
     }
 
     /// Number of bytes that leave within `time`, rounded up.
@@ -121,7 +140,14 @@ impl fmt::Display for PathSettings {
         }
         if let Some(rate) = self.rate {
             let kbit = rate.bits_per_second.get() as f64 / 1e3;
-            write!(f, ", {kbit} kbit/s behind a queue of {} bytes", rate.queue_len())?;
+            match rate.trace {
+                Some(_) => write!(f, ", a trace of {kbit} kbit/s on average")?,
+                None => write!(f, ", {kbit} kbit/s")?,
+            }
+            match rate.queue {
+                Queue::FqCodel => write!(f, " behind FQ-CoDel")?,
+                _ => write!(f, " behind a queue of {} bytes", rate.queue_len())?,
+            }
         }
         if self.blocked {
             write!(f, ", blocked")?;

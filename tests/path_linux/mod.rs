@@ -132,6 +132,7 @@ fn tcp_passes_where_udp_is_blocked() {
 fn a_bottleneck_has_its_rate() {
     let rate = Bandwidth {
         bits_per_second: 1_000_000.try_into().unwrap(),
+        trace: None,
         queue: gpys::path::Queue::Bytes(20_000),
     };
     let path = open(PathSettings { rate: Some(rate), ..PathSettings::default() });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::netem::units;
-use gpys_path::{Bandwidth, Bursts, PathSettings, Queue};
+use gpys_path::{Bandwidth, Bursts, PathSettings, Queue, Trace};
 
 /// Default size of the queue in front of a bottleneck.
 const QUEUE: &str = "100ms";
@@ -22,7 +22,8 @@ Examples:
     gpys swarm https://10.77.0.2:4433 --people 20 --for 10s
   gpys netem --delay 25ms --far 'gpys --quiet' --block-udp -- \\
     gpys swarm https://10.77.0.2:4433 --transport ws --for 5s
-  gpys netem --rate 2mbit --queue 100ms --blackout 10s+5s -- sh";
+  gpys netem --rate 2mbit --queue 100ms --blackout 10s+5s -- sh
+  gpys netem --trace lte.up,lte.down --queue fq-codel -- sh";
 
 /// Options of `gpys netem`.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,10 +47,14 @@ pub struct Args {
     #[arg(long, default_value = "0%", value_name = "SHARE", value_parser = units::share)]
     pub duplicate: f64,
     /// Bandwidth in bits of IP packets per second, in each direction.
-    #[arg(long, value_name = "RATE", value_parser = units::rate)]
+    #[arg(long, value_name = "RATE", group = "bottleneck", value_parser = units::rate)]
     pub rate: Option<std::num::NonZeroU64>,
-    /// Queue in front of the bottleneck, as a time or a size.
-    #[arg(long, default_value = QUEUE, value_name = "TIME|SIZE", requires = "rate",
+    /// Delivery traces in Mahimahi's format, up (from COMMAND) and down: each line of a file is a
+    /// time in ms at which 1500 bytes may pass.
+    #[arg(long, value_name = "UP,DOWN", group = "bottleneck", value_parser = units::traces)]
+    pub trace: Option<[Trace; 2]>,
+    /// Queue in front of the bottleneck, as a time or a size, or fq-codel.
+    #[arg(long, default_value = QUEUE, value_name = "TIME|SIZE|fq-codel", requires = "bottleneck",
           value_parser = units::queue)]
     pub queue: Queue,
     /// Seed; with the same seed, the n-th packet meets the same fate.
@@ -70,25 +75,33 @@ pub struct Args {
 }
 
 impl Args {
-    /// The settings of each direction.
+    /// The settings of both directions: from the near end, and to it.
     #[must_use]
-    pub fn settings(&self) -> PathSettings {
-        PathSettings {
+    pub fn settings(&self) -> [PathSettings; 2] {
+        let steady =
+            |bits_per_second| Bandwidth { bits_per_second, trace: None, queue: self.queue };
+        let rates = match self.trace {
+            Some(traces) => traces.map(|trace| Some(Bandwidth::traced(trace, self.queue))),
+            None => [self.rate.map(steady); 2],
+        };
+        rates.map(|rate| PathSettings {
             delay: self.delay,
             jitter: self.jitter,
             loss: if self.burst.is_some() { 0.0 } else { self.loss },
             bursts: self.burst.map(|length| Bursts { share: self.loss, length }),
             reorder: self.reorder,
             duplicate: self.duplicate,
-            rate: self.rate.map(|bits_per_second| Bandwidth { bits_per_second, queue: self.queue }),
+            rate,
             blocked: false,
             udp_blocked: self.block_udp,
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::cli::parse;
 
@@ -100,7 +113,7 @@ mod tests {
     #[test]
     fn without_options_a_path_does_nothing() {
         let args = args("-- true").unwrap();
-        assert_eq!((args.settings(), args.seed), (PathSettings::default(), 1));
+        assert_eq!((args.settings(), args.seed), ([PathSettings::default(); 2], 1));
         assert_eq!((args.command.len(), args.far, args.blackout), (1, None, None));
     }
 
@@ -111,7 +124,8 @@ mod tests {
                     --far server -- client --loss 3";
         let args = args(line).unwrap();
         let ms = Duration::from_millis;
-        let settings = args.settings();
+        let [settings, back] = args.settings();
+        assert_eq!(settings, back);
         assert_eq!((settings.delay, settings.jitter, settings.loss), (ms(25), ms(5), 0.0));
         assert_eq!(settings.bursts, Some(Bursts { share: 0.02, length: 8.0 }));
         assert_eq!((settings.reorder, settings.duplicate), (0.01, 0.001));
@@ -138,6 +152,27 @@ mod tests {
             let args = args(&format!("--rate 1gbit --queue {text} -- true")).unwrap();
             assert_eq!(args.queue, queue, "{text}");
         }
+    }
+
+    #[test]
+    fn traces_are_read_from_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let [up, down] = ["up", "down"].map(|name| dir.path().join(name).display().to_string());
+        fs::write(&up, "5\n10\n").unwrap();
+        fs::write(&down, "1\n2\n").unwrap();
+        let both = args(&format!("--trace {up},{down} --queue fq-codel -- true")).unwrap();
+        let rates = both.settings().map(|settings| settings.rate.unwrap());
+        assert_eq!(rates.map(|rate| rate.bits_per_second.get()), [2_400_000, 12_000_000]);
+        assert!(rates.iter().all(|rate| rate.trace.is_some() && rate.queue == Queue::FqCodel));
+        let words = "delay 0s, a trace of 2400 kbit/s on average behind FQ-CoDel";
+        assert_eq!(both.settings()[0].to_string(), words);
+        fs::write(&down, "1\nx\n").unwrap();
+        let refused = |line: &str| args(line).unwrap_err();
+        let error = refused(&format!("--trace {up},{down} -- true"));
+        assert!(error.contains("down: line 2 is no whole number of milliseconds"), "{error}");
+        assert!(refused(&format!("--trace {up} -- true")).contains("UP,DOWN"));
+        assert!(refused(&format!("--trace {up},{up}x -- true")).contains("upx: "));
+        assert!(refused(&format!("--trace {up},{up} --rate 1mbit -- true")).contains("cannot be"));
     }
 
     #[test]

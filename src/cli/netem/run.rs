@@ -78,8 +78,13 @@ fn try_run(args: &Args) -> Result<ExitStatus, NetemError> {
     isolate()?;
     set_child_subreaper(true).map_err(io::Error::from)?;
     let settings = args.settings();
-    let path = EmulatedPath::open(settings, settings, args.seed)?;
-    say(format_args!("each way: {settings}; seed {}", args.seed));
+    let [up, down] = settings;
+    let path = EmulatedPath::open(up, down, args.seed)?;
+    if up == down {
+        say(format_args!("each way: {up}; seed {}", args.seed));
+    } else {
+        say(format_args!("from the near end: {up}; to it: {down}; seed {}", args.seed));
+    }
     say(format_args!("near end {}, far end {}", path.near().address(), path.far().address()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(run_both(args, &path, settings))?;
@@ -92,7 +97,7 @@ fn try_run(args: &Args) -> Result<ExitStatus, NetemError> {
 async fn run_both(
     args: &Args,
     path: &EmulatedPath,
-    settings: PathSettings,
+    settings: [PathSettings; 2],
 ) -> Result<ExitStatus, NetemError> {
     let mut signals = Signals::listen()?;
     let mut far = None;
@@ -119,7 +124,7 @@ async fn run_both(
 async fn run_near(
     args: &Args,
     path: &EmulatedPath,
-    settings: PathSettings,
+    settings: [PathSettings; 2],
     signals: &mut Signals,
 ) -> Result<ExitStatus, NetemError> {
     let mut command = Command::new(&args.command[0]);
@@ -140,15 +145,15 @@ async fn run_near(
 async fn black_out(
     when: Option<(Duration, Duration)>,
     path: &EmulatedPath,
-    settings: PathSettings,
+    settings: [PathSettings; 2],
 ) -> Infallible {
     if let Some((start, length)) = when {
         sleep(start).await;
-        let blocked = PathSettings { blocked: true, ..settings };
-        path.set(blocked, blocked);
+        let [up, down] = settings.map(|way| PathSettings { blocked: true, ..way });
+        path.set(up, down);
         say(format_args!("blackout for {}", humantime::format_duration(length)));
         sleep(length).await;
-        path.set(settings, settings);
+        path.set(settings[0], settings[1]);
         say(format_args!("the blackout is over"));
     }
     pending().await
@@ -281,7 +286,7 @@ impl fmt::Display for Words {
         for (count, what) in [
             (c.lost, "lost one by one"),
             (c.lost_in_bursts, "lost in bursts"),
-            (c.overflowed, "dropped by the full queue"),
+            (c.overflowed, "dropped by the queue"),
             (c.blocked, "blocked"),
             (c.duplicated, "duplicated"),
             (c.reordered, "out of order"),

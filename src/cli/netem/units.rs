@@ -1,10 +1,11 @@
 //! Times, shares, rates and sizes as users write them.
 
+use std::fs;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::cli::parse;
-use gpys_path::Queue;
+use gpys_path::{Queue, Trace};
 
 /// A time such as `25ms`, at most an hour.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
@@ -33,13 +34,28 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
         .ok_or_else(|| "a rate is from 1kbit to 100gbit a second, such as 2mbit".to_owned())
 }
 
-/// A queue such as `100ms` or `64kB`.
+/// The names of two files with a comma in between, and the traces in them.
+pub(super) fn traces(text: &str) -> Result<[Trace; 2], String> {
+    let read = |file: &str| {
+        let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        Trace::parse(&text).map_err(|error| format!("{file}: {error}"))
+    };
+    let (up, down) = text.split_once(',').ok_or("traces are two files, UP,DOWN")?;
+    Ok([read(up)?, read(down)?])
+}
+
+/// A queue such as `100ms`, `64kB` or `fq-codel`.
 pub(super) fn queue(text: &str) -> Result<Queue, String> {
+    if text == "fq-codel" {
+        return Ok(Queue::FqCodel);
+    }
     let bytes = with_unit(text, &[("kB", 1e3), ("MB", 1e6), ("B", 1.0)]);
     match (bytes.filter(|bytes| (0.0..=1e12).contains(bytes)), time(text)) {
         (Some(bytes), _) => Ok(Queue::Bytes(bytes as u64)),
         (None, Ok(time)) => Ok(Queue::Time(time)),
-        (None, Err(_)) => Err("a queue is a time or a size, such as 100ms or 64kB".to_owned()),
+        (None, Err(_)) => {
+            Err("a queue is a time, a size or fq-codel, such as 100ms or 64kB".to_owned())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use proptest::prelude::*;
 
 use crate::model::*;
-use crate::settings::Queue;
+use crate::trace::Trace;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -28,7 +28,9 @@ fn drain(direction: &mut Direction, now: Duration, arrivals: &mut Arrivals) {
     while let Some(at) = direction.poll_timeout().filter(|&at| at <= now) {
         let early = at.checked_sub(Duration::from_nanos(1));
         assert!(early.is_none_or(|early| direction.poll_packet(early).is_none()));
-        arrivals.push((at, direction.poll_packet(at).unwrap()));
+        let arrival = direction.poll_packet(at).map(|packet| (at, packet));
+        assert!(arrival.is_some() || direction.shaper.is_some());
+        arrivals.extend(arrival);
     }
     assert!(direction.poll_packet(now).is_none());
 }
@@ -51,7 +53,10 @@ fn send(direction: &mut Direction, count: u64, len: usize, gap: Duration) -> Arr
 fn assert_sum(direction: &Direction) {
     let c = direction.counters();
     let fates = c.delivered + c.lost + c.lost_in_bursts + c.overflowed + c.blocked;
-    assert_eq!(c.packets + c.duplicated, fates + direction.under_way.len() as u64, "{c:?}");
+    let queued = |shaper: &Shaper| shaper.queues.len() + usize::from(shaper.leaving.is_some());
+    let queued = direction.shaper.as_deref().map_or(0, queued);
+    let under_way = direction.under_way.len() + queued;
+    assert_eq!(c.packets + c.duplicated, fates + under_way as u64, "{c:?}");
 }
 
 /// The lengths of the gaps in what came out.
@@ -69,7 +74,8 @@ fn gaps(arrivals: &Arrivals, count: u64) -> Vec<u64> {
 }
 
 fn rate(bits_per_second: u64, queue: Queue) -> Option<Bandwidth> {
-    Some(Bandwidth { bits_per_second: NonZeroU64::new(bits_per_second).unwrap(), queue })
+    let bits_per_second = NonZeroU64::new(bits_per_second).unwrap();
+    Some(Bandwidth { bits_per_second, trace: None, queue })
 }
 
 #[test]
@@ -215,6 +221,62 @@ fn a_full_queue_drops_what_comes_and_delays_what_stays() {
 }
 
 #[test]
+fn fair_queues_have_the_rate_and_keep_the_delay_short() {
+    let delay = MS * 25;
+    let of =
+        |queue| PathSettings { delay, rate: rate(2_000_000, queue), ..PathSettings::default() };
+    // Half as much again as the rate, for 20 s.
+    let run = |queue| {
+        let mut direction = Direction::new(of(queue), 1);
+        let arrivals = send(&mut direction, 5_000, 1_000, MS * 8 / 3);
+        (arrivals, *direction.counters())
+    };
+    let (fair, counters) = run(Queue::FqCodel);
+    let (tail, _) = run(Queue::Time(MS * 500));
+    let late =
+        |(at, packet): &(Duration, Vec<u8>)| *at - MS * 8 / 3 * number(packet) as u32 - delay;
+    // 4 ms a packet, without a gap.
+    assert!(fair.windows(2).all(|pair| pair[1].0 - pair[0].0 == MS * 4));
+    assert!(counters.overflowed > 1_000, "{counters:?}");
+    let worst = |arrivals: &Arrivals| arrivals.iter().skip(3_000).map(late).max().unwrap();
+    // Nobody answers to the drops here, so the queue stays above its target.
+    assert!(worst(&fair) < MS * 200, "{:?}", worst(&fair));
+    assert!(worst(&tail) > MS * 480, "{:?}", worst(&tail));
+}
+
+#[test]
+fn what_fair_queues_hold_outlives_other_settings() {
+    let fair = PathSettings { rate: rate(8_000, Queue::FqCodel), ..PathSettings::default() };
+    let mut direction = Direction::new(fair, 1);
+    (0..3).for_each(|i| direction.handle_packet(packet(i, 1_000), Duration::ZERO));
+    direction.set(PathSettings::default());
+    direction.handle_packet(packet(3, 1_000), MS);
+    let mut arrivals = Vec::new();
+    drain(&mut direction, Duration::MAX, &mut arrivals);
+    let numbers = arrivals.iter().map(|(at, packet)| (number(packet), at.as_millis()));
+    assert_eq!(numbers.collect::<Vec<_>>(), [(3, 1), (0, 1_000), (1, 2_000), (2, 3_000)]);
+}
+
+#[test]
+fn a_trace_says_when_packets_leave() {
+    let trace = Trace::parse("10\n10\n30\n40\n").unwrap();
+    for queue in [Queue::Bytes(4_500), Queue::FqCodel] {
+        let rate = Some(Bandwidth::traced(trace, queue));
+        let mut direction = Direction::new(PathSettings { rate, ..PathSettings::default() }, 1);
+        let arrivals = send(&mut direction, 6, 1_500, Duration::ZERO);
+        let times: Vec<_> = arrivals.iter().map(|(at, _)| at.as_millis()).collect();
+        // Of 4,500 bytes, three packets.
+        let expected: &[u128] =
+            if queue == Queue::FqCodel { &[10, 10, 30, 40, 50, 50] } else { &[10, 10, 30] };
+        assert_eq!(times, expected, "{queue:?}");
+        let later = PathSettings { rate, ..PathSettings::default() };
+        direction.set(later);
+        direction.handle_packet(packet(9, 1_500), MS * 51);
+        assert_eq!(direction.poll_timeout(), Some(MS * 70), "what was not used is gone");
+    }
+}
+
+#[test]
 fn an_idle_bottleneck_takes_any_packet() {
     let settings = PathSettings { rate: rate(8_000, Queue::Bytes(0)), ..PathSettings::default() };
     let mut direction = Direction::new(settings, 1);
@@ -322,6 +384,7 @@ fn settings() -> impl Strategy<Value = PathSettings> {
     let queue = prop_oneof![
         (1_500..100_000_u64).prop_map(Queue::Bytes),
         (1_500..100_000_u64).prop_map(|us| Queue::Time(Duration::from_micros(us * 100))),
+        Just(Queue::FqCodel),
     ];
     let rate = proptest::option::of(
         (100_000..1_000_000_000_u64, queue)
@@ -361,7 +424,8 @@ proptest! {
                 drain(&mut direction, now, &mut arrivals);
                 direction.handle_packet(packet(i as u64, len), now);
                 assert_sum(&direction);
-                if let Some(rate) = direction.settings.rate.filter(|_| i < steps.len() / 2) {
+                let fixed = |rate: &Bandwidth| rate.queue != Queue::FqCodel && i < steps.len() / 2;
+                if let Some(rate) = direction.settings.rate.filter(fixed) {
                     // The queue's own rounding up is one byte.
                     let waiting = direction.waiting(rate, now);
                     assert!(waiting <= rate.queue_len().max(1_501) + 1, "{waiting}");
