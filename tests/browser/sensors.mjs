@@ -141,7 +141,8 @@ test('an invalid position is never shown', async () => {
 
 for (const transport of ['wt', 'ws']) {
   test(`each turn of a device is drawn by another page, over ${transport}`, async () => {
-    const pair = await Pair.open(world.browser, world.server, { path: '/r/drawn', transport });
+    const path = `/r/drawn-${transport}`;
+    const pair = await Pair.open(world.browser, world.server, { path, transport });
     for (let turn = 0; turn < 4; turn++) {
       const { sent, arrived, frame, moved, drawn } = await pair.turn();
       const order = [0, sent, arrived, frame, moved, drawn];

@@ -57,18 +57,28 @@ function record() {
     if (kind === 'webgl2' && this.classList.contains('maplibregl-canvas')) log.gl = context;
     return context;
   };
+  // Not every callback draws people, and without that the canvas is empty.
+  const { drawArraysInstanced } = WebGL2RenderingContext.prototype;
+  WebGL2RenderingContext.prototype.drawArraysInstanced = function (...given) {
+    log.drew = true;
+    return drawArraysInstanced.apply(this, given);
+  };
   /** Reads what was just drawn, which waits until it is drawn. */
   const look = () => {
     const { gl, clip } = log;
-    if (!gl || !clip || gl.getParameter(gl.FRAMEBUFFER_BINDING)) return undefined;
+    if (!gl || !clip || !log.drew) return undefined;
     const pixels = new Uint8Array(clip.width * clip.height * 4);
+    const bound = gl.getParameter(gl.FRAMEBUFFER_BINDING);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.readPixels(clip.x, clip.y, clip.width, clip.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, bound);
     return pixels;
   };
   const { requestAnimationFrame } = window;
   window.requestAnimationFrame = (draw) =>
     requestAnimationFrame.call(window, (time) => {
       const start = performance.now();
+      log.drew = false;
       draw(time);
       const drawn = performance.now();
       const pixels = look();
