@@ -301,7 +301,7 @@ impl World {
     /// Takes what frames cost the server, all in all: `us` µs of a core's time for so many of them.
     /// The more they cost, the slower is the room's pace, up to that of
     /// [`RoomSettings::tick_hz`].
-    pub const fn handle_cost(&mut self, frames: u32, us: u64) {
+    pub fn handle_cost(&mut self, frames: u32, us: u64) {
         self.pace.note_cost(frames, us);
     }
 

@@ -15,6 +15,8 @@ const SHORTEST_US: u64 = 2_000;
 const SHARE_DIVISOR: u64 = 4;
 /// What a frame costs before the first is known, in ns: about what one over QUIC takes.
 const FIRST_COST_NS: u64 = 20_000;
+/// Most that a frame is taken to cost, in ns: as much as no room can afford.
+const MOST_COST_NS: u64 = 1_000_000_000;
 /// Each report moves the known cost by one in this many of the difference.
 const SMOOTH_DIVISOR: u64 = 8;
 /// Viewers in a group.
@@ -95,11 +97,10 @@ impl Pace {
     }
 
     /// Learns what frames cost: `us` µs for so many of them.
-    pub(crate) const fn note_cost(&mut self, frames: u32, us: u64) {
+    pub(crate) fn note_cost(&mut self, frames: u32, us: u64) {
         if frames > 0 {
-            let cost = us.saturating_mul(1000) / frames as u64;
-            let rest = self.frame_cost * (SMOOTH_DIVISOR - 1);
-            self.frame_cost = rest.saturating_add(cost) / SMOOTH_DIVISOR;
+            let cost = (us.saturating_mul(1000) / u64::from(frames)).min(MOST_COST_NS);
+            self.frame_cost = (self.frame_cost * (SMOOTH_DIVISOR - 1) + cost) / SMOOTH_DIVISOR;
         }
     }
 

@@ -12,7 +12,7 @@ use gpys_proto::time::Time;
 use gpys_proto::view::View;
 use gpys_proto::wire::frame::Frame;
 use gpys_proto::wire::{
-    ClientMessage, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
+    ClientMessage, Pace, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
 };
 use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, RoomSettings, World};
 use libfuzzer_sys::fuzz_target;
@@ -31,6 +31,8 @@ enum Op {
     SetPresence { who: u8, presence: u8 },
     SetSharing { who: u8, terms: Terms },
     Budget { who: u8, budget: u32 },
+    Pace { who: u8, max_frames_hz: u8 },
+    Cost { frames: u32, us: u64 },
     Feedback { who: u8, lost: u8, refused: u8, rtt_ms: u16 },
     Wait { ms: u16, max_len: u16, skip: u8 },
 }
@@ -196,6 +198,10 @@ impl Shell {
                 }
             }
             Op::Budget { who, budget } => self.tell(who, &ClientMessage::Budget(budget)),
+            Op::Pace { who, max_frames_hz } => {
+                self.tell(who, &ClientMessage::Pace(Pace { max_frames_hz }));
+            }
+            Op::Cost { frames, us } => self.world.handle_cost(frames, us),
             Op::Feedback { who, lost, refused, rtt_ms } => {
                 let Some(id) = self.pick(who) else { return };
                 let (lost, refused) = (u64::from(lost), u32::from(refused));
