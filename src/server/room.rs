@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, WeakSender};
-use tokio::time::Instant;
+use tokio::time::sleep_until;
 use uuid::Uuid;
 
 use crate::access::Grant;
@@ -39,9 +39,9 @@ use gpys_proto::world::{
     Violation, World,
 };
 
-/// Timers fire up to 2 ms late, so they are set this much early, in µs, and what is due this soon
-/// counts as due.
-const TIMER_US: u64 = 1_000;
+/// Timers fire up to 2 ms late, so those of turns are set this much early, in ms, and a turn that
+/// is due this soon counts as due.
+const TIMER_MS: u64 = 1;
 /// How often links report what they learned, in ms.
 const CHECK_MS: u64 = 500;
 /// A task that runs at least this late, in ms, was stopped, as was perhaps the whole computer.
@@ -134,7 +134,7 @@ impl Room {
             }
             self.collect_poses(&mut mailboxes);
             if let Some(due) = self.world.poll_timeout()
-                && due.us_since(now) <= TIMER_US
+                && due <= now + TIMER_MS
             {
                 now = now.max(due);
             }
@@ -157,21 +157,18 @@ impl Room {
     /// Waits until something is due or arrives. Poses that come before the room can show them do
     /// not wake it.
     async fn wait(&mut self, due: Time, commands: &mut Vec<Command>) {
-        let clock = self.clock;
-        let until = |time: Time| {
-            let early = Duration::from_micros(TIMER_US);
-            tokio::time::sleep_until(
-                clock.instant(time).checked_sub(early).unwrap_or_else(Instant::now),
-            )
-        };
+        let early = |time: Time| self.clock.instant(time - TIMER_MS);
+        let turn = self.world.poll_timeout() == Some(due);
+        let due = if turn { early(due) } else { self.clock.instant(due) };
+        let open = early(self.world.next_change());
         let poses = async {
-            until(self.world.next_change()).await;
+            sleep_until(open).await;
             self.postbox.filled().await;
         };
         tokio::select! {
             _ = self.inbox.recv_many(commands, BATCH) => {}
             () = poses => {}
-            () = until(due) => {}
+            () = sleep_until(due) => {}
         }
     }
 

@@ -86,11 +86,15 @@ impl Sim {
                         match message {
                             ClientMessage::Presence(presence) => {
                                 self.model.set_presence(device.id, presence);
+                                // Withdrawn for a moment, it is new to all viewers.
+                                jumped.push(device.id);
                             }
                             ClientMessage::Sharing(sharing) => {
                                 self.model.set_sharing(device.id, sharing, now);
                                 jumped.push(device.id);
                             }
+                            // Another pace is another bound on starvation.
+                            ClientMessage::Pace(_) => device.in_view_since.clear(),
                             ClientMessage::Viewport(viewport) => {
                                 device.viewport = viewport;
                                 device.in_view_since.clear();
@@ -105,8 +109,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Notes that a person jumped to another place, the middle of a cell; the clocks of viewers
-    /// that have it in view start over.
+    /// Notes that a person was withdrawn, or jumped to another place, the middle of a cell; the
+    /// clocks of viewers that have it in view start over.
     pub(super) fn has_jumped(&mut self, id: PeerId) {
         for device in &mut self.devices {
             device.in_view_since.remove(&id);
