@@ -118,7 +118,9 @@ fn steps_are_even_and_other_positions_carry_no_mark() {
 /// The server's message for a client's, as recorded from the real ones.
 fn as_relayed(peer: Peer, sent: &Message) -> Message {
     match peer {
-        Peer::Ws => Message::binary([&9_u32.to_le_bytes(), &sent.clone().into_data()[..]].concat()),
+        Peer::Ws | Peer::Axum => {
+            Message::binary([&9_u32.to_le_bytes(), &sent.clone().into_data()[..]].concat())
+        }
         Peer::SockJs => {
             let [text]: [String; 1] = serde_json::from_str(sent.to_text().unwrap()).unwrap();
             let (lat, lng, time, angles): (f64, f64, u64, [f64; 3]) =
@@ -232,6 +234,7 @@ impl Server {
         let at = |name: &str| dir.path().join(name);
         let mut child = peer
             .command("127.0.0.1", &at(certs::LEAF), &at(certs::LEAF_KEY))
+            .unwrap()
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -9,7 +9,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Client, Connector, Event, Options, Reading as ClientReading, Transport, Trust};
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
-use gpys::proto::wire::{Presence, ResumeToken};
+use gpys::proto::view::View;
+use gpys::proto::wire::{Hello, Presence, ResumeToken};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +23,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::board::Board;
 use crate::peers::Peer;
-use crate::thin;
+use crate::thin::{self, Carrier, Observer};
 use crate::track::{Reading, viewport};
 
 /// How long a connection and its greeting may take.
@@ -41,6 +42,8 @@ const BUDGET: u32 = 1 << 20;
 pub enum Entrance {
     /// GPyS, or a server that speaks its protocol.
     Gpys { server: Arc<Connector>, transport: Transport, shared: Arc<thin::Shared> },
+    /// The conventional server, by a client that is the same for every carrier.
+    Carrier { server: Arc<Connector>, carrier: Carrier, shared: Arc<thin::Shared> },
     /// A compared server.
     Peer { peer: Peer, address: SocketAddr, tls: TlsConnector },
 }
@@ -50,6 +53,12 @@ impl Entrance {
     pub async fn gpys(url: &str, transport: Transport, tls: TlsConnector) -> Result<Self> {
         let server = Arc::new(Connector::new(url, Trust::Public).await?);
         Ok(Self::Gpys { server, transport, shared: Arc::new(thin::Shared::new(tls)) })
+    }
+
+    /// An entrance to the conventional server at `url`.
+    pub async fn carrier(url: &str, carrier: Carrier, tls: TlsConnector) -> Result<Self> {
+        let server = Arc::new(Connector::new(url, Trust::Public).await?);
+        Ok(Self::Carrier { server, carrier, shared: Arc::new(thin::Shared::new(tls)) })
     }
 }
 
@@ -94,10 +103,12 @@ impl Attendee {
         let dialled = board.now();
         let line = match entrance {
             Entrance::Gpys { server, transport, shared } if !manners.sees => {
-                let joined = thin::dial(server, *transport, shared, room, person, BUDGET);
-                let joined = tokio::time::timeout(PATIENCE, joined).await;
-                let (readings, driver) = joined.context("no welcome in time")??;
-                Line::Thin { readings, driver }
+                dial_thin(server, (*transport).into(), shared, room, person, None).await?
+            }
+            Entrance::Carrier { server, carrier, shared } => {
+                let (board, view) = (Arc::clone(board), View::default());
+                let observer = manners.sees.then(|| Observer { board, person, view });
+                dial_thin(server, *carrier, shared, room, person, observer).await?
             }
             Entrance::Gpys { .. } => {
                 Line::Gpys(dial_gpys(entrance, board, room, person, manners, None).await?)
@@ -203,6 +214,21 @@ impl Drop for Attendee {
             walking.abort();
         }
     }
+}
+
+async fn dial_thin(
+    server: &Connector,
+    carrier: Carrier,
+    shared: &thin::Shared,
+    room: &str,
+    person: u32,
+    observer: Option<Observer>,
+) -> Result<Line> {
+    let hello = Hello { name: format!("p{person}"), budget: BUDGET, ..Hello::new(room) };
+    let joined = thin::dial(server, carrier, shared, hello, observer);
+    let joined = tokio::time::timeout(PATIENCE, joined).await;
+    let (readings, driver) = joined.context("no welcome in time")??;
+    Ok(Line::Thin { readings, driver })
 }
 
 async fn dial_gpys(

@@ -37,10 +37,11 @@ const FINE: f64 = 1.08;
 const PORT: u16 = 4436;
 
 /// Where the search starts for each system.
-const BEGIN: [(System, u32); 5] = [
+const BEGIN: [(System, u32); 6] = [
     (System::Gpys(Transport::WebTransport), 150),
     (System::Gpys(Transport::WebSocket), 150),
     (System::Peer(Peer::Ws), 80),
+    (System::Peer(Peer::Axum), 120),
     (System::Peer(Peer::SockJs), 64),
     (System::Peer(Peer::SocketIo), 64),
 ];
@@ -110,15 +111,17 @@ pub fn judge(steps: &[Step]) -> Vec<crate::results::Bar> {
     let best = Peer::ALL.map(|peer| carried(steps, System::Peer(peer))).into_iter().max();
     let ours = carried(steps, System::Gpys(Transport::WebTransport));
     let ratio = f64::from(ours) / f64::from(best.unwrap_or(0));
-    let what = "capacity, WebTransport / the best of ws, sockjs-node, Socket.IO";
+    let what = "capacity, WebTransport / the best of the compared servers";
     let capacity = bar(what.into(), &[ratio], Some(8.0), None, "x");
+    let ws = f64::from(ours) / f64::from(carried(steps, System::Peer(Peer::Ws)));
+    let ws = bar("capacity, WebTransport / ws".into(), &[ws], Some(3.0), None, "x");
     let [theirs, ours] = COMPARED.map(|system| {
         let step = steps.iter().find(|s| s.people == CROWD && s.system == system.name());
         step.map_or(f64::NAN, |step| step.age_p99_ms)
     });
-    let what = "90 people at 10 Hz, server on one core: message age p99, Socket.IO / WebTransport";
-    let ages = bar(what.into(), &[theirs / ours], Some(3.0), None, "x");
-    capacity.into_iter().chain(ages).collect()
+    let what = "90 people at 10 Hz, server on one core: message age p99, WebTransport / Socket.IO";
+    let ages = bar(what.into(), &[ours / theirs], None, Some(0.6), "x");
+    capacity.into_iter().chain(ws).chain(ages).collect()
 }
 
 /// Runs one load on a thread pinned to the second core, with all that it starts.
@@ -147,6 +150,9 @@ async fn load(
     let entrance = match system {
         System::Gpys(transport) | System::Stock(transport) => {
             Entrance::gpys(&format!("https://{address}"), transport, tls).await?
+        }
+        System::Carrier(carrier) => {
+            Entrance::carrier(&format!("https://{address}"), carrier, tls).await?
         }
         System::Peer(peer) => Entrance::Peer { peer, address, tls },
     };

@@ -57,14 +57,15 @@ impl<'a> Judge<'a> {
         measured.map(|((&system, outcomes), &void)| row(scenario, system, outcomes, void)).collect()
     }
 
-    /// Every other system over WebTransport; ours over every peer.
+    /// Every other system over the first one, WebTransport but for the carriers; ours over every peer.
     pub fn ratios(&self) -> Vec<Ratio> {
         let [wt, ws] = scenarios::OURS;
         let systems = self.played.scenario.systems.iter();
+        let first = self.played.scenario.systems[0];
         let pairs = systems.flat_map(|&system| match system {
             System::Peer(_) => vec![(wt, system), (ws, system)],
-            _ if system == wt => Vec::new(),
-            _ => vec![(system, wt)],
+            _ if system == first => Vec::new(),
+            _ => vec![(system, first)],
         });
         let mut ratios = Vec::new();
         for (over, under) in pairs {

@@ -6,8 +6,8 @@
 //!
 //! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` and `tally` (ages),
 //! `judge` and `bootstrap` (ratios, bars), `attend` and `thin` (clients), `servers`, `place` and
-//! `congestion` (where), `stock`, `peers` and `relay` (what GPyS is compared with), `chromium`,
-//! `capacity`, `report`.
+//! `congestion` (where), `stock`, `peers`, `broadcast` and `relay` (what GPyS is compared with),
+//! `chromium`, `capacity`, `report`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is its purpose")]
 #![allow(missing_docs, unreachable_pub, reason = "the benchmark and its tests alone use it")]
@@ -16,6 +16,7 @@ mod ages;
 mod attend;
 mod board;
 mod bootstrap;
+pub mod broadcast;
 mod bulk;
 mod capacity;
 mod chromium;
@@ -75,7 +76,7 @@ struct Args {
     /// Write tables and plots for the documentation to this directory
     #[arg(long, value_name = "FOLDER")]
     markdown: Option<PathBuf>,
-    /// Also measure ws and Socket.IO (installed by npm), and every system's capacity
+    /// Also measure ws, Socket.IO (installed by npm) and axum, and every system's capacity
     #[arg(long)]
     peers: bool,
     /// Run only scenarios with this in their names, including "Chromium" and "capacity"
@@ -99,6 +100,9 @@ struct Args {
     /// Run only as a conventional server at this address and tick rate
     #[arg(long, hide = true, num_args = 2)]
     stock: Option<Vec<String>>,
+    /// Run only as a broadcasting server at this host, with this certificate and key
+    #[arg(long, hide = true, num_args = 3)]
+    broadcast: Option<Vec<PathBuf>>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -126,6 +130,9 @@ fn execute(args: &Args) -> Result<()> {
     if let Some(stock) = &args.stock {
         let address: SocketAddr = stock[0].parse()?;
         return stock::serve(address, stock[1].parse()?);
+    }
+    if let Some([host, cert, key]) = args.broadcast.as_deref() {
+        return broadcast::serve(host.display().to_string().parse()?, cert, key);
     }
     args.congestion.enter()?;
     let (results, failed) = match &args.read {

@@ -101,6 +101,12 @@ impl Ground {
                 let made = async move { Entrance::gpys(&url, transport, tls).await };
                 self.behind.block_on(self.behind.spawn(made))?
             }
+            System::Carrier(carrier) => {
+                let url = format!("https://{address}");
+                let tls = self.certificates.connector();
+                let made = async move { Entrance::carrier(&url, carrier, tls).await };
+                self.behind.block_on(self.behind.spawn(made))?
+            }
             System::Peer(peer) => {
                 Ok(Entrance::Peer { peer, address, tls: self.certificates.connector() })
             }
@@ -181,7 +187,9 @@ impl Ground {
                 System::Gpys(_) => {
                     Server::gpys(&self.place, &self.certificates, PORT, tick_hz, false)?
                 }
-                System::Stock(_) => Server::stock(&self.place, STOCK_PORT, tick_hz)?,
+                System::Stock(_) | System::Carrier(_) => {
+                    Server::stock(&self.place, STOCK_PORT, tick_hz)?
+                }
                 System::Peer(peer) => Server::peer(&self.place, peer, &self.certificates, false)?,
             };
             servers.insert(kind(system), Arc::new(server));
@@ -254,7 +262,7 @@ impl Ground {
 fn kind(system: System) -> u8 {
     match system {
         System::Gpys(_) => 0,
-        System::Stock(_) => 1,
+        System::Stock(_) | System::Carrier(_) => 1,
         System::Peer(peer) => 2 + peer as u8,
     }
 }

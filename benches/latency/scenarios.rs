@@ -8,6 +8,7 @@ use gpys::client::Transport;
 use gpys::path::{Bandwidth, Bursts, PathSettings, Queue, Trace};
 
 use crate::peers::Peer;
+use crate::thin::Carrier;
 use crate::trial::{Happening, Plan};
 
 /// What carries the poses.
@@ -17,6 +18,8 @@ pub enum System {
     Gpys(Transport),
     /// The same protocol over links that never refuse ([`crate::stock`]).
     Stock(Transport),
+    /// The same frames of that server over one carrier or another.
+    Carrier(Carrier),
     /// A compared server.
     Peer(Peer),
 }
@@ -54,6 +57,7 @@ const DELAY: Duration = Duration::from_millis(25);
 pub const CLEAN: &str = "clean network, 60 Hz";
 /// How the names of the comparisons with other servers begin.
 pub const CLEAN_PATH: &str = "clean path";
+pub const CARRIERS: &str = "the same frames over other carriers, 50 ms round trip, 5 % loss";
 pub const WALK: &str = "a made-up walk through LTE";
 pub const HALF: &str = "a link at half of the demand";
 pub const BLACKOUT: &str = "a blackout of 5 s";
@@ -68,6 +72,7 @@ impl System {
             Self::Gpys(Transport::WebSocket) => "WebSocket",
             Self::Stock(Transport::WebTransport) => "WebTransport, quinn's buffers",
             Self::Stock(Transport::WebSocket) => "WebSocket, unbounded queue",
+            Self::Carrier(carrier) => carrier.name(),
             Self::Peer(peer) => peer.name(),
         }
     }
@@ -129,6 +134,8 @@ pub fn peers() -> Vec<Scenario> {
         let name = format!("{CLEAN_PATH}, {people} people, {hz} Hz");
         let mut scenario = scenario(name, plan, 3);
         scenario.systems.extend([Peer::Ws, Peer::SocketIo].map(System::Peer));
+        // One size suffices to see what Node costs.
+        scenario.systems.extend((people == 90).then_some(System::Peer(Peer::Axum)));
         scenario
     };
     loads.map(crowd).collect()
@@ -157,6 +164,7 @@ pub fn bad() -> Result<Vec<Scenario>> {
     all.push(rebind());
     all.push(switch());
     all.extend(competing());
+    all.push(carriers());
     all.push(walk()?);
     Ok(all)
 }
@@ -188,6 +196,13 @@ fn competing() -> Vec<Scenario> {
         scenario(format!("beside a TCP download, 10 Mbit/s behind {name}"), plan, 1)
     };
     queues.map(beside).into()
+}
+
+/// The same frames over datagrams, streams and a WebSocket: what is it that helps?
+fn carriers() -> Scenario {
+    let mut scenario = scenario(CARRIERS, plan(60, 6, PathSettings { loss: 0.05, ..delayed() }), 1);
+    scenario.systems = Carrier::ALL.map(System::Carrier).into();
+    scenario
 }
 
 /// A device that walks through a mobile network, in a room of many.

@@ -97,7 +97,7 @@ impl Server {
     /// A compared server.
     pub fn peer(place: &Place, peer: Peer, certs: &Certificates, pinned: bool) -> Result<Self> {
         let host = place.server_address().to_string();
-        let command = peer.command(&host, &certs.leaf(), &certs.key());
+        let command = peer.command(&host, &certs.leaf(), &certs.key())?;
         Self::start(place, command, None, pinned)
     }
 

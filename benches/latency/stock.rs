@@ -25,7 +25,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use uuid::Uuid;
+use wtransport::quinn::TransportConfig;
 use wtransport::{Connection, Endpoint, Identity, ServerConfig};
+
+use crate::congestion;
+use crate::thin::Carrier;
 
 /// Maximum length of a frame, as in GPyS.
 const MAX_FRAME: usize = 1_000;
@@ -41,7 +45,11 @@ pub fn serve(address: SocketAddr, tick_hz: u8) -> Result<()> {
         let tls = TlsAcceptor::from(Arc::new(tls(&identity)?));
         let listener = Encrypted { tcp: TcpListener::bind(address).await?, tls };
         let server = ServerConfig::builder().with_bind_address(address).with_identity(identity);
-        let endpoint = Endpoint::server(server.build())?;
+        let mut server = server.build();
+        let mut transport = TransportConfig::default();
+        congestion::configure(&mut transport);
+        server.quic_config_mut().transport_config(Arc::new(transport));
+        let endpoint = Endpoint::server(server)?;
         let theirs = Arc::clone(&room);
         tokio::spawn(async move {
             loop {
@@ -83,9 +91,9 @@ fn tls(identity: &Identity) -> Result<rustls::ServerConfig> {
 }
 
 /// TLS connections, for axum.
-struct Encrypted {
-    tcp: TcpListener,
-    tls: TlsAcceptor,
+pub struct Encrypted {
+    pub tcp: TcpListener,
+    pub tls: TlsAcceptor,
 }
 
 impl axum::serve::Listener for Encrypted {
@@ -112,8 +120,65 @@ impl axum::serve::Listener for Encrypted {
 /// How to reach a peer.
 struct Out {
     reliable: UnboundedSender<Bytes>,
-    /// `None`: frames go with the reliable messages.
-    datagrams: Option<Connection>,
+    frames: Frames,
+}
+
+/// What carries a peer's frames.
+enum Frames {
+    /// Datagrams.
+    Datagrams(Connection),
+    /// The stream of the reliable messages.
+    Reliable,
+    /// A stream of their own each, opened by a task.
+    StreamEach(UnboundedSender<Bytes>),
+}
+
+impl Frames {
+    /// What the client asks for by its room.
+    fn asked(carrier: Carrier, connection: &Connection) -> Self {
+        match carrier {
+            Carrier::Datagrams => Self::Datagrams(connection.clone()),
+            Carrier::OneStream | Carrier::WebSocket => Self::Reliable,
+            Carrier::StreamEach => {
+                let (frames, mut queue) = unbounded_channel::<Bytes>();
+                let connection = connection.clone();
+                tokio::spawn(async move {
+                    while let Some(frame) = queue.recv().await {
+                        // The connection's own tasks notice its end.
+                        let _ = write_alone(&connection, &frame).await;
+                    }
+                });
+                Self::StreamEach(frames)
+            }
+        }
+    }
+}
+
+/// Sends bytes on a stream of their own.
+///
+/// # Errors
+/// If the connection has ended.
+pub async fn write_alone(connection: &Connection, bytes: &[u8]) -> Result<()> {
+    let mut stream = connection.open_uni().await?.await?;
+    stream.write_all(bytes).await?;
+    Ok(stream.finish().await?)
+}
+
+/// Reads a stream of few bytes to its end.
+///
+/// # Errors
+/// If it breaks off, or has more.
+pub async fn read_alone(mut stream: wtransport::RecvStream) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; 2 * MAX_FRAME];
+    let mut length = 0;
+    while let Some(more) = stream.read(&mut bytes[length..]).await? {
+        length += more;
+        if length == bytes.len() {
+            bail!("a stream of more than a frame");
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 struct Inner {
@@ -233,8 +298,11 @@ impl Inner {
                 continue;
             }
             match self.outs.get(&id) {
-                Some(Out { datagrams: Some(connection), .. }) => {
+                Some(Out { frames: Frames::Datagrams(connection), .. }) => {
                     let _ = connection.send_datagram(&frame);
+                }
+                Some(Out { frames: Frames::StreamEach(queue), .. }) => {
+                    let _ = queue.send(Bytes::copy_from_slice(&frame));
                 }
                 Some(Out { reliable, .. }) => drop(reliable.send(Bytes::copy_from_slice(&frame))),
                 None => {}
@@ -258,7 +326,8 @@ async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
             }
         }
     });
-    let id = room.enter(hello, Out { reliable, datagrams: Some(connection.clone()) })?;
+    let frames = Frames::asked(Carrier::of_room(&hello.room), &connection);
+    let id = room.enter(hello, Out { reliable, frames })?;
     let poses = async {
         loop {
             let datagram = connection.receive_datagram().await?;
@@ -269,10 +338,28 @@ async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
     };
     let messages = async {
         loop {
-            room.reliable(id, &message(&mut receiving).await?)?;
+            let message = message(&mut receiving).await?;
+            match message.first() {
+                Some(&first) if first >= DATAGRAM_LANE => drop(room.datagram(id, &message)?),
+                _ => room.reliable(id, &message)?,
+            }
         }
     };
-    let ended: Result<()> = tokio::select! { ended = poses => ended, ended = messages => ended };
+    let streams = async {
+        loop {
+            let (stream, room) = (connection.accept_uni().await?, Arc::clone(&room));
+            tokio::spawn(async move {
+                if let Ok(pose) = read_alone(stream).await {
+                    let _ = room.datagram(id, &pose);
+                }
+            });
+        }
+    };
+    let ended: Result<()> = tokio::select! {
+        ended = poses => ended,
+        ended = messages => ended,
+        ended = streams => ended,
+    };
     room.leave(id);
     ended
 }
@@ -296,7 +383,7 @@ async fn web_socket(room: Arc<Room>, mut socket: WebSocket) -> Result<()> {
     let Some(Ok(Message::Binary(hello))) = socket.recv().await else { bail!("no hello") };
     let ClientMessage::Hello(hello) = ClientMessage::decode(&hello)? else { bail!("no hello") };
     let (reliable, mut queue) = unbounded_channel::<Bytes>();
-    let id = room.enter(hello, Out { reliable: reliable.clone(), datagrams: None })?;
+    let id = room.enter(hello, Out { reliable: reliable.clone(), frames: Frames::Reliable })?;
     let (mut sink, mut stream) = futures_util::StreamExt::split(socket);
     let sending = tokio::spawn(async move {
         while let Some(bytes) = queue.recv().await {

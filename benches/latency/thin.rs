@@ -1,16 +1,18 @@
 //! A GPyS client that joins, sends, and discards what it receives: a load of hundreds of peers that
-//! decoded everything would measure itself. Measuring peers use the full client.
+//! decoded everything would measure itself. Peers that measure use the full client, but where what
+//! carries the frames is compared.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::client::{Connector, Transport};
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
-use gpys::proto::wire::{ClientMessage, Hello, Sample, ServerMessage};
+use gpys::proto::view::View;
+use gpys::proto::wire::{ClientMessage, FRAME_TAG, Hello, Sample, ServerMessage};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -24,7 +26,9 @@ use wtransport::quinn::TransportConfig;
 use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Endpoint};
 
+use crate::board::Board;
 use crate::congestion;
+use crate::stock::{read_alone, write_alone};
 use crate::track::{Reading, viewport};
 
 /// Links per UDP socket, as in the full client.
@@ -66,29 +70,97 @@ impl Shared {
     }
 }
 
+/// What carries poses and frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// WebTransport datagrams.
+    Datagrams,
+    /// One WebTransport stream, with the reliable messages.
+    OneStream,
+    /// A WebTransport stream for each pose and each frame.
+    StreamEach,
+    /// A WebSocket.
+    WebSocket,
+}
+
+impl Carrier {
+    pub const ALL: [Self; 4] =
+        [Self::Datagrams, Self::OneStream, Self::StreamEach, Self::WebSocket];
+
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Datagrams => "datagrams",
+            Self::OneStream => "one stream",
+            Self::StreamEach => "a stream per frame",
+            Self::WebSocket => "a WebSocket",
+        }
+    }
+
+    /// How the name of a room begins that asks the conventional server for it.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Datagrams | Self::WebSocket => "",
+            Self::OneStream => "one-",
+            Self::StreamEach => "each-",
+        }
+    }
+
+    /// What a room's name asks for.
+    pub fn of_room(room: &str) -> Self {
+        let asks = |carrier: &Self| room.starts_with(carrier.prefix());
+        [Self::OneStream, Self::StreamEach].into_iter().find(asks).unwrap_or(Self::Datagrams)
+    }
+}
+
+impl From<Transport> for Carrier {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::WebTransport => Self::Datagrams,
+            Transport::WebSocket => Self::WebSocket,
+        }
+    }
+}
+
+/// What a client does with frames, if it does not discard them.
+pub struct Observer {
+    pub board: Arc<Board>,
+    pub person: u32,
+    pub view: View,
+}
+
+impl Observer {
+    fn see(&mut self, bytes: &[u8]) {
+        let Self { board, person, view } = self;
+        if bytes.first() == Some(&FRAME_TAG) {
+            // What does not decode is not seen, and so ages.
+            let _ = view.handle_frame(bytes, |_, figure| board.see(*person, figure.position));
+        } else if let Ok(message) = ServerMessage::decode(bytes) {
+            view.handle_message(&message);
+        }
+    }
+}
+
 /// Joins, and sends what the sender is given until the link ends.
 pub async fn dial(
     server: &Connector,
-    transport: Transport,
+    carrier: Carrier,
     shared: &Shared,
-    room: &str,
-    person: u32,
-    budget: u32,
+    hello: Hello,
+    observer: Option<Observer>,
 ) -> Result<(UnboundedSender<Reading>, JoinHandle<()>)> {
-    let hello = ClientMessage::Hello(Hello {
-        name: format!("p{person}"),
-        budget,
-        viewport: Some(viewport()),
-        ..Hello::new(room)
-    });
+    let room = format!("{}{}", carrier.prefix(), hello.room);
+    let hello = ClientMessage::Hello(Hello { viewport: Some(viewport()), room, ..hello });
     let (readings, queue) = unbounded_channel();
-    let driver = match transport {
-        Transport::WebTransport => {
-            let endpoint = shared.endpoint(server).await?;
-            web_transport(&endpoint, &server.config().webtransport, &hello, queue).await?
+    let driver = match carrier {
+        Carrier::WebSocket => {
+            let url = &server.config().websocket;
+            web_socket(url, &shared.tls, &hello, queue, observer).await?
         }
-        Transport::WebSocket => {
-            web_socket(&server.config().websocket, &shared.tls, &hello, queue).await?
+        _ => {
+            let endpoint = shared.endpoint(server).await?;
+            let url = &server.config().webtransport;
+            web_transport(&endpoint, url, carrier, &hello, queue, observer).await?
         }
     };
     Ok((readings, driver))
@@ -97,32 +169,74 @@ pub async fn dial(
 async fn web_transport(
     endpoint: &Endpoint<endpoint_side::Client>,
     url: &str,
+    carrier: Carrier,
     hello: &ClientMessage,
     mut queue: UnboundedReceiver<Reading>,
+    mut observer: Option<Observer>,
 ) -> Result<JoinHandle<()>> {
     let connection = endpoint.connect(url).await?;
     let (mut sending, mut receiving) = connection.open_bi().await?.await?;
-    let hello = hello.encode();
-    let length = u16::try_from(hello.len())?.to_le_bytes();
-    sending.write_all(&[&length, hello.as_slice()].concat()).await?;
+    sending.write_all(&prefixed(&hello.encode())?).await?;
     let mut length = [0; 2];
     receiving.read_exact(&mut length).await?;
     let mut body = vec![0; u16::from_le_bytes(length).into()];
     receiving.read_exact(&mut body).await?;
     let clock = Clock::of(&body)?;
+    if let Some(observer) = &mut observer {
+        observer.see(&body);
+    }
     Ok(tokio::spawn(async move {
-        let (mut number, mut rest, _sending) = (0, [0; 2_048], sending);
+        let (mut number, mut rest, mut pending) = (0, [0; 2_048], BytesMut::new());
+        let (alone, mut frames) = unbounded_channel();
         loop {
             tokio::select! {
                 datagram = connection.receive_datagram() => {
-                    if datagram.is_err() { return }
+                    let Ok(datagram) = datagram else { return };
+                    if let Some(observer) = &mut observer {
+                        observer.see(&datagram);
+                    }
                 }
                 read = receiving.read(&mut rest) => {
-                    if !matches!(read, Ok(Some(_))) { return }
+                    let Ok(Some(length)) = read else { return };
+                    if let Some(observer) = &mut observer {
+                        pending.extend_from_slice(&rest[..length]);
+                        while let Some(message) = message(&mut pending) {
+                            observer.see(&message);
+                        }
+                    }
+                }
+                stream = connection.accept_uni() => {
+                    let (Ok(stream), alone) = (stream, alone.clone()) else { return };
+                    // Streams end in any order.
+                    tokio::spawn(async move {
+                        if let Ok(frame) = read_alone(stream).await {
+                            let _ = alone.send(frame);
+                        }
+                    });
+                }
+                Some(frame) = frames.recv() => {
+                    if let Some(observer) = &mut observer {
+                        observer.see(&frame);
+                    }
                 }
                 reading = queue.recv() => {
                     let Some(reading) = reading else { return };
-                    if connection.send_datagram(clock.encode(&reading, &mut number)).is_err() {
+                    let pose = clock.encode(&reading, &mut number);
+                    let sent = match carrier {
+                        Carrier::Datagrams | Carrier::WebSocket => {
+                            connection.send_datagram(pose).is_ok()
+                        }
+                        Carrier::OneStream => match prefixed(&pose) {
+                            Ok(pose) => sending.write_all(&pose).await.is_ok(),
+                            Err(_) => false,
+                        },
+                        Carrier::StreamEach => {
+                            let connection = connection.clone();
+                            tokio::spawn(async move { write_alone(&connection, &pose).await });
+                            true
+                        }
+                    };
+                    if !sent {
                         return;
                     }
                 }
@@ -131,11 +245,23 @@ async fn web_transport(
     }))
 }
 
+/// A message after its length.
+fn prefixed(message: &[u8]) -> Result<Vec<u8>> {
+    Ok([&u16::try_from(message.len())?.to_le_bytes(), message].concat())
+}
+
+/// Takes the next whole message, if there is one.
+fn message(pending: &mut BytesMut) -> Option<Bytes> {
+    let length = usize::from(u16::from_le_bytes(*pending.first_chunk()?));
+    (pending.len() >= 2 + length).then(|| pending.split_to(2 + length).split_off(2).freeze())
+}
+
 async fn web_socket(
     url: &str,
     tls: &TlsConnector,
     hello: &ClientMessage,
     mut queue: UnboundedReceiver<Reading>,
+    mut observer: Option<Observer>,
 ) -> Result<JoinHandle<()>> {
     let uri: http::Uri = url.parse()?;
     let host = uri.host().context("a URL without a host")?.to_owned();
@@ -152,13 +278,18 @@ async fn web_socket(
         }
     };
     let clock = Clock::of(&welcome)?;
+    if let Some(observer) = &mut observer {
+        observer.see(&welcome);
+    }
     Ok(tokio::spawn(async move {
         let mut number = 0;
         loop {
             tokio::select! {
-                message = socket.next() => {
-                    if !matches!(message, Some(Ok(_))) { return }
-                }
+                message = socket.next() => match (message, &mut observer) {
+                    (Some(Ok(Message::Binary(bytes))), Some(observer)) => observer.see(&bytes),
+                    (Some(Ok(_)), _) => {}
+                    _ => return,
+                },
                 reading = queue.recv() => {
                     let Some(reading) = reading else { return };
                     let message = Message::Binary(clock.encode(&reading, &mut number));
