@@ -9,7 +9,6 @@ use axum::middleware::from_fn_with_state;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use wtransport::quinn::{self, VarInt};
 
 use gpys_proto::wire::CloseCode;
@@ -81,7 +80,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     endpoint: quinn::Endpoint,
     addresses: Arc<Addresses>,
-    acceptor: TlsAcceptorConfig,
+    tls: Arc<rustls::ServerConfig>,
     rotation: Option<Rotation>,
     certificates: Certificates,
     keys: Option<Files<Keys, 1>>,
@@ -89,8 +88,6 @@ pub struct Server {
     reload: Arc<Notify>,
     page: Page,
 }
-
-type TlsAcceptorConfig = Arc<rustls::ServerConfig>;
 
 impl Server {
     /// Opens the ports and loads the certificates. Serves `page` unless the configuration names a
@@ -125,7 +122,7 @@ impl Server {
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             scrapes: scrapes.map(tokio::net::TcpListener::from_std).transpose()?,
             metrics,
-            acceptor: Arc::new(certificates.tls()?),
+            tls: Arc::new(certificates.tls()?),
             rotation,
             certificates,
             keys,
@@ -205,7 +202,7 @@ impl Server {
         let site = self.site(Arc::clone(&context))?;
         let watch = self.watch_files(Arc::clone(&context.metrics));
         let router = http::router(site);
-        let tls = Some(TlsAcceptor::from(self.acceptor));
+        let tls = Some(self.tls);
         let gate = Arc::clone(&context.gate);
         let lifetime = tcp::LIFETIME;
         let tcp = Tcp { router, tls, gate, context: Arc::clone(&context), lifetime, stop: stopped };

@@ -1,6 +1,7 @@
 //! Binds sockets and runs the TCP accept loop.
 
 mod pace;
+mod tls;
 
 use std::error::Error as _;
 use std::io::{Error, ErrorKind};
@@ -19,12 +20,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::io::InspectReader;
 use tower::ServiceExt as _;
 
@@ -34,6 +35,7 @@ use crate::limits::gate::{Gate, Permit};
 use crate::metrics::{Failure, Limit, Part};
 use crate::panics::caught;
 use crate::tcp::pace::{Paced, Promoted, Terms};
+use crate::tcp::tls::TlsStream;
 
 /// The default port for TCP and UDP.
 pub(crate) const DEFAULT_PORT: u16 = 4433;
@@ -149,7 +151,7 @@ pub(crate) struct Tcp {
     /// Answers requests.
     pub(crate) router: Router,
     /// Wraps connections in TLS; `None` for plain HTTP.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Admits connections.
     pub(crate) gate: Arc<Gate>,
     /// State shared by all sessions.
@@ -222,7 +224,7 @@ impl Tcp {
             Err(_) => return metrics.failed(Failure::TlsTimeout),
         }
         // Paced below TLS, whose own buffer would hide how much the client takes.
-        match timeout(deadline, tls.accept(paced(stream))).await {
+        match timeout(deadline, TlsStream::accept(Arc::clone(tls), paced(stream))).await {
             Ok(Ok(stream)) => {
                 wire.permit.settle();
                 self.serve(stream, promoted.clone(), self.router.clone(), wire).await;

@@ -58,18 +58,56 @@ pub(crate) async fn accept(
             continue;
         };
         let (addresses, context) = (Arc::clone(&addresses), Arc::clone(&context));
+        // The task keeps what it is given for as long as it lives: the handshake is boxed outside
+        // of it, and dropped once it is over.
+        let opening = Box::pin(open(incoming, addresses, permit, Arc::clone(&context)));
         tokio::spawn(async move {
             let _counted = context.count_session();
             let session = async {
-                match handshake(incoming, addresses, &permit, &context).await {
-                    Ok((connection, proof)) => serve(connection, proof, &permit, &context).await,
-                    Err(failure) => context.metrics.failed(failure),
+                if let Some(opened) = opening.await {
+                    serve(opened, &context).await;
                 }
             };
             // `caught` has already counted and logged a failure.
             drop(caught(&context.metrics, Part::Connection, session).await);
         });
     }
+}
+
+/// A session whose lane is open.
+struct Opened {
+    http: Http3,
+    lane: Lane,
+    proof: Proof,
+    permit: Permit,
+}
+
+/// Opens a session and its lane; counts why it cannot.
+async fn open(
+    incoming: quinn::Incoming,
+    addresses: Arc<Addresses>,
+    permit: Permit,
+    context: Arc<ServerContext>,
+) -> Option<Opened> {
+    let (mut http, proof) = match handshake(incoming, addresses, &permit, &context).await {
+        Ok(opened) => opened,
+        Err(failure) => {
+            context.metrics.failed(failure);
+            return None;
+        }
+    };
+    match timeout(context.deadline, http.lane()).await {
+        Ok(Ok(lane)) => return Some(Opened { http, lane, proof, permit }),
+        Ok(Err(fault)) => {
+            context.metrics.failed(Failure::Gone);
+            fault.close(http.quic());
+        }
+        Err(_) => {
+            context.metrics.failed(Failure::StreamTimeout);
+            close(http.quic(), &Ending::new(CloseCode::Timeout, "no stream in time"));
+        }
+    }
+    None
 }
 
 /// Completes the QUIC handshake and accepts a session whose path and origin are allowed. One
@@ -129,19 +167,9 @@ async fn accept_session(
     Err((failure, Fault::Closed))
 }
 
-async fn serve(mut http: Http3, proof: Proof, permit: &Permit, context: &Arc<ServerContext>) {
+async fn serve(opened: Opened, context: &Arc<ServerContext>) {
+    let Opened { http, lane: Lane { send, recv, read, .. }, proof, permit } = opened;
     let quic = http.quic().clone();
-    let Lane { send, recv, read, .. } = match timeout(context.deadline, http.lane()).await {
-        Ok(Ok(lane)) => lane,
-        Ok(Err(fault)) => {
-            context.metrics.failed(Failure::Gone);
-            return fault.close(&quic);
-        }
-        Err(_) => {
-            context.metrics.failed(Failure::StreamTimeout);
-            return close(&quic, &Ending::new(CloseCode::Timeout, "no stream in time"));
-        }
-    };
     let prefix = session_prefix(http.session_id());
     let (link, end) = Link::web_transport(quic.clone(), proof, prefix.clone(), context.clock);
     link.count_for(permit.network());

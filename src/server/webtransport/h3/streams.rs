@@ -152,9 +152,13 @@ impl Streams {
         if self.has_settings { self.request.take() } else { None }
     }
 
-    /// The stream of the session's lane, once it has opened.
+    /// The stream of the session's lane, once it has opened. Few streams follow, so the space that
+    /// the first ones took is given back.
     pub(super) fn take_lane(&mut self) -> Option<Lane> {
-        self.lane.take()
+        let lane = self.lane.take()?;
+        self.uni.shrink_to_fit();
+        self.bi.shrink_to_fit();
+        Some(lane)
     }
 
     /// The session's id, once the session has been requested.
