@@ -28,7 +28,7 @@ FLOORS = {
         "trust sender clock",
     ],
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
-    "gpys_proto": ["world view", "wire", "blur", "pose", "geo time text"],
+    "gpys_proto": ["world view", "wire", "blur", "pose", "geo time text uplink"],
     "gpys_server": [
         "server",
         "http",

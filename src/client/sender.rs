@@ -10,6 +10,11 @@ const QUICK_MS: f64 = 1_000.0;
 /// Interval of later repeats, in ms.
 const SLOW_MS: f64 = 5_000.0;
 
+/// A copy follows its pose after this time, which outlasts most bursts of losses, in ms.
+const COPY_MS: f64 = 6.0;
+/// New poses further apart than this are copied, in ms; of faster ones, the next comes soon enough.
+const SPARSE_MS: f64 = 40.0;
+
 /// Latest wins: keeps only the newest pose, paces itself, and repeats the last pose now and then to
 /// make up for a lost one.
 #[derive(Clone, Debug)]
@@ -20,11 +25,17 @@ pub struct Sender {
     turn: f64,
     waiting: Option<Pose>,
     last: Option<Sent>,
+    /// Whether the server misses poses and wants copies of sparse ones.
+    copies: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     sample: Sample,
+    /// When it was new, in ms.
+    at: f64,
+    /// When its copy is due, in ms.
+    copy_at: Option<f64>,
     repeats: u32,
     /// When to repeat it next, in ms.
     repeat_at: f64,
@@ -35,7 +46,12 @@ impl Sender {
     #[must_use]
     pub fn new(pose_hz: u8) -> Self {
         let pace = 1_000.0 / f64::from(pose_hz.max(1));
-        Self { pace, turn: 0.0, waiting: None, last: None }
+        Self { pace, turn: 0.0, waiting: None, last: None, copies: false }
+    }
+
+    /// Sends copies of new poses from now on, or no more of them.
+    pub const fn set_copies(&mut self, wanted: bool) {
+        self.copies = wanted;
     }
 
     /// Takes a new pose in place of one that still waits. A pose equal to the last one sent is
@@ -52,11 +68,15 @@ impl Sender {
     /// When [`Sender::poll`] next has something to send, in ms.
     #[must_use]
     pub fn due(&self) -> Option<f64> {
+        let copy = self.last.and_then(|last| last.copy_at);
         match (self.waiting, self.last) {
             // A sensor at the pace is never quite even. Half a turn of slack keeps one late sample
             // from delaying all later ones.
-            (Some(_), _) => Some(self.turn - self.pace / 2.0),
-            (None, last) => last.map(|last| last.repeat_at),
+            (Some(_), _) => {
+                let turn = self.turn - self.pace / 2.0;
+                Some(copy.map_or(turn, |copy| copy.min(turn)))
+            }
+            (None, last) => last.map(|last| copy.unwrap_or(last.repeat_at)),
         }
     }
 
@@ -65,14 +85,22 @@ impl Sender {
         if self.due().is_none_or(|due| due > now) {
             return None;
         }
-        if let Some(pose) = self.waiting.take() {
+        if self.turn - self.pace / 2.0 <= now
+            && let Some(pose) = self.waiting.take()
+        {
+            let sparse = self.last.is_none_or(|last| now - last.at > SPARSE_MS);
+            let copy_at = (self.copies && sparse).then_some(now + COPY_MS);
             let seq = self.last.map_or(0, |last| last.sample.seq.wrapping_add(1));
             let sample = Sample { seq, pose };
             self.turn = self.turn.max(now) + self.pace;
-            self.last = Some(Sent { sample, repeats: 0, repeat_at: now + QUICK_MS });
+            self.last =
+                Some(Sent { sample, at: now, copy_at, repeats: 0, repeat_at: now + QUICK_MS });
             return Some((sample, true));
         }
         let last = self.last.as_mut()?;
+        if last.copy_at.take().is_some() {
+            return Some((last.sample, false));
+        }
         last.repeats += 1;
         last.repeat_at = now + if last.repeats < QUICK_REPEATS { QUICK_MS } else { SLOW_MS };
         Some((last.sample, false))
@@ -136,6 +164,33 @@ mod tests {
             }
         }
         assert_eq!(times, [1_000, 2_000, 3_000, 8_000, 13_000, 18_000]);
+    }
+
+    #[test]
+    fn sparse_poses_are_copied_while_the_server_wants_it() {
+        let mut sender = Sender::new(60);
+        let sent = |sender: &mut Sender, from: u32, every: u32| {
+            let mut sent = Vec::new();
+            for now in from..from + 400 {
+                if (now - from).is_multiple_of(every) {
+                    sender.offer(pose(now as i32, now.into()));
+                }
+                if let Some((sample, new)) = sender.poll(now.into()) {
+                    sent.push((now - from, sample.seq, new));
+                }
+            }
+            sent
+        };
+        let count = |sent: &[(u32, u32, bool)], new| sent.iter().filter(|it| it.2 == new).count();
+        assert_eq!(count(&sent(&mut sender, 0, 100), false), 0);
+        sender.set_copies(true);
+        let slow = sent(&mut sender, 1_000, 100);
+        assert_eq!(slow[..4], [(0, 4, true), (6, 4, false), (100, 5, true), (106, 5, false)]);
+        assert_eq!(slow.len(), 8);
+        let fast = sent(&mut sender, 2_000, 20);
+        assert_eq!((count(&fast, true), count(&fast, false)), (20, 1), "the first one's");
+        sender.set_copies(false);
+        assert_eq!(count(&sent(&mut sender, 3_000, 100), false), 0);
     }
 
     #[test]

@@ -348,7 +348,11 @@ impl Session {
                 tracing::warn!(field = refused.field, "refused by the server: {}", refused.words());
                 None
             }
-            ServerMessage::Welcome(_) | ServerMessage::Roster(_) | ServerMessage::Copies(_) => None,
+            ServerMessage::Copies(copies) => {
+                self.sender.set_copies(copies.wanted);
+                None
+            }
+            ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
         }
     }
 

@@ -35,6 +35,7 @@ pub mod geo;
 pub mod pose;
 pub mod text;
 pub mod time;
+pub mod uplink;
 pub mod view;
 pub mod wire;
 pub mod world;

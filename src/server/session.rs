@@ -11,15 +11,17 @@ use crate::access::{Grant, Refusal};
 use crate::clock;
 use crate::context::ServerContext;
 use crate::limits::bucket::{Allowance, Bucket, Excess};
-use crate::link::ending::Ending;
+use crate::link::ending::{Ending, frame_reliable};
 use crate::link::{Link, ended};
-use crate::metrics::{Failure, Limit, Part};
+use crate::metrics::{Failure, Limit, Part, Transport};
 use crate::panics::{Panicked, caught};
 use crate::room::command::Command;
 use crate::room::directory::Entered;
 use gpys_proto::time::Time;
+use gpys_proto::uplink::{Arrival, Uplink};
 use gpys_proto::wire::{
-    ClientDatagram, ClientMessage, CloseCode, DecodeError, Hello, Refused, encode_pong,
+    ClientDatagram, ClientMessage, CloseCode, Copies, DecodeError, Hello, Refused, ServerMessage,
+    encode_pong,
 };
 
 /// How long an ending link may take to send its close message.
@@ -231,6 +233,7 @@ struct Session {
     poses: Allowance,
     pings: Bucket,
     refusals: Bucket,
+    uplink: Uplink,
 }
 
 impl Session {
@@ -250,6 +253,7 @@ impl Session {
             poses: Allowance::new(context.limits.pose_hz.into(), now),
             pings: bucket(PINGS),
             refusals: bucket(REFUSALS),
+            uplink: Uplink::default(),
             context,
             link,
             entered,
@@ -270,15 +274,16 @@ impl Session {
         let now = self.context.clock.now();
         meter.take(&input, now)?;
         match input {
+            // Boxed, as these are rare and large.
             Input::Reliable(bytes) => match ClientMessage::decode(&bytes) {
-                Ok(message) => self.reliable(message).await,
-                Err(error) => self.refuse(error, now).await,
+                Ok(message) => Box::pin(self.reliable(message)).await,
+                Err(error) => Box::pin(self.refuse(error, now)).await,
             },
             Input::Datagram(bytes) => match ClientDatagram::decode(&bytes, now) {
                 Ok(datagram) => Ok(self.datagram(datagram, now)?),
                 // A refused pose counts like an accepted one.
                 Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
-                Err(error) => self.refuse(error, now).await,
+                Err(error) => Box::pin(self.refuse(error, now)).await,
             },
             Input::Stray | Input::Other(_) => Ok(()),
         }
@@ -324,7 +329,8 @@ impl Session {
     fn datagram(&mut self, datagram: ClientDatagram, now: Time) -> Result<(), Ending> {
         match datagram {
             ClientDatagram::Pose(sample) => {
-                if self.may_pose(now)? {
+                // A copy that was asked for is known, and does not count.
+                if !self.is_copy(sample.seq) && self.may_pose(now)? {
                     self.entered.mailbox.put(sample);
                 }
             }
@@ -335,6 +341,21 @@ impl Session {
             ClientDatagram::Unknown => {}
         }
         Ok(())
+    }
+
+    /// Notes that a pose with this number has arrived, and returns whether it is only the copy of
+    /// one. Tells the client when copies begin or cease to pay. TCP loses nothing for good.
+    fn is_copy(&mut self, seq: u32) -> bool {
+        if self.link.transport() == Transport::WebSocket {
+            return false;
+        }
+        let Arrival { is_copy, wanted } = self.uplink.take(seq);
+        if let Some(wanted) = wanted {
+            let message = ServerMessage::Copies(Copies { wanted }).encode();
+            // Where the lane is full, the room ends the link.
+            let _ = self.link.send_reliable(Arc::new(frame_reliable(&message)));
+        }
+        is_copy
     }
 
     /// Tells the room that the link is gone.
