@@ -1,5 +1,6 @@
 //! Opening links to one server, and joining over them.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use gpys_proto::wire::{Hello, ServerMessage, VERSION};
 use crate::client::Client;
 use crate::error::ConnectError;
 use crate::link::greeting::greet;
-use crate::link::webtransport::Dialer;
+use crate::link::webtransport::{Dialer, Udp};
 use crate::link::{Link, websocket, webtransport};
 use crate::options::{Options, Transport};
 use crate::server_info::{self, Config, Target};
@@ -37,14 +38,17 @@ struct Dialers {
     links: usize,
 }
 
+/// Provides a UDP socket whenever it is called.
+pub type Sockets = Box<dyn Fn() -> io::Result<Udp> + Send + Sync>;
+
 /// What the links to one server share: its configuration, a few UDP sockets, one TLS configuration.
 pub struct Connector {
-    /// The server, as the caller named it.
-    target: Target,
     config: Config,
     trust: Trust,
     /// An address at which the server answers.
     known: SocketAddr,
+    /// Where UDP sockets come from, if not from the system.
+    sockets: Option<Sockets>,
     dialers: Mutex<Dialers>,
     websocket: OnceCell<(Target, Option<TlsConnector>)>,
 }
@@ -61,7 +65,15 @@ impl Connector {
         let target = Target::parse(url)?;
         let (config, known) = server_info::fetch(&target, trust).await?;
         let (dialers, websocket) = (Mutex::default(), OnceCell::new());
-        Ok(Self { target, config, trust, known, dialers, websocket })
+        Ok(Self { config, trust, known, sockets: None, dialers, websocket })
+    }
+
+    /// A connector to the server that `config` describes, whose WebTransport links go over sockets
+    /// that the program provides, to the server at `address`. WebSocket links are the system's.
+    #[must_use]
+    pub fn over(config: Config, trust: Trust, address: SocketAddr, sockets: Sockets) -> Self {
+        let (dialers, websocket) = (Mutex::default(), OnceCell::new());
+        Self { config, trust, known: address, sockets: Some(sockets), dialers, websocket }
     }
 
     /// The server's `/config.json`.
@@ -87,11 +99,9 @@ impl Connector {
                 .await
                 .unwrap_or_else(|_| Err(timed_out(url))),
         };
-        let link = match link {
-            Ok(link) => link,
-            Err(error) => return Err(self.explained(error, origin).await),
-        };
-        timeout_at(deadline, join(link, options, url)).await.unwrap_or_else(|_| Err(timed_out(url)))
+        timeout_at(deadline, join(link?, options, url))
+            .await
+            .unwrap_or_else(|_| Err(timed_out(url)))
     }
 
     async fn open_webtransport(
@@ -117,24 +127,11 @@ impl Connector {
         Ok(Link::WebSocket(Box::new(link)))
     }
 
-    /// Finds out whether a session was refused because of its origin. The WebTransport library
-    /// does not pass on the status, but the server says over HTTPS which origins it takes.
-    async fn explained(&self, error: ConnectError, origin: Option<&str>) -> ConnectError {
-        match (error, origin) {
-            (ConnectError::Rejected { url, status: None }, Some(origin))
-                if server_info::admits(&self.target, self.trust, origin).await == Some(false) =>
-            {
-                ConnectError::Origin { url, origin: Some(origin.to_owned()) }
-            }
-            (error, _) => error,
-        }
-    }
-
     /// The dialer for one more link, with its socket if the link has that to itself.
     async fn dialer(&self, own: bool) -> Result<(Arc<Dialer>, Option<UdpSocket>), ConnectError> {
         if own {
             let (dialer, socket) = self.new_dialer().await?;
-            return Ok((Arc::new(dialer), Some(socket)));
+            return Ok((Arc::new(dialer), socket));
         }
         let mut dialers = self.dialers.lock().await;
         let room = dialers.newest.as_ref().filter(|_| dialers.links < LINKS_PER_SOCKET);
@@ -150,8 +147,14 @@ impl Connector {
         Ok((dialer, None))
     }
 
-    async fn new_dialer(&self) -> Result<(Dialer, UdpSocket), ConnectError> {
-        Dialer::new(&self.config, self.trust, self.known).await
+    async fn new_dialer(&self) -> Result<(Dialer, Option<UdpSocket>), ConnectError> {
+        let Self { config, trust, known, sockets, .. } = self;
+        if let Some(sockets) = sockets {
+            let udp = sockets().map_err(ConnectError::Socket)?;
+            return Ok((Dialer::over(udp, config, *trust, *known)?, None));
+        }
+        let (dialer, socket) = Dialer::new(config, *trust, *known).await?;
+        Ok((dialer, Some(socket)))
     }
 }
 

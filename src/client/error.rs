@@ -113,15 +113,12 @@ pub enum ConnectError {
         origin: Option<String>,
     },
     /// The server refuses the session for another reason.
-    #[error(
-        "{url} refuses the session{}; check the URL, and whether a proxy forwards it",
-        .status.map(|it| format!(" ({it})")).unwrap_or_default()
-    )]
+    #[error("{url} refuses the session ({status}); check the URL, and whether a proxy forwards it")]
     Rejected {
         /// The URL of the session.
         url: String,
-        /// The status, which WebTransport does not pass on.
-        status: Option<StatusCode>,
+        /// The status.
+        status: StatusCode,
     },
     /// The room or the server is full.
     #[error("the server is full: {reason}; {}", retry(*.retry_ms))]

@@ -78,8 +78,9 @@ mod session;
 pub mod trust;
 
 pub use self::client::Client;
-pub use self::connector::Connector;
+pub use self::connector::{Connector, Sockets};
 pub use self::error::{ConnectError, Ended};
+pub use self::link::webtransport::Udp;
 pub use self::options::{Event, Events, Options, Reading, Traffic, Transport};
 pub use self::server_info::Config;
 pub use self::trust::{Trust, TrustError};

@@ -2,6 +2,7 @@
 
 pub mod end;
 pub mod greeting;
+mod http3;
 pub mod websocket;
 pub mod webtransport;
 

@@ -115,32 +115,10 @@ pub struct Venue {
 /// # Errors
 /// If the server cannot be reached, or its answer is not right.
 pub async fn fetch(target: &Target, trust: Trust) -> Result<(Config, SocketAddr), ConnectError> {
-    let (config, address) = ask(target, trust, CONFIG).await?;
-    // This address has answered, whatever scheme and host a proxy made the server name.
-    let config = Config { websocket: target.socket(), ..config };
-    if config.protocol != VERSION {
-        let server = config.protocol;
-        let reason = format!("it speaks version {server}, this client version {VERSION}");
-        return Err(ConnectError::Version { url: target.base(), server: Some(server), reason });
-    }
-    Ok((config, address))
-}
-
-/// Asks a server whether it takes sessions of pages of this origin; `None` if it does not say.
-pub(crate) async fn admits(target: &Target, trust: Trust, origin: &str) -> Option<bool> {
-    let asked = ask(target, trust, &format!("{CONFIG}?origin={origin}")).await;
-    Some(asked.ok()?.0.seen?.origin_allowed)
-}
-
-async fn ask(
-    target: &Target,
-    trust: Trust,
-    path: &str,
-) -> Result<(Config, SocketAddr), ConnectError> {
     let url = target.base();
     let fetched = tokio::time::timeout(PATIENCE, async {
         let (stream, address) = target.open(trust).await?;
-        Ok::<_, ConnectError>((get(stream, target, path, &[]).await?, address))
+        Ok::<_, ConnectError>((get(stream, target, CONFIG, &[]).await?, address))
     });
     let late = |_| Err(ConnectError::TimedOut { url: url.clone(), after: PATIENCE });
     let (answer, address) = fetched.await.unwrap_or_else(late)?;
@@ -148,8 +126,15 @@ async fn ask(
         let (status, words) = (answer.status, answer.words());
         return Err(ConnectError::Status { url, status, words });
     }
-    let config = serde_json::from_slice(&answer.body);
-    Ok((config.map_err(|source| ConnectError::NotGpys { url, source })?, address))
+    let config: Config = serde_json::from_slice(&answer.body)
+        .map_err(|source| ConnectError::NotGpys { url: url.clone(), source })?;
+    if config.protocol != VERSION {
+        let server = config.protocol;
+        let reason = format!("it speaks version {server}, this client version {VERSION}");
+        return Err(ConnectError::Version { url, server: Some(server), reason });
+    }
+    // This address has answered, whatever scheme and host a proxy made the server name.
+    Ok((Config { websocket: target.socket(), ..config }, address))
 }
 
 /// The host and port of a URL.

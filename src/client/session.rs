@@ -35,6 +35,9 @@ const PING_MS: f64 = 1_000.0;
 /// After this long without a byte the client's address may have changed, so it sends enough for the
 /// server to answer the new one. With a map in view, something arrives once a second.
 const QUIET: Duration = Duration::from_millis(1_500);
+/// How early a timer may go off, because its time is rounded, in ms. Without this, the loop would
+/// turn until the clock shows more.
+const ROUNDING_MS: f64 = 1e-3;
 /// Maximum number of pings without a pong.
 const OPEN_PINGS: usize = 8;
 
@@ -202,6 +205,8 @@ impl Session {
             let due = self.shared.epoch + Duration::from_secs_f64(self.due() / 1_000.0);
             let quiet = self.quiet();
             tokio::select! {
+                // Whatever arrives, the loop sends what is due before it waits again.
+                biased;
                 incoming = self.link.recv() => {
                     self.heard = Instant::now();
                     match incoming.map(|incoming| self.handle(&incoming)) {
@@ -259,7 +264,7 @@ impl Session {
         if leave {
             return self.leave().await.map(Some);
         }
-        let now = self.shared.local();
+        let now = self.shared.local() + ROUNDING_MS;
         if self.presence == Presence::Sharing
             && let Some((sample, new)) = self.sender.poll(now)
         {

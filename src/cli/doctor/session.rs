@@ -88,23 +88,13 @@ impl Visit<'_> {
 
     /// Opens a link as a page of the origin.
     async fn opened(&self, transport: Transport) -> Result<(Link, Finding), Finding> {
-        let error = match self.try_open(transport, Some(self.origin)).await {
+        match self.try_open(transport, Some(self.origin)).await {
             Ok(link) => {
                 let finding = Finding::ok(format!("open to pages of {}", self.origin));
-                return Ok((link, finding));
+                Ok((link, finding))
             }
-            Err(error) => error,
-        };
-        // WebTransport does not pass on the status; a try without an origin shows the cause.
-        let error = match error {
-            ConnectError::Rejected { status: None, url }
-                if self.try_open(transport, None).await.is_ok() =>
-            {
-                ConnectError::Origin { url, origin: Some(self.origin.to_owned()) }
-            }
-            error => error,
-        };
-        Err(self.failed(transport, &error))
+            Err(error) => Err(self.failed(transport, &error)),
+        }
     }
 
     /// Why there is no session.
@@ -119,27 +109,24 @@ impl Visit<'_> {
                     self.origin
                 ),
             ),
-            ConnectError::Rejected { status: Some(StatusCode::TOO_MANY_REQUESTS), .. } => {
+            ConnectError::Rejected { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 Finding::failure(
                     "too many connections from this address (429)",
                     "Raise --max-per-address or --handshakes-per-address; behind a proxy, make it \
                      send X-Forwarded-For, and name it with --trusted-proxy.",
                 )
             }
-            ConnectError::Rejected { status, .. } => {
-                let status = status.map(|it| format!(" ({it})")).unwrap_or_default();
-                match transport {
-                    Transport::WebTransport => Finding::failure(
-                        format!("the server refused the session{status}"),
-                        "Check that the UDP port leads to GPyS and not to another program.",
-                    ),
-                    Transport::WebSocket => Finding::failure(
-                        format!("the upgrade to WebSocket failed{status}"),
-                        "Make the proxy in front forward /ws over HTTP/1.1, with the headers \
-                         Upgrade and Connection.",
-                    ),
-                }
-            }
+            ConnectError::Rejected { status, .. } => match transport {
+                Transport::WebTransport => Finding::failure(
+                    format!("the server refused the session ({status})"),
+                    "Check that the UDP port leads to GPyS and not to another program.",
+                ),
+                Transport::WebSocket => Finding::failure(
+                    format!("the upgrade to WebSocket failed ({status})"),
+                    "Make the proxy in front forward /ws over HTTP/1.1, with the headers Upgrade \
+                     and Connection.",
+                ),
+            },
             error => {
                 let advice = "Check the server's log; a firewall may pass only some packets.";
                 Finding::failure(error.to_string(), advice)

@@ -50,9 +50,7 @@ impl WebSocketLink {
                 Error::Http(response) if response.status() == StatusCode::FORBIDDEN => {
                     ConnectError::Origin { url, origin: origin.map(str::to_owned) }
                 }
-                Error::Http(response) => {
-                    ConnectError::Rejected { url, status: Some(response.status()) }
-                }
+                Error::Http(response) => ConnectError::Rejected { url, status: response.status() },
                 error => ConnectError::broken(&url, error),
             }
         };

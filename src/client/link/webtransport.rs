@@ -8,19 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::StatusCode;
 use rustls::CertificateError;
 use socket2::SockRef;
-use wtransport::config::{DnsLookupFuture, DnsResolver};
-use wtransport::endpoint::{ConnectOptions, endpoint_side};
-use wtransport::error::{ConnectingError, ConnectionError};
 use wtransport::quinn::congestion::NewRenoConfig;
-use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
+use wtransport::quinn::crypto::rustls::QuicClientConfig;
+use wtransport::quinn::{
+    AsyncUdpSocket, ClientConfig, ConnectError as DialError, ConnectionError, Endpoint,
+    EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt,
+};
 use wtransport::tls::client::ServerHashVerification;
 use wtransport::tls::{Sha256Digest, WEBTRANSPORT_ALPN};
-use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
 use crate::error::ConnectError;
 use crate::link::end::{End, Incoming};
+use crate::link::http3::{Fault, Session};
 use crate::server_info::{CertificateHash, Config, Target};
 use crate::trust::{self, Trust, TrustError, Witness};
 
@@ -34,19 +36,27 @@ const RECEIVE_BUFFER: usize = 16 * 1024;
 /// Buffer for datagrams that wait for the congestion window, in bytes. Newer poses push out older
 /// ones, so it holds only a few.
 const SEND_BUFFER: usize = 256;
-/// Tries for a session when the server seems to break HTTP/3. When something else arrives amid a
-/// frame, as on a lossy path, the library forgets the part it has read and takes the rest for
-/// another frame; a new connection starts afresh.
-const TRIES: u32 = 3;
 /// With this variable in its environment, QUIC runs NewReno instead of CUBIC. For the latency
 /// benchmark alone, which pairs it with TCP's Reno, so it is no option.
 const NEW_RENO: &str = "GPYS_BENCH_NEWRENO";
 /// Bytes to read from the stream at a time.
 const CHUNK: usize = 2_048;
 
+/// A UDP socket that the program provides in place of the system's: an emulated network, or a
+/// relay of its own.
+#[derive(Debug)]
+pub struct Udp {
+    /// The socket.
+    pub socket: Arc<dyn AsyncUdpSocket>,
+    /// The seed of QUIC's own choices, such as the order of its parameters. Keys and connection ids
+    /// are random all the same.
+    pub seed: [u8; 32],
+}
+
 /// Opens WebTransport links to one server, over one UDP socket.
 pub struct Dialer {
-    endpoint: Endpoint<endpoint_side::Client>,
+    endpoint: Endpoint,
+    address: SocketAddr,
     url: String,
     host: String,
     /// Whether the certificate is known by its hash.
@@ -67,8 +77,7 @@ impl Dialer {
         trust: Trust,
         known: SocketAddr,
     ) -> Result<(Self, UdpSocket), ConnectError> {
-        let target = Target::parse(&config.webtransport)?;
-        let address = resolve(&target, known.ip()).await?;
+        let address = resolve(&Target::parse(&config.webtransport)?, known.ip()).await?;
         // The socket keeps the system's own buffer: few links share it, and in a larger one frames
         // would only grow old when the process falls behind.
         let any: IpAddr = match address {
@@ -77,24 +86,52 @@ impl Dialer {
         };
         let socket = UdpSocket::bind(SocketAddr::new(any, 0)).map_err(ConnectError::Socket)?;
         let handle = socket.try_clone().map_err(ConnectError::Socket)?;
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime);
+        let endpoint = endpoint.map_err(ConnectError::Socket)?;
+        Ok((Self::with_endpoint(endpoint, config, trust, address)?, handle))
+    }
+
+    /// Opens links over `udp` to the server at `address` that `config` describes.
+    ///
+    /// # Errors
+    /// If no TLS configuration can be made.
+    pub fn over(
+        udp: Udp,
+        config: &Config,
+        trust: Trust,
+        address: SocketAddr,
+    ) -> Result<Self, ConnectError> {
+        let mut settings = EndpointConfig::default();
+        settings.rng_seed(Some(udp.seed));
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new_with_abstract_socket(settings, None, udp.socket, runtime);
+        let endpoint = endpoint.map_err(ConnectError::Socket)?;
+        Self::with_endpoint(endpoint, config, trust, address)
+    }
+
+    fn with_endpoint(
+        mut endpoint: Endpoint,
+        config: &Config,
+        trust: Trust,
+        address: SocketAddr,
+    ) -> Result<Self, ConnectError> {
+        let (url, host) = (config.webtransport.clone(), Target::parse(&config.webtransport)?.host);
         let digests = config.server_certificate_hashes.iter().filter_map(CertificateHash::sha256);
         let digests: Vec<_> = digests.map(Sha256Digest::new).collect();
         let hashes = !digests.is_empty();
         let witness = Arc::new(Witness::new(if hashes {
             Arc::new(ServerHashVerification::new(digests))
         } else {
-            trust::verifier(trust.verifies(&target.host))?
+            trust::verifier(trust.verifies(&host))?
         }));
         let tls = trust::tls_with(Arc::<Witness>::clone(&witness), WEBTRANSPORT_ALPN);
-        let mut client = ClientConfig::builder()
-            .with_bind_socket(socket)
-            .with_custom_tls(tls.map_err(TrustError::from)?)
-            .dns_resolver(Fixed(address))
-            .build();
-        client.quic_config_mut().transport_config(Arc::new(transport()));
-        let endpoint = Endpoint::client(client).map_err(ConnectError::Socket)?;
-        let (url, host) = (config.webtransport.clone(), target.host);
-        Ok((Self { endpoint, url, host, hashes, witness }, handle))
+        let crypto = QuicClientConfig::try_from(tls.map_err(TrustError::from)?);
+        let crypto = crypto.map_err(|error| ConnectError::broken(&url, error))?;
+        let mut client = ClientConfig::new(Arc::new(crypto));
+        client.transport_config(Arc::new(transport()));
+        endpoint.set_default_client_config(client);
+        Ok(Self { endpoint, address, url, host, hashes, witness })
     }
 
     /// The error of a link that was not open `after` this time: blocked UDP if nothing has ever
@@ -155,23 +192,10 @@ async fn resolve(target: &Target, known: IpAddr) -> Result<SocketAddr, ConnectEr
     Ok(*same.unwrap_or(&found[0]))
 }
 
-/// Resolves every name to the address that is already known.
-#[derive(Debug)]
-struct Fixed(SocketAddr);
-
-impl DnsResolver for Fixed {
-    fn resolve(&self, _host: &str) -> std::pin::Pin<Box<dyn DnsLookupFuture>> {
-        let address = self.0;
-        Box::pin(async move { Ok(Some(address)) })
-    }
-}
-
 /// One link over WebTransport.
 #[derive(Debug)]
 pub struct WebTransportLink {
-    connection: Connection,
-    sending: SendStream,
-    receiving: RecvStream,
+    session: Session,
     /// Bytes of the stream that are not yet a whole message.
     pending: BytesMut,
     chunk: [u8; CHUNK],
@@ -192,35 +216,25 @@ impl WebTransportLink {
         own: Option<UdpSocket>,
     ) -> Result<Self, ConnectError> {
         let url = &dialer.url;
-        let mut options = ConnectOptions::builder(url);
-        if let Some(origin) = origin {
-            options = options.add_header("origin", origin);
-        }
-        let options = options.build();
-        let mut tries = TRIES;
-        let connection = loop {
-            tries -= 1;
-            match dialer.endpoint.connect(options.clone()).await {
-                Ok(connection) => break connection,
-                // The library does not pass on the status.
-                Err(ConnectingError::SessionRejected) => {
-                    return Err(ConnectError::Rejected { url: url.clone(), status: None });
-                }
-                Err(ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)))
-                    if tries > 0 => {}
-                Err(ConnectingError::ConnectionError(error)) => return Err(dialer.failed(error)),
-                Err(ConnectingError::InvalidUrl(_)) => {
-                    return Err(ConnectError::InvalidUrl { url: url.clone() });
-                }
-                Err(error) => return Err(ConnectError::broken(url, error)),
+        let dialling = dialer.endpoint.connect(dialer.address, &dialer.host);
+        let dialling = dialling.map_err(|error| match error {
+            DialError::InvalidServerName(_) | DialError::InvalidRemoteAddress(_) => {
+                ConnectError::InvalidUrl { url: url.clone() }
             }
-        };
-        let opening = connection.open_bi().await.map_err(|error| dialer.failed(error))?;
-        let opened = opening.await.map_err(|error| ConnectError::broken(url, error));
-        let (sending, receiving) = opened?;
-        let pending = BytesMut::new();
-        let chunk = [0; CHUNK];
-        Ok(Self { connection, sending, receiving, pending, chunk, ended: None, own })
+            error => ConnectError::broken(url, error),
+        })?;
+        let quic = dialling.await.map_err(|error| dialer.failed(error))?;
+        let session = Session::open(quic, url, origin).await.map_err(|fault| match fault {
+            Fault::Url => ConnectError::InvalidUrl { url: url.clone() },
+            Fault::Refused(StatusCode::FORBIDDEN) => {
+                ConnectError::Origin { url: url.clone(), origin: origin.map(str::to_owned) }
+            }
+            Fault::Refused(status) => ConnectError::Rejected { url: url.clone(), status },
+            Fault::Lost(error) => dialer.failed(error),
+            Fault::Broken(what) => ConnectError::broken(url, what),
+        })?;
+        let (pending, chunk) = (BytesMut::new(), [0; CHUNK]);
+        Ok(Self { session, pending, chunk, ended: None, own })
     }
 
     /// Receives the next message of either lane. Cancel safe: dropping the future loses nothing.
@@ -234,20 +248,27 @@ impl WebTransportLink {
             }
             if let Some(end) = &self.ended {
                 // The server's closing may still be in the stream.
-                match self.receiving.read(&mut self.chunk).await {
+                match self.session.receiving.read(&mut self.chunk).await {
                     Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
                     Ok(None) | Err(_) => return Err(end.clone()),
                 }
                 continue;
             }
+            let Session { quic, receiving, prefix, .. } = &mut self.session;
             tokio::select! {
-                datagram = self.connection.receive_datagram() => match datagram {
-                    Ok(datagram) => return Ok(Incoming::Datagram(datagram.payload())),
-                    Err(error) => self.ended = Some(end(&error)),
-                },
-                read = self.receiving.read(&mut self.chunk) => match read {
+                // The lane first: its messages are few, and explain what the datagrams show.
+                biased;
+                read = receiving.read(&mut self.chunk) => match read {
                     Ok(Some(length)) => self.pending.extend_from_slice(&self.chunk[..length]),
                     Ok(None) | Err(_) => self.ended = Some(self.wait_closed().await),
+                },
+                datagram = quic.read_datagram() => match datagram {
+                    Ok(datagram) if datagram.starts_with(prefix) => {
+                        return Ok(Incoming::Datagram(datagram.slice(prefix.len()..)));
+                    }
+                    // For no session of this connection.
+                    Ok(_) => {}
+                    Err(error) => self.ended = Some(end(&error)),
                 },
             }
         }
@@ -255,7 +276,7 @@ impl WebTransportLink {
 
     /// Waits for the connection to end after its stream has.
     async fn wait_closed(&self) -> End {
-        match tokio::time::timeout(Duration::from_secs(1), self.connection.closed()).await {
+        match tokio::time::timeout(Duration::from_secs(1), self.session.quic.closed()).await {
             Ok(error) => end(&error),
             Err(_) => End::because(&"the server ended the stream"),
         }
@@ -278,7 +299,7 @@ impl WebTransportLink {
     pub async fn send_message(&mut self, message: &[u8]) -> Result<(), End> {
         let length = u16::try_from(message.len()).map_err(|error| End::because(&error))?;
         let framed = [&length.to_le_bytes(), message].concat();
-        self.sending.write_all(&framed).await.map_err(|error| End::because(&error))
+        self.session.sending.write_all(&framed).await.map_err(|error| End::because(&error))
     }
 
     /// Sends a datagram; in a full buffer it pushes out an older one.
@@ -286,7 +307,9 @@ impl WebTransportLink {
     /// # Errors
     /// When the link is over.
     pub fn send_datagram(&self, datagram: &[u8]) -> Result<(), End> {
-        self.connection.send_datagram(datagram).map_err(|error| End::because(&error))
+        let Session { quic, prefix, .. } = &self.session;
+        let datagram = [prefix, datagram].concat().into();
+        quic.send_datagram(datagram).map_err(|error| End::because(&error))
     }
 
     /// Shuts the socket's sending side, so that the connection's farewell goes nowhere. A shared
@@ -300,18 +323,21 @@ impl WebTransportLink {
 
     /// The largest datagram to the server, in bytes.
     pub fn max_datagram(&self) -> Option<usize> {
-        self.connection.max_datagram_size()
+        let Session { quic, prefix, .. } = &self.session;
+        Some(quic.max_datagram_size()?.saturating_sub(prefix.len()))
     }
 
     /// Closes the link in good order.
     pub fn close(&self) {
-        self.connection.close(wtransport::VarInt::from_u32(0), b"");
+        self.session.quic.close(VarInt::from_u32(0), b"");
     }
 }
 
 fn end(error: &ConnectionError) -> End {
     let code = match error {
-        ConnectionError::ApplicationClosed(close) => u8::try_from(close.code().into_inner()).ok(),
+        ConnectionError::ApplicationClosed(close) => {
+            u8::try_from(close.error_code.into_inner()).ok()
+        }
         _ => None,
     };
     End { code, ..End::because(error) }
