@@ -33,7 +33,7 @@ FLOORS = {
         "server",
         "http",
         "webtransport websocket",
-        "session tcp",
+        "census session tcp",
         "context",
         "room",
         "access tls",

@@ -21,7 +21,6 @@ use crate::metrics::{Limit, Metrics};
 use crate::room::Means;
 use crate::room::directory::Rooms;
 use crate::room::identity::Mint;
-use crate::room::identity::Secret;
 use crate::room::places::Places;
 use gpys_proto::wire::Limits;
 
@@ -70,17 +69,18 @@ impl ServerContext {
         config: &Config,
         own: Own,
         access: Access,
-        secret: Secret,
+        mint: Mint,
+        load: Load,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let clock = Clock::start();
         let gate = Gate::new(bounds(config));
         let means = Means {
             clock,
-            mint: Arc::new(Mint::new(secret)),
+            mint: Arc::new(mint),
             places: Places::new(Arc::clone(&gate)),
             metrics: Arc::clone(&metrics),
-            load: Arc::new(Load::new()),
+            load: Arc::new(load),
         };
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         let public = config.front.public_url.clone();

@@ -26,6 +26,7 @@
 //! http                       the page, /config.json, the map file
 //! webtransport  websocket    one transport each: accept, read and write
 //! session       tcp          handling of client messages; listening and accepting
+//! census                     what a server holds, for a program that embeds it
 //! context                    state shared by all sessions
 //! room                       the task that owns a world, and how to reach it
 //! access        tls          who may enter; the server's certificates
@@ -37,6 +38,7 @@
 
 pub mod access;
 pub mod addresses;
+mod census;
 pub mod clock;
 pub mod config;
 mod context;
@@ -58,5 +60,7 @@ pub mod tls;
 mod websocket;
 mod webtransport;
 
+pub use self::census::{Census, Held};
 pub use self::http::Page;
 pub use self::server::{Reloader, Server, StartError};
+pub use self::webtransport::quic::Udp;

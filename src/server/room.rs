@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::sleep_until;
-use uuid::Uuid;
 
 use crate::access::Grant;
 use crate::clock::{self, Clock};
@@ -98,10 +97,9 @@ impl Room {
         inbox: Receiver<Command>,
     ) -> Self {
         let Means { clock, mint, places, metrics, load } = means;
-        let (seed, _) = Uuid::new_v4().as_u64_pair();
         let now = clock.now();
         Self {
-            world: World::new(settings, seed),
+            world: World::new(settings, mint.seed()),
             clock,
             mint,
             places,
@@ -166,6 +164,8 @@ impl Room {
             self.postbox.filled().await;
         };
         tokio::select! {
+            // Whatever wakes the room, it does all that is due.
+            biased;
             _ = self.inbox.recv_many(commands, BATCH) => {}
             () = poses => {}
             () = sleep_until(due) => {}

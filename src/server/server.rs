@@ -9,11 +9,13 @@ use axum::middleware::from_fn_with_state;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use uuid::Uuid;
 use wtransport::quinn::{self, VarInt};
 
 use gpys_proto::wire::CloseCode;
 
 use crate::access::{Access, Keys, KeysError};
+use crate::census::Census;
 use crate::config::Config;
 use crate::context::{Own, ServerContext, bounds};
 use crate::files::{self, Files, Watched};
@@ -23,13 +25,16 @@ use crate::http::reach::Reach;
 use crate::http::{self, Site, request_info};
 use crate::limits::amplification::Addresses;
 use crate::limits::gate::{Bounds, Gate};
+use crate::load::Load;
 use crate::metrics::{self, Metrics};
-use crate::room::identity::{Secret, SecretError};
+use crate::room::identity::{Mint, Secret, SecretError};
 use crate::tcp::{self, ListenError, Tcp};
 use crate::tls::CertificateError;
 use crate::tls::certificates::Certificates;
+use crate::webtransport;
+use crate::webtransport::polled::Polled;
+use crate::webtransport::quic::{self, Udp};
 use crate::webtransport::rotation::Rotation;
-use crate::webtransport::{self, quic};
 
 /// Maximum number of connections to the metrics listener.
 const SCRAPERS: u32 = 16;
@@ -74,17 +79,16 @@ impl Reloader {
 #[derive(Debug)]
 pub struct Server {
     config: Config,
+    context: Arc<ServerContext>,
     https: tokio::net::TcpListener,
     http: Option<tokio::net::TcpListener>,
     scrapes: Option<tokio::net::TcpListener>,
-    metrics: Arc<Metrics>,
     endpoint: quinn::Endpoint,
     addresses: Arc<Addresses>,
     tls: Arc<rustls::ServerConfig>,
     rotation: Option<Rotation>,
     certificates: Certificates,
     keys: Option<Files<Keys, 1>>,
-    secret: Secret,
     reload: Arc<Notify>,
     page: Page,
 }
@@ -97,9 +101,37 @@ impl Server {
     /// If a port cannot be opened, or a certificate or another secret is unusable.
     pub fn bind(config: Config, page: Page) -> Result<Self, StartError> {
         let (tcp, udp) = tcp::bind(config.listen)?;
+        let udp = Arc::new(Polled::new(udp)?);
+        let (seed, _) = Uuid::new_v4().as_u64_pair();
+        let metrics = Metrics::new();
+        let open = |config| quic::endpoint(udp, None, config, &metrics);
+        Self::open(config, page, tcp, open, (seed, Load::new()), &metrics)
+    }
+
+    /// The same with WebTransport over `udp`. TCP, for pages and WebSocket, is the system's.
+    ///
+    /// # Errors
+    /// As with [`bind`](Self::bind).
+    pub fn bind_over(config: Config, page: Page, udp: Udp) -> Result<Self, StartError> {
+        let (tcp, _) = tcp::bind(config.listen)?;
+        let Udp { socket, seed } = udp;
+        let [a, b, c, d, e, f, g, h, ..] = seed;
+        let rooms = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let metrics = Metrics::new();
+        let open = |config| quic::endpoint(socket, Some(seed), config, &metrics);
+        Self::open(config, page, tcp, open, (rooms, Load::fixed()), &metrics)
+    }
+
+    fn open(
+        config: Config,
+        page: Page,
+        tcp: std::net::TcpListener,
+        udp: impl FnOnce(quinn::ServerConfig) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)>,
+        (seed, load): (u64, Load),
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let http = config.http.map(tcp::bind_tcp).transpose()?;
         let scrapes = config.metrics.map(tcp::bind_tcp).transpose()?;
-        let metrics = Metrics::new();
         let certificates = Certificates::new(&config.certificate)?;
         let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
         let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
@@ -113,20 +145,27 @@ impl Server {
             let current = rotation.current().single()?;
             (Some(rotation), current)
         };
-        let (endpoint, addresses) =
-            quic::endpoint(udp, quic::config(resolver, max_frame)?, &metrics)?;
+        let (endpoint, addresses) = udp(quic::config(resolver, max_frame)?)?;
+        let port = |listener: &std::net::TcpListener| listener.local_addr().map(|it| it.port());
+        let plain = http.as_ref().map(port).transpose()?.map(|port| (false, port));
+        let own = Own {
+            listeners: [(true, port(&tcp)?)].into_iter().chain(plain).collect(),
+            domains: certificates.domains().to_vec(),
+            certificate: certificates.files.as_ref().map(Files::shown),
+        };
+        let access = Access::new(keys.as_ref().map(Files::shown));
+        let mint = Mint::new(secret.unwrap_or_else(Secret::random), seed);
         Ok(Self {
+            context: ServerContext::new(&config, own, access, mint, load, Arc::clone(metrics)),
             endpoint,
             addresses,
             https: tokio::net::TcpListener::from_std(tcp)?,
             http: http.map(tokio::net::TcpListener::from_std).transpose()?,
             scrapes: scrapes.map(tokio::net::TcpListener::from_std).transpose()?,
-            metrics,
             tls: Arc::new(certificates.tls()?),
             rotation,
             certificates,
             keys,
-            secret: secret.unwrap_or_else(Secret::random),
             reload: Arc::default(),
             page,
             config,
@@ -171,6 +210,13 @@ impl Server {
         Reloader(Arc::clone(&self.reload))
     }
 
+    /// Returns a handle that counts what the server holds.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let (context, addresses) = (Arc::clone(&self.context), Arc::clone(&self.addresses));
+        Census { context, addresses }
+    }
+
     /// Whether browsers warn about the certificate because it was self-signed at startup.
     #[must_use]
     pub const fn warns(&self) -> bool {
@@ -194,7 +240,7 @@ impl Server {
     /// # Errors
     /// If a socket fails before the first connection.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-        let context = self.context()?;
+        let context = Arc::clone(&self.context);
         for warning in &self.config.map.warnings {
             tracing::warn!("{warning}");
         }
@@ -262,20 +308,6 @@ impl Server {
             return None;
         }
         Some(tokio::spawn(files::watch(files, Arc::clone(&self.reload), metrics)))
-    }
-
-    fn context(&self) -> std::io::Result<Arc<ServerContext>> {
-        let http = self.http_address()?.map(|address| address.port());
-        let https = self.https_address()?.port();
-        let listeners = [Some((true, https)), http.map(|port| (false, port))];
-        let own = Own {
-            listeners: listeners.into_iter().flatten().collect(),
-            domains: self.domains().to_vec(),
-            certificate: self.certificates.files.as_ref().map(Files::shown),
-        };
-        let access = Access::new(self.keys.as_ref().map(Files::shown));
-        let metrics = Arc::clone(&self.metrics);
-        Ok(ServerContext::new(&self.config, own, access, self.secret.clone(), metrics))
     }
 
     fn site(&self, context: Arc<ServerContext>) -> std::io::Result<Site> {

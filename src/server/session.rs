@@ -126,6 +126,8 @@ pub(crate) async fn run(
         };
         let expiry = session.expiry;
         tokio::select! {
+            // What a client sends no longer counts once its link has ended.
+            biased;
             _ = ended(&mut ending) => Over::Gone,
             () = expired(expiry) => Over::Tell(Refusal::Expired.into()),
             over = session.converse(source, &mut meter) => over,
@@ -373,8 +375,9 @@ mod tests {
     use crate::config::Config;
     use crate::context::Own;
     use crate::link::LinkEnd;
+    use crate::load::Load;
     use crate::metrics::Metrics;
-    use crate::room::identity::Secret;
+    use crate::room::identity::{Mint, Secret};
     use gpys_proto::wire::Presence;
 
     /// A client that says hello, then makes the server panic.
@@ -398,7 +401,8 @@ mod tests {
             &config,
             Own::default(),
             Access::default(),
-            Secret::random(),
+            Mint::new(Secret::random(), 0),
+            Load::new(),
             Metrics::new(),
         )
     }

@@ -332,15 +332,22 @@ mod tests {
     use crate::access::Access;
     use crate::config::Config;
     use crate::context::Own;
+    use crate::load::Load;
     use crate::metrics::Metrics;
-    use crate::room::identity::Secret;
+    use crate::room::identity::{Mint, Secret};
 
     #[tokio::test]
     async fn a_connection_that_keeps_sending_requests_ends_after_its_lifetime() {
         let config = Config::default();
         let own = Own::default();
-        let context =
-            ServerContext::new(&config, own, Access::default(), Secret::random(), Metrics::new());
+        let context = ServerContext::new(
+            &config,
+            own,
+            Access::default(),
+            Mint::new(Secret::random(), 0),
+            Load::new(),
+            Metrics::new(),
+        );
         let permit = Arc::new(context.admit(Ipv4Addr::LOCALHOST.into()).unwrap());
         let router = Router::new().fallback(async || "here");
         let (_stop, stop) = watch::channel(false);

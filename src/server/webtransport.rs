@@ -4,7 +4,7 @@
 //! kilobytes and is dropped at a deadline.
 
 mod h3;
-mod polled;
+pub(crate) mod polled;
 pub(crate) mod quic;
 pub(crate) mod rotation;
 mod strays;
@@ -211,6 +211,7 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
         let write = link.writing(send.write_all(&message));
         tokio::pin!(write);
         let written = tokio::select! {
+            biased;
             written = &mut write => written,
             // Half a message would garble the reason that follows it.
             _ = ended(&mut end.ending) => timeout(CLOSE_DEADLINE, write).await.unwrap_or(Ok(())),

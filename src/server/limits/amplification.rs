@@ -106,6 +106,11 @@ impl Addresses {
         Arc::new(Self { accounts: Mutex::default(), metrics })
     }
 
+    /// Number of addresses that a connection vouches for.
+    pub(crate) fn proven(&self) -> usize {
+        lock(&self.accounts).proven.len()
+    }
+
     /// Credits an address with bytes received from it. Returns a datagram that may now be sent.
     pub(crate) fn received(&self, address: SocketAddr, bytes: usize) -> Option<Held> {
         let mut accounts = lock(&self.accounts);

@@ -110,6 +110,11 @@ impl Gate {
         (connections as usize, self.bounds.per_network as usize)
     }
 
+    /// Number of admitted connections.
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.counts).total as usize
+    }
+
     /// Admits a connection until its permit is dropped. Its handshake counts as unfinished.
     ///
     /// # Errors

@@ -131,6 +131,16 @@ impl Rooms {
         }
     }
 
+    /// Number of rooms.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.directory).rooms.len()
+    }
+
+    /// Number of places kept in them for peers without a link.
+    pub(crate) fn places(&self) -> usize {
+        self.means.places.count()
+    }
+
     /// Ends every link of every room and admits no more.
     pub(crate) async fn drain(&self) {
         let rooms: Vec<_> = {
@@ -178,7 +188,7 @@ mod tests {
         };
         let means = Means {
             clock: Clock::start(),
-            mint: Arc::new(Mint::new(Secret::random())),
+            mint: Arc::new(Mint::new(Secret::random(), 0)),
             places: Places::new(Gate::new(bounds)),
             metrics: Metrics::new(),
             load: Arc::default(),

@@ -6,7 +6,7 @@
 //! be recognised in another room, and survives a restart with the same secret.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ring::hmac;
@@ -93,6 +93,10 @@ impl Secret {
     }
 }
 
+/// The distance between the seeds of two rooms: 2^64 divided by the golden ratio, which spreads any
+/// number of them evenly.
+const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Random bytes.
 fn random() -> [u8; 14] {
     // These bytes of a UUID are fully random.
@@ -100,17 +104,24 @@ fn random() -> [u8; 14] {
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
 }
 
-/// Mints unique peer numbers and identities.
+/// Mints unique peer numbers and identities, and the seeds of rooms.
 #[derive(Debug)]
 pub(crate) struct Mint {
     peers: AtomicU32,
     secret: Secret,
+    seed: AtomicU64,
 }
 
 impl Mint {
-    /// A mint that has issued no numbers; the secret derives public identities.
-    pub(crate) fn new(secret: Secret) -> Self {
-        Self { peers: AtomicU32::new(0), secret }
+    /// A mint that has issued no numbers; the secret derives public identities. Rooms get seeds
+    /// that follow from `seed`.
+    pub(crate) fn new(secret: Secret, seed: u64) -> Self {
+        Self { peers: AtomicU32::new(0), secret, seed: AtomicU64::new(seed) }
+    }
+
+    /// Returns the seed of another room.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.fetch_add(SEED_STEP, Ordering::Relaxed)
     }
 
     /// Returns a number that no peer has had; `None` once all are used up.
@@ -193,7 +204,7 @@ mod tests {
 
     #[test]
     fn peer_numbers_are_unique() {
-        let mint = Mint { peers: AtomicU32::new(u32::MAX - 2), secret: Secret::random() };
+        let mint = Mint { peers: AtomicU32::new(u32::MAX - 2), ..Mint::new(Secret::random(), 0) };
         assert_eq!(mint.peer(), Some(PeerId(u32::MAX - 2)));
         assert_eq!(mint.peer(), Some(PeerId(u32::MAX - 1)));
         assert_eq!(mint.peer(), None);
@@ -202,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_presented_identity_is_kept_unless_it_is_taken() {
-        let mint = Mint::new(Secret::random());
+        let mint = Mint::new(Secret::random(), 0);
         let now = Hour::of(Duration::from_secs(3_600));
         let (uuid, token) = mint.identity("a", PeerId(1), None, now, |_| false);
         let (again, other) = mint.identity("a", PeerId(2), Some(token), now, |_| false);

@@ -58,6 +58,11 @@ impl Places {
         Keep { places: Arc::clone(self), network, number }
     }
 
+    /// Number of kept places.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.kept).networks.values().map(BTreeMap::len).sum()
+    }
+
     /// Makes way for a newcomer from this network, whose connection already counts, by giving up
     /// the oldest places in excess.
     pub(crate) fn make_way(&self, network: Network) {

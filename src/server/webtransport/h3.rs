@@ -130,6 +130,8 @@ impl Http3 {
     pub(crate) async fn step(&mut self) -> Result<u32, Fault> {
         let Self { quic, streams, .. } = self;
         tokio::select! {
+            // The connection's limits bound the new streams, so they cannot keep the others waiting.
+            biased;
             stream = quic.accept_uni() => {
                 streams.add_uni(stream.map_err(|_| Fault::Lost)?);
                 Ok(1)

@@ -1,6 +1,5 @@
 //! The QUIC endpoint: its limits, certificate and socket.
 
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +7,25 @@ use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
 use wtransport::quinn::congestion::NewRenoConfig;
 use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, IdleTimeout, VarInt};
+use wtransport::quinn::{self, AsyncUdpSocket, IdleTimeout, VarInt};
 
 use crate::limits::amplification::{Addresses, PACKET};
 use crate::metrics::Metrics;
 use crate::tls::CertificateError;
 use crate::tls::provider::provider;
-use crate::webtransport::polled::Polled;
 use crate::webtransport::strays::{self, ConnectionIds};
 use crate::webtransport::udp::Counting;
+
+/// A UDP socket that the program provides in place of the system's: an emulated network, or a
+/// relay of its own.
+#[derive(Debug)]
+pub struct Udp {
+    /// The socket.
+    pub socket: Arc<dyn AsyncUdpSocket>,
+    /// The seed of the server's own choices, such as the order of QUIC's parameters, and whom it
+    /// shows of a crowd. Keys, connection ids and identities are random all the same.
+    pub seed: [u8; 32],
+}
 
 /// Overhead of a queued datagram, in bytes on top of its payload.
 const DATAGRAM_OVERHEAD: usize = 64;
@@ -84,23 +93,24 @@ fn with_limits(
 }
 
 /// Creates an endpoint on this socket that counts strays; also returns its accounts of unproven
-/// addresses.
+/// addresses. With a `seed`, QUIC's own choices follow from it.
 ///
 /// # Errors
 /// If the socket cannot be used.
 pub(crate) fn endpoint(
-    socket: UdpSocket,
+    socket: Arc<dyn AsyncUdpSocket>,
+    seed: Option<[u8; 32]>,
     config: quinn::ServerConfig,
     metrics: &Arc<Metrics>,
 ) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)> {
     let runtime = Arc::new(quinn::TokioRuntime);
-    let socket = Arc::new(Polled::new(socket)?);
     let addresses = Addresses::new(Arc::clone(metrics));
     let counting =
         Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };
     let mut endpoint_config = quinn::EndpointConfig::default();
     let metrics = Arc::clone(metrics);
     endpoint_config
+        .rng_seed(seed)
         .supported_versions(vec![strays::VERSION])
         .cid_generator(move || Box::new(ConnectionIds::new(Arc::clone(&metrics))));
     let endpoint = quinn::Endpoint::new_with_abstract_socket(

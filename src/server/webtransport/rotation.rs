@@ -211,6 +211,7 @@ mod tests {
     #[tokio::test]
     async fn connections_outlive_their_certificate() {
         use crate::metrics::Metrics;
+        use crate::webtransport::polled::Polled;
         use wtransport::endpoint::IncomingSessionFuture;
         use wtransport::tls::Sha256Digest;
         use wtransport::{ClientConfig, Connection, Endpoint};
@@ -227,7 +228,8 @@ mod tests {
         let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = std::net::UdpSocket::bind(here).unwrap();
         let config = quic::config(rotation.current().single().unwrap(), 1_000).unwrap();
-        let (endpoint, _) = quic::endpoint(socket, config, &Metrics::new()).unwrap();
+        let socket = Arc::new(Polled::new(socket).unwrap());
+        let (endpoint, _) = quic::endpoint(socket, None, config, &Metrics::new()).unwrap();
         let url = format!("https://{}", endpoint.local_addr().unwrap());
         let serving = endpoint.clone();
         let server = tokio::spawn(async move {

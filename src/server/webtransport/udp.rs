@@ -95,6 +95,7 @@ mod tests {
     use crate::limits::amplification::Proof;
     use crate::metrics::Limit;
     use crate::tls::{DAY, ServerCertificate};
+    use crate::webtransport::polled::Polled;
     use crate::webtransport::quic;
     use gpys_proto::wire::PADDING;
 
@@ -121,8 +122,9 @@ mod tests {
         let certificate =
             ServerCertificate::mint(vec!["localhost".into()], (now - DAY, now + DAY)).unwrap();
         let config = quic::config(certificate.clone().single().unwrap(), 1_000).unwrap();
-        let (metrics, socket) = (Metrics::new(), UdpSocket::bind(HERE).unwrap());
-        let (server, addresses) = quic::endpoint(socket, config, &metrics).unwrap();
+        let socket = Arc::new(Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap());
+        let metrics = Metrics::new();
+        let (server, addresses) = quic::endpoint(socket, None, config, &metrics).unwrap();
         let address = server.local_addr().unwrap();
         let serving = tokio::spawn(async move {
             let incoming = server.accept().await.unwrap();
