@@ -205,7 +205,7 @@ impl Room {
     pub(crate) fn tick(&mut self) -> Cost {
         self.walk();
         self.tick += 1;
-        let end = Time::from_ms(1_000 + self.tick * 1_000 / TICK_HZ);
+        let end = Time::from_ms(1_000).after_us(self.tick * 1_000_000 / TICK_HZ);
         let mut cost = Cost::default();
         let begin = cpu_time();
         for &(id, sample) in &self.samples {
