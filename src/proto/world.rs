@@ -105,7 +105,8 @@ mod viewers;
 ///
 /// // A change in a small room is due at once. Here the watcher's view needs no network.
 /// let mut view = View::default();
-/// world.handle_timeout(world.poll_timeout().expect("a tick is due"));
+/// let due = world.poll_timeout().expect("a tick is due");
+/// world.handle_timeout(now.max(due));
 /// while let Some(event) = world.poll_event() {
 ///     if event.to == Audience::Everyone || event.to == Audience::One(watcher) {
 ///         view.handle_message(&ServerMessage::decode(&event.message)?);
@@ -311,7 +312,8 @@ impl World {
         self.pace.next_change()
     }
 
-    /// Returns when [`World::handle_timeout`] must be called next, or `None` while nothing is due.
+    /// Returns when [`World::handle_timeout`] must be called next, at once if that time is over, or
+    /// `None` while nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let tick = self.pace.poll_timeout(self.viewers.count() > 0);
