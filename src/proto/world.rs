@@ -6,17 +6,15 @@
 use crate::geo::Viewport;
 use crate::time::Time;
 use crate::wire::{
-    ClientMessage, Online, PeerId, Presence, PublicId, Refused, ResumeToken, Sample, ServerMessage,
+    ClientMessage, Online, PeerId, Presence, PublicId, Refused, Sample, ServerMessage,
 };
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
 use crate::world::outbox::Outbox;
 use crate::world::pace::Pace;
-use crate::world::people::{Away, Peer, People};
+use crate::world::people::{Away, People};
 use crate::world::presence::Transition;
-use crate::world::rate::Rate;
 use crate::world::slab::Slot;
-use crate::world::viewer::Viewer;
 use crate::world::viewers::Viewers;
 
 pub use self::ages::{AGE_BOUNDS_MS, Ages};
@@ -27,6 +25,7 @@ pub use self::interface::{
 pub use self::rate::Feedback;
 
 mod ages;
+mod arrivals;
 mod body;
 mod bulletin;
 mod chunks;
@@ -42,7 +41,9 @@ mod pace;
 mod people;
 mod presence;
 mod rate;
+mod sample;
 mod seats;
+mod since;
 mod slab;
 mod slots;
 mod tick;
@@ -150,77 +151,6 @@ impl World {
             deadlines: Deadlines::default(),
             ages: Ages::default(),
         }
-    }
-
-    /// Lets a newcomer in. Its welcome and roster follow by [`World::poll_event`].
-    ///
-    /// # Errors
-    /// If the room is full, unless the newcomer is a host.
-    pub fn join(&mut self, newcomer: Newcomer, now: Time) -> Result<(), JoinError> {
-        let Newcomer { id, uuid, token, arrival } = newcomer;
-        if !arrival.host && self.is_full() {
-            return Err(JoinError::Full(self.settings.max_people));
-        }
-        let presence = arrival.allowed_presence();
-        let Arrival { name, budget, viewport, sharing, may_share, .. } = arrival;
-        let peer = Peer::new((uuid, token), name, presence, may_share, now);
-        let slot = self.people.insert(id, peer);
-        self.outbox.bulletin.joined(id);
-        if let Some(mut peer) = self.transition(slot) {
-            peer.set_sharing(sharing, now);
-        }
-        self.attach(slot, budget, viewport, false, now);
-        Ok(())
-    }
-
-    /// Gives a peer back its place on a new link, and returns its id, or `None` if no peer has this
-    /// token any more. Its welcome and roster follow by [`World::poll_event`]; everyone is told a
-    /// new name. The caller closes the old link.
-    pub fn resume(&mut self, token: ResumeToken, arrival: &Arrival, now: Time) -> Option<PeerId> {
-        let Arrival { ref name, budget, viewport, sharing, may_share, .. } = *arrival;
-        let id = token.id();
-        let slot = self.people.slot(id)?;
-        let peer = self.people.peer_mut(slot).filter(|peer| peer.token == token)?;
-        peer.may_share = may_share;
-        if *peer.name != **name {
-            peer.name = name.as_str().into();
-            self.outbox.bulletin.joined(id);
-        }
-        self.dismiss(slot);
-        let mut peer = self.transition(slot)?;
-        peer.member.inbox.restart();
-        peer.end_away();
-        peer.set_precision(sharing.approximate);
-        peer.set_presence(arrival.allowed_presence());
-        // After the presence, because watching clears the end of sharing.
-        peer.set_sharing(sharing, now);
-        self.attach(slot, budget, viewport, true, now);
-        Some(id)
-    }
-
-    /// Removes a peer for good. Unknown peers are ignored.
-    pub fn leave(&mut self, id: PeerId) {
-        let Some(slot) = self.people.slot(id) else { return };
-        self.dismiss(slot);
-        if let Some(mut peer) = self.transition(slot) {
-            peer.withdraw();
-            peer.end_away();
-            peer.set_end(None);
-        }
-        self.people.remove(slot);
-        self.outbox.bulletin.left(id);
-        self.pace.note_change();
-    }
-
-    /// Notes that a peer's link is gone without a leave. The peer keeps its place for a while.
-    pub fn detach(&mut self, id: PeerId, parting: Parting, now: Time) {
-        let Some(slot) = self.people.slot(id) else { return };
-        self.dismiss(slot);
-        let away = Away::new(parting, self.settings.limits.resume_ms, now);
-        if let Some(mut peer) = self.transition(slot) {
-            peer.set_away(away);
-        }
-        self.expire(now);
     }
 
     /// Postpones the deadlines of silent peers by the time for which the server did not run, in
@@ -417,31 +347,6 @@ impl World {
             bulletin: &mut self.outbox.bulletin,
             pace: &mut self.pace,
         })
-    }
-
-    /// Gives a peer that has no viewer one, and its welcome.
-    fn attach(
-        &mut self,
-        slot: Slot,
-        budget: u32,
-        viewport: Option<Viewport>,
-        resumed: bool,
-        now: Time,
-    ) {
-        let floor = self.settings.limits.min_budget;
-        let rate = Rate::new(self.settings.clamp_budget(budget), floor, now);
-        let viewer = Viewer::new(viewport.unwrap_or(Viewport::WORLD), rate);
-        let Some(peer) = self.people.peer_mut(slot) else { return };
-        self.viewers.attach(slot, peer, viewer);
-        self.outbox.greet(&self.people, slot, &self.settings, resumed, now);
-        self.pace.note_change();
-    }
-
-    /// Takes a peer's viewer away, if it has one.
-    fn dismiss(&mut self, slot: Slot) {
-        if let Some(peer) = self.people.peer_mut(slot) {
-            self.viewers.detach(peer, &mut self.map);
-        }
     }
 
     fn look(&mut self, slot: Slot, viewport: Viewport, now: Time) -> Result<(), Violation> {

@@ -3,6 +3,7 @@
 //! The world decides everything; the task feeds it input and the time, and carries out its
 //! decisions. It never waits for a client: what does not fit a link is refused.
 
+mod admission;
 pub(crate) mod command;
 pub(crate) mod directory;
 pub(crate) mod identity;
@@ -17,25 +18,21 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::sleep_until;
 
-use crate::access::Grant;
-use crate::clock::{self, Clock};
-use crate::limits::gate::Network;
+use crate::clock::Clock;
+use crate::link::LinkId;
 use crate::link::ending::restarting;
 use crate::link::ending::{Ending, frame_reliable};
-use crate::link::{Link, LinkId, PathCounts};
 use crate::load::Load;
-use crate::metrics::{How, Leave, Limit, Metrics, Sent};
-use crate::room::command::{Command, Enter};
-use crate::room::identity::Hour;
+use crate::metrics::{Leave, Limit, Metrics, Sent};
+use crate::room::command::Command;
 use crate::room::identity::Mint;
 use crate::room::mailbox::{Mailbox, Postbox};
 use crate::room::member::Member;
 use crate::room::places::{Keep, Places};
 use gpys_proto::time::Time;
-use gpys_proto::wire::{CloseCode, Hello, PeerId};
+use gpys_proto::wire::{CloseCode, PeerId};
 use gpys_proto::world::{
-    Arrival, Audience, Event, Feedback, JoinError, Newcomer, Parting, RoomSettings, SILENCE_MS,
-    Violation, World,
+    Audience, Event, Feedback, Parting, RoomSettings, SILENCE_MS, Violation, World,
 };
 
 /// Timers fire up to 2 ms late, so those of turns are set this much early, in ms, and a turn that
@@ -249,81 +246,6 @@ impl Room {
     /// Whether this is the peer's current link.
     fn is_current(&self, peer: PeerId, link: LinkId) -> bool {
         self.members.get(&peer).is_some_and(|member| member.link.id() == link)
-    }
-
-    fn enter(&mut self, enter: Enter, now: Time) {
-        let Enter { hello, grant, link, reply } = enter;
-        let admission = self.admit(hello, grant, &link, now).map(|(peer, how)| {
-            let member = Member::new(link.clone(), how, &self.metrics, now);
-            // The round trip of a path on which nothing has been sent yet.
-            let PathCounts { rtt_ms, .. } = member.reported;
-            self.world.handle_feedback(peer, Feedback { rtt_ms, ..Feedback::default() }, now);
-            if let Some(old) = self.members.insert(peer, member) {
-                old.link.close(Ending::new(CloseCode::Replaced, "you reconnected on another link"));
-            }
-            (peer, Mailbox::new(peer, link.id(), Arc::clone(&self.postbox)))
-        });
-        // The link's task may be gone already and cannot report it.
-        if let Err(Ok((peer, _))) = reply.send(admission) {
-            self.end(peer, Ending::gone("the link is gone"), now);
-        }
-    }
-
-    fn admit(
-        &mut self,
-        hello: Hello,
-        grant: Grant,
-        link: &Link,
-        now: Time,
-    ) -> Result<(PeerId, How), Ending> {
-        if self.draining {
-            return Err(restarting());
-        }
-        let Hello { room, name, presence, resume, budget, viewport, sharing, .. } = hello;
-        let Grant { may_share, host, .. } = grant;
-        let arrival = Arrival { name, presence, budget, viewport, sharing, may_share, host };
-        let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
-        if let Some(peer) = back {
-            self.kept.remove(&peer);
-            tracing::debug!(%peer, link = ?link.id(), "a peer resumes");
-            return Ok((peer, How::Resumed));
-        }
-        let full = || Ending::new(CloseCode::Full, "the server has run out of peer numbers");
-        let id = self.mint.peer().ok_or_else(full)?;
-        let hour = Hour::of(clock::since_1970());
-        let (uuid, token) =
-            self.mint.identity(&room, id, resume, hour, |uuid| self.world.has(uuid));
-        if let Some(network) = link.network() {
-            self.make_way(network);
-        }
-        let newcomer = Newcomer { id, uuid, token, arrival };
-        let refused =
-            |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
-        self.world.join(newcomer, now).map_err(refused)?;
-        tracing::debug!(peer = %id, link = ?link.id(), "a peer joins");
-        Ok((id, How::New))
-    }
-
-    /// Makes way for a newcomer from this network: gives up the network's places beyond its share
-    /// and, if the room is full, its oldest place here.
-    fn make_way(&mut self, network: Network) {
-        self.places.make_way(network);
-        if self.world.is_full() {
-            let numbers =
-                self.kept.iter().filter_map(|(&peer, it)| Some((it.number_in(network)?, peer)));
-            if let Some((_, peer)) = numbers.min() {
-                self.give_up(peer);
-            }
-        }
-    }
-
-    /// Gives up the place of a peer without a link.
-    fn give_up(&mut self, peer: PeerId) {
-        if self.kept.remove(&peer).is_some() {
-            tracing::debug!(%peer, "giving up a place");
-            self.metrics.hit(Limit::Places);
-            self.world.leave(peer);
-        }
     }
 
     fn collect_poses(&mut self, mailboxes: &mut Vec<Arc<Mailbox>>) {

@@ -8,7 +8,8 @@ use crate::time::Time;
 use crate::wire::bits::BitWriter;
 use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
 use crate::world::body::Body;
-use crate::world::grid::{Grid, Node, Since};
+use crate::world::grid::{Grid, Node};
+use crate::world::since::Since;
 use crate::world::slab::{NONE, Slot, mix};
 use crate::world::tick::Tick;
 

@@ -9,11 +9,11 @@ use crate::geo::{Cell, Position, TOP_LEVEL};
 use crate::wire::frame::Entry;
 use crate::world::body::Body;
 use crate::world::news::News;
+use crate::world::sample::CrowdSample;
+use crate::world::since::Since;
 use crate::world::slab::{self, NONE, Slot, mix};
 use crate::world::tick::Tick;
 
-/// Most people in the sample of a crowd.
-pub(crate) const SAMPLE: usize = 16;
 /// A node of more people than this keeps its sample up to date...
 const KEEP_SAMPLE: u32 = 64;
 /// ...until it has fewer than this.
@@ -54,68 +54,6 @@ impl Node {
             sample: NONE,
             watch: NONE,
         }
-    }
-}
-
-/// Which changes to tell a viewer: those after a tick, and copies of some before that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Since {
-    /// The tick up to which it was told everything.
-    pub(crate) tick: Tick,
-    /// Which changes of people with slow samples to repeat.
-    pub(crate) copies: Option<Span>,
-}
-
-/// The ticks after `from`, up to `to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span {
-    pub(crate) from: Tick,
-    pub(crate) to: Tick,
-}
-
-impl Span {
-    const fn contains(self, tick: Tick) -> bool {
-        tick.is_after(self.from) && !tick.is_after(self.to)
-    }
-}
-
-impl Since {
-    /// Whether something that last changed in `tick` may have to be told.
-    pub(crate) fn may_concern(self, tick: Tick) -> bool {
-        tick.is_after(self.tick) || self.copies.is_some_and(|span| tick.is_after(span.from))
-    }
-
-    fn concerns(self, body: &Body) -> bool {
-        let copy = |span: Span| body.slow && span.contains(body.changed);
-        body.changed.is_after(self.tick) || self.copies.is_some_and(copy)
-    }
-}
-
-/// The people of a node with the smallest ranks, in order of rank.
-#[derive(Clone, Copy, Debug)]
-struct CrowdSample {
-    slots: [Slot; SAMPLE],
-    len: u8,
-}
-
-impl CrowdSample {
-    const EMPTY: Self = Self { slots: [NONE; SAMPLE], len: 0 };
-
-    fn slots(&self) -> &[Slot] {
-        &self.slots[..usize::from(self.len)]
-    }
-
-    /// Adds `slot` if its rank is among the smallest.
-    fn offer(&mut self, slot: Slot, rank: impl Fn(Slot) -> u64) {
-        let own = rank(slot);
-        let at = self.slots().partition_point(|&other| rank(other) < own);
-        if at == SAMPLE || self.slots[at] == slot {
-            return;
-        }
-        let len = usize::from(self.len).min(SAMPLE - 1);
-        self.slots.copy_within(at..len, at + 1);
-        self.slots[at] = slot;
-        self.len = len as u8 + 1;
     }
 }
 
@@ -328,7 +266,7 @@ impl Grid {
         counts
     }
 
-    /// Collects a fair sample, at most [`SAMPLE`], of the people below `node`. It does not depend
+    /// Collects the sample of the people below `node`. It does not depend
     /// on moves within the cell.
     pub(crate) fn sample(&self, bodies: &[Body], node: u32, out: &mut Vec<Slot>) {
         out.extend_from_slice(self.sample_of(bodies, node).slots());

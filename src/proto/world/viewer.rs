@@ -10,9 +10,10 @@ use crate::wire::bits::BitWriter;
 use crate::wire::frame;
 use crate::world::body::Body;
 use crate::world::chunks::{Chunks, Piece, Watch, What};
-use crate::world::grid::{Grid, Since, Span};
+use crate::world::grid::Grid;
 use crate::world::loss::Loss;
 use crate::world::rate::Rate;
+use crate::world::since::{Since, Span};
 use crate::world::tick::Tick;
 
 /// A cell of at most this many people is never shown as a crowd.
