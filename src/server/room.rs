@@ -123,7 +123,8 @@ impl Room {
             let due = self.next_due(planned);
             self.wait(due, &mut commands).await;
             let mut now = self.clock.now().max(self.now);
-            self.excuse(now.since(due), now);
+            // What was due already at the end of the last round is late only since then.
+            self.excuse(now.since(due.max(self.now)), now);
             for command in commands.drain(..) {
                 self.handle(command, now);
             }
