@@ -63,7 +63,8 @@ impl Watch {
     }
 }
 
-/// The time from the last tick to this one, in refreshes: which phases begin in it.
+/// The time from the last tick to this one, in µs since the refresh began that the last tick was in:
+/// which phases begin in it.
 #[derive(Clone, Copy, Debug)]
 struct Refresh {
     last: u64,
@@ -72,9 +73,14 @@ struct Refresh {
 }
 
 impl Refresh {
+    fn new(last: Time, now: Time, period: u64) -> Self {
+        let since = last.as_us() % period;
+        Self { last: since, now: since + now.us_since(last), period }
+    }
+
     fn includes(self, phase: u16) -> bool {
-        let offset = (self.period * u64::from(phase)) >> 16;
-        (self.last + offset) / self.period != (self.now + offset) / self.period
+        let at = self.period - ((self.period * u64::from(phase)) >> 16);
+        self.last < at && at <= self.now || at + self.period <= self.now
     }
 }
 
@@ -112,7 +118,7 @@ impl Chunks {
     /// Forgets the chunks of the last tick; the grid must hold everyone's place in this one.
     pub(crate) fn begin(&mut self, grid: &Grid, tick: Tick, refresh_ms: u32, now: Time, ids: Ids) {
         let period = u64::from(refresh_ms) * 1000;
-        let refresh = Refresh { last: self.now.as_us(), now: now.as_us(), period };
+        let refresh = Refresh::new(self.now, now, period);
         (self.tick, self.now, self.ids) = (tick, now, ids);
         for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
             watch.update(grid.node(watch.node));
@@ -319,6 +325,24 @@ fn fit_pages(bits: u8, count: u32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_phase_begins_once_in_a_refresh() {
+        for phase in [0, 1, 20_000, u16::MAX] {
+            let (mut now, mut begun) = (Time::from_us(7), 0);
+            for step in (0..40_000).map(|step| 1 + step * 7_919 % 3_000) {
+                let last = now;
+                now = last.after_us(step);
+                begun += u64::from(Refresh::new(last, now, 1_000_000).includes(phase));
+            }
+            let refreshes = now.as_us() / 1_000_000;
+            assert!((refreshes..=refreshes + 1).contains(&begun), "{phase}: {begun}");
+        }
+        let long = |phase| {
+            Refresh::new(Time::from_us(7), Time::from_us(1_000_007), 1_000_000).includes(phase)
+        };
+        assert!([0, 1, 40_000, u16::MAX].into_iter().all(long));
+    }
 
     #[test]
     fn pages_grow_and_shrink_with_a_gap() {
