@@ -25,7 +25,7 @@ FLOORS = {
         "session",
         "link",
         "server_info error options",
-        "trust sender clock",
+        "trust redial sender clock",
     ],
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
     "gpys_proto": ["world view", "wire", "blur", "pose", "geo time text uplink"],

@@ -260,6 +260,7 @@ async fn dial_gpys(
             resume,
             budget: BUDGET,
             viewport: Some(viewport()),
+            redials: true,
             events,
             ..Options::default()
         });

@@ -123,7 +123,7 @@ async fn farewell(client: &Client, index: usize, started: Instant) -> Option<Far
         {
             let after = started.elapsed();
             let wait = f64::from(retry_ms) * (1.0 + fastrand::f64());
-            let (transport, welcome) = (transport(index), client.welcome().clone());
+            let (transport, welcome) = (transport(index), client.welcome());
             let wait = Duration::from_secs_f64(wait / 1e3);
             Some(Farewell { after, wait, transport, welcome })
         }

@@ -47,8 +47,10 @@ use gpys_server::terminal;
 
 /// The end of the subcommand's help.
 pub const HELP: &str = "\
-Exits with 1 if a peer could not connect, lost its link, was not seen by another,
-or was still seen after it had left; with 2 if no GPX file has a position.
+A peer whose link is silent or over dials again, as the page does.
+
+Exits with 1 if a peer could not connect, had no link at the end, was not seen by
+another, or was still seen after it had left; with 2 if no GPX file has a position.
 
 Of a GPX file it takes what it can read, and reports on standard error what it
 left out: points without a position or far off, times that do not fit, leaps of
@@ -151,6 +153,9 @@ async fn run(args: Args) -> Result<Report, SwarmError> {
         Some(looking) => looking.await.unwrap_or_default(),
         None => audit::watch(&crowd, &is_over).await,
     };
+    for _ in crowd.people().iter().filter(|person| person.is_cut_off()) {
+        crowd.stage.note_gone("no link at the end".to_owned());
+    }
     let disconnected = crowd.stage.disconnected();
     stop.send_replace(true);
     // A visit that panicked has printed its panic.

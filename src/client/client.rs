@@ -1,7 +1,8 @@
-//! One peer on one link.
+//! One peer, on one link at a time.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use gpys_proto::geo::Viewport;
 use gpys_proto::pose::Pose;
@@ -11,25 +12,26 @@ use gpys_proto::wire::{Presence, Welcome};
 
 use crate::error::Ended;
 use crate::options::{Reading, Traffic};
-use crate::session::{ClientState, lock};
+use crate::session::state::{ClientState, lock};
 
-/// One peer on one link. Dropping it breaks the link without a farewell: others see the peer fade
-/// after a while, and it may come back. [`Client::leave`] leaves for good.
+/// One peer, on one link at a time. Dropping it breaks the link without a farewell: others see the
+/// peer fade after a while, and it may come back. [`Client::leave`] leaves for good.
 #[derive(Debug)]
 pub struct Client {
     shared: Arc<ClientState>,
-    welcome: Welcome,
 }
 
 impl Client {
-    pub(crate) const fn new(shared: Arc<ClientState>, welcome: Welcome) -> Self {
-        Self { shared, welcome }
+    pub(crate) const fn new(shared: Arc<ClientState>) -> Self {
+        Self { shared }
     }
 
-    /// The server's welcome: who this client is, and what it may do.
+    /// The server's latest welcome: who this client is, and what it may do. A client that
+    /// [redials](crate::Options::redials) gets one on each link, and is another peer if that is
+    /// not `resumed`.
     #[must_use]
-    pub const fn welcome(&self) -> &Welcome {
-        &self.welcome
+    pub fn welcome(&self) -> Welcome {
+        lock(&self.shared.welcome).clone()
     }
 
     /// The server's clock, as this client estimates it.
@@ -69,7 +71,13 @@ impl Client {
         lock(&self.shared.view)
     }
 
-    /// Counts of what the link has carried so far.
+    /// For how long nothing has arrived: with a map in view, something does each second.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.shared.heard().elapsed()
+    }
+
+    /// Counts of what the client's links have carried so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         let counters = &self.shared.counters;
@@ -83,7 +91,9 @@ impl Client {
         }
     }
 
-    /// Waits until the link ends, and returns how.
+    /// Waits until the link ends, and returns how. Where the client
+    /// [redials](crate::Options::redials), that is when it gives up: when it leaves, or the server
+    /// says that it must not come back.
     pub async fn closed(&self) -> Ended {
         let mut ended = self.shared.ended.subscribe();
         // The sender lives as long as `self` does, so waiting cannot fail.

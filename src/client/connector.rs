@@ -10,16 +10,18 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use gpys_proto::text;
-use gpys_proto::wire::{Hello, ServerMessage, VERSION};
+use gpys_proto::wire::{Hello, VERSION};
 
 use crate::client::Client;
 use crate::error::ConnectError;
+use crate::link::dial::{Attempt, Dial};
 use crate::link::greeting::greet;
 use crate::link::webtransport::{Dialer, Udp};
 use crate::link::{Link, websocket, webtransport};
 use crate::options::{Options, Transport};
 use crate::server_info::{self, Config, Target};
-use crate::session::{ClientState, Session, lock};
+use crate::session::Session;
+use crate::session::state::ClientState;
 use crate::trust::Trust;
 
 /// How long opening a link and the welcome may take together.
@@ -42,8 +44,14 @@ struct Dialers {
 pub type Sockets = Box<dyn Fn() -> io::Result<Udp> + Send + Sync>;
 
 /// What the links to one server share: its configuration, a few UDP sockets, one TLS configuration.
-pub struct Connector {
+/// Clones share it, too.
+#[derive(Clone)]
+pub struct Connector(Arc<Shared>);
+
+struct Shared {
     config: Config,
+    /// Where that comes from; `None` if the program has it.
+    target: Option<Target>,
     trust: Trust,
     /// An address at which the server answers.
     known: SocketAddr,
@@ -51,35 +59,53 @@ pub struct Connector {
     sockets: Option<Sockets>,
     dialers: Mutex<Dialers>,
     websocket: OnceCell<(Target, Option<TlsConnector>)>,
+    /// The connector for clients that come back, once the server has other certificates.
+    renewed: Mutex<Option<Connector>>,
 }
 
 impl Connector {
     /// Asks the server at `url` (such as `https://localhost:4433`) how to reach it.
     ///
     /// The connector keeps the certificate hashes of that answer for its life. The server's
-    /// certificates change after some days; then make a new connector.
+    /// certificates change after some days; then make a new connector. Clients that
+    /// [redial](Options::redials) ask again by themselves.
     ///
     /// # Errors
     /// If the server cannot be reached or its answer is not right.
     pub async fn new(url: &str, trust: Trust) -> Result<Self, ConnectError> {
         let target = Target::parse(url)?;
+        Self::fetch(target, trust).await
+    }
+
+    async fn fetch(target: Target, trust: Trust) -> Result<Self, ConnectError> {
         let (config, known) = server_info::fetch(&target, trust).await?;
-        let (dialers, websocket) = (Mutex::default(), OnceCell::new());
-        Ok(Self { config, trust, known, sockets: None, dialers, websocket })
+        Ok(Self::with(config, Some(target), trust, known, None))
+    }
+
+    fn with(
+        config: Config,
+        target: Option<Target>,
+        trust: Trust,
+        known: SocketAddr,
+        sockets: Option<Sockets>,
+    ) -> Self {
+        let (dialers, renewed) = (Mutex::default(), Mutex::default());
+        let websocket = OnceCell::new();
+        let shared = Shared { config, target, trust, known, sockets, dialers, websocket, renewed };
+        Self(Arc::new(shared))
     }
 
     /// A connector to the server that `config` describes, whose WebTransport links go over sockets
     /// that the program provides, to the server at `address`. WebSocket links are the system's.
     #[must_use]
     pub fn over(config: Config, trust: Trust, address: SocketAddr, sockets: Sockets) -> Self {
-        let (dialers, websocket) = (Mutex::default(), OnceCell::new());
-        Self { config, trust, known: address, sockets: Some(sockets), dialers, websocket }
+        Self::with(config, None, trust, address, Some(sockets))
     }
 
     /// The server's `/config.json`.
     #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> &Config {
+        &self.0.config
     }
 
     /// Joins a room; returns after the welcome.
@@ -88,22 +114,115 @@ impl Connector {
     /// If the link cannot be opened within 10 s, or the server refuses.
     pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
         let deadline = Instant::now() + PATIENCE;
-        let url = match options.transport {
-            Transport::WebTransport => &self.config.webtransport,
-            Transport::WebSocket => &self.config.websocket,
+        let way = Way {
+            transport: options.transport,
+            own_socket: options.own_socket,
+            origin: options.origin.clone(),
         };
-        let (own, origin) = (options.own_socket, options.origin.as_deref());
-        let link = match options.transport {
-            Transport::WebTransport => self.open_webtransport(own, origin, deadline).await,
-            Transport::WebSocket => timeout_at(deadline, self.open_websocket(origin))
-                .await
-                .unwrap_or_else(|_| Err(timed_out(url))),
-        };
-        timeout_at(deadline, join(link?, options, url))
+        let link = self.open(&way, deadline).await?;
+        let url = self.url(way.transport);
+        timeout_at(deadline, self.join(link, way, options))
             .await
             .unwrap_or_else(|_| Err(timed_out(url)))
     }
 
+    /// Opens a link.
+    ///
+    /// # Errors
+    /// If that fails or takes until `deadline`.
+    async fn open(&self, way: &Way, deadline: Instant) -> Result<Link, ConnectError> {
+        let (shared, origin) = (&self.0, way.origin.as_deref());
+        match way.transport {
+            Transport::WebTransport => {
+                shared.open_webtransport(way.own_socket, origin, deadline).await
+            }
+            Transport::WebSocket => timeout_at(deadline, shared.open_websocket(origin))
+                .await
+                .unwrap_or_else(|_| Err(timed_out(self.url(way.transport)))),
+        }
+    }
+
+    /// Opens a link for a client that comes back: the server may have other certificates by now.
+    async fn reopen(&self, way: &Way, deadline: Instant) -> Result<Link, ConnectError> {
+        let newest = self.0.renewed.lock().await.clone().unwrap_or_else(|| self.clone());
+        match (newest.open(way, deadline).await, &self.0.target) {
+            (Err(ConnectError::CertificateHash { .. }), Some(target)) => {
+                let late = |_| Err(timed_out(&target.base()));
+                let renewing = self.renew(target, &newest);
+                let renewed = timeout_at(deadline, renewing).await.unwrap_or_else(late)?;
+                renewed.open(way, deadline).await
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    /// The connector in place of a stale one; the first client to come back asks for all.
+    async fn renew(&self, target: &Target, stale: &Self) -> Result<Self, ConnectError> {
+        let mut renewed = self.0.renewed.lock().await;
+        if let Some(newest) = renewed.as_ref().filter(|it| !Arc::ptr_eq(&it.0, &stale.0)) {
+            return Ok(newest.clone());
+        }
+        Ok(renewed.insert(Self::fetch(target.clone(), self.0.trust).await?).clone())
+    }
+
+    /// Where links over `transport` lead.
+    fn url(&self, transport: Transport) -> &str {
+        match transport {
+            Transport::WebTransport => &self.0.config.webtransport,
+            Transport::WebSocket => &self.0.config.websocket,
+        }
+    }
+
+    /// Becomes a peer on an open link.
+    async fn join(
+        &self,
+        mut link: Link,
+        way: Way,
+        options: Options,
+    ) -> Result<Client, ConnectError> {
+        let Options { room, name, presence, resume, budget, viewport, access, sharing, .. } =
+            options;
+        let (version, name) = (VERSION, text::name(&name));
+        let hello =
+            Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
+        let sent = Instant::now();
+        let welcome = greet(&mut link, hello.clone(), self.url(way.transport)).await?;
+        let shared = Arc::new(ClientState::new(welcome, sent));
+        let server = options.redials.then(|| -> Box<dyn Dial> {
+            Box::new(Redialer { server: self.clone(), way: Arc::new(way) })
+        });
+        let session = Session::new(link, Arc::clone(&shared), options.events, hello);
+        tokio::spawn(session.run(server));
+        Ok(Client::new(shared))
+    }
+}
+
+/// How a client's links are opened.
+#[derive(Debug)]
+struct Way {
+    transport: Transport,
+    own_socket: bool,
+    origin: Option<String>,
+}
+
+/// Opens further links for one client.
+struct Redialer {
+    server: Connector,
+    way: Arc<Way>,
+}
+
+impl Dial for Redialer {
+    fn dial(&self, deadline: Instant) -> Attempt {
+        let (server, way) = (self.server.clone(), Arc::clone(&self.way));
+        Box::pin(async move { server.reopen(&way, deadline).await })
+    }
+
+    fn url(&self) -> &str {
+        self.server.url(self.way.transport)
+    }
+}
+
+impl Shared {
     async fn open_webtransport(
         &self,
         own: bool,
@@ -174,22 +293,6 @@ impl Client {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Connector").field("config", &self.0.config).finish_non_exhaustive()
     }
-}
-
-/// Becomes a peer on an open link to `url`.
-async fn join(mut link: Link, options: Options, url: &str) -> Result<Client, ConnectError> {
-    let Options { room, name, presence, resume, budget, viewport, access, sharing, events, .. } =
-        options;
-    let (version, name) = (VERSION, text::name(&name));
-    let hello = Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
-    let shared = Arc::new(ClientState::new());
-    let sent = shared.local();
-    let welcome = greet(&mut link, hello, url).await?;
-    shared.note_clock(sent, shared.local(), welcome.time);
-    lock(&shared.view).handle_message(&ServerMessage::Welcome(welcome.clone()));
-    let session = Session::new(link, Arc::clone(&shared), events, &welcome, presence);
-    tokio::spawn(session.run());
-    Ok(Client::new(shared, welcome))
 }

@@ -58,13 +58,17 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A client does not reconnect by itself: [`Client::closed`] returns how the link ended, and
-//! [`Options::resume`] comes back as the same peer.
+//! A client has one link: [`Client::closed`] returns how that ended, and [`Options::resume`] comes
+//! back as the same peer. With [`Options::redials`] it does so by itself. It opens a second link
+//! beside one that has been silent for 1.5 s, and goes on with whichever speaks first; after one
+//! that is over it dials again, at once and then with growing pauses, for as long as it takes. It
+//! gives up when it leaves, and when the server says that it must not come back.
 //!
 //! # Reading order
 //!
 //! [`server_info`] and [`trust`] (where the server is, and whether to trust it), [`link`] (one
-//! link, over either transport), `session` (the loop), [`clock`] and [`sender`] (its pure parts).
+//! link, over either transport), `session` (the loop), [`clock`], [`sender`] and [`redial`] (its pure
+//! parts).
 
 mod client;
 pub mod clock;
@@ -72,6 +76,7 @@ mod connector;
 mod error;
 pub mod link;
 mod options;
+pub mod redial;
 pub mod sender;
 pub mod server_info;
 mod session;

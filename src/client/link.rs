@@ -1,5 +1,6 @@
 //! One link, over either transport.
 
+pub(crate) mod dial;
 pub mod end;
 pub mod greeting;
 mod http3;

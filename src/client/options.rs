@@ -44,6 +44,10 @@ pub struct Options {
     /// Whether a WebTransport link gets a UDP socket of its own, which
     /// [`Client::cut`](crate::Client::cut) needs.
     pub own_socket: bool,
+    /// Whether the client opens another link by itself, over the same transport and as the same
+    /// peer, when its link is silent or over. Without, [`Client::closed`](crate::Client::closed)
+    /// returns when the first link ends.
+    pub redials: bool,
     /// Called with everything that arrives.
     pub events: Option<Events>,
 }
@@ -62,6 +66,7 @@ impl Default for Options {
             origin: None,
             sharing: Sharing::default(),
             own_socket: false,
+            redials: false,
             events: None,
         }
     }

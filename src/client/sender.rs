@@ -65,6 +65,12 @@ impl Sender {
         self.waiting = news.then_some(pose);
     }
 
+    /// The newest pose: one that still waits, or else the last one sent.
+    #[must_use]
+    pub fn newest(&self) -> Option<Pose> {
+        self.waiting.or_else(|| self.last.map(|last| last.sample.pose))
+    }
+
     /// When [`Sender::poll`] next has something to send, in ms.
     #[must_use]
     pub fn due(&self) -> Option<f64> {

@@ -1,158 +1,40 @@
-//! The loop of one client: arriving messages go into the view, the outbox goes out.
+//! The loop of one client: arriving messages go into the view, the outbox goes out. [`comeback`]
+//! replaces a link that is silent or over.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod comeback;
+mod pings;
+pub(crate) mod state;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::clock::Clock;
 use crate::error::Ended;
 use crate::link::Link;
+use crate::link::dial::{Dial, attempted};
 use crate::link::end::{End, Incoming};
 use crate::options::{Event, Events};
+use crate::redial::Redial;
 use crate::sender::Sender;
-use gpys_proto::geo::Viewport;
-use gpys_proto::pose::Pose;
-use gpys_proto::time::Stamp;
-use gpys_proto::view::View;
+use crate::session::pings::{EAGER_PING_MS, Pings};
+use crate::session::state::{ClientState, Outbox, lock};
 use gpys_proto::wire::{
-    ClientMessage, FRAME_TAG, PADDING, PONG_TAG, Presence, ServerMessage, Welcome, decode_pong,
-    encode_ping,
+    ClientMessage, Copies, FRAME_TAG, Hello, PADDING, PONG_TAG, Presence, ServerMessage,
+    decode_pong,
 };
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long to wait for the answer to a leave.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Interval of the first pings, in ms.
-const QUICK_PING_MS: f64 = 300.0;
-/// Number of pings at that interval.
-const QUICK_PINGS: u32 = 4;
-/// Interval of later pings, in ms; a step of the server's clock is noticed within it.
-const PING_MS: f64 = 1_000.0;
 /// After this long without a byte the client's address may have changed, so it sends enough for the
 /// server to answer the new one. With a map in view, something arrives once a second.
 const QUIET: Duration = Duration::from_millis(1_500);
 /// How early a timer may go off, because its time is rounded, in ms. Without this, the loop would
 /// turn until the clock shows more.
 const ROUNDING_MS: f64 = 1e-3;
-/// Maximum number of pings without a pong.
-const OPEN_PINGS: usize = 8;
-
-/// What the client wants its session to send. In everything the latest wins, so it cannot grow.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    pub(crate) pose: Option<Pose>,
-    pub(crate) presence: Option<Presence>,
-    pub(crate) viewport: Option<Viewport>,
-    pub(crate) leave: bool,
-    /// The client was dropped.
-    pub(crate) abandoned: bool,
-    /// The network is to vanish.
-    pub(crate) cut: bool,
-}
-
-/// Counts of what the link has carried so far.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) poses: AtomicU64,
-    pub(crate) repeats: AtomicU64,
-    pub(crate) frames: AtomicU64,
-    pub(crate) frame_bytes: AtomicU64,
-    pub(crate) bad: AtomicU64,
-    pub(crate) refused: AtomicU64,
-}
-
-/// State shared by a client and its session.
-#[derive(Debug)]
-pub(crate) struct ClientState {
-    pub(crate) view: Mutex<View>,
-    clock: Mutex<Clock>,
-    outbox: Mutex<Outbox>,
-    wake: Notify,
-    pub(crate) counters: Counters,
-    pub(crate) ended: watch::Sender<Option<Ended>>,
-    epoch: Instant,
-}
-
-/// Locks even a poisoned mutex: these values are consistent between any two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl ClientState {
-    pub(crate) fn new() -> Self {
-        Self {
-            view: Mutex::default(),
-            clock: Mutex::default(),
-            outbox: Mutex::default(),
-            wake: Notify::new(),
-            counters: Counters::default(),
-            ended: watch::Sender::new(None),
-            epoch: Instant::now(),
-        }
-    }
-
-    /// The local clock, in ms.
-    pub(crate) fn local(&self) -> f64 {
-        self.epoch.elapsed().as_secs_f64() * 1_000.0
-    }
-
-    /// The server's clock.
-    pub(crate) fn now(&self) -> Stamp {
-        lock(&self.clock).server(self.local())
-    }
-
-    pub(crate) fn round_trip(&self) -> Option<f64> {
-        lock(&self.clock).round_trip()
-    }
-
-    /// Records a time of the server, and returns whether a clock has stepped.
-    pub(crate) fn note_clock(&self, sent: f64, received: f64, stamp: Stamp) -> bool {
-        lock(&self.clock).note(sent, received, stamp)
-    }
-
-    /// Changes the outbox, and wakes the session.
-    pub(crate) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
-        change(&mut lock(&self.outbox));
-        self.wake.notify_one();
-    }
-}
-
-/// When to ping, and which pings are unanswered.
-#[derive(Debug, Default)]
-struct Pings {
-    count: u32,
-    /// Quick pings still to send.
-    quick: u32,
-    due: f64,
-    open: [(u32, f64); OPEN_PINGS],
-}
-
-impl Pings {
-    /// Encodes the next ping, sent at `now` ms.
-    fn next(&mut self, now: f64) -> [u8; 5] {
-        self.count = self.count.wrapping_add(1);
-        self.due = now + if self.quick > 0 { QUICK_PING_MS } else { PING_MS };
-        self.quick = self.quick.saturating_sub(1);
-        self.open[self.count as usize % OPEN_PINGS] = (self.count, now);
-        encode_ping(self.count)
-    }
-
-    /// Starts quick pings again, soon but not at once: a ping may be in flight.
-    fn hurry(&mut self, now: f64) {
-        self.quick = QUICK_PINGS;
-        self.due = self.due.min(now + QUICK_PING_MS);
-    }
-
-    /// When the ping with this number was sent, if it is one of the last.
-    fn sent(&self, echo: u32) -> Option<f64> {
-        let (count, sent) = self.open[echo as usize % OPEN_PINGS];
-        (echo != 0 && count == echo).then_some(sent)
-    }
-}
 
 /// The loop's state.
 pub(crate) struct Session {
@@ -160,12 +42,19 @@ pub(crate) struct Session {
     shared: Arc<ClientState>,
     events: Option<Events>,
     sender: Sender,
-    presence: Presence,
+    /// What the client says on its next link; its presence is the client's now.
+    hello: Hello,
+    /// When the terms on which the client shares began.
+    since: Instant,
     pings: Pings,
-    heard: Instant,
     /// When it last sent padding into the silence.
     padded: Instant,
     is_cut: bool,
+    /// Decides when to dial again; `None` for a client of one link.
+    redial: Option<Redial>,
+    /// Whether a hello went out over a link from which no welcome has come, so that the server may
+    /// have replaced this one.
+    has_rival: bool,
 }
 
 impl Session {
@@ -173,19 +62,35 @@ impl Session {
         link: Link,
         shared: Arc<ClientState>,
         events: Option<Events>,
-        welcome: &Welcome,
-        presence: Presence,
+        hello: Hello,
     ) -> Self {
-        let sender = Sender::new(welcome.limits.pose_hz);
-        let pings = Pings { quick: QUICK_PINGS - 1, ..Pings::default() };
+        let sender = Sender::new(lock(&shared.welcome).limits.pose_hz);
         let now = Instant::now();
-        let (heard, padded) = (now, now);
-        Self { link, shared, events, sender, presence, pings, heard, padded, is_cut: false }
+        Self {
+            link,
+            shared,
+            events,
+            sender,
+            hello,
+            since: now,
+            pings: Pings::after(0),
+            padded: now,
+            is_cut: false,
+            redial: None,
+            has_rival: false,
+        }
     }
 
-    /// Runs until the link ends.
-    pub(crate) async fn run(mut self) {
-        let ended = self.serve().await;
+    /// Runs until the link ends, and then on the next one if there is a way to open it.
+    pub(crate) async fn run(mut self, server: Option<Box<dyn Dial>>) {
+        self.redial = server.is_some().then(|| Redial::new(self.shared.local()));
+        let ended = loop {
+            let ended = self.serve(server.as_deref()).await;
+            let Some(server) = server.as_deref() else { break ended };
+            if let Err(ended) = Box::pin(self.come_back(server, ended)).await {
+                break ended;
+            }
+        };
         if self.is_cut {
             self.link.cut();
         } else {
@@ -194,7 +99,10 @@ impl Session {
         self.shared.ended.send_replace(Some(ended));
     }
 
-    async fn serve(&mut self) -> Ended {
+    /// Serves the link until it ends. With a way to the `server`, a link that is silent is replaced
+    /// meanwhile.
+    async fn serve(&mut self, server: Option<&dyn Dial>) -> Ended {
+        let mut attempt = None;
         loop {
             match tokio::time::timeout(SILENCE, self.flush()).await {
                 Ok(Ok(None)) => {}
@@ -202,30 +110,58 @@ impl Session {
                 Ok(Err(end)) => return self.last_words(end).await,
                 Err(_) => return Ended::Silent,
             }
-            let due = self.shared.epoch + Duration::from_secs_f64(self.due() / 1_000.0);
+            let suspect = self.suspect_at().filter(|_| attempt.is_none());
+            let planned = self.due().min(suspect.unwrap_or(f64::INFINITY));
+            let due = self.shared.epoch + Duration::from_secs_f64(planned.max(0.0) / 1_000.0);
             let quiet = self.quiet();
             tokio::select! {
                 // Whatever arrives, the loop sends what is due before it waits again.
                 biased;
                 incoming = self.link.recv() => {
-                    self.heard = Instant::now();
+                    self.shared.hear();
+                    let now = self.shared.local();
                     match incoming.map(|incoming| self.handle(&incoming)) {
                         Ok(None) => {}
                         Ok(Some(ended)) => return ended,
                         Err(end) => return end.into(),
                     }
+                    // The link has spoken first.
+                    attempt = None;
+                    if let Some(redial) = &mut self.redial {
+                        redial.hear(now);
+                    }
+                    continue;
+                }
+                opened = attempted(&mut attempt) => {
+                    attempt = None;
+                    if let Some(server) = server
+                        && let Err(ended) = Box::pin(self.replace(server, opened)).await
+                    {
+                        return ended;
+                    }
+                    continue;
                 }
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep_until(due) => {}
                 () = tokio::time::sleep_until(quiet) => self.pad().await,
-                () = tokio::time::sleep_until(self.heard + SILENCE) => return Ended::Silent,
+                () = tokio::time::sleep_until(self.shared.heard() + SILENCE) => return Ended::Silent,
+            }
+            let now = self.shared.local();
+            if let Some(redial) = &mut self.redial {
+                redial.wake(planned, now);
+            }
+            if attempt.is_none()
+                && let Some(server) = server
+                && self.suspect_at().is_some_and(|suspect| suspect <= now)
+            {
+                attempt = Some(self.attempt(server));
             }
         }
     }
 
     /// When the silence becomes too long.
     fn quiet(&self) -> Instant {
-        self.heard.max(self.padded) + QUIET
+        self.shared.heard().max(self.padded) + QUIET
     }
 
     /// Sends as many bytes as the server needs to answer an address that is new to it.
@@ -239,8 +175,25 @@ impl Session {
 
     /// When the session next sends by itself, in ms.
     fn due(&self) -> f64 {
-        let pose = self.sender.due().filter(|_| self.presence == Presence::Sharing);
-        pose.map_or(self.pings.due, |due| due.min(self.pings.due))
+        let pose = self.sender.due().filter(|_| self.shares());
+        let ping = self.ping_due();
+        pose.map_or(ping, |due| due.min(ping))
+    }
+
+    /// When the next ping is due, in ms: earlier while the pong of the last one is late.
+    fn ping_due(&self) -> f64 {
+        match &self.redial {
+            Some(redial) => self.pings.due.min(redial.eager().max(self.pings.last + EAGER_PING_MS)),
+            None => self.pings.due,
+        }
+    }
+
+    /// Whether poses go out: not while a WebSocket is silent, where they would only grow old in
+    /// front of those that matter then.
+    fn shares(&self) -> bool {
+        let silent = self.redial.as_ref().is_some_and(|it| it.eager() <= self.shared.local());
+        self.hello.presence == Presence::Sharing
+            && !(silent && matches!(self.link, Link::WebSocket(_)))
     }
 
     /// Sends everything that is due.
@@ -252,10 +205,11 @@ impl Session {
             return Ok(Some(Ended::Left));
         }
         if let Some(presence) = presence {
-            self.presence = presence;
+            self.hello.presence = presence;
             self.link.send_message(&ClientMessage::Presence(presence).encode()).await?;
         }
         if let Some(viewport) = viewport {
+            self.hello.viewport = Some(viewport);
             self.link.send_message(&ClientMessage::Viewport(viewport).encode()).await?;
         }
         if let Some(pose) = pose {
@@ -265,7 +219,7 @@ impl Session {
             return self.leave().await.map(Some);
         }
         let now = self.shared.local() + ROUNDING_MS;
-        if self.presence == Presence::Sharing
+        if self.shares()
             && let Some((sample, new)) = self.sender.poll(now)
         {
             self.link.send_datagram(&sample.encode()).await?;
@@ -273,7 +227,7 @@ impl Session {
             let counter = if new { &counters.poses } else { &counters.repeats };
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        if self.pings.due <= now {
+        if self.ping_due() <= now {
             let ping = self.pings.next(now);
             self.link.send_datagram(&ping).await?;
         }
@@ -353,8 +307,8 @@ impl Session {
                 tracing::warn!(field = refused.field, "refused by the server: {}", refused.words());
                 None
             }
-            ServerMessage::Copies(copies) => {
-                self.sender.set_copies(copies.wanted);
+            ServerMessage::Copies(Copies { wanted }) => {
+                self.sender.set_copies(wanted);
                 None
             }
             ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,

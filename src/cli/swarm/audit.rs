@@ -99,7 +99,9 @@ fn doubled_welcomes(people: &[Arc<Person>]) -> BTreeSet<usize> {
     let mut doubled = BTreeSet::new();
     for person in people {
         let welcome = person.client.welcome();
-        let new_id = ids.insert(welcome.id);
+        // Somebody without a link has the number of a server that may have restarted.
+        let has_link = person.is_here() && !person.is_cut_off();
+        let new_id = !has_link || ids.insert(welcome.id);
         if !uuids.insert(welcome.uuid.0) || !new_id {
             doubled.insert(person.index);
         }

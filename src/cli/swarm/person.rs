@@ -10,18 +10,21 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::lock::lock;
 use crate::cli::swarm::stage::Stage;
-use crate::cli::swarm::tally::Tallies;
 use crate::cli::swarm::walk::{self, Walker};
 use gpys_client::{Client, ConnectError, Connector, Ended, Event, Events, Options, Transport};
 use gpys_proto::geo::Viewport;
 use gpys_proto::time::Stamp;
-use gpys_proto::wire::{PeerId, ResumeToken};
+use gpys_proto::wire::{PeerId, ResumeToken, ServerMessage};
 
 /// A viewport follows its peer once that is this fraction of the width from its centre.
 const DRIFT: f64 = 0.125;
 /// Shortest time between two viewports.
 const VIEW_PACE: Duration = Duration::from_millis(500);
-/// How often a peer whose link cannot be opened dials again, as a page would, and the pause before.
+/// Silence that says that a peer has no link: a server has something to say each second, and a second
+/// link has been dialled by then.
+const CUT_OFF: Duration = Duration::from_secs(3);
+/// How often a peer whose first link cannot be opened dials again, as a page would, and the pause
+/// before.
 const REDIALS: u32 = 3;
 const REDIAL: Duration = Duration::from_millis(250);
 
@@ -62,7 +65,7 @@ impl Person {
         let walker = stage.plan.walker(&stage.args, index);
         let viewport = walk::viewport(walker.position(stage.time()), stage.args.view);
         let stays = index < stage.size;
-        let meter = || meter(Arc::clone(&stage.tallies), transport, stage.args.rate);
+        let meter = || meter(stage, transport);
         let options = || Options {
             transport,
             room: stage.args.room.clone(),
@@ -72,6 +75,7 @@ impl Person {
             access: stage.args.access.clone(),
             viewport: Some(viewport),
             own_socket: !stays,
+            redials: true,
             events: stays.then(meter),
             ..Options::default()
         };
@@ -80,7 +84,7 @@ impl Person {
             match server.connect(options()).await {
                 Err(error) if error.is_transient() && redials < REDIALS => {
                     redials += 1;
-                    stage.redials.fetch_add(1, Ordering::Relaxed);
+                    stage.tallies.redials.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(REDIAL).await;
                 }
                 connected => break connected?,
@@ -97,6 +101,11 @@ impl Person {
 
     pub(super) fn is_here(&self) -> bool {
         !*lock(&self.ended)
+    }
+
+    /// Whether it still dials again after a link that is silent or over.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_here() && self.client.silence() > CUT_OFF
     }
 
     /// Walks until told to stop or the link ends.
@@ -145,13 +154,22 @@ impl Person {
 /// A frame may repeat a sample, and rounds its time towards older by a varying amount; so a sample
 /// counts as new when its time is ahead of the last one's by more than half the interval of
 /// samples. The first sight of a peer does not count: that sample is as old as the peer stood
-/// still.
-fn meter(tallies: Arc<Tallies>, transport: Transport, rate: f64) -> Events {
-    let step = (500.0 / rate) as i32;
+/// still. Counts the links after the first, too.
+fn meter(stage: &Stage, transport: Transport) -> Events {
+    let (tallies, step) = (Arc::clone(&stage.tallies), (500.0 / stage.args.rate) as i32);
     let mut seen: HashMap<PeerId, Stamp> = HashMap::new();
     Box::new(move |event| {
-        let Event::Figure { id, figure, now } = event else {
-            return;
+        let (id, figure, now) = match event {
+            Event::Figure { id, figure, now } => (id, figure, now),
+            Event::Message(ServerMessage::Welcome(welcome)) => {
+                tallies.redials.fetch_add(1, Ordering::Relaxed);
+                // A server that has restarted has another clock.
+                if !welcome.resumed {
+                    seen.clear();
+                }
+                return;
+            }
+            Event::Message(_) => return,
         };
         match seen.get_mut(&id) {
             None => drop(seen.insert(id, figure.sampled)),

@@ -53,7 +53,8 @@ pub struct Report {
     pub all: Part,
     /// Length of the measurement, in ms.
     pub measured_ms: u64,
-    /// Repeated dials because a link could not be opened.
+    /// Repeated dials because a link could not be opened, and links in place of one that was silent or
+    /// over.
     pub redials: u64,
     /// Reasons why peers could not connect or lost their link, with counts.
     pub disconnected: BTreeMap<String, u64>,
@@ -77,7 +78,7 @@ impl Report {
         let ghosts = audit.ghosts.len() as u64;
         let churn =
             (crowd.stage.args.churn > 0).then(|| Churn { ghosts, ..crowd.visitors.counts() });
-        let redials = crowd.stage.redials.load(Ordering::Relaxed);
+        let redials = crowd.stage.tallies.redials.load(Ordering::Relaxed);
         let mut report = Self { measured_ms, redials, disconnected, churn, ..Self::default() };
         let mut all_ages = histogram();
         for transport in TRANSPORTS {

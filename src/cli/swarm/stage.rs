@@ -1,7 +1,6 @@
 //! What the peers of a swarm share: the plan, the clock and the counts.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
@@ -21,8 +20,6 @@ pub(super) struct Stage {
     pub(super) size: usize,
     start: Instant,
     pub(super) tallies: Arc<Tallies>,
-    /// Repeated dials.
-    pub(super) redials: AtomicU64,
     /// Reasons why peers are not connected, with counts.
     gone: Mutex<BTreeMap<String, u64>>,
 }
@@ -35,7 +32,6 @@ impl Stage {
             size: args.people as usize,
             start: Instant::now(),
             tallies: Arc::new(Tallies::default()),
-            redials: AtomicU64::new(0),
             gone: Mutex::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Ages of information, counted while a swarm is measured.
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -18,13 +18,15 @@ pub(super) const TRANSPORTS: [Transport; 2] = [Transport::WebTransport, Transpor
 #[derive(Debug)]
 pub(super) struct Tallies {
     pub(super) measuring: AtomicBool,
+    /// Repeated dials for first links, and links after the first.
+    pub(super) redials: AtomicU64,
     ages: [Mutex<Histogram<u64>>; 2],
 }
 
 impl Default for Tallies {
     fn default() -> Self {
         let ages = std::array::from_fn(|_| Mutex::new(histogram()));
-        Self { measuring: AtomicBool::new(false), ages }
+        Self { measuring: AtomicBool::new(false), redials: AtomicU64::new(0), ages }
     }
 }
 

@@ -127,7 +127,7 @@ impl Visitor {
             () = sleep(Duration::from_secs_f64(away)) => {}
             _ = self.stop.wait_for(|&stop| stop) => return None,
         }
-        let Welcome { id, token, .. } = *person.client.welcome();
+        let Welcome { id, token, .. } = person.client.welcome();
         if is_in_time {
             // Others may see this peer again as soon as the server has the hello.
             self.crowd.visitors.expect(id);
