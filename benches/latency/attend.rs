@@ -25,6 +25,7 @@ use crate::board::Board;
 use crate::peers::Peer;
 use crate::thin::{self, Carrier, Observer};
 use crate::track::{Reading, viewport};
+use crate::webrtc::Clients;
 
 /// How long a connection and its greeting may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,6 +45,8 @@ pub enum Entrance {
     Gpys { server: Arc<Connector>, transport: Transport, shared: Arc<thin::Shared> },
     /// The conventional server, by a client that is the same for every carrier.
     Carrier { server: Arc<Connector>, carrier: Carrier, shared: Arc<thin::Shared> },
+    /// A server over WebRTC, by the process that has its clients.
+    WebRtc(Arc<Clients>),
     /// A compared server.
     Peer { peer: Peer, address: SocketAddr, tls: TlsConnector },
 }
@@ -103,12 +106,17 @@ impl Attendee {
         let dialled = board.now();
         let line = match entrance {
             Entrance::Gpys { server, transport, shared } if !manners.sees => {
-                dial_thin(server, (*transport).into(), shared, room, person, None).await?
+                let hello = hello(room, person);
+                welcomed(thin::dial(server, (*transport).into(), shared, hello, None)).await?
             }
             Entrance::Carrier { server, carrier, shared } => {
-                let (board, view) = (Arc::clone(board), View::default());
-                let observer = manners.sees.then(|| Observer { board, person, view });
-                dial_thin(server, *carrier, shared, room, person, observer).await?
+                let (hello, observer) = (hello(room, person), observer(board, person, manners));
+                welcomed(thin::dial(server, *carrier, shared, hello, observer)).await?
+            }
+            Entrance::WebRtc(clients) => {
+                let (hello, observer) = (hello(room, person), observer(board, person, manners));
+                let client = u16::try_from(person)?;
+                welcomed(clients.dial(client, hello, observer)).await?
             }
             Entrance::Gpys { .. } => {
                 Line::Gpys(dial_gpys(entrance, board, room, person, manners, None).await?)
@@ -216,16 +224,19 @@ impl Drop for Attendee {
     }
 }
 
-async fn dial_thin(
-    server: &Connector,
-    carrier: Carrier,
-    shared: &thin::Shared,
-    room: &str,
-    person: u32,
-    observer: Option<Observer>,
+fn hello(room: &str, person: u32) -> Hello {
+    Hello { name: format!("p{person}"), budget: BUDGET, ..Hello::new(room) }
+}
+
+fn observer(board: &Arc<Board>, person: u32, manners: Manners) -> Option<Observer> {
+    let board = Arc::clone(board);
+    manners.sees.then(|| Observer { board, person, view: View::default() })
+}
+
+/// Waits for a thin client's welcome, but not for ever.
+async fn welcomed(
+    joined: impl Future<Output = Result<(mpsc::UnboundedSender<Reading>, JoinHandle<()>)>>,
 ) -> Result<Line> {
-    let hello = Hello { name: format!("p{person}"), budget: BUDGET, ..Hello::new(room) };
-    let joined = thin::dial(server, carrier, shared, hello, observer);
     let joined = tokio::time::timeout(PATIENCE, joined).await;
     let (readings, driver) = joined.context("no welcome in time")??;
     Ok(Line::Thin { readings, driver })

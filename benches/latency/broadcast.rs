@@ -11,14 +11,11 @@ use anyhow::Result;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::get;
+use axum::serve::Listener as _;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio_rustls::TlsAcceptor;
 
 use crate::stock::Encrypted;
 
@@ -37,15 +34,10 @@ struct Room {
 /// If the certificate or the socket cannot be used.
 pub fn serve(host: IpAddr, cert: &Path, key: &Path) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
-    let tls = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async move {
-        let tcp = TcpListener::bind(SocketAddr::new(host, 0)).await?;
-        println!("{}", serde_json::json!({ "listening": tcp.local_addr()? }));
-        let listener = Encrypted { tcp, tls: TlsAcceptor::from(Arc::new(tls)) };
+        let listener = Encrypted::bind(SocketAddr::new(host, 0), cert, key).await?;
+        println!("{}", serde_json::json!({ "listening": listener.local_addr()? }));
         let room = Room { changes: broadcast::Sender::new(BEHIND), next: AtomicU32::new(0) };
         let router = axum::Router::new().route("/", get(upgrade)).with_state(Arc::new(room));
         Ok(axum::serve(listener, router).await?)

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use gpys::client::Transport;
 use nix::unistd::Pid;
@@ -151,9 +151,7 @@ async fn load(
         System::Gpys(transport) | System::Stock(transport) => {
             Entrance::gpys(&format!("https://{address}"), transport, tls).await?
         }
-        System::Carrier(carrier) => {
-            Entrance::carrier(&format!("https://{address}"), carrier, tls).await?
-        }
+        System::Carrier(_) | System::WebRtc => bail!("{} has no capacity", system.name()),
         System::Peer(peer) => Entrance::Peer { peer, address, tls },
     };
     let board = Board::new(people);

@@ -104,9 +104,9 @@ impl<'a> Judge<'a> {
     /// Whether one of our own systems failed: a compared one that gives up is a result.
     pub fn failed(&self) -> bool {
         let systems = self.played.scenario.systems.iter().zip(&self.played.failures);
-        systems
-            .into_iter()
-            .any(|(system, failure)| failure.is_some() && !matches!(system, System::Peer(_)))
+        systems.into_iter().any(|(system, failure)| {
+            failure.is_some() && !matches!(system, System::Peer(_) | System::WebRtc)
+        })
     }
 
     fn ratio(&self, over: System, under: System, figure: Figure, bound: Bound) -> Bar {

@@ -6,13 +6,14 @@
 //!
 //! Reading order: `scenarios` (what is run), `run` and `trial` (how), `board` and `tally` (ages),
 //! `judge` and `bootstrap` (ratios, bars), `attend` and `thin` (clients), `servers`, `place` and
-//! `congestion` (where), `stock`, `peers`, `broadcast` and `relay` (what GPyS is compared with),
-//! `chromium`, `capacity`, `report`.
+//! `congestion` (where), `stock` with `room` and `alone`, `peers`, `broadcast` and `relay` (what
+//! GPyS is compared with), `chromium`, `capacity`, `report`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is its purpose")]
 #![allow(missing_docs, unreachable_pub, reason = "the benchmark and its tests alone use it")]
 
 mod ages;
+mod alone;
 mod attend;
 mod board;
 mod bootstrap;
@@ -27,6 +28,7 @@ mod place;
 pub mod relay;
 pub mod report;
 pub mod results;
+mod room;
 mod run;
 mod scenarios;
 mod servers;
@@ -35,9 +37,9 @@ mod tally;
 mod thin;
 pub mod track;
 mod trial;
+mod webrtc;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -52,8 +54,9 @@ use crate::judge::Judge;
 use crate::place::Place;
 use crate::results::{Machine, Results};
 use crate::run::Ground;
-use crate::scenarios::Scenario;
+use crate::scenarios::{Scenario, System};
 use crate::servers::Certificates;
+use crate::thin::Carrier;
 
 /// How many trials that were void an ordinary run repeats in all, so that it stays short.
 const REPEATS: u32 = 8;
@@ -79,6 +82,9 @@ struct Args {
     /// Also measure ws, Socket.IO (installed by npm) and axum, and every system's capacity
     #[arg(long)]
     peers: bool,
+    /// Also measure a WebRTC data channel beside the other carriers; builds benches/webrtc first
+    #[arg(long)]
+    webrtc: bool,
     /// Run only scenarios with this in their names, including "Chromium" and "capacity"
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -97,8 +103,8 @@ struct Args {
     /// Print the report of a file written by --json, then exit
     #[arg(long, value_name = "FILE")]
     read: Option<PathBuf>,
-    /// Run only as a conventional server at this address and tick rate
-    #[arg(long, hide = true, num_args = 2)]
+    /// Run only as a conventional server at this address and tick rate, with this certificate and key
+    #[arg(long, hide = true, num_args = 4)]
     stock: Option<Vec<String>>,
     /// Run only as a broadcasting server at this host, with this certificate and key
     #[arg(long, hide = true, num_args = 3)]
@@ -127,14 +133,16 @@ fn execute(args: &Args) -> Result<()> {
     if args.test {
         return Ok(());
     }
-    if let Some(stock) = &args.stock {
-        let address: SocketAddr = stock[0].parse()?;
-        return stock::serve(address, stock[1].parse()?);
+    if let Some([address, tick_hz, cert, key]) = args.stock.as_deref() {
+        return stock::serve(address.parse()?, tick_hz.parse()?, cert.as_ref(), key.as_ref());
     }
     if let Some([host, cert, key]) = args.broadcast.as_deref() {
         return broadcast::serve(host.display().to_string().parse()?, cert, key);
     }
     args.congestion.enter()?;
+    if args.webrtc {
+        webrtc::build()?;
+    }
     let (results, failed) = match &args.read {
         Some(file) => (serde_json::from_slice(&fs::read(file)?)?, 0),
         None => measure(args)?,
@@ -253,6 +261,11 @@ fn scenarios(args: &Args, emulated: bool) -> Result<Vec<Scenario>> {
     }
     if args.peers {
         all.extend(scenarios::peers());
+    }
+    if args.webrtc {
+        let first = System::Carrier(Carrier::Datagrams);
+        let carriers = all.iter_mut().filter(|scenario| scenario.systems[0] == first);
+        carriers.for_each(|scenario| scenario.systems.push(System::WebRtc));
     }
     all.retain(|scenario| scenario.name.contains(&args.only));
     for scenario in &mut all {

@@ -16,10 +16,12 @@ use crate::place::Place;
 use crate::scenarios::{Scenario, System};
 use crate::servers::{Certificates, Server};
 use crate::trial::{self, Outcome, Passed, Plan, Stage};
+use crate::webrtc::Clients;
 
 /// Ports, one for each kind of server.
 const PORT: u16 = 4433;
 const STOCK_PORT: u16 = 4434;
+const WEBRTC_PORT: u16 = 4435;
 /// The queue of the narrow link, as in a well-configured home router: what it sends in 200 ms, but
 /// at least ten full packets.
 const QUEUE_TIME: f64 = 0.2;
@@ -107,6 +109,7 @@ impl Ground {
                 let made = async move { Entrance::carrier(&url, carrier, tls).await };
                 self.behind.block_on(self.behind.spawn(made))?
             }
+            System::WebRtc => Ok(Entrance::WebRtc(Clients::start(&self.place, address)?)),
             System::Peer(peer) => {
                 Ok(Entrance::Peer { peer, address, tls: self.certificates.connector() })
             }
@@ -188,8 +191,9 @@ impl Ground {
                     Server::gpys(&self.place, &self.certificates, PORT, tick_hz, false)?
                 }
                 System::Stock(_) | System::Carrier(_) => {
-                    Server::stock(&self.place, STOCK_PORT, tick_hz)?
+                    Server::stock(&self.place, &self.certificates, STOCK_PORT, tick_hz)?
                 }
+                System::WebRtc => Server::webrtc(&self.place, WEBRTC_PORT, tick_hz)?,
                 System::Peer(peer) => Server::peer(&self.place, peer, &self.certificates, false)?,
             };
             servers.insert(kind(system), Arc::new(server));
@@ -211,7 +215,10 @@ impl Ground {
         };
         let other = other.map(|other| self.entrance(System::Gpys(other), &server)).transpose()?;
         let entrance = self.entrance(system, &server)?;
-        let beside = self.beside_entrance(system, &server)?;
+        let beside = match system {
+            System::Gpys(_) | System::Stock(_) => self.beside_entrance(&server)?,
+            _ => entrance.clone(),
+        };
         // Each system has its own rooms, so a round meets none of the previous round's peers.
         let room = format!("{room}-{}", kind(system) + u8::from(is_websocket(system)) * 100);
         Ok(Arc::new(Stage {
@@ -228,10 +235,7 @@ impl Ground {
 
     /// The entrance for peers at the server's end: WebTransport, as what they receive is not
     /// measured.
-    fn beside_entrance(&self, system: System, server: &Server) -> Result<Entrance> {
-        let (System::Gpys(_) | System::Stock(_)) = system else {
-            return self.entrance(system, server);
-        };
+    fn beside_entrance(&self, server: &Server) -> Result<Entrance> {
         let (url, tls) = (format!("https://{}", server.address), self.certificates.connector());
         let made = async move { Entrance::gpys(&url, Transport::WebTransport, tls).await };
         self.beside.block_on(self.beside.spawn(made))?
@@ -263,7 +267,8 @@ fn kind(system: System) -> u8 {
     match system {
         System::Gpys(_) => 0,
         System::Stock(_) | System::Carrier(_) => 1,
-        System::Peer(peer) => 2 + peer as u8,
+        System::WebRtc => 2,
+        System::Peer(peer) => 3 + peer as u8,
     }
 }
 

@@ -20,6 +20,8 @@ pub enum System {
     Stock(Transport),
     /// The same frames of that server over one carrier or another.
     Carrier(Carrier),
+    /// The same frames over a WebRTC data channel ([`crate::webrtc`]).
+    WebRtc,
     /// A compared server.
     Peer(Peer),
 }
@@ -57,7 +59,6 @@ const DELAY: Duration = Duration::from_millis(25);
 pub const CLEAN: &str = "clean network, 60 Hz";
 /// How the names of the comparisons with other servers begin.
 pub const CLEAN_PATH: &str = "clean path";
-pub const CARRIERS: &str = "the same frames over other carriers, 50 ms round trip, 5 % loss";
 pub const WALK: &str = "a made-up walk through LTE";
 pub const HALF: &str = "a link at half of the demand";
 pub const BLACKOUT: &str = "a blackout of 5 s";
@@ -73,6 +74,7 @@ impl System {
             Self::Stock(Transport::WebTransport) => "WebTransport, quinn's buffers",
             Self::Stock(Transport::WebSocket) => "WebSocket, unbounded queue",
             Self::Carrier(carrier) => carrier.name(),
+            Self::WebRtc => "a WebRTC data channel",
             Self::Peer(peer) => peer.name(),
         }
     }
@@ -164,14 +166,14 @@ pub fn bad() -> Result<Vec<Scenario>> {
     all.push(rebind());
     all.push(switch());
     all.extend(competing());
-    all.push(carriers());
+    all.push(carriers(5));
     all.push(walk()?);
     Ok(all)
 }
 
-/// Every round trip, rate and loss.
+/// Every round trip, rate and loss, and every other loss for the carriers.
 pub fn grid() -> Vec<Scenario> {
-    let mut all = Vec::new();
+    let mut all: Vec<Scenario> = [0, 1, 2, 10].map(carriers).into();
     for round_trip in [20, 50, 100, 200] {
         for hz in [10, 30, 60] {
             for percent in [0, 1, 2, 5, 10] {
@@ -199,8 +201,10 @@ fn competing() -> Vec<Scenario> {
 }
 
 /// The same frames over datagrams, streams and a WebSocket: what is it that helps?
-fn carriers() -> Scenario {
-    let mut scenario = scenario(CARRIERS, plan(60, 6, PathSettings { loss: 0.05, ..delayed() }), 1);
+fn carriers(percent: u32) -> Scenario {
+    let path = PathSettings { loss: f64::from(percent) / 100.0, ..delayed() };
+    let name = format!("the same frames over other carriers, {}", lossy(percent));
+    let mut scenario = scenario(name, plan(60, 6, path), 1);
     scenario.systems = Carrier::ALL.map(System::Carrier).into();
     scenario
 }

@@ -16,9 +16,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::TlsConnector;
 
-use crate::congestion;
 use crate::peers::{self, Peer};
 use crate::place::Place;
+use crate::{congestion, webrtc};
 
 /// How long a server may take to report that it listens.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -87,10 +87,19 @@ impl Server {
     }
 
     /// This program as a conventional server; see [`crate::stock`].
-    pub fn stock(place: &Place, port: u16, tick_hz: u32) -> Result<Self> {
+    pub fn stock(place: &Place, certs: &Certificates, port: u16, tick_hz: u32) -> Result<Self> {
         let address = SocketAddr::new(place.server_address(), port);
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--stock", &address.to_string(), &tick_hz.to_string()]);
+        command.arg(certs.leaf()).arg(certs.key());
+        Self::start(place, command, Some(address), false)
+    }
+
+    /// A conventional server over WebRTC.
+    pub fn webrtc(place: &Place, port: u16, tick_hz: u32) -> Result<Self> {
+        let address = SocketAddr::new(place.server_address(), port);
+        let mut command = webrtc::command();
+        command.args(["serve", &address.to_string(), &tick_hz.to_string()]);
         Self::start(place, command, Some(address), false)
     }
 

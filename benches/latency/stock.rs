@@ -2,10 +2,9 @@
 //! WebTransport has quinn's own buffers (a mebibyte of datagrams), WebSocket an unbounded queue,
 //! and no byte rate follows the path. So a comparison isolates how GPyS treats its links.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use axum::extract::State;
@@ -14,36 +13,33 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gpys::proto::time::Time;
-use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, ResumeToken, VERSION,
-    encode_pong,
-};
-use gpys::proto::world::{Arrival, Audience, Newcomer, RoomSettings, World};
+use gpys::proto::wire::{ClientMessage, VERSION};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use uuid::Uuid;
 use wtransport::quinn::TransportConfig;
 use wtransport::{Connection, Endpoint, Identity, ServerConfig};
 
-use crate::congestion;
+use crate::room::{Out, Room};
 use crate::thin::Carrier;
+use crate::{alone, congestion};
 
-/// Maximum length of a frame, as in GPyS.
-const MAX_FRAME: usize = 1_000;
-
-/// Serves until the process ends.
-pub fn serve(address: SocketAddr, tick_hz: u8) -> Result<()> {
+/// Serves until the process ends. The certificate and key are for WebSocket: WebTransport has one
+/// of its own, as a page takes none by its hash that is valid for more than two weeks.
+///
+/// # Errors
+/// If the certificate or a socket cannot be used.
+pub fn serve(address: SocketAddr, tick_hz: u8, cert: &Path, key: &Path) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async move {
         let identity = Identity::self_signed([address.ip().to_string()])?;
         let config = config(&identity, address).context("no certificate")?;
         let room = Arc::new(Room::new(tick_hz));
         tokio::spawn(Arc::clone(&room).tick());
-        let tls = TlsAcceptor::from(Arc::new(tls(&identity)?));
-        let listener = Encrypted { tcp: TcpListener::bind(address).await?, tls };
+        let listener = Encrypted::bind(address, cert, key).await?;
         let server = ServerConfig::builder().with_bind_address(address).with_identity(identity);
         let mut server = server.build();
         let mut transport = TransportConfig::default();
@@ -81,19 +77,25 @@ fn config(identity: &Identity, address: SocketAddr) -> Option<serde_json::Value>
     }))
 }
 
-fn tls(identity: &Identity) -> Result<rustls::ServerConfig> {
-    let chain = identity.certificate_chain().as_slice().iter();
-    let chain = chain.map(|certificate| certificate.der().to_vec().into()).collect();
-    let key =
-        rustls::pki_types::PrivatePkcs8KeyDer::from(identity.private_key().secret_der().to_vec());
-    let config = rustls::ServerConfig::builder().with_no_client_auth();
-    Ok(config.with_single_cert(chain, key.into())?)
-}
-
 /// TLS connections, for axum.
 pub struct Encrypted {
-    pub tcp: TcpListener,
-    pub tls: TlsAcceptor,
+    tcp: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl Encrypted {
+    /// Listens with this certificate and key (PEM).
+    ///
+    /// # Errors
+    /// If the certificate or the socket cannot be used.
+    pub async fn bind(address: SocketAddr, cert: &Path, key: &Path) -> Result<Self> {
+        let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { tcp: TcpListener::bind(address).await?, tls })
+    }
 }
 
 impl axum::serve::Listener for Encrypted {
@@ -118,7 +120,7 @@ impl axum::serve::Listener for Encrypted {
 }
 
 /// How to reach a peer.
-struct Out {
+struct Link {
     reliable: UnboundedSender<Bytes>,
     frames: Frames,
 }
@@ -127,9 +129,9 @@ struct Out {
 enum Frames {
     /// Datagrams.
     Datagrams(Connection),
-    /// The stream of the reliable messages.
+    /// The lane of the reliable messages.
     Reliable,
-    /// A stream of their own each, opened by a task.
+    /// A stream of their own each.
     StreamEach(UnboundedSender<Bytes>),
 }
 
@@ -139,179 +141,26 @@ impl Frames {
         match carrier {
             Carrier::Datagrams => Self::Datagrams(connection.clone()),
             Carrier::OneStream | Carrier::WebSocket => Self::Reliable,
-            Carrier::StreamEach => {
-                let (frames, mut queue) = unbounded_channel::<Bytes>();
-                let connection = connection.clone();
-                tokio::spawn(async move {
-                    while let Some(frame) = queue.recv().await {
-                        // The connection's own tasks notice its end.
-                        let _ = write_alone(&connection, &frame).await;
-                    }
-                });
-                Self::StreamEach(frames)
-            }
+            Carrier::StreamEach => Self::StreamEach(alone::sender(connection)),
         }
     }
 }
 
-/// Sends bytes on a stream of their own.
-///
-/// # Errors
-/// If the connection has ended.
-pub async fn write_alone(connection: &Connection, bytes: &[u8]) -> Result<()> {
-    let mut stream = connection.open_uni().await?.await?;
-    stream.write_all(bytes).await?;
-    Ok(stream.finish().await?)
-}
-
-/// Reads a stream of few bytes to its end.
-///
-/// # Errors
-/// If it breaks off, or has more.
-pub async fn read_alone(mut stream: wtransport::RecvStream) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; 2 * MAX_FRAME];
-    let mut length = 0;
-    while let Some(more) = stream.read(&mut bytes[length..]).await? {
-        length += more;
-        if length == bytes.len() {
-            bail!("a stream of more than a frame");
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes)
-}
-
-struct Inner {
-    world: World,
-    outs: HashMap<PeerId, Out>,
-    ids: u32,
-}
-
-struct Room {
-    epoch: Instant,
-    inner: Mutex<Inner>,
-}
-
-impl Room {
-    fn new(tick_hz: u8) -> Self {
-        let mut settings = RoomSettings { tick_hz, ..RoomSettings::default() };
-        settings.default_budget = settings.limits.max_budget;
-        let inner = Inner { world: World::new(settings, 1), outs: HashMap::new(), ids: 0 };
-        Self { epoch: Instant::now(), inner: Mutex::new(inner) }
+impl Out for Link {
+    fn message(&self, bytes: Bytes) {
+        let _ = self.reliable.send(bytes);
     }
 
-    fn now(&self) -> Time {
-        Time::from_ms(1_000 + self.epoch.elapsed().as_millis() as u64)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn tick(self: Arc<Self>) {
-        let mut turns = tokio::time::interval(Duration::from_millis(1));
-        loop {
-            turns.tick().await;
-            let now = self.now();
-            let mut inner = self.lock();
-            inner.world.handle_timeout(now);
-            inner.send(now);
-        }
-    }
-
-    fn enter(&self, hello: Hello, out: Out) -> Result<PeerId> {
-        let now = self.now();
-        let mut inner = self.lock();
-        inner.ids += 1;
-        let id = PeerId(inner.ids);
-        inner.outs.insert(id, out);
-        inner.world.join(
-            Newcomer {
-                id,
-                uuid: PublicId(Uuid::new_v4()),
-                token: ResumeToken::mint(id, [0; 12]),
-                arrival: Arrival {
-                    name: hello.name,
-                    presence: hello.presence,
-                    budget: hello.budget,
-                    viewport: hello.viewport,
-                    ..Arrival::default()
-                },
-            },
-            now,
-        )?;
-        inner.send(now);
-        Ok(id)
-    }
-
-    fn reliable(&self, id: PeerId, bytes: &[u8]) -> Result<()> {
-        let message = ClientMessage::decode(bytes)?;
-        let now = self.now();
-        let mut inner = self.lock();
-        if inner.world.handle_message(id, &message, now).is_err() {
-            bail!("the client broke the rules");
-        }
-        if matches!(message, ClientMessage::Leave) {
-            bail!("left");
-        }
-        inner.send(now);
-        Ok(())
-    }
-
-    /// Handles a datagram, and returns the reply, if any.
-    fn datagram(&self, id: PeerId, bytes: &[u8]) -> Result<Option<Bytes>> {
-        let now = self.now();
-        Ok(match ClientDatagram::decode(bytes, now)? {
-            ClientDatagram::Pose(sample) => {
-                self.lock().world.handle_pose(id, sample);
-                None
-            }
-            ClientDatagram::Ping(echo) => Some(encode_pong(echo, now).to_vec().into()),
-            _ => None,
-        })
-    }
-
-    fn leave(&self, id: PeerId) {
-        let mut inner = self.lock();
-        inner.outs.remove(&id);
-        inner.world.leave(id);
-    }
-}
-
-impl Inner {
-    /// Sends everything, regardless of room.
-    fn send(&mut self, now: Time) {
-        while let Some(event) = self.world.poll_event() {
-            let bytes = Bytes::copy_from_slice(&event.message);
-            let all = event.to == Audience::Everyone;
-            for (&id, out) in &self.outs {
-                if all || event.to == Audience::One(id) {
-                    // A peer that is gone is removed by its own task.
-                    let _ = out.reliable.send(bytes.clone());
-                }
-            }
-        }
-        let mut frame = Vec::new();
-        while let Some(id) = self.world.poll_viewer() {
-            frame.clear();
-            if !self.world.poll_frame(id, MAX_FRAME, now, &mut frame) {
-                continue;
-            }
-            match self.outs.get(&id) {
-                Some(Out { frames: Frames::Datagrams(connection), .. }) => {
-                    let _ = connection.send_datagram(&frame);
-                }
-                Some(Out { frames: Frames::StreamEach(queue), .. }) => {
-                    let _ = queue.send(Bytes::copy_from_slice(&frame));
-                }
-                Some(Out { reliable, .. }) => drop(reliable.send(Bytes::copy_from_slice(&frame))),
-                None => {}
-            }
+    fn frame(&self, bytes: Bytes) {
+        match &self.frames {
+            Frames::Datagrams(connection) => drop(connection.send_datagram(bytes)),
+            Frames::Reliable => self.message(bytes),
+            Frames::StreamEach(streams) => drop(streams.send(bytes)),
         }
     }
 }
 
-async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
+async fn web_transport(room: Arc<Room<Link>>, connection: Connection) -> Result<()> {
     let (mut sending, mut receiving) = connection.accept_bi().await?;
     let ClientMessage::Hello(hello) = ClientMessage::decode(&message(&mut receiving).await?)?
     else {
@@ -327,7 +176,7 @@ async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
         }
     });
     let frames = Frames::asked(Carrier::of_room(&hello.room), &connection);
-    let id = room.enter(hello, Out { reliable, frames })?;
+    let id = room.enter(hello, Link { reliable, frames })?;
     let poses = async {
         loop {
             let datagram = connection.receive_datagram().await?;
@@ -338,18 +187,14 @@ async fn web_transport(room: Arc<Room>, connection: Connection) -> Result<()> {
     };
     let messages = async {
         loop {
-            let message = message(&mut receiving).await?;
-            match message.first() {
-                Some(&first) if first >= DATAGRAM_LANE => drop(room.datagram(id, &message)?),
-                _ => room.reliable(id, &message)?,
-            }
+            room.handle(id, &message(&mut receiving).await?)?;
         }
     };
     let streams = async {
         loop {
             let (stream, room) = (connection.accept_uni().await?, Arc::clone(&room));
             tokio::spawn(async move {
-                if let Ok(pose) = read_alone(stream).await {
+                if let Ok(pose) = alone::read(stream).await {
                     let _ = room.datagram(id, &pose);
                 }
             });
@@ -374,16 +219,16 @@ async fn message(receiving: &mut wtransport::RecvStream) -> Result<Vec<u8>> {
 
 async fn upgrade(
     upgrade: WebSocketUpgrade,
-    State(room): State<Arc<Room>>,
+    State(room): State<Arc<Room<Link>>>,
 ) -> axum::response::Response {
     upgrade.on_upgrade(|socket| async move { drop(web_socket(room, socket).await) })
 }
 
-async fn web_socket(room: Arc<Room>, mut socket: WebSocket) -> Result<()> {
+async fn web_socket(room: Arc<Room<Link>>, mut socket: WebSocket) -> Result<()> {
     let Some(Ok(Message::Binary(hello))) = socket.recv().await else { bail!("no hello") };
     let ClientMessage::Hello(hello) = ClientMessage::decode(&hello)? else { bail!("no hello") };
     let (reliable, mut queue) = unbounded_channel::<Bytes>();
-    let id = room.enter(hello, Out { reliable: reliable.clone(), frames: Frames::Reliable })?;
+    let id = room.enter(hello, Link { reliable: reliable.clone(), frames: Frames::Reliable })?;
     let (mut sink, mut stream) = futures_util::StreamExt::split(socket);
     let sending = tokio::spawn(async move {
         while let Some(bytes) = queue.recv().await {
@@ -395,11 +240,7 @@ async fn web_socket(room: Arc<Room>, mut socket: WebSocket) -> Result<()> {
     });
     while let Some(Ok(message)) = futures_util::StreamExt::next(&mut stream).await {
         let Message::Binary(bytes) = message else { continue };
-        let handled = match bytes.first() {
-            Some(&first) if first >= DATAGRAM_LANE => room.datagram(id, &bytes),
-            _ => room.reliable(id, &bytes).map(|()| None),
-        };
-        match handled {
+        match room.handle(id, &bytes) {
             Ok(Some(answer)) => drop(reliable.send(answer)),
             Ok(None) => {}
             Err(_) => break,

@@ -27,9 +27,8 @@ use wtransport::tls::Sha256Digest;
 use wtransport::{ClientConfig, Endpoint};
 
 use crate::board::Board;
-use crate::congestion;
-use crate::stock::{read_alone, write_alone};
 use crate::track::{Reading, viewport};
+use crate::{alone, congestion};
 
 /// Links per UDP socket, as in the full client.
 const LINKS: usize = 16;
@@ -85,7 +84,8 @@ pub enum Carrier {
 
 impl Carrier {
     /// Those that are compared.
-    pub const ALL: [Self; 2] = [Self::Datagrams, Self::OneStream];
+    pub const ALL: [Self; 4] =
+        [Self::Datagrams, Self::StreamEach, Self::OneStream, Self::WebSocket];
 
     /// The name in tables.
     pub const fn name(self) -> &'static str {
@@ -130,7 +130,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    fn see(&mut self, bytes: &[u8]) {
+    /// Sees a frame or a reliable message.
+    pub fn see(&mut self, bytes: &[u8]) {
         let Self { board, person, view } = self;
         if bytes.first() == Some(&FRAME_TAG) {
             // What does not decode is not seen, and so ages.
@@ -188,6 +189,7 @@ async fn web_transport(
     Ok(tokio::spawn(async move {
         let (mut number, mut rest, mut pending) = (0, [0; 2_048], BytesMut::new());
         let (alone, mut frames) = unbounded_channel();
+        let poses = (carrier == Carrier::StreamEach).then(|| alone::sender(&connection));
         loop {
             tokio::select! {
                 datagram = connection.receive_datagram() => {
@@ -209,7 +211,7 @@ async fn web_transport(
                     let (Ok(stream), alone) = (stream, alone.clone()) else { return };
                     // Streams end in any order.
                     tokio::spawn(async move {
-                        if let Ok(frame) = read_alone(stream).await {
+                        if let Ok(frame) = alone::read(stream).await {
                             let _ = alone.send(frame);
                         }
                     });
@@ -231,9 +233,7 @@ async fn web_transport(
                             Err(_) => false,
                         },
                         Carrier::StreamEach => {
-                            let connection = connection.clone();
-                            tokio::spawn(async move { write_alone(&connection, &pose).await });
-                            true
+                            poses.as_ref().is_some_and(|poses| poses.send(pose).is_ok())
                         }
                     };
                     if !sent {
@@ -302,13 +302,17 @@ async fn web_socket(
 
 /// The server's clock as of the welcome, which is accurate enough for a client that discards
 /// frames.
-struct Clock {
+pub struct Clock {
     server: u32,
     local: Instant,
 }
 
 impl Clock {
-    fn of(welcome: &[u8]) -> Result<Self> {
+    /// The clock that a welcome tells.
+    ///
+    /// # Errors
+    /// If it is no welcome.
+    pub fn of(welcome: &[u8]) -> Result<Self> {
         match ServerMessage::decode(welcome)? {
             ServerMessage::Welcome(welcome) => {
                 Ok(Self { server: welcome.time.0, local: Instant::now() })
@@ -317,11 +321,24 @@ impl Clock {
         }
     }
 
-    fn encode(&self, reading: &Reading, number: &mut u32) -> Bytes {
+    /// A reading as a datagram; counts them in `number`.
+    pub fn encode(&self, reading: &Reading, number: &mut u32) -> Bytes {
         let sampled = u64::from(self.server) + self.local.elapsed().as_millis() as u64;
         let pose = Pose { sampled: Time::from_ms(sampled), ..reading.pose() };
         let sample = Sample { seq: *number, pose };
         *number += 1;
         Bytes::copy_from_slice(&sample.encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_asks_for_its_carrier() {
+        for carrier in [Carrier::Datagrams, Carrier::StreamEach, Carrier::OneStream] {
+            assert_eq!(Carrier::of_room(&format!("{}r0-0-1", carrier.prefix())), carrier);
+        }
     }
 }
