@@ -21,6 +21,9 @@ const SYSTEMS: [(&str, &str, f64); 6] = [
     ("ws (one queue each, without a bound)", "native", 1.4),
 ];
 
+/// How many people each server carries.
+const MOST: [(&str, u32); 3] = [("WebTransport", 900), ("WebSocket", 700), ("Socket.IO", 90)];
+
 fn percentiles(p50: f64, p99: f64) -> Percentiles {
     let p90 = f64::midpoint(p50, p99);
     Percentiles { count: 100_000, p50, p90, p99, p999: 1.6 * p99, max: 2.5 * p99 }
@@ -117,7 +120,6 @@ fn made_up() -> Results {
         dark.timeline = blackout(34.0, system.2);
         rows.push(dark);
     }
-    let most = [("WebTransport", 900), ("WebSocket", 700), ("Socket.IO", 90)];
     let loads = |(system, most): (&'static str, u32)| {
         [4, 8, 10, 12].map(|tenths| step(system, most * tenths / 10, most))
     };
@@ -132,7 +134,7 @@ fn made_up() -> Results {
         quick: true,
         seed: 4,
         rows,
-        capacity: most.into_iter().flat_map(loads).collect(),
+        capacity: MOST.into_iter().flat_map(loads).collect(),
         ratios: vec![ratio("message age p99", 1.5), ratio("server CPU per sample", 0.25)],
         bars: vec![
             bar("clean: age p50, WebTransport / WebSocket", 0.97, 1.1, false, "x"),
@@ -184,7 +186,7 @@ fn the_terminal_shows_every_row_and_bar_in_120_columns() {
     }
     let rows = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(rows("WebTransport in Chromium "), 7);
-    assert_eq!(rows("Socket.IO "), 7 + 1 + 4, "scenarios, carried, steps");
+    assert_eq!(rows("Socket.IO "), 7 + 1 + 1 + 4, "scenarios, carried, at equal CPU, steps");
     let bar = |what: &str| text.lines().find(|line| line.starts_with(what)).unwrap();
     assert!(bar("clean: age p50").contains(" met "));
     let missed: Vec<&str> = bar("1 % loss: age").split_whitespace().skip(8).collect();
@@ -234,6 +236,40 @@ fn every_report_has_the_ratios_and_the_deadlines() {
     assert!(markdown.contains("20 people (16 of them observe) at 60 Hz"));
 }
 
+/// The cells of a system in the table of this caption, without its name.
+fn cells_of(text: &str, caption: &str, system: &str) -> Vec<String> {
+    let table = text.split(&format!("== {caption} ==")).nth(1).unwrap();
+    let line = table.lines().find(|line| line.starts_with(system)).unwrap();
+    line[system.len()..]
+        .split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_capacity_that_the_load_limits_is_a_lower_bound() {
+    let caption = "Most people that a server of one core carried";
+    let mut results = made_up();
+    let carried = |results: &Results| cells_of(&text(results), caption, "WebTransport");
+    assert_eq!(carried(&results)[0], "900");
+    for step in results.capacity.iter_mut().filter(|step| !step.carried) {
+        step.load_share = 0.9;
+    }
+    assert_eq!(carried(&results)[0], ">= 900");
+    assert!(markdown(&results, "plots").contains(r"| \>= 900 |"));
+}
+
+#[test]
+fn systems_are_compared_with_the_same_processor_time() {
+    let results = made_up();
+    let cells = |system| cells_of(&text(&results), "With the same processor time", system);
+    // Loads of 40 and 80 % of the core: half of it is a quarter of the way.
+    assert_eq!(cells("WebTransport"), ["-", "-", "450", "29.7", "675", "48.9"]);
+    assert_eq!(cells("Socket.IO"), ["-", "-", "45", "29.7", "68", "48.9"]);
+}
+
 #[test]
 fn the_page_is_well_formed_and_has_every_row_and_bar() {
     let results = made_up();
@@ -243,7 +279,8 @@ fn the_page_is_well_formed_and_has_every_row_and_bar() {
         assert!(xml_text.contains(&row.scenario) && xml_text.contains(&row.system));
     }
     let count = |what: &str| page.matches(what).count();
-    let body = results.rows.len() + results.bars.len() + 4 + results.capacity.len();
+    let capacity = 2 * MOST.len() + results.capacity.len();
+    let body = results.rows.len() + results.bars.len() + 1 + capacity;
     assert_eq!(count("<th scope=\"row\">"), body);
     assert_eq!(count("<caption>"), count("<table>"));
     assert_eq!(count("<svg "), plots(&results).len());
@@ -338,8 +375,8 @@ fn markdown_rows_have_as_many_cells_as_their_heads() {
         assert!(table.lines().all(|line| cells(line) == head), "{table}");
         rows += table.lines().count() - 2;
     }
-    let capacity = results.capacity.len();
-    assert_eq!(rows, results.rows.len() + results.bars.len() + 4 + capacity);
+    let capacity = 2 * MOST.len() + results.capacity.len();
+    assert_eq!(rows, results.rows.len() + results.bars.len() + 1 + capacity);
     let escaped = r#"- a\<b\> \& "c" \| 'd' \]\]\> \*e\* \`f\`\[31m"#;
     assert!(markdown.contains(escaped), "{markdown}");
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use gpys::client::Transport;
@@ -24,6 +25,9 @@ const HZ: u32 = 60;
 const TIMES: u32 = 5;
 /// How soon after its dial the page's first frame is due, in ms.
 const FALLBACK_MS: f64 = 1_000.0;
+/// How long a browser takes around what it measures, and to fall back with every page, about.
+pub const AROUND: Duration = Duration::from_secs(5);
+pub const FALL_BACK: Duration = Duration::from_secs(20);
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/browser");
 
 /// The used parts of what `/bench` reports (web/README.md).

@@ -156,6 +156,12 @@ impl<'a> Judge<'a> {
             bars.push(self.ratio(wt, System::Peer(Peer::Ws), Figure::Cpu, Bound::AtMost(0.6)));
         }
         if name == scenarios::HALF {
+            if let Some((value, range)) =
+                self.drawn(wt).map(|drawn| drawn.figure(Figure::Picture(p99)))
+            {
+                let what = format!("{name}: picture age p99, {}", wt.name());
+                bars.push(interval(what, value, range, Bound::AtMost(600.0), "ms"));
+            }
             for (transport, least) in
                 [(Transport::WebTransport, 50.0), (Transport::WebSocket, 10.0)]
             {

@@ -58,8 +58,8 @@ use crate::scenarios::{Scenario, System};
 use crate::servers::Certificates;
 use crate::thin::Carrier;
 
-/// How many trials that were void an ordinary run repeats in all, so that it stays short.
-const REPEATS: u32 = 8;
+/// How long an ordinary run repeats trials that were void, in all.
+const REPEATS: Duration = Duration::from_secs(30);
 /// Rounds of each scenario in the matrix.
 const SEEDS: u32 = 10;
 
@@ -194,16 +194,17 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
     results.machine.congestion = args.congestion.words(&place)?;
     let repeats = match args {
         // A smoke test has no figures to save.
-        Args { quick: true, .. } => 0,
+        Args { quick: true, .. } => Duration::ZERO,
         Args { matrix: false, rounds: None, .. } => REPEATS,
-        _ => u32::MAX,
+        _ => Duration::MAX,
     };
     let ground = Ground::new(place, args.seed, repeats)?;
     if args.peers {
         install_peers()?;
     }
-    let bar = progress();
-    for scenario in scenarios(args, emulated)? {
+    let scenarios = scenarios(args, emulated)?;
+    let bar = progress(expected(args, &scenarios, emulated));
+    for scenario in scenarios {
         report_progress(&bar, scenario.name.clone());
         let played = ground.play(&scenario, |what| {
             report_progress(&bar, format!("{}: {what}", scenario.name));
@@ -223,16 +224,17 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
             }
         }
     }
-    if emulated && "Chromium".contains(&args.only) {
+    if browses(args, emulated) {
         failed += browse(args, &ground, &bar, &mut results);
     }
-    if args.peers && "capacity".contains(&args.only) {
+    if searches(args) {
         let certificates = Certificates::new(Place::Loopback.server_address())?;
         let mut steps = Vec::new();
         let searched = capacity::search(&certificates, &mut steps, |what| {
             report_progress(&bar, format!("capacity: {what}"));
         });
         results.bars.extend(capacity::judge(&steps));
+        results.notes.extend(capacity::notes(&steps));
         results.capacity = steps;
         if let Err(error) = searched {
             failed += 1;
@@ -245,6 +247,30 @@ fn measure(args: &Args) -> Result<(Results, u32)> {
         .notes
         .push("Everything is encrypted: TLS 1.3 for WebSocket, QUIC for WebTransport.".into());
     Ok((results, failed))
+}
+
+/// Whether to measure what needs a browser.
+fn browses(args: &Args, emulated: bool) -> bool {
+    emulated && "Chromium".contains(&args.only)
+}
+
+/// Whether to search for capacities.
+fn searches(args: &Args) -> bool {
+    args.peers && "capacity".contains(&args.only)
+}
+
+/// How long all of this takes, if no trial is repeated.
+fn expected(args: &Args, scenarios: &[Scenario], emulated: bool) -> Duration {
+    let mut all: Duration = scenarios.iter().map(Scenario::expected).sum();
+    if browses(args, emulated) {
+        let (paths, seconds) = pages(args.quick);
+        let page = Duration::from_secs(seconds) + chromium::AROUND;
+        all += page * paths.len() as u32 + chromium::FALL_BACK;
+    }
+    if searches(args) {
+        all += capacity::SEARCH;
+    }
+    all
 }
 
 fn scenarios(args: &Args, emulated: bool) -> Result<Vec<Scenario>> {
@@ -275,18 +301,23 @@ fn scenarios(args: &Args, emulated: bool) -> Result<Vec<Scenario>> {
     Ok(all)
 }
 
+/// The paths over which a page measures, and for how many seconds each.
+fn pages(quick: bool) -> (Vec<(String, PathSettings)>, u64) {
+    let lossy = |percent: u32| {
+        let loss = f64::from(percent) / 100.0;
+        (scenarios::lossy(percent), PathSettings { loss, ..scenarios::delayed() })
+    };
+    if quick {
+        return (vec![lossy(5)], 5);
+    }
+    let clean = (scenarios::CLEAN.to_owned(), PathSettings::default());
+    (vec![clean, lossy(0), lossy(2), lossy(5)], 10)
+}
+
 /// Measures what needs a browser, and returns the number of parts that failed.
 fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results) -> u32 {
     let mut failed = 0;
-    let delayed = PathSettings { delay: Duration::from_millis(25), ..PathSettings::default() };
-    let paths = [(scenarios::CLEAN.to_owned(), PathSettings::default())].into_iter().chain(
-        [0, 2, 5].map(|percent| {
-            let loss = f64::from(percent) / 100.0;
-            (scenarios::lossy(percent), PathSettings { loss, ..delayed })
-        }),
-    );
-    let (paths, seconds): (Vec<_>, u64) =
-        if args.quick { (paths.skip(3).collect(), 5) } else { (paths.collect(), 10) };
+    let (paths, seconds) = pages(args.quick);
     for (name, path) in paths {
         report_progress(bar, format!("Chromium: {name}"));
         match chromium::measure(ground, &name, path, seconds) {
@@ -298,7 +329,7 @@ fn browse(args: &Args, ground: &Ground, bar: &ProgressBar, results: &mut Results
         }
     }
     report_progress(bar, "Chromium: UDP blocked".into());
-    match chromium::fall_back(ground, delayed) {
+    match chromium::fall_back(ground, scenarios::delayed()) {
         Ok(fallback) => results.bars.extend(fallback),
         Err(error) => {
             failed += 1;
@@ -324,11 +355,14 @@ fn install_peers() -> Result<()> {
     Ok(())
 }
 
-/// A progress bar on standard error, hidden unless that is a terminal.
-fn progress() -> ProgressBar {
+/// A progress bar on standard error, hidden unless that is a terminal; says how long it all takes.
+fn progress(expected: Duration) -> ProgressBar {
+    let minutes = expected.as_secs().div_ceil(60);
+    eprintln!("This takes about {minutes} min, more where the machine is busy.");
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(250));
-    match ProgressStyle::with_template("{spinner} [{elapsed_precise}] {msg}") {
+    let template = format!("{{spinner}} [{{elapsed_precise}} of about {minutes} min] {{msg}}");
+    match ProgressStyle::with_template(&template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -352,5 +386,17 @@ fn machine() -> Machine {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         kernel: read("/proc/sys/kernel/osrelease").trim().into(),
         congestion: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_run_is_to_take_less_than_ten_minutes() {
+        let args = Args::parse_from(["latency"]);
+        let all = expected(&args, &scenarios(&args, true).expect("the traces parse"), true);
+        assert!(all + REPEATS < Duration::from_secs(600), "{all:?}");
     }
 }

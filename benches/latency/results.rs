@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Share of a core above which the load itself is the limit.
+const BUSY_LOAD: f64 = 0.8;
+
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Results {
@@ -189,6 +192,13 @@ pub struct Bar {
     pub at_least: bool,
     /// The unit of all three: "x", "ms" or "s".
     pub unit: String,
+}
+
+impl Step {
+    /// Whether the load, not the server, may be why this was not carried.
+    pub fn load_is_the_limit(&self) -> bool {
+        !self.carried && self.load_share > BUSY_LOAD
+    }
 }
 
 impl Bar {

@@ -26,8 +26,6 @@ const WEBRTC_PORT: u16 = 4435;
 /// at least ten full packets.
 const QUEUE_TIME: f64 = 0.2;
 const QUEUE_BYTES: u64 = 15_000;
-/// How long the narrow link's demand is measured.
-const DEMAND: Duration = Duration::from_secs(3);
 /// How often one trial is repeated at most.
 const REPEATS: u32 = 2;
 /// The least lateness of the path that is reported.
@@ -44,8 +42,8 @@ pub struct Ground {
     pub certificates: Certificates,
     /// The seed of the first round; each round has the next.
     pub seed: u64,
-    /// How many void trials may still be repeated.
-    repeats: Cell<u32>,
+    /// How long void trials may still be repeated in all.
+    repeats: Cell<Duration>,
 }
 
 /// All rounds of one scenario, by system.
@@ -59,7 +57,7 @@ pub struct Played {
 }
 
 impl Ground {
-    pub fn new(place: Place, seed: u64, repeats: u32) -> Result<Self> {
+    pub fn new(place: Place, seed: u64, repeats: Duration) -> Result<Self> {
         let behind = Arc::new(place.client_runtime(2)?);
         let beside = Arc::new(place.server_runtime(1)?);
         let certificates = Certificates::new(place.server_address())?;
@@ -162,7 +160,11 @@ impl Ground {
                     trial::run(&stage, &played.scenario.plan)
                 });
             match tried {
-                Ok(outcome) if again < REPEATS && is_void(&outcome) && self.may_repeat() => {
+                Ok(outcome)
+                    if again < REPEATS
+                        && is_void(&outcome)
+                        && self.may_repeat(&played.scenario.plan) =>
+                {
                     played.void[at] += 1;
                 }
                 Ok(outcome) => return played.outcomes[at].push(outcome),
@@ -174,10 +176,10 @@ impl Ground {
         }
     }
 
-    fn may_repeat(&self) -> bool {
-        let left = self.repeats.get();
-        self.repeats.set(left.saturating_sub(1));
-        left > 0
+    fn may_repeat(&self, plan: &Plan) -> bool {
+        let left = self.repeats.get().checked_sub(plan.time);
+        self.repeats.set(left.unwrap_or_default());
+        left.is_some()
     }
 
     fn servers(&self, scenario: &Scenario, tick_hz: u32) -> Result<BTreeMap<u8, Arc<Server>>> {
@@ -249,7 +251,7 @@ impl Ground {
     ) -> Result<PathSettings> {
         let system = System::Gpys(Transport::WebTransport);
         let stage = self.stage(system, servers, "demand")?;
-        let plan = Plan { time: DEMAND, script: Vec::new(), ..scenario.plan.clone() };
+        let plan = Plan { time: trial::DEMAND, script: Vec::new(), ..scenario.plan.clone() };
         let outcome = trial::run(&stage, &plan)?;
         let [_, Passed { bytes, .. }] =
             outcome.passed.context("a narrow link needs an emulated path")?;

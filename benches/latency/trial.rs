@@ -24,6 +24,8 @@ const DOOR: usize = 10;
 const FILL: Duration = Duration::from_secs(30);
 /// How long to wait for start-up effects (slow start, clock synchronisation) before measuring.
 const SETTLE: Duration = Duration::from_secs(1);
+/// How long the demand of a narrow link is measured.
+pub const DEMAND: Duration = Duration::from_secs(3);
 /// A picture has recovered when no sample in it is older than this on a path of up to 50 ms and at
 /// 30 Hz, in us: four times the usual.
 const RIGHT_US: u64 = 400_000;

@@ -1,6 +1,7 @@
 //! The report as one self-contained page.
 
 use super::chart::xml;
+use super::load;
 use super::plot::{Plot, Shows};
 use super::table::{self, Table};
 use super::{QUICK, REPEAT, WORDS, plots};
@@ -55,13 +56,14 @@ pub fn html(results: &Results) -> String {
     if !loss.is_empty() {
         out += &format!("<section>\n<h2>Loss against age</h2>\n{loss}</section>\n");
     }
-    if !results.capacity.is_empty() {
+    if let Some([carried, at_equal_cpu, steps]) = load::tables(results) {
         out += &format!(
-            "<section>\n<h2>Capacity</h2>\n{}{}<details>\n<summary>Every load</summary>\n{}\
+            "<section>\n<h2>Capacity</h2>\n{}{}{}<details>\n<summary>Every load</summary>\n{}\
              </details>\n</section>\n",
-            grid(&table::carried(results)),
+            grid(&carried),
             pictures(&Shows::Capacity),
-            grid(&table::steps(results)),
+            grid(&at_equal_cpu),
+            grid(&steps),
         );
     }
     if !results.notes.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::plot::{Plot, Shows};
 use super::table::{self, Table};
-use super::{QUICK, WORDS, plots};
+use super::{QUICK, WORDS, load, plots};
 use crate::results::Results;
 
 /// The contents of a second-level section: third-level headings, tables, and references to the
@@ -43,10 +43,11 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     if !loss.is_empty() {
         out += &format!("### Loss against age\n\n{loss}");
     }
-    if !results.capacity.is_empty() {
-        out += &section("###", &table::carried(results), "");
+    if let Some([carried, at_equal_cpu, steps]) = load::tables(results) {
+        out += &section("###", &carried, "");
         out += &pictures(&Shows::Capacity);
-        out += &section("####", &table::steps(results), "");
+        out += &section("####", &at_equal_cpu, "");
+        out += &section("####", &steps, "");
     }
     if !results.notes.is_empty() {
         out += "### Notes\n\n";

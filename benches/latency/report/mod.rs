@@ -5,6 +5,7 @@
 mod axis;
 mod chart;
 mod html;
+mod load;
 mod loss;
 mod markdown;
 pub mod plot;

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::chart::{Chart, Line, Order, STYLES};
+use super::load;
 use super::loss::{self, Family};
 use super::table::{self, exact, figure};
 use crate::results::{Results, Row};
@@ -200,7 +201,7 @@ fn capacity(results: &Results) -> Option<Chart> {
     };
     let systems = table::distinct(results.capacity.iter().map(|step| step.system.as_str()));
     let lines = apart(systems.into_iter().map(line).collect());
-    let carried = table::carried(results).rows.into_iter();
+    let carried = load::carried(results).rows.into_iter();
     let sentences = carried.map(|row| format!("{} carried {} people.", row[0], row[1]));
     Some(Chart {
         id: "capacity".to_owned(),

@@ -1,12 +1,9 @@
 //! The report's tables, independent of how they are rendered.
 
-use crate::results::{Bar, Deadline, Percentiles, Ratio, Results, Row, Step};
+use crate::results::{Bar, Deadline, Percentiles, Ratio, Results, Row};
 
 /// Stands for an absent figure.
 const ABSENT: &str = "-";
-/// Share of a core above which the load itself is the limit.
-const BUSY_LOAD: f64 = 0.8;
-
 /// The lateness of the path that is shown, in ms: what makes a trial void, if it is common.
 const LATE_MS: f64 = 2.0;
 
@@ -34,7 +31,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    const fn new(group: &'static str, name: &'static str, unit: &'static str) -> Self {
+    pub(super) const fn new(group: &'static str, name: &'static str, unit: &'static str) -> Self {
         Self { group, name, unit, wide: false }
     }
 
@@ -263,67 +260,6 @@ fn verdict(bar: &Bar) -> &'static str {
     }
 }
 
-/// The table of how many peers each system carried.
-pub(super) fn carried(results: &Results) -> Table {
-    let columns = vec![
-        Column::new("", "system", ""),
-        Column::new("carried", "people", ""),
-        Column::new("carried", "age p99", "ms"),
-        Column::new("carried", "server", "% of a core"),
-        Column::new("not carried", "people", ""),
-        Column::new("not carried", "age p99", "ms"),
-    ];
-    let cells = |system: &str| {
-        let steps = || results.capacity.iter().filter(|step| step.system == system);
-        let most = steps().filter(|step| step.carried).max_by_key(|step| step.people);
-        let least = steps().filter(|step| !step.carried).min_by_key(|step| step.people);
-        let people =
-            |step: Option<&Step>| step.map_or_else(absent, |step| exact(f64::from(step.people)));
-        vec![
-            system.to_owned(),
-            people(most),
-            optional(most.map(|step| step.age_p99_ms)),
-            optional(most.map(|step| 100.0 * step.server_share)),
-            people(least),
-            optional(least.map(|step| step.age_p99_ms)),
-        ]
-    };
-    let systems = distinct(results.capacity.iter().map(|step| step.system.as_str()));
-    let rows = systems.into_iter().map(cells).collect();
-    Table { caption: "Most people that a server of one core carried".to_owned(), columns, rows }
-}
-
-/// The table of all loads of all servers.
-pub(super) fn steps(results: &Results) -> Table {
-    let columns = vec![
-        Column::new("", "system", ""),
-        Column::new("", "people", ""),
-        Column::new("", "age p99", "ms"),
-        Column::new("", "server", "% of a core"),
-        Column::new("", "load", "% of a core"),
-        Column::new("samples", "received", "%"),
-        Column::new("", "carried", ""),
-    ];
-    let cells = |step: &Step| {
-        let carried = match step.carried {
-            true => "yes",
-            false if step.load_share > BUSY_LOAD => "no, or the load",
-            false => "no",
-        };
-        vec![
-            step.system.clone(),
-            exact(f64::from(step.people)),
-            figure(step.age_p99_ms),
-            figure(100.0 * step.server_share),
-            figure(100.0 * step.load_share),
-            figure(100.0 * step.received_share),
-            carried.to_owned(),
-        ]
-    };
-    let rows = results.capacity.iter().map(cells).collect();
-    Table { caption: "Every load of every server".to_owned(), columns, rows }
-}
-
 /// The minimum and maximum of all numbers, if any.
 pub(super) fn extent(values: &[f64]) -> Option<(f64, f64)> {
     let numbers = || values.iter().copied().filter(|value| value.is_finite());
@@ -383,10 +319,10 @@ fn percentile(all: &Percentiles, of: fn(&Percentiles) -> f64) -> String {
     if all.count == 0 { absent() } else { figure(of(all)) }
 }
 
-fn optional(value: Option<f64>) -> String {
+pub(super) fn optional(value: Option<f64>) -> String {
     value.map_or_else(absent, figure)
 }
 
-fn absent() -> String {
+pub(super) fn absent() -> String {
     ABSENT.to_owned()
 }

@@ -1,7 +1,7 @@
 //! The report as text for a terminal.
 
 use super::table::{self, Column, Table};
-use super::{QUICK, REPEAT, WORDS};
+use super::{QUICK, REPEAT, WORDS, load};
 use crate::results::Results;
 
 /// The width, in columns, that prose is wrapped to and that tables keep to.
@@ -31,11 +31,9 @@ pub fn text(results: &Results) -> String {
             grid(&mut out, &ratios);
         }
     }
-    if !results.capacity.is_empty() {
-        for table in [table::carried(results), table::steps(results)] {
-            section(&mut out, &table.caption);
-            grid(&mut out, &table);
-        }
+    for table in load::tables(results).into_iter().flatten() {
+        section(&mut out, &table.caption);
+        grid(&mut out, &table);
     }
     if !results.bars.is_empty() {
         let table = table::bars(results);
