@@ -39,6 +39,7 @@ FLOORS = {
         "access tls",
         "link",
         "limits",
+        "quic",
         "config files panics",
         "host load metrics",
         "addresses clock lock terminal",

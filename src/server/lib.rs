@@ -31,6 +31,7 @@
 //! room                       the task that owns a world, and how to reach it
 //! access        tls          who may enter; the server's certificates
 //! link          limits       one client's send path, latest wins; who gets how much
+//! quic                       all QUIC connections of a socket, in one task
 //! config  files  metrics  panics  load  clock  lock  addresses  host  terminal
 //! ```
 //!
@@ -51,6 +52,7 @@ mod load;
 mod lock;
 mod metrics;
 pub mod panics;
+mod quic;
 mod room;
 mod server;
 mod session;
@@ -63,4 +65,4 @@ mod webtransport;
 pub use self::census::{Census, Held};
 pub use self::http::Page;
 pub use self::server::{Reloader, Server, StartError};
-pub use self::webtransport::quic::Udp;
+pub use self::webtransport::endpoint::Udp;

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quinn_proto::ConnectionStats;
 use tokio::sync::{Notify, mpsc, watch};
-use wtransport::quinn::{self, ConnectionStats};
 
 use crate::clock::Clock;
 use crate::limits::amplification::Proof;
@@ -21,6 +21,7 @@ use crate::link::ending::Ending;
 use crate::link::probe::Probe;
 use crate::lock::lock;
 use crate::metrics::{Leave, Transport};
+use crate::quic::connection::Connection;
 use gpys_proto::time::Time;
 use gpys_proto::wire::PONG_LEN;
 
@@ -71,7 +72,7 @@ enum Carrier {
 
 #[derive(Debug)]
 struct QuicCarrier {
-    quic: quinn::Connection,
+    quic: Connection,
     /// Proves that the client owns its address.
     proof: Proof,
     /// The session's id, with which its HTTP datagrams begin.
@@ -169,7 +170,7 @@ pub(crate) async fn ended(ending: &mut watch::Receiver<Option<Ending>>) -> Optio
 impl Link {
     /// A link over a WebTransport session whose datagrams begin with `prefix`.
     pub(crate) fn web_transport(
-        quic: quinn::Connection,
+        quic: Connection,
         proof: Proof,
         prefix: Bytes,
         clock: Clock,

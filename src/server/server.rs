@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
+use quinn_proto::{ServerConfig, VarInt};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
-use wtransport::quinn::{self, VarInt};
 
 use gpys_proto::wire::CloseCode;
 
@@ -27,13 +27,14 @@ use crate::limits::amplification::Addresses;
 use crate::limits::gate::{Bounds, Gate};
 use crate::load::Load;
 use crate::metrics::{self, Metrics};
+use crate::quic::endpoint::Endpoint;
 use crate::room::identity::{Mint, Secret, SecretError};
 use crate::tcp::{self, ListenError, Tcp};
 use crate::tls::CertificateError;
 use crate::tls::certificates::Certificates;
 use crate::webtransport;
+use crate::webtransport::endpoint::{self, Udp};
 use crate::webtransport::polled::Polled;
-use crate::webtransport::quic::{self, Udp};
 use crate::webtransport::rotation::Rotation;
 
 /// Maximum number of connections to the metrics listener.
@@ -83,7 +84,7 @@ pub struct Server {
     https: tokio::net::TcpListener,
     http: Option<tokio::net::TcpListener>,
     scrapes: Option<tokio::net::TcpListener>,
-    endpoint: quinn::Endpoint,
+    endpoint: Endpoint,
     addresses: Arc<Addresses>,
     tls: Arc<rustls::ServerConfig>,
     rotation: Option<Rotation>,
@@ -104,7 +105,7 @@ impl Server {
         let udp = Arc::new(Polled::new(udp)?);
         let (seed, _) = Uuid::new_v4().as_u64_pair();
         let metrics = Metrics::new();
-        let open = |config| quic::endpoint(udp, None, config, &metrics);
+        let open = |config| endpoint::open(udp, None, config, &metrics);
         Self::open(config, page, tcp, open, (seed, Load::new()), &metrics)
     }
 
@@ -118,7 +119,7 @@ impl Server {
         let [a, b, c, d, e, f, g, h, ..] = seed;
         let rooms = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let metrics = Metrics::new();
-        let open = |config| quic::endpoint(socket, Some(seed), config, &metrics);
+        let open = |config| endpoint::open(socket, Some(seed), config, &metrics);
         Self::open(config, page, tcp, open, (rooms, Load::fixed()), &metrics)
     }
 
@@ -126,7 +127,7 @@ impl Server {
         config: Config,
         page: Page,
         tcp: std::net::TcpListener,
-        udp: impl FnOnce(quinn::ServerConfig) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)>,
+        udp: impl FnOnce(ServerConfig) -> (Endpoint, Arc<Addresses>),
         (seed, load): (u64, Load),
         metrics: &Arc<Metrics>,
     ) -> Result<Self, StartError> {
@@ -145,7 +146,7 @@ impl Server {
             let current = rotation.current().single()?;
             (Some(rotation), current)
         };
-        let (endpoint, addresses) = udp(quic::config(resolver, max_frame)?)?;
+        let (endpoint, addresses) = udp(endpoint::config(resolver, max_frame)?);
         let port = |listener: &std::net::TcpListener| listener.local_addr().map(|it| it.port());
         let plain = http.as_ref().map(port).transpose()?.map(|port| (false, port));
         let own = Own {

@@ -14,13 +14,13 @@ pub(crate) mod provider;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quinn_proto::crypto::rustls::NoInitialCipherSuite;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use time::OffsetDateTime;
-use wtransport::quinn::crypto::rustls::NoInitialCipherSuite;
 use wtransport::tls::Certificate;
 use wtransport::tls::error::InvalidCertificate;
 

@@ -3,23 +3,19 @@
 //! The limits here are the first defence: a client that has sent nothing yet costs a few
 //! kilobytes and is dropped at a deadline.
 
+pub(crate) mod endpoint;
 mod h3;
 pub(crate) mod polled;
-pub(crate) mod quic;
 pub(crate) mod rotation;
 mod strays;
 mod udp;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
+use quinn_proto::{ConnectionError, TransportErrorCode, VarInt};
 use tokio::time::{Instant, timeout, timeout_at};
-use wtransport::quinn::{
-    self, ConnectionError, RecvStream, SendStream, TransportErrorCode, VarInt,
-};
 use wtransport_proto::datagram::Datagram;
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::session::SessionResponse;
@@ -31,6 +27,10 @@ use crate::link::ending::{Ending, LENGTH_PREFIX};
 use crate::link::{Link, LinkEnd, ended};
 use crate::metrics::{Failure, Part};
 use crate::panics::caught;
+use crate::quic::connection::Connection;
+use crate::quic::endpoint::Endpoint;
+use crate::quic::incoming::Incoming;
+use crate::quic::streams::{ReadError, RecvStream, SendStream};
 use crate::session::{self, CLOSE_DEADLINE, Input, Over, Source};
 use crate::webtransport::h3::{Fault, Http3, Lane};
 use gpys_proto::wire::{CloseCode, DecodeError, MAX_CLIENT_MESSAGE};
@@ -42,15 +42,14 @@ const LINGER: Duration = Duration::from_millis(250);
 
 /// Accepts sessions until the endpoint is closed.
 pub(crate) async fn accept(
-    endpoint: quinn::Endpoint,
+    endpoint: Endpoint,
     addresses: Arc<Addresses>,
     context: Arc<ServerContext>,
 ) {
     while let Some(incoming) = endpoint.accept().await {
         if context.gate.is_pressed() && incoming.may_retry() {
             context.metrics.retried();
-            // A retry fails only for a client that has answered one, which `may_retry` rules out.
-            drop(incoming.retry());
+            incoming.retry();
             continue;
         }
         let Some(permit) = context.admit(incoming.remote_address().ip()) else {
@@ -84,7 +83,7 @@ struct Opened {
 
 /// Opens a session and its lane; counts why it cannot.
 async fn open(
-    incoming: quinn::Incoming,
+    incoming: Incoming,
     addresses: Arc<Addresses>,
     permit: Permit,
     context: Arc<ServerContext>,
@@ -113,14 +112,14 @@ async fn open(
 /// Completes the QUIC handshake and accepts a session whose path and origin are allowed. One
 /// deadline covers all of it; a client that misses it is disconnected.
 async fn handshake(
-    incoming: quinn::Incoming,
+    incoming: Incoming,
     addresses: Arc<Addresses>,
     permit: &Permit,
     context: &ServerContext,
 ) -> Result<(Http3, Proof), Failure> {
     let deadline = Instant::now() + context.deadline;
     let address = incoming.remote_address();
-    let quic = match timeout_at(deadline, incoming.into_future()).await {
+    let quic = match timeout_at(deadline, incoming.accept()).await {
         Ok(connected) => connected.map_err(|_| Failure::Quic)?,
         Err(_) => return Err(Failure::QuicTimeout),
     };
@@ -139,7 +138,7 @@ async fn handshake(
 
 /// Waits for the first session request and answers it.
 async fn accept_session(
-    quic: quinn::Connection,
+    quic: Connection,
     context: &ServerContext,
 ) -> Result<Http3, (Failure, Fault)> {
     let failed = |fault| (Failure::Quic, fault);
@@ -200,7 +199,7 @@ fn session_prefix(session_id: u64) -> Bytes {
 }
 
 /// Writes the reliable lane until the link ends, sends the reason, and closes.
-async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd, link: &Link) {
+async fn write(quic: &Connection, send: SendStream, mut end: LinkEnd, link: &Link) {
     let ending = loop {
         let message = tokio::select! {
             biased;
@@ -234,13 +233,13 @@ async fn write(quic: &quinn::Connection, mut send: SendStream, mut end: LinkEnd,
     close(quic, &ending);
 }
 
-fn close(quic: &quinn::Connection, ending: &Ending) {
+fn close(quic: &Connection, ending: &Ending) {
     quic.close(VarInt::from_u32(ending.code as u32), ending.reason.as_bytes());
 }
 
 /// The receiving half of a session.
 struct QuicSource {
-    quic: quinn::Connection,
+    quic: Connection,
     link: Link,
     http: Http3,
     recv: RecvStream,
@@ -294,7 +293,7 @@ fn end_from_error(error: &ConnectionError) -> Over {
 }
 
 /// Maps a fault to how the session ends.
-fn end_from_fault(fault: Fault, quic: &quinn::Connection) -> Over {
+fn end_from_fault(fault: Fault, quic: &Connection) -> Over {
     match fault {
         Fault::Closed => Over::Closed,
         Fault::Lost => quic.close_reason().map_or(Over::Gone, |error| end_from_error(&error)),
@@ -304,7 +303,7 @@ fn end_from_fault(fault: Fault, quic: &quinn::Connection) -> Over {
 
 /// The stream's next message. Cancel-safe: whatever has been read stays in `buffer`.
 async fn next_message(
-    quic: &quinn::Connection,
+    quic: &Connection,
     recv: &mut RecvStream,
     buffer: &mut BytesMut,
 ) -> Result<Bytes, Over> {
@@ -319,12 +318,11 @@ async fn next_message(
                 return Ok(buffer.split_to(length).freeze());
             }
         }
-        match recv.read_buf(buffer).await {
+        match recv.read(LENGTH_PREFIX + MAX_CLIENT_MESSAGE).await {
+            Ok(Some(bytes)) => buffer.extend_from_slice(&bytes),
             // The end of the stream is the end of the session.
-            Ok(0) => return Err(Over::Closed),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(Over::Closed),
-            Err(_) => return Err(end_from_fault(Fault::Lost, quic)),
-            Ok(_) => {}
+            Ok(None) | Err(ReadError::Reset) => return Err(Over::Closed),
+            Err(ReadError::Lost) => return Err(end_from_fault(Fault::Lost, quic)),
         }
     }
 }

@@ -14,11 +14,12 @@ use std::mem::{replace, take};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use quinn_proto::ConnectionStats;
 use wtransport::quinn::udp::{EcnCodepoint, Transmit};
-use wtransport::quinn::{Connection, ConnectionStats};
 
 use crate::lock::lock;
 use crate::metrics::{Limit, Metrics};
+use crate::quic::connection::Connection;
 
 /// How many bytes an unproven address may be sent for each one received (RFC 9000, section 8.1).
 const FACTOR: u64 = 3;

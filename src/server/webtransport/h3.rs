@@ -15,7 +15,6 @@ mod streams;
 
 use std::future::poll_fn;
 
-use wtransport::quinn::{Connection, SendStream};
 use wtransport_proto::error::ErrorCode;
 use wtransport_proto::frame::Frame;
 use wtransport_proto::session::SessionResponse;
@@ -25,6 +24,8 @@ use wtransport_proto::varint::VarInt as Integer;
 pub(crate) use self::fault::{Fault, quic_code};
 pub(crate) use self::lane::Lane;
 pub(crate) use self::request::Request;
+use crate::quic::connection::Connection;
+use crate::quic::streams::SendStream;
 use crate::webtransport::h3::streams::Streams;
 
 /// Maximum number of frames, reads and streams before the lane opens. Browsers need about 12.
@@ -55,7 +56,7 @@ impl Http3 {
             .enable_webtransport()
             .webtransport_max_sessions(Integer::from_u32(1))
             .build();
-        let mut control = quic.open_uni().await.map_err(|_| Fault::Lost)?;
+        let control = quic.open_uni().await.map_err(|_| Fault::Lost)?;
         let mut bytes = vec![0]; // The type of a control stream.
         write_frame(&settings.generate_frame(), &mut bytes);
         control.write_all(&bytes).await.map_err(|_| ErrorCode::ClosedCriticalStream)?;
@@ -91,7 +92,7 @@ impl Http3 {
         send.write_all(&bytes).await.map_err(|_| Fault::Closed)?;
         if !response.code().is_successful() {
             drop(send.finish());
-            drop(send.stopped().await);
+            let _ = send.stopped().await;
         }
         Ok(())
     }

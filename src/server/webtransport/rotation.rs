@@ -6,12 +6,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wtransport::quinn;
-
 use crate::clock::unix_now;
 use crate::lock::lock;
+use crate::quic::endpoint::Endpoint;
 use crate::tls::{CertificateError, DAY, HOUR, Hash, SKEW, ServerCertificate};
-use crate::webtransport::quic;
+use crate::webtransport::endpoint;
 
 /// Lifetime of a WebTransport certificate, in s; browsers allow 14 days.
 const VALID: i64 = 13 * DAY;
@@ -135,7 +134,7 @@ impl Rotation {
 
     /// Replaces certificates as they age, for as long as the server runs. Open connections are
     /// unaffected.
-    pub(crate) async fn run(mut self, endpoint: quinn::Endpoint, max_frame: usize) {
+    pub(crate) async fn run(mut self, endpoint: Endpoint, max_frame: usize) {
         loop {
             tokio::time::sleep(CHECK_EVERY).await;
             match self.turn(&endpoint, max_frame, unix_now()) {
@@ -151,13 +150,13 @@ impl Rotation {
     /// Gives the endpoint the certificate due at `now`; returns whether it changed.
     fn turn(
         &mut self,
-        endpoint: &quinn::Endpoint,
+        endpoint: &Endpoint,
         max_frame: usize,
         now: i64,
     ) -> Result<bool, CertificateError> {
         let changed = self.advance(now)?;
         if changed {
-            endpoint.set_server_config(Some(quic::config(self.current().single()?, max_frame)?));
+            endpoint.set_server_config(endpoint::config(self.current().single()?, max_frame)?);
         }
         Ok(changed)
     }
@@ -210,16 +209,18 @@ mod tests {
 
     #[tokio::test]
     async fn connections_outlive_their_certificate() {
+        use rustls::pki_types::CertificateDer;
+        use wtransport::ClientConfig;
+        use wtransport::quinn::{Connection, Endpoint as Client};
+        use wtransport::tls::Sha256Digest;
+
         use crate::metrics::Metrics;
         use crate::webtransport::polled::Polled;
-        use wtransport::endpoint::IncomingSessionFuture;
-        use wtransport::tls::Sha256Digest;
-        use wtransport::{ClientConfig, Connection, Endpoint};
 
         /// Opens a stream and accepts the one that the server opens in return.
-        async fn talk(session: &Connection) {
-            session.open_uni().await.unwrap().await.unwrap().finish().await.unwrap();
-            drop(session.accept_uni().await.unwrap());
+        async fn talk(quic: &Connection) {
+            quic.open_uni().await.unwrap().finish().unwrap();
+            drop(quic.accept_uni().await.unwrap());
         }
 
         let mut rotation = Rotation::start().unwrap();
@@ -227,19 +228,17 @@ mod tests {
         let known = lock(&hashes).clone();
         let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = std::net::UdpSocket::bind(here).unwrap();
-        let config = quic::config(rotation.current().single().unwrap(), 1_000).unwrap();
+        let config = endpoint::config(rotation.current().single().unwrap(), 1_000).unwrap();
         let socket = Arc::new(Polled::new(socket).unwrap());
-        let (endpoint, _) = quic::endpoint(socket, None, config, &Metrics::new()).unwrap();
-        let url = format!("https://{}", endpoint.local_addr().unwrap());
+        let (endpoint, _) = endpoint::open(socket, None, config, &Metrics::new());
+        let address = endpoint.local_addr().unwrap();
         let serving = endpoint.clone();
         let server = tokio::spawn(async move {
             while let Some(incoming) = serving.accept().await {
-                let request = IncomingSessionFuture::with_quic_incoming(incoming).await.unwrap();
-                let session = request.accept().await.unwrap();
+                let quic = incoming.accept().await.unwrap();
                 tokio::spawn(async move {
-                    while session.accept_uni().await.is_ok() {
-                        let back = session.open_uni().await.unwrap();
-                        back.await.unwrap().finish().await.unwrap();
+                    while quic.accept_uni().await.is_ok() {
+                        quic.open_uni().await.unwrap().finish().unwrap();
                     }
                 });
             }
@@ -249,12 +248,15 @@ mod tests {
             let known = known.iter().copied().map(Sha256Digest::new);
             let config = ClientConfig::builder()
                 .with_bind_address(here)
-                .with_server_certificate_hashes(known);
-            let client = Endpoint::client(config.build()).unwrap();
-            let session = client.connect(&url).await.unwrap();
-            let shown = session.peer_identity().unwrap().as_slice()[0].hash();
-            talk(&session).await;
-            (client, session, *shown.as_ref())
+                .with_server_certificate_hashes(known)
+                .build();
+            let client = Client::client(here).unwrap();
+            let config = config.quic_config().clone();
+            let quic = client.connect_with(config, address, "localhost").unwrap().await.unwrap();
+            let shown = quic.peer_identity().unwrap().downcast::<Vec<CertificateDer<'_>>>();
+            let shown = ring::digest::digest(&ring::digest::SHA256, &shown.unwrap()[0]);
+            talk(&quic).await;
+            (client, quic, Hash::try_from(shown.as_ref()).unwrap())
         };
         let (_client, stays, shown) = visit().await;
         assert_eq!(shown, known[0]);
@@ -278,6 +280,6 @@ mod tests {
         assert_eq!(after[0], before[1]);
         assert!(!before.contains(&after[1]));
         assert_eq!(rotation.current().hash().unwrap(), after[0]);
-        assert!(quic::config(rotation.current().single().unwrap(), 1_000).is_ok());
+        assert!(endpoint::config(rotation.current().single().unwrap(), 1_000).is_ok());
     }
 }

@@ -86,50 +86,35 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::time::Duration;
 
-    use rustls::RootCertStore;
-    use wtransport::quinn::crypto::rustls::QuicClientConfig;
-    use wtransport::quinn::{ClientConfig, Endpoint};
+    use wtransport::quinn::Endpoint;
 
     use super::*;
     use crate::clock::unix_now;
     use crate::limits::amplification::Proof;
     use crate::metrics::Limit;
+    use crate::quic::testing::client_config;
     use crate::tls::{DAY, ServerCertificate};
+    use crate::webtransport::endpoint;
     use crate::webtransport::polled::Polled;
-    use crate::webtransport::quic;
     use gpys_proto::wire::PADDING;
 
     const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
-
-    /// Configures a client that trusts this certificate.
-    fn client(certificate: ServerCertificate) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.certified().unwrap().cert[0].clone()).unwrap();
-        let mut tls = rustls::ClientConfig::builder_with_provider(
-            rustls::crypto::ring::default_provider().into(),
-        )
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h3".to_vec()];
-        ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
-    }
 
     #[tokio::test]
     async fn a_client_that_moves_soon_gets_its_full_rate_again() {
         let now = unix_now();
         let certificate =
             ServerCertificate::mint(vec!["localhost".into()], (now - DAY, now + DAY)).unwrap();
-        let config = quic::config(certificate.clone().single().unwrap(), 1_000).unwrap();
+        let root = certificate.clone().certified().unwrap().cert[0].clone();
+        let config = endpoint::config(certificate.single().unwrap(), 1_000).unwrap();
         let socket = Arc::new(Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap());
         let metrics = Metrics::new();
-        let (server, addresses) = quic::endpoint(socket, None, config, &metrics).unwrap();
+        let (server, addresses) = endpoint::open(socket, None, config, &metrics);
         let address = server.local_addr().unwrap();
         let serving = tokio::spawn(async move {
             let incoming = server.accept().await.unwrap();
             let address = incoming.remote_address();
-            let quic = incoming.await.unwrap();
+            let quic = incoming.accept().await.unwrap();
             let proof = Proof::new(addresses, address);
             loop {
                 proof.follow(&quic);
@@ -138,7 +123,7 @@ mod tests {
             }
         });
         let endpoint = Endpoint::client(HERE.into()).unwrap();
-        let connecting = endpoint.connect_with(client(certificate), address, "localhost");
+        let connecting = endpoint.connect_with(client_config(root), address, "localhost");
         let quic = connecting.unwrap().await.unwrap();
         for _ in 0..3 {
             endpoint.rebind(UdpSocket::bind(HERE).unwrap()).unwrap();

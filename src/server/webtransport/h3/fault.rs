@@ -1,7 +1,9 @@
 //! The faults that end a connection, in HTTP/3's terms.
 
-use wtransport::quinn::{Connection, VarInt};
+use quinn_proto::VarInt;
 use wtransport_proto::error::ErrorCode;
+
+use crate::quic::connection::Connection;
 
 /// Why a connection has no more input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

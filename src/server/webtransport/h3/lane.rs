@@ -1,6 +1,6 @@
 //! The stream that carries a session's reliable lane.
 
-use wtransport::quinn::{RecvStream, SendStream};
+use crate::quic::streams::{RecvStream, SendStream};
 
 /// The stream of a session's reliable lane.
 #[derive(Debug)]

@@ -2,9 +2,11 @@
 
 use std::task::{Context, Poll, ready};
 
-use wtransport::quinn::{ReadError, RecvStream, SendStream, VarInt};
+use bytes::Bytes;
+use quinn_proto::VarInt;
 use wtransport_proto::error::ErrorCode;
 
+use crate::quic::streams::{ReadError, RecvStream, SendStream};
 use crate::webtransport::h3::critical::{Control, Qpack};
 use crate::webtransport::h3::fault::{Fault, quic_code};
 use crate::webtransport::h3::items::{
@@ -30,7 +32,7 @@ const MAX_CLOSE: u64 = 4 + 1_024;
 const REQUEST_INCOMPLETE: u32 = 0x10D;
 const REQUEST_CANCELLED: u32 = 0x10C;
 
-/// Size of the read buffer for streams other than the lane, in bytes.
+/// Longest read from streams other than the lane, in bytes.
 const READ: usize = 2_048;
 
 /// A unidirectional stream: of unknown type so far, or one that lasts as long as the connection.
@@ -110,9 +112,9 @@ fn capsule_handling(kind: u64, length: u64) -> Result<Handling, ErrorCode> {
 }
 
 /// The result of a read from a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Read<'a> {
-    Bytes(&'a [u8]),
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Read {
+    Bytes(Bytes),
     /// The client finished the stream.
     End,
     /// The client reset the stream.
@@ -120,20 +122,13 @@ enum Read<'a> {
 }
 
 /// Reads some bytes, or the end of the stream.
-fn poll_read<'a>(
-    recv: &mut RecvStream,
-    cx: &mut Context<'_>,
-    buffer: &'a mut [u8],
-) -> Poll<Result<Read<'a>, Fault>> {
-    let read = match ready!(recv.poll_read(cx, buffer)) {
-        Ok(count) => match buffer.get(..count) {
-            Some(bytes) if !bytes.is_empty() => Read::Bytes(bytes),
-            _ => Read::End,
-        },
-        Err(ReadError::ConnectionLost(_)) => return Poll::Ready(Err(Fault::Lost)),
-        Err(_) => Read::Reset,
-    };
-    Poll::Ready(Ok(read))
+fn poll_read(recv: &mut RecvStream, cx: &Context<'_>) -> Poll<Result<Read, Fault>> {
+    Poll::Ready(match ready!(recv.poll_read(cx, READ)) {
+        Ok(Some(bytes)) => Ok(Read::Bytes(bytes)),
+        Ok(None) => Ok(Read::End),
+        Err(ReadError::Reset) => Ok(Read::Reset),
+        Err(ReadError::Lost) => Err(Fault::Lost),
+    })
 }
 
 impl Streams {
@@ -173,21 +168,20 @@ impl Streams {
 
     /// Waits until a stream has bytes or ends, and handles that. Returns how much to count against
     /// the client's rate: one for each frame, even an empty one, and at least one for the read.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Fault>> {
-        let mut buffer = [0; READ];
+    pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<Result<u32, Fault>> {
         if let Some(session) = &mut self.session
-            && let Poll::Ready(read) = poll_read(&mut session.recv, cx, &mut buffer)
+            && let Poll::Ready(read) = poll_read(&mut session.recv, cx)
         {
             return Poll::Ready(self.handle_session(read?));
         }
         for index in 0..self.uni.len() {
-            if let Poll::Ready(read) = poll_read(&mut self.uni[index].recv, cx, &mut buffer) {
+            if let Poll::Ready(read) = poll_read(&mut self.uni[index].recv, cx) {
                 let stream = self.uni.swap_remove(index);
                 return Poll::Ready(self.handle_uni(stream, read?));
             }
         }
         for index in 0..self.bi.len() {
-            if let Poll::Ready(read) = poll_read(&mut self.bi[index].recv, cx, &mut buffer) {
+            if let Poll::Ready(read) = poll_read(&mut self.bi[index].recv, cx) {
                 let stream = self.bi.swap_remove(index);
                 return Poll::Ready(self.handle_bi(stream, read?));
             }
@@ -195,13 +189,14 @@ impl Streams {
         Poll::Pending
     }
 
-    fn handle_uni(&mut self, mut uni: Uni, read: Read<'_>) -> Result<u32, Fault> {
-        let Read::Bytes(mut bytes) = read else {
+    fn handle_uni(&mut self, mut uni: Uni, read: Read) -> Result<u32, Fault> {
+        let Read::Bytes(bytes) = read else {
             return match uni.kind {
                 UniKind::Unknown(_) => Ok(1),
                 _ => Err(ErrorCode::ClosedCriticalStream.into()),
             };
         };
+        let mut bytes = &bytes[..];
         if let UniKind::Unknown(head) = &mut uni.kind {
             let known = head.len();
             head.extend_from_slice(bytes.get(..8).unwrap_or(bytes));
@@ -242,8 +237,8 @@ impl Streams {
         }
     }
 
-    fn handle_bi(&mut self, mut bi: Bi, read: Read<'_>) -> Result<u32, Fault> {
-        let mut bytes = match read {
+    fn handle_bi(&mut self, mut bi: Bi, read: Read) -> Result<u32, Fault> {
+        let bytes = match read {
             Read::Bytes(bytes) => bytes,
             Read::End if !bi.frames.is_between() => return Err(ErrorCode::Frame.into()),
             Read::End => {
@@ -255,6 +250,7 @@ impl Streams {
                 return Ok(1);
             }
         };
+        let mut bytes = &bytes[..];
         let mut count = 0;
         while let Some(frame) = bi.frames.take(&mut bytes, frame_handling)? {
             count += 1;
@@ -287,7 +283,7 @@ impl Streams {
                 self.request = Some(request);
                 self.session = Some(bi);
                 if !rest.is_empty() {
-                    return self.handle_session(Read::Bytes(rest));
+                    return self.handle_session(Read::Bytes(Bytes::copy_from_slice(rest)));
                 }
             }
         }
@@ -312,13 +308,14 @@ impl Streams {
     }
 
     /// Handles the session's own stream: it carries capsules, and its end ends the session.
-    fn handle_session(&mut self, read: Read<'_>) -> Result<u32, Fault> {
+    fn handle_session(&mut self, read: Read) -> Result<u32, Fault> {
         let Self { session: Some(session), capsules, .. } = self else { return Ok(1) };
-        let mut bytes = match read {
+        let bytes = match read {
             Read::Bytes(bytes) => bytes,
             Read::End if !session.frames.is_between() => return Err(ErrorCode::Frame.into()),
             Read::End | Read::Reset => return Err(Fault::Closed),
         };
+        let mut bytes = &bytes[..];
         let mut count = 0;
         while let Some(frame) = session.frames.take(&mut bytes, frame_handling)? {
             count += 1;

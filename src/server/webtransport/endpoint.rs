@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn_proto::congestion::NewRenoConfig;
+use quinn_proto::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
+use quinn_proto::{self as proto, EndpointConfig, IdleTimeout, TransportConfig, VarInt};
 use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
-use wtransport::quinn::congestion::NewRenoConfig;
-use wtransport::quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use wtransport::quinn::{self, AsyncUdpSocket, IdleTimeout, VarInt};
+use wtransport::quinn::AsyncUdpSocket;
 
 use crate::limits::amplification::{Addresses, PACKET};
 use crate::metrics::Metrics;
+use crate::quic::endpoint::Endpoint;
 use crate::tls::CertificateError;
 use crate::tls::provider::provider;
 use crate::webtransport::strays::{self, ConnectionIds};
@@ -41,7 +43,7 @@ const NEW_RENO: &str = "GPYS_BENCH_NEWRENO";
 pub(crate) fn config(
     certificate: Arc<dyn ResolvesServerCert>,
     max_frame: usize,
-) -> Result<quinn::ServerConfig, CertificateError> {
+) -> Result<proto::ServerConfig, CertificateError> {
     let mut tls = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
@@ -52,8 +54,8 @@ pub(crate) fn config(
 
 /// Limits on what a connection may cost: streams for the session, the lane and HTTP/3 itself;
 /// windows for messages of a kilobyte; buffers for a few poses in and two frames out.
-fn transport(max_frame: usize) -> quinn::TransportConfig {
-    let mut config = quinn::TransportConfig::default();
+fn transport(max_frame: usize) -> TransportConfig {
+    let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(4))
         .max_concurrent_uni_streams(VarInt::from_u32(8))
@@ -82,8 +84,8 @@ fn transport(max_frame: usize) -> quinn::TransportConfig {
 fn with_limits(
     tls: ServerConfig,
     max_frame: usize,
-) -> Result<quinn::ServerConfig, NoInitialCipherSuite> {
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+) -> Result<proto::ServerConfig, NoInitialCipherSuite> {
+    let mut config = proto::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     config
         .transport_config(Arc::new(transport(max_frame)))
         .max_incoming(4_096)
@@ -94,30 +96,20 @@ fn with_limits(
 
 /// Creates an endpoint on this socket that counts strays; also returns its accounts of unproven
 /// addresses. With a `seed`, QUIC's own choices follow from it.
-///
-/// # Errors
-/// If the socket cannot be used.
-pub(crate) fn endpoint(
+pub(crate) fn open(
     socket: Arc<dyn AsyncUdpSocket>,
     seed: Option<[u8; 32]>,
-    config: quinn::ServerConfig,
+    config: proto::ServerConfig,
     metrics: &Arc<Metrics>,
-) -> std::io::Result<(quinn::Endpoint, Arc<Addresses>)> {
-    let runtime = Arc::new(quinn::TokioRuntime);
+) -> (Endpoint, Arc<Addresses>) {
     let addresses = Addresses::new(Arc::clone(metrics));
     let counting =
         Counting { socket, metrics: Arc::clone(metrics), addresses: Arc::clone(&addresses) };
-    let mut endpoint_config = quinn::EndpointConfig::default();
-    let metrics = Arc::clone(metrics);
+    let (mut endpoint_config, ids) = (EndpointConfig::default(), Arc::clone(metrics));
     endpoint_config
         .rng_seed(seed)
         .supported_versions(vec![strays::VERSION])
-        .cid_generator(move || Box::new(ConnectionIds::new(Arc::clone(&metrics))));
-    let endpoint = quinn::Endpoint::new_with_abstract_socket(
-        endpoint_config,
-        Some(config),
-        Arc::new(counting),
-        runtime,
-    )?;
-    Ok((endpoint, addresses))
+        .cid_generator(move || Box::new(ConnectionIds::new(Arc::clone(&ids))));
+    let endpoint = Endpoint::new(endpoint_config, config, Arc::new(counting), Arc::clone(metrics));
+    (endpoint, addresses)
 }
