@@ -254,10 +254,17 @@ fn a_capacity_that_the_load_limits_is_a_lower_bound() {
     let mut results = made_up();
     let carried = |results: &Results| cells_of(&text(results), caption, "WebTransport");
     assert_eq!(carried(&results)[0], "900");
-    for step in results.capacity.iter_mut().filter(|step| !step.carried) {
-        step.load_share = 0.9;
-    }
+    let with = |results: &mut Results, server: f64, load: f64| {
+        for step in results.capacity.iter_mut().filter(|step| !step.carried) {
+            (step.server_share, step.load_share) = (server, load);
+        }
+    };
+    with(&mut results, 0.7, 0.7);
+    assert_eq!(carried(&results)[0], "900");
+    assert_eq!(text(&results).matches("  no, neither was busy\n").count(), MOST.len());
+    with(&mut results, 0.7, 0.9);
     assert_eq!(carried(&results)[0], ">= 900");
+    assert_eq!(text(&results).matches("  no, or the load\n").count(), MOST.len());
     assert!(markdown(&results, "plots").contains(r"| \>= 900 |"));
 }
 

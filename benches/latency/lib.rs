@@ -311,7 +311,7 @@ fn pages(quick: bool) -> (Vec<(String, PathSettings)>, u64) {
         return (vec![lossy(5)], 5);
     }
     let clean = (scenarios::CLEAN.to_owned(), PathSettings::default());
-    (vec![clean, lossy(0), lossy(2), lossy(5)], 10)
+    (vec![clean, lossy(0), lossy(2), lossy(5)], 8)
 }
 
 /// Measures what needs a browser, and returns the number of parts that failed.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Share of a core above which the load itself is the limit.
-const BUSY_LOAD: f64 = 0.8;
+/// Share of a core above which whoever has it may be the limit.
+const BUSY: f64 = 0.8;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -197,7 +197,13 @@ pub struct Bar {
 impl Step {
     /// Whether the load, not the server, may be why this was not carried.
     pub fn load_is_the_limit(&self) -> bool {
-        !self.carried && self.load_share > BUSY_LOAD
+        !self.carried && self.load_share > BUSY
+    }
+
+    /// Whether this was not carried although both cores had time: something else was the limit,
+    /// such as other programs.
+    pub fn nobody_is_the_limit(&self) -> bool {
+        !self.carried && self.load_share <= BUSY && self.server_share <= BUSY
     }
 }
 

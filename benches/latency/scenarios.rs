@@ -236,7 +236,7 @@ fn walk() -> Result<Scenario> {
 }
 
 fn half() -> Scenario {
-    let mut plan = plan(10, 30, delayed());
+    let mut plan = plan(10, 25, delayed());
     (plan.behind, plan.observers, plan.beside) = (2, 2, 200);
     let mut scenario = scenario(HALF, plan, 1);
     scenario

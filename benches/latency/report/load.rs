@@ -60,6 +60,7 @@ fn steps(results: &Results) -> Table {
         let carried = match step.carried {
             true => "yes",
             false if step.load_is_the_limit() => "no, or the load",
+            false if step.nobody_is_the_limit() => "no, neither was busy",
             false => "no",
         };
         vec![
