@@ -20,7 +20,7 @@ const BRISK: u32 = 6;
 /// and drawn from half of that to one and a half times it, so that a crowd does not come at once.
 const BACKOFF_MS: f64 = 250.0;
 /// The longest pause before it is drawn, in ms.
-const BACKOFF_MAX_MS: f64 = 20_000.0;
+const BACKOFF_MAX_MS: f64 = 10_000.0;
 /// A link that lived this long was good, in ms: after it, pauses begin with the first again. Others
 /// may be those of a server that welcomes and fails.
 const GOOD_MS: f64 = 5_000.0;
@@ -86,7 +86,9 @@ impl Redial {
     pub fn attempt(&mut self, now: f64, round_trip: Option<f64>) -> f64 {
         let trips = ATTEMPT_MS / 2.0 + ATTEMPT_TRIPS * round_trip.unwrap_or(0.0);
         let doubled = 2_f64.powi(self.attempts.saturating_sub(BRISK - 1).min(16) as i32);
-        let limit = (trips.max(ATTEMPT_MS) * doubled).min(LONGEST_ATTEMPT_MS);
+        // Without a link there are pauses, and an attempt that is given up early costs another one.
+        let patience = if self.welcomed.is_none() { self.backoff() } else { 0.0 };
+        let limit = (trips.max(ATTEMPT_MS) * doubled).max(patience).min(LONGEST_ATTEMPT_MS);
         self.attempts += 1;
         self.next = now + limit;
         limit
@@ -98,12 +100,17 @@ impl Redial {
         if self.welcomed.take().is_some_and(|welcomed| now - welcomed > GOOD_MS) {
             self.pauses = 0;
         }
-        let doubled = BACKOFF_MS * 2_f64.powi(self.pauses.min(16) as i32);
+        let backoff = self.backoff();
         self.pauses += 1;
         match retry_ms {
             Some(retry_ms) => f64::from(retry_ms) * (1.0 + chance),
-            None => doubled.min(BACKOFF_MAX_MS) * (0.5 + chance),
+            None => backoff * (0.5 + chance),
         }
+    }
+
+    /// The next pause before it is drawn, in ms.
+    fn backoff(&self) -> f64 {
+        (BACKOFF_MS * 2_f64.powi(self.pauses.min(16) as i32)).min(BACKOFF_MAX_MS)
     }
 }
 
@@ -147,6 +154,22 @@ mod tests {
     }
 
     #[test]
+    fn attempts_grow_with_the_pauses_once_there_is_no_link() {
+        let mut redial = Redial::new(0.0);
+        let limits: Vec<_> = (0..4)
+            .map(|_| {
+                redial.pause(0.0, None, 0.5);
+                redial.attempt(0.0, None)
+            })
+            .collect();
+        assert_eq!(limits, [800.0, 1_000.0, 2_000.0, 4_000.0]);
+        (0..9).for_each(|_| assert!(redial.pause(0.0, None, 0.5) > 0.0));
+        assert_eq!(redial.attempt(0.0, None), 10_000.0);
+        redial.welcome(1.0);
+        assert_eq!(redial.attempt(1.0, None), 800.0);
+    }
+
+    #[test]
     fn time_in_which_the_process_did_not_run_is_no_silence() {
         let mut redial = Redial::new(0.0);
         // Stopped for a minute, 0.4 s after something arrived; the next ping was due at 1 s.
@@ -168,7 +191,7 @@ mod tests {
         for _ in 0..30 {
             redial.pause(5.0, None, 0.5);
         }
-        assert_eq!(redial.pause(6.0, None, 1.0), 30_000.0);
+        assert_eq!(redial.pause(6.0, None, 1.0), 15_000.0);
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Session {
             }
             if attempt.is_none()
                 && let Some(server) = server
-                && self.suspect_at().is_some_and(|suspect| suspect <= now)
+                && self.suspect_at().is_some_and(|suspect| suspect <= now + ROUNDING_MS)
             {
                 attempt = Some(self.attempt(server));
             }

@@ -104,6 +104,7 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         let greeted = match opened {
             Ok(link) => tokio::select! {
+                biased;
                 greeted = self.greet(server, link) => greeted,
                 // What is wanted then is done on the link that there is.
                 () = left(&shared) => Ok(()),
@@ -137,6 +138,7 @@ impl Session {
                 self.greet(server, link).await
             };
             let dialled = tokio::select! {
+                biased;
                 dialled = dial => dialled,
                 () = left(&shared) => {
                     self.is_cut = lock(&shared.outbox).cut;
