@@ -68,18 +68,20 @@ impl<T: Clone> Lane<T> {
         self.in_burst = false;
     }
 
-    /// Sends a datagram, which may be lost, delayed, overtaken or doubled.
-    pub fn datagram(&mut self, rng: &mut Rng, now: Time, item: T) {
+    /// Sends a datagram, which may be lost, delayed, overtaken or doubled. Returns how often it will
+    /// arrive.
+    pub fn datagram(&mut self, rng: &mut Rng, now: Time, item: T) -> u32 {
         let Weather { loss, burst, burst_end, duplicate, .. } = self.weather;
         self.in_burst = if self.in_burst { rng.f64() >= burst_end } else { rng.f64() < burst };
         if self.in_burst || rng.f64() < loss {
-            return;
+            return 0;
         }
         let copies = if rng.f64() < duplicate { 2 } else { 1 };
         for _ in 0..copies {
             let at = now + self.weather.delay + rng.u64(0..=self.weather.jitter);
             self.fly(at, item.clone());
         }
+        copies
     }
 
     /// Sends a reliable message, which may be late but stays in order.

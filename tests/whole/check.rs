@@ -14,6 +14,9 @@ use tokio::time::Instant;
 use crate::person::{MOST, Person, State};
 use crate::town::Town;
 
+/// The longest silence of a live link in quiet: pings and pongs come once a second.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// Checks that everybody who wants to be in a room is there, under one number and one identity,
 /// and sees exactly the others, where they are.
 pub fn views_are_true(town: &Town) -> Result<(), String> {
@@ -26,6 +29,10 @@ pub fn views_are_true(town: &Town) -> Result<(), String> {
             }
             continue;
         };
+        if client.silence() > SILENCE {
+            let (number, silence) = (person.number, client.silence());
+            return Err(format!("person {number} has heard nothing for {silence:?}"));
+        }
         if !numbers.insert(client.welcome().id) {
             return Err(format!("two people are {}", client.welcome().id));
         }
@@ -133,6 +140,21 @@ pub fn nothing_is_held(town: &Town) -> Result<(), String> {
         None if panics.count() == 0 => Err("the server counts no panics".to_owned()),
         None => Ok(()),
     }
+}
+
+/// What a run takes while people stay: what the server holds, and tasks.
+pub fn taken(town: &Town) -> (Held, usize) {
+    (town.census().held(), Handle::current().metrics().num_alive_tasks())
+}
+
+/// Checks that the server holds what it held before, and that there are no more tasks, but for
+/// another endpoint on each device: a client opens one after 16 links.
+pub fn nothing_was_added(town: &Town, before: (Held, usize)) -> Result<(), String> {
+    let after = taken(town);
+    if after.0 != before.0 || after.1 > before.1 + town.people.len() {
+        return Err(format!("the server holds {after:?}, not {before:?}"));
+    }
+    Ok(())
 }
 
 /// Checks that no task lives on.

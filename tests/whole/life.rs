@@ -18,6 +18,13 @@ const STEP: Duration = Duration::from_millis(50);
 /// the pace of the sender and of the room, and their slack.
 const EXCESS: Duration = Duration::from_millis(200);
 
+/// One seed in this many has quiet hours.
+const QUIET_SEEDS: u64 = 100;
+/// Quiet hours in a run.
+const HOURS: u32 = 2;
+/// In a quiet hour, somebody takes a step or goes out and comes back this often.
+const LULL: Duration = Duration::from_secs(150);
+
 /// Runs a seed.
 pub async fn run(seed: u64) -> Result<(Tally, Town), String> {
     let mut town = Town::new(seed);
@@ -33,11 +40,34 @@ pub async fn run(seed: u64) -> Result<(Tally, Town), String> {
     town.calm().await;
     sleep(QUIET).await;
     check::views_are_true(&town)?;
+    if seed.is_multiple_of(QUIET_SEEDS) {
+        let before = check::taken(&town);
+        rest(&mut town, HOURS).await?;
+        check::nothing_was_added(&town, before)?;
+    }
     walk(&mut town).await?;
     sleep(Duration::from_secs(3)).await;
     check::views_are_true(&town)?;
     end(&mut town).await?;
     Ok((town.tally, town))
+}
+
+/// Hours in which little happens: somebody takes a step, or goes out and comes back.
+pub async fn rest(town: &mut Town, hours: u32) -> Result<(), String> {
+    for _ in 0..hours {
+        for _ in 0..3_600 / LULL.as_secs() {
+            town.walk(0.2);
+            let index = town.rng.usize(0..town.people.len());
+            let room = town.people[index].state.lock().unwrap().room.clone();
+            town.people[index].want(|it| it.room = None);
+            sleep(LULL / 2).await;
+            town.people[index].want(|it| it.room = room);
+            sleep(LULL / 2).await;
+        }
+        check::views_are_true(town)?;
+        town.tally.quiet_hours += 1;
+    }
+    Ok(())
 }
 
 /// People walk in fine weather, and nobody's view grows old.
@@ -74,6 +104,6 @@ async fn end(town: &mut Town) -> Result<(), String> {
         person.end().await;
     }
     sleep(Duration::from_secs(600)).await;
-    town.tally.packets = town.network.sent();
+    town.tally.fates = town.network.fates();
     check::no_task_lives()
 }

@@ -20,6 +20,9 @@ use crate::link::{Lane, Weather};
 /// The server's address.
 pub const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(host(0, 0, 1)), 4433);
 
+/// How many datagrams the trace holds: more than a seed's foul weather has.
+const TRACED: usize = 50_000;
+
 const fn host(b: u8, c: u8, d: u8) -> std::net::Ipv4Addr {
     std::net::Ipv4Addr::new(10, b, c, d)
 }
@@ -34,9 +37,33 @@ pub struct Sent {
     pub length: usize,
 }
 
+/// What became of the datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fates {
+    pub sent: u64,
+    pub bytes: u64,
+    /// Lost by the weather, not in the dark.
+    pub lost: u64,
+    pub doubled: u64,
+    /// Arrived after one that had been sent later.
+    pub overtaken: u64,
+}
+
+impl Fates {
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.bytes += other.bytes;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.overtaken += other.overtaken;
+    }
+}
+
 /// A datagram under way.
 #[derive(Clone, Debug)]
 struct Packet {
+    /// Its place in the order of sending.
+    number: u64,
     from: SocketAddr,
     bytes: Arc<[u8]>,
 }
@@ -57,6 +84,8 @@ struct Device {
     weather: Weather,
     up: Lane<Packet>,
     down: Lane<Packet>,
+    /// The newest datagrams that have arrived, up and down.
+    newest: [u64; 2],
     dark: Dark,
     /// Number of the newest socket.
     socket: u32,
@@ -72,6 +101,7 @@ struct Inner {
     /// Number of the server's socket; those of earlier servers are dead.
     server: u32,
     server_waker: Option<Waker>,
+    fates: Fates,
     trace: Vec<Sent>,
 }
 
@@ -92,8 +122,9 @@ impl fmt::Debug for Network {
 impl Network {
     pub fn new(seed: u64) -> Self {
         let (start, routes) = (Instant::now(), BTreeMap::new());
-        let (devices, trace) = (Vec::new(), Vec::new());
-        let inner = Inner { start, seed, devices, routes, server: 0, server_waker: None, trace };
+        let (devices, fates, trace) = (Vec::new(), Fates::default(), Vec::new());
+        let (server, server_waker) = (0, None);
+        let inner = Inner { start, seed, devices, routes, server, server_waker, fates, trace };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -121,9 +152,9 @@ impl Network {
         let (up, down) = (Lane::new(weather), Lane::new(weather));
         let [_, _, c, d] = (index as u32 + 1).to_be_bytes();
         let address = SocketAddr::new(host(1, c, d).into(), 40_000);
-        let (dark, socket, waker) = (Dark::default(), 0, None);
+        let (newest, dark, socket, waker) = ([0; 2], Dark::default(), 0, None);
         inner.routes.insert(address, index);
-        inner.devices.push(Device { address, rng, weather, up, down, dark, socket, waker });
+        inner.devices.push(Device { address, rng, weather, up, down, newest, dark, socket, waker });
         DeviceId(index)
     }
 
@@ -168,12 +199,12 @@ impl Network {
         self.lock().devices[device].dark = dark;
     }
 
-    /// Number of datagrams sent so far.
-    pub fn sent(&self) -> usize {
-        self.lock().trace.len()
+    /// What became of the datagrams so far.
+    pub fn fates(&self) -> Fates {
+        self.lock().fates
     }
 
-    /// Everything sent, in order; among those of one instant, by address.
+    /// What was sent first, in order; among those of one instant, by address.
     pub fn trace(&self) -> Vec<Sent> {
         let mut trace = self.lock().trace.clone();
         trace.sort_unstable();
@@ -192,21 +223,31 @@ impl Inner {
             End::Device(device, _) => self.devices[device].address,
         };
         let at = self.start.elapsed().as_micros();
-        self.trace.push(Sent { at, from, to, length: bytes.len() });
-        let (now, packet) = (self.now(), Packet { from, bytes: bytes.into() });
+        if self.trace.len() < TRACED {
+            self.trace.push(Sent { at, from, to, length: bytes.len() });
+        }
+        self.fates.sent += 1;
+        self.fates.bytes += bytes.len() as u64;
+        let packet = Packet { number: self.fates.sent, from, bytes: bytes.into() };
+        let (now, fates) = (self.now(), &mut self.fates);
+        let mut count = |arrivals| match arrivals {
+            0 => fates.lost += 1,
+            1 => {}
+            _ => fates.doubled += 1,
+        };
         match end {
-            End::Server(_) if self.is_live(end) => {
+            End::Server(number) if number == self.server => {
                 let Some(&device) = self.routes.get(&to) else { return };
                 let Device { rng, down, dark, waker, .. } = &mut self.devices[device];
                 if !dark.down {
-                    down.datagram(rng, now, packet);
+                    count(down.datagram(rng, now, packet));
                     waker.take().into_iter().for_each(Waker::wake);
                 }
             }
             End::Device(device, _) if to == SERVER => {
                 let Device { rng, up, dark, .. } = &mut self.devices[device];
                 if !dark.up {
-                    up.datagram(rng, now, packet);
+                    count(up.datagram(rng, now, packet));
                     self.server_waker.take().into_iter().for_each(Waker::wake);
                 }
             }
@@ -225,9 +266,17 @@ impl Inner {
                     .iter_mut()
                     .filter(|it| next(it).is_some())
                     .min_by_key(|it| next(it));
-                first?.up.arrive(now)
+                let device = first?;
+                let packet = device.up.arrive(now)?;
+                self.fates.overtaken += overtaken(&mut device.newest[0], &packet);
+                Some(packet)
             }
-            End::Device(device, _) if self.is_live(end) => self.devices[device].down.arrive(now),
+            End::Device(device, _) if self.is_live(end) => {
+                let device = &mut self.devices[device];
+                let packet = device.down.arrive(now)?;
+                self.fates.overtaken += overtaken(&mut device.newest[1], &packet);
+                Some(packet)
+            }
             End::Server(_) | End::Device(..) => None,
         }
     }
@@ -259,6 +308,13 @@ impl Inner {
             End::Device(device, number) => number == self.devices[device].socket,
         }
     }
+}
+
+/// 1 if a later one has arrived before.
+fn overtaken(newest: &mut u64, packet: &Packet) -> u64 {
+    let is_late = packet.number < *newest;
+    *newest = packet.number.max(*newest);
+    u64::from(is_late)
 }
 
 /// Whose socket it is.
@@ -304,7 +360,7 @@ impl AsyncUdpSocket for Socket {
             let mut inner = self.network.lock();
             let mut count = 0;
             for (buffer, about) in buffers.iter_mut().zip(about.iter_mut()) {
-                let Some(Packet { from, bytes }) = inner.arrived(self.end) else { break };
+                let Some(Packet { from, bytes, .. }) = inner.arrived(self.end) else { break };
                 let len = bytes.len();
                 buffer[..len].copy_from_slice(&bytes);
                 *about = RecvMeta { addr: from, len, stride: len, ecn: None, dst_ip: None };

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{advance, sleep};
 
 use crate::link::Weather;
-use crate::network::{Dark, DeviceId, Network};
+use crate::network::{Dark, DeviceId, Fates, Network};
 use crate::person::{MOST, Person};
 use crate::serving::Serving;
 
@@ -22,7 +22,7 @@ const CROWD: usize = 9;
 /// Counts of what happened, to check that a run tries what it is there to try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    pub packets: usize,
+    pub fates: Fates,
     pub links: u32,
     pub resumed: u32,
     pub restarts: u32,
@@ -33,11 +33,12 @@ pub struct Tally {
     pub kills: u32,
     /// The most by which information was older than its path and its sender explain, in ms.
     pub excess_ms: u64,
+    pub quiet_hours: u32,
 }
 
 impl Tally {
     pub fn add(&mut self, other: Self) {
-        self.packets += other.packets;
+        self.fates.add(other.fates);
         self.links += other.links;
         self.resumed += other.resumed;
         self.restarts += other.restarts;
@@ -47,6 +48,32 @@ impl Tally {
         self.suspensions += other.suspensions;
         self.kills += other.kills;
         self.excess_ms = self.excess_ms.max(other.excess_ms);
+        self.quiet_hours += other.quiet_hours;
+    }
+
+    /// Checks that everything that may happen has, many times in this many seeds: a test that does
+    /// nothing proves nothing.
+    pub fn is_eventful(&self, seeds: u64) -> Result<(), String> {
+        let Fates { lost, doubled, overtaken, .. } = self.fates;
+        let each = |count: u32| f64::from(count) / seeds as f64;
+        let least = [
+            ("lost", lost as f64 / seeds as f64, 100.0),
+            ("doubled", doubled as f64 / seeds as f64, 100.0),
+            ("overtaken", overtaken as f64 / seeds as f64, 500.0),
+            ("links", each(self.links), 10.0),
+            ("resumed", each(self.resumed), 3.0),
+            ("restarts", each(self.restarts), 1.0),
+            ("crashes", each(self.crashes), 1.0),
+            ("blackouts", each(self.blackouts), 10.0),
+            ("moves", each(self.moves), 10.0),
+            ("suspensions", each(self.suspensions), 2.0),
+            ("kills", each(self.kills), 4.0),
+            ("quiet hours", each(self.quiet_hours), 0.01),
+        ];
+        match least.iter().find(|(_, count, least)| count < least) {
+            Some((what, count, least)) => Err(format!("{what}: {count} a seed, not {least}")),
+            None => Ok(()),
+        }
     }
 }
 
