@@ -13,8 +13,8 @@ use gpys::proto::view::View;
 use gpys::proto::wire::bits::BitWriter;
 use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
 use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, Online, PeerId, Person, Presence, PublicId, Roster, Sample,
-    ServerMessage,
+    ClientDatagram, ClientMessage, Online, PeerId, Person, Presence, PublicId, Role, Roster,
+    Sample, ServerMessage,
 };
 use uuid::Uuid;
 
@@ -47,6 +47,7 @@ fn people() -> (Cover, Ids, Vec<(u32, Vec<Entry>)>) {
             age: random.u8(..20),
             accuracy: Accuracy::from_metres(5.0),
             hidden: false,
+            extra: 0,
         })
         .collect();
     people.sort_by_key(|entry| cover.index(Cell::at(cover.level, entry.position)));
@@ -71,12 +72,20 @@ fn write(
     (cover, ids, cells): &(Cover, Ids, Vec<(u32, Vec<Entry>)>),
 ) {
     out.clear();
-    frame::write_header(out, now, *cover, *ids);
+    frame::write_header(out, now, *cover, (*ids).into());
     let mut last = 0;
     for (index, entries) in cells {
         frame::write_link(out, index - last);
         last = *index;
-        frame::write_chunk(out, cover.cell(*index), kind, Page::default(), *ids, entries);
+        frame::write_chunk(
+            out,
+            cover.cell(*index),
+            kind,
+            Page::default(),
+            (*ids).into(),
+            entries,
+            &[],
+        );
     }
     frame::write_end(out);
 }
@@ -147,11 +156,12 @@ fn poses(criterion: &mut Criterion) {
         accuracy: Accuracy::from_metres(5.0),
         sampled: Time::from_ms(70_000),
     };
-    let sample = Sample { seq: 7, pose };
-    group.bench_function("encode", |bencher| bencher.iter(|| black_box(&sample).encode()));
-    let bytes = sample.encode();
+    let sample = Sample::new(7, pose);
+    group.bench_function("encode", |bencher| bencher.iter(|| black_box(&sample).encode(0)));
+    let bytes = sample.encode(0);
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| ClientDatagram::decode(black_box(&bytes), Time::from_ms(70_050)).unwrap());
+        bencher
+            .iter(|| ClientDatagram::decode(black_box(&bytes), Time::from_ms(70_050), 0).unwrap());
     });
     group.bench_function("quantise angles", |bencher| {
         bencher.iter(|| Orientation::from_euler(black_box(10.0), 20.0, 30.0).unwrap());
@@ -170,6 +180,9 @@ fn messages(criterion: &mut Criterion) {
         uuid: PublicId(Uuid::from_u128(id.into())),
         name: format!("walker {id}"),
         presence: Presence::Sharing,
+        role: Role::Guest,
+        subject: None,
+        profile: String::new(),
     });
     let online = Online { sharing: 128, ..Online::default() };
     let roster = Roster { joined: joined.collect(), online, ..Roster::default() };

@@ -28,7 +28,7 @@ FLOORS = {
         "trust redial sender clock",
     ],
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
-    "gpys_proto": ["world view", "wire", "blur", "pose", "geo time text uplink"],
+    "gpys_proto": ["world view", "wire", "blur", "pose kind", "geo motion time text uplink"],
     "gpys_server": [
         "server",
         "http",
@@ -42,7 +42,7 @@ FLOORS = {
         "quic",
         "config files panics",
         "host load metrics",
-        "addresses clock lock terminal",
+        "addresses clock kind lock terminal",
     ],
 }
 # Crates that a crate may import.

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
 use gpys::client::{Client, ConnectError, Connector, Options, Transport, Trust};
+use gpys::proto::wire::VERSION;
 use gpys_testkit::forge::{OLD, STAGE, hs256, token};
 use gpys_testkit::running::Running;
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ async fn answering(status: &str, text: &str) -> String {
 /// A web server whose `/config.json` names this address for WebTransport; gives its URL.
 async fn naming(udp: SocketAddr, hashes: Value) -> String {
     let config = json!({
-        "protocol": 1,
+        "protocol": VERSION,
         "webtransport": format!("https://{udp}/wt"),
         "serverCertificateHashes": hashes,
         "websocket": "",
@@ -80,9 +81,13 @@ async fn another_server_is_told_from_another_version() {
     assert!(matches!(error, ConnectError::Status { .. }), "{error}");
     assert!(error.to_string().contains("421 Misdirected Request: not by this name"), "{error}");
 
-    let config = json!({ "protocol": 2, "webtransport": "", "websocket": "", "venue": null });
+    let config =
+        json!({ "protocol": VERSION + 1, "webtransport": "", "websocket": "", "venue": null });
     let error = unreachable(&answering("200 OK", &config.to_string()).await).await;
-    assert!(matches!(error, ConnectError::Version { server: Some(2), .. }), "{error}");
+    assert!(
+        matches!(error, ConnectError::Version { server: Some(server), .. } if server == VERSION + 1),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

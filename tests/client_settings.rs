@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gpys::client::link::webtransport::{Dialer, WebTransportLink};
 use gpys::client::{Config, Trust};
+use gpys::proto::wire::VERSION;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::json;
@@ -61,7 +62,7 @@ async fn split_settings_cost_nothing() {
     let url = format!("https://localhost:{}/wt", server.local_addr().unwrap().port());
     let address = server.local_addr().unwrap();
     let serving = tokio::spawn(async move { serve(server.accept().await.unwrap()).await });
-    let config = json!({ "protocol": 1, "webtransport": url, "websocket": "ws://localhost" });
+    let config = json!({ "protocol": VERSION, "webtransport": url, "websocket": "ws://localhost" });
     let config: Config = serde_json::from_value(config).unwrap();
     let (dialer, _) = Dialer::new(&config, Trust::Public, address).await.unwrap();
     let link = WebTransportLink::open(&dialer, None, None).await;

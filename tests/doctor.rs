@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gpys::cli::doctor::report::{Name, Report, Step, Topic, Verdict};
 use gpys::cli::doctor::{Args, Which, examine};
-use gpys::proto::wire::{CloseCode, Closing, ServerMessage};
+use gpys::proto::wire::{CloseCode, Closing, ServerMessage, VERSION};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use time::{Duration, OffsetDateTime};
@@ -250,7 +250,7 @@ async fn stranger(listener: TcpListener) {
             let closing = Closing {
                 code: CloseCode::BadVersion as u8,
                 retry_ms: None,
-                reason: "this server speaks protocol version 2, not 1".to_owned(),
+                reason: "this server speaks protocol version 3, not 2".to_owned(),
             };
             let bytes = ServerMessage::Closing(closing).encode();
             socket.send(Message::binary(bytes)).await.unwrap();
@@ -273,11 +273,11 @@ async fn another_version_is_told_before_and_at_the_door() {
     let (behind, server) = local().await;
     tokio::spawn(stranger(behind));
     let (listener, front) = local().await;
-    tokio::spawn(proxy(listener, config(2, front, front), server));
+    tokio::spawn(proxy(listener, config(VERSION + 1, front, front), server));
     let report = look(&Args { transport: Which::Ws, ..args(format!("http://{front}")) }).await;
     assert_eq!((works(&report), report.exit_code()), ((None, Some(false)), 2));
-    failed(&report, Topic::Config, None, "the server speaks protocol 2, this program 1");
-    failed(&report, Topic::Join, Some(Name::Ws), "this server speaks protocol version 2");
+    failed(&report, Topic::Config, None, "the server speaks protocol 3, this program 2");
+    failed(&report, Topic::Join, Some(Name::Ws), "this server speaks protocol version 3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,7 +307,7 @@ async fn a_udp_port_that_is_closed_or_somebody_elses_is_told() {
     });
     for (udp, words) in [(closed, "the UDP port is closed"), (other, "(ALPN)")] {
         let (listener, front) = local().await;
-        tokio::spawn(proxy(listener, config(1, udp, front), server.http));
+        tokio::spawn(proxy(listener, config(VERSION, udp, front), server.http));
         let report = look(&args(format!("http://{front}"))).await;
         assert_eq!((works(&report), report.exit_code()), ((Some(false), Some(true)), 1));
         failed(&report, Topic::Quic, Some(Name::Wt), words);

@@ -19,7 +19,7 @@ use gpys::proto::pose::Accuracy;
 use gpys::proto::time::Time;
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Coding, Entry, Frame, Ids, Page};
 use gpys_latency::peers::{self, Peer};
 use gpys_latency::relay::{Relay, RelayError};
 use gpys_latency::track::{self, Mark, PEOPLE, PERIOD, Reading};
@@ -44,13 +44,14 @@ fn through_a_frame(viewport: Viewport, position: Position) -> Position {
     let cover = Cover::of(viewport);
     let cell = Cell::at(cover.level, position);
     let id = PeerId(7);
-    let ids = Ids::between(7, 7);
+    let coding = Coding::from(Ids::between(7, 7));
     let accuracy = Accuracy::UNKNOWN;
-    let entry = Entry { id, position, orientation: None, age: 0, accuracy, hidden: false };
+    let entry =
+        Entry { id, position, orientation: None, age: 0, accuracy, hidden: false, extra: 0 };
     let mut out = BitWriter::default();
-    frame::write_header(&mut out, NOW, cover, ids);
+    frame::write_header(&mut out, NOW, cover, coding);
     frame::write_link(&mut out, cover.index(cell).unwrap());
-    frame::write_chunk(&mut out, cell, ChunkKind::Delta, Page::default(), ids, &[entry]);
+    frame::write_chunk(&mut out, cell, ChunkKind::Delta, Page::default(), coding, &[entry], &[]);
     frame::write_end(&mut out);
     let mut bytes = Vec::new();
     out.write_bytes(&mut bytes);

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use gpys::proto::geo::Viewport;
-use gpys::proto::wire::{ClientMessage, CloseCode, encode_ping};
+use gpys::proto::wire::{ClientMessage, CloseCode, MAX_CLIENT_MESSAGE, encode_ping};
 use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -281,7 +281,7 @@ async fn messages_are_limited() {
     let server = Running::start();
     let viewport = ClientMessage::Viewport(Viewport::WORLD).encode();
     let budget = ClientMessage::Budget(0).encode();
-    let too_long = vec![4; 1_025];
+    let too_long = vec![4; MAX_CLIENT_MESSAGE + 1];
     for (number, transport) in BOTH.into_iter().enumerate() {
         // Forty are too many viewports, but not too many messages.
         let talks = [

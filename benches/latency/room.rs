@@ -14,7 +14,7 @@ use gpys_proto::time::Time;
 use gpys_proto::wire::{
     ClientDatagram, ClientMessage, DATAGRAM_LANE, Hello, PeerId, PublicId, ResumeToken, encode_pong,
 };
-use gpys_proto::world::{Arrival, Audience, Newcomer, RoomSettings, World};
+use gpys_proto::world::{Arrival, Newcomer, RoomSettings, World};
 use uuid::Uuid;
 
 /// Maximum length of a frame, as in GPyS.
@@ -131,7 +131,7 @@ impl<O: Out> Room<O> {
     /// If it does not decode.
     pub fn datagram(&self, id: PeerId, bytes: &[u8]) -> Result<Option<Bytes>> {
         let now = self.now();
-        Ok(match ClientDatagram::decode(bytes, now)? {
+        Ok(match ClientDatagram::decode(bytes, now, 0)? {
             ClientDatagram::Pose(sample) => {
                 self.lock().world.handle_pose(id, sample);
                 None
@@ -154,9 +154,8 @@ impl<O: Out> Inner<O> {
     fn send(&mut self, now: Time) {
         while let Some(event) = self.world.poll_event() {
             let bytes = Bytes::copy_from_slice(&event.message);
-            let all = event.to == Audience::Everyone;
             for (&id, out) in &self.outs {
-                if all || event.to == Audience::One(id) {
+                if event.to.includes(id) {
                     out.message(bytes.clone());
                 }
             }

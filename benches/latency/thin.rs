@@ -325,9 +325,9 @@ impl Clock {
     pub fn encode(&self, reading: &Reading, number: &mut u32) -> Bytes {
         let sampled = u64::from(self.server) + self.local.elapsed().as_millis() as u64;
         let pose = Pose { sampled: Time::from_ms(sampled), ..reading.pose() };
-        let sample = Sample { seq: *number, pose };
+        let sample = Sample::new(*number, pose);
         *number += 1;
-        Bytes::copy_from_slice(&sample.encode())
+        sample.encode(0).into()
     }
 }
 

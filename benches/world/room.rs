@@ -8,7 +8,7 @@ use gpys::proto::geo::{Cell, Cover, Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::bits::BitWriter;
-use gpys::proto::wire::frame::{self, ChunkKind, Entry, Ids, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Coding, Entry, Ids, Page};
 use gpys::proto::wire::{PeerId, PublicId, ResumeToken, Sample};
 use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, RoomSettings, World};
 use rustix::time::{ClockId, clock_gettime};
@@ -148,7 +148,7 @@ impl Room {
             };
             let step = (0.14 * heading.sin(), 0.14 * heading.cos());
             room.walkers.push(Walker { at, step, pose });
-            room.world.handle_pose(id, Sample { seq: 0, pose });
+            room.world.handle_pose(id, Sample::new(0, pose));
         }
         room
     }
@@ -195,7 +195,7 @@ impl Room {
             pose.orientation = Some(Orientation::from_code(code % 130_000_000).unwrap());
             pose.position = position(*at);
             pose.sampled = now - self.random.u64(10..40);
-            self.samples.push((PeerId(index as u32), Sample { seq: tick as u32 + 1, pose: *pose }));
+            self.samples.push((PeerId(index as u32), Sample::new(tick as u32 + 1, *pose)));
         }
         // Poses arrive in no order.
         self.random.shuffle(&mut self.samples);
@@ -242,7 +242,7 @@ impl Room {
         self.tick += 1;
         let looks = viewport((0.0, 0.0));
         let cover = Cover::of(looks);
-        let ids = Ids::between(0, self.walkers.len() as u32);
+        let coding = Coding::from(Ids::between(0, self.walkers.len() as u32));
         let mut cost = Cost::default();
         let begin = cpu_time();
         for _ in 0..viewers {
@@ -258,6 +258,7 @@ impl Room {
                     age,
                     accuracy: pose.accuracy,
                     hidden: false,
+                    extra: 0,
                 });
             };
             if all {
@@ -267,14 +268,14 @@ impl Room {
                 self.samples.iter().for_each(|(id, sample)| see(*id, &sample.pose));
             }
             let mut bits = BitWriter::default();
-            frame::write_header(&mut bits, self.now, cover, ids);
+            frame::write_header(&mut bits, self.now, cover, coding);
             let (mut last, kind) = (0, if all { ChunkKind::Key } else { ChunkKind::Delta });
             for (index, mut entries) in cells {
                 entries.sort_unstable_by_key(|entry| entry.id);
                 frame::write_link(&mut bits, index - last);
                 last = index;
                 let cell = cover.cell(index);
-                frame::write_chunk(&mut bits, cell, kind, Page::default(), ids, &entries);
+                frame::write_chunk(&mut bits, cell, kind, Page::default(), coding, &entries, &[]);
             }
             frame::write_end(&mut bits);
             self.out.clear();

@@ -144,7 +144,7 @@ impl<'a> Room<'a> {
             for (index, truth) in travelling.remove(&ms).unwrap_or_default() {
                 let id = PeerId(FIRST_ID + index as u32);
                 let seq = ((ms - START_MS) / 10) as u32;
-                self.world.handle_pose(id, Sample { seq, pose: truth.pose()? });
+                self.world.handle_pose(id, Sample::new(seq, truth.pose()?));
                 self.truths[index].rotate_left(1);
                 self.truths[index][3] = truth;
             }

@@ -35,15 +35,32 @@ impl Tally {
         let mut in_chunks = 0;
         for (chunk, entries) in frame.chunks() {
             let mut out = BitWriter::default();
-            frame::write_chunk(&mut out, chunk.cell, chunk.kind, chunk.page, frame.ids, entries);
+            frame::write_chunk(
+                &mut out,
+                chunk.cell,
+                chunk.kind,
+                chunk.page,
+                frame.coding,
+                entries,
+                &[],
+            );
             let (n, all) = (entries.len() as u64, out.len() as u64);
             // The cell distances take about a bit a chunk; they count as headers.
             in_chunks += all;
             let position = 2 * u64::from(cell_bits(chunk.cell.level)) * n;
             let key = if chunk.kind == ChunkKind::Delta { 0 } else { 7 * n };
             let mut bare = BitWriter::default();
-            frame::write_chunk(&mut bare, chunk.cell, chunk.kind, chunk.page, frame.ids, &[]);
-            let count_bits = 2 * u64::from((n + 1).ilog2()) + u64::from(n > 0);
+            frame::write_chunk(
+                &mut bare,
+                chunk.cell,
+                chunk.kind,
+                chunk.page,
+                frame.coding,
+                &[],
+                &[],
+            );
+            // The chunk's count, and that all have an orientation and none has motion.
+            let count_bits = 2 * u64::from((n + 1).ilog2()) + 2 * u64::from(n > 0);
             let head = bare.len() as u64 + count_bits;
             self.chunks += 1;
             self.chunk_headers += head;

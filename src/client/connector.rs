@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use gpys_proto::kind::Claim;
 use gpys_proto::text;
 use gpys_proto::wire::{Hello, VERSION};
 
@@ -180,18 +181,32 @@ impl Connector {
         way: Way,
         options: Options,
     ) -> Result<Client, ConnectError> {
+        let Options { redials, events, .. } = options;
         let Options { room, name, presence, resume, budget, viewport, access, sharing, .. } =
             options;
+        let Options { claim: Claim { space, layout }, profile, .. } = options;
         let (version, name) = (VERSION, text::name(&name));
-        let hello =
-            Hello { version, room, name, presence, resume, budget, viewport, access, sharing };
+        let hello = Hello {
+            version,
+            room,
+            name,
+            presence,
+            resume,
+            budget,
+            viewport,
+            access,
+            sharing,
+            space,
+            layout,
+            profile,
+        };
         let sent = Instant::now();
         let welcome = greet(&mut link, hello.clone(), self.url(way.transport)).await?;
         let shared = Arc::new(ClientState::new(welcome, sent));
-        let server = options.redials.then(|| -> Box<dyn Dial> {
+        let server = redials.then(|| -> Box<dyn Dial> {
             Box::new(Redialer { server: self.clone(), way: Arc::new(way) })
         });
-        let session = Session::new(link, Arc::clone(&shared), options.events, hello);
+        let session = Session::new(link, Arc::clone(&shared), events, hello);
         tokio::spawn(session.run(server));
         Ok(Client::new(shared))
     }

@@ -1,6 +1,7 @@
 //! How a client joins, what it sends, and what it receives.
 
 use gpys_proto::geo::{Position, Viewport};
+use gpys_proto::kind::Claim;
 use gpys_proto::pose::{Accuracy, Orientation};
 use gpys_proto::time::Stamp;
 use gpys_proto::view::Figure;
@@ -25,6 +26,10 @@ pub struct Options {
     /// The name that others see, as [`text::name`](gpys_proto::text::name) cleans it, which may
     /// leave nothing.
     pub name: String,
+    /// What the client says of itself, as JSON of at most 512 bytes; may be empty.
+    pub profile: String,
+    /// What it takes the room to be.
+    pub claim: Claim,
     /// The initial presence.
     pub presence: Presence,
     /// The token of an earlier [`Client::welcome`](crate::Client::welcome), to come back as the same
@@ -58,6 +63,8 @@ impl Default for Options {
             transport: Transport::WebTransport,
             room: "lobby".to_owned(),
             name: String::new(),
+            profile: String::new(),
+            claim: Claim::default(),
             presence: Presence::Sharing,
             resume: None,
             budget: 0,

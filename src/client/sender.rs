@@ -97,7 +97,7 @@ impl Sender {
             let sparse = self.last.is_none_or(|last| now - last.at > SPARSE_MS);
             let copy_at = (self.copies && sparse).then_some(now + COPY_MS);
             let seq = self.last.map_or(0, |last| last.sample.seq.wrapping_add(1));
-            let sample = Sample { seq, pose };
+            let sample = Sample::new(seq, pose);
             self.turn = self.turn.max(now) + self.pace;
             self.last =
                 Some(Sent { sample, at: now, copy_at, repeats: 0, repeat_at: now + QUICK_MS });
@@ -133,15 +133,15 @@ mod tests {
     fn only_the_newest_pose_waits_for_its_turn() {
         let mut sender = Sender::new(10);
         sender.offer(pose(1, 0));
-        assert_eq!(sender.poll(0.0).unwrap().0, Sample { seq: 0, pose: pose(1, 0) });
+        assert_eq!(sender.poll(0.0).unwrap().0, Sample::new(0, pose(1, 0)));
         sender.offer(pose(2, 20));
         assert_eq!(sender.poll(20.0), None);
         sender.offer(pose(3, 40));
         assert_eq!(sender.due(), Some(50.0));
-        assert_eq!(sender.poll(50.0), Some((Sample { seq: 1, pose: pose(3, 40) }, true)));
+        assert_eq!(sender.poll(50.0), Some((Sample::new(1, pose(3, 40)), true)));
         sender.offer(pose(4, 120));
         assert_eq!(sender.poll(149.0), None);
-        assert_eq!(sender.poll(150.0), Some((Sample { seq: 2, pose: pose(4, 120) }, true)));
+        assert_eq!(sender.poll(150.0), Some((Sample::new(2, pose(4, 120)), true)));
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             // A device that stands still offers the same position again and again.
             sender.offer(pose(1, now));
             if let Some((sample, new)) = sender.poll(now as f64) {
-                assert_eq!((sample, new), (Sample { seq: 0, pose: pose(1, 5) }, false));
+                assert_eq!((sample, new), (Sample::new(0, pose(1, 5)), false));
                 times.push(now);
             }
         }

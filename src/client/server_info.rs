@@ -310,7 +310,7 @@ mod tests {
     fn reads_the_example_of_the_protocol() {
         let config: Config = serde_json::from_str(
             r#"{
-              "protocol": 1,
+              "protocol": 2,
               "webtransport": "https://192.168.1.7:4433/wt",
               "serverCertificateHashes": [{ "algorithm": "sha-256",
                 "value": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" },

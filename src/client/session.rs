@@ -42,6 +42,8 @@ pub(crate) struct Session {
     shared: Arc<ClientState>,
     events: Option<Events>,
     sender: Sender,
+    /// Bits of state in each pose.
+    state_bits: u32,
     /// What the client says on its next link; its presence is the client's now.
     hello: Hello,
     /// When the terms on which the client shares began.
@@ -64,13 +66,17 @@ impl Session {
         events: Option<Events>,
         hello: Hello,
     ) -> Self {
-        let sender = Sender::new(lock(&shared.welcome).limits.pose_hz);
+        let (sender, state_bits) = {
+            let welcome = lock(&shared.welcome);
+            (Sender::new(welcome.limits.pose_hz), welcome.kind.layout.bits())
+        };
         let now = Instant::now();
         Self {
             link,
             shared,
             events,
             sender,
+            state_bits,
             hello,
             since: now,
             pings: Pings::after(0),
@@ -222,7 +228,7 @@ impl Session {
         if self.shares()
             && let Some((sample, new)) = self.sender.poll(now)
         {
-            self.link.send_datagram(&sample.encode()).await?;
+            self.link.send_datagram(&sample.encode(self.state_bits)).await?;
             let counters = &self.shared.counters;
             let counter = if new { &counters.poses } else { &counters.repeats };
             counter.fetch_add(1, Ordering::Relaxed);
@@ -311,7 +317,10 @@ impl Session {
                 self.sender.set_copies(wanted);
                 None
             }
-            ServerMessage::Welcome(_) | ServerMessage::Roster(_) => None,
+            ServerMessage::Welcome(_)
+            | ServerMessage::Roster(_)
+            | ServerMessage::Said(_)
+            | ServerMessage::Announcement(_) => None,
         }
     }
 

@@ -22,8 +22,8 @@
 //!
 //! # Where to begin
 //!
-//! 1. The values: [`time`], [`geo`] (positions, viewports, cells), [`pose`], [`blur`] (approximate
-//!    positions) and [`text`] (names).
+//! 1. The values: [`time`], [`geo`] (positions, viewports, cells), [`pose`], [`motion`], [`kind`]
+//!    (planes and state), [`blur`] (approximate positions) and [`text`] (names).
 //! 2. [`wire`], the bytes that `docs/PROTOCOL.md` specifies: messages and datagrams, and
 //!    [`wire::frame`] over [`wire::bits`].
 //! 3. [`world`], the server's half, and [`view`], the receiver's.
@@ -32,6 +32,8 @@
 
 pub mod blur;
 pub mod geo;
+pub mod kind;
+pub mod motion;
 pub mod pose;
 pub mod text;
 pub mod time;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
 
 use crate::geo::Position;
+use crate::motion::Motion;
 use crate::time::Time;
 
 /// Steps of each of the three smaller components of an orientation. 4 times its cube is below
@@ -222,6 +223,15 @@ pub struct Pose {
     pub accuracy: Accuracy,
     /// When the sample was taken, on the server's clock.
     pub sampled: Time,
+}
+
+/// What a pose has besides, where the sender or the room wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// How fast and which way the person moves, if known.
+    pub motion: Option<Motion>,
+    /// The room's state bits; 0 in a room without state.
+    pub state: u64,
 }
 
 #[cfg(test)]

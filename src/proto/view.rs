@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::geo::{Cell, Position};
-use crate::pose::{Accuracy, Orientation};
+use crate::pose::{Accuracy, Extra, Orientation};
 use crate::time::Stamp;
-use crate::wire::frame::{Chunk, ChunkKind, Entry, Frame, FrameError, Ids, age_ms};
+use crate::wire::frame::{Chunk, ChunkKind, Entry, Frame, FrameError, age_ms};
 use crate::wire::{Online, PeerId, Person, Presence, Roster, ServerMessage};
 
 /// Age against the newest frame, in ms, beyond which a frame is ignored, and beyond which a person
@@ -35,6 +35,8 @@ pub struct Figure {
     pub shown: Stamp,
     /// The cell in which that frame had them.
     pub cell: Cell,
+    /// How they move, and their state bits.
+    pub extra: Extra,
 }
 
 /// The people in each quarter of a cell (south-west, south-east, north-west, north-east), counted
@@ -86,7 +88,11 @@ impl View {
                 self.figures.remove(&welcome.id);
             }
             ServerMessage::Roster(roster) => self.handle_roster(roster),
-            ServerMessage::Closing(_) | ServerMessage::Refused(_) | ServerMessage::Copies(_) => {}
+            ServerMessage::Closing(_)
+            | ServerMessage::Refused(_)
+            | ServerMessage::Copies(_)
+            | ServerMessage::Said(_)
+            | ServerMessage::Announcement(_) => {}
         }
     }
 
@@ -111,7 +117,7 @@ impl View {
             self.begun = true;
             self.newest = Some(newest);
             for (chunk, entries) in frame.chunks() {
-                self.apply(time, frame.ids, chunk, entries, &mut fresh);
+                self.apply(&frame, chunk, entries, &mut fresh);
             }
             self.sweep(newest);
         }
@@ -200,14 +206,14 @@ impl View {
 
     fn apply(
         &mut self,
-        time: Stamp,
-        ids: Ids,
+        frame: &Frame,
         chunk: &Chunk,
         entries: &[Entry],
         fresh: &mut impl FnMut(PeerId, &Figure),
     ) {
+        let (time, ids) = (frame.time, frame.coding.ids);
         for entry in entries {
-            self.show(time, chunk, entry, fresh);
+            self.show(frame, chunk, entry, fresh);
         }
         if chunk.kind == ChunkKind::Delta {
             return;
@@ -236,11 +242,12 @@ impl View {
 
     fn show(
         &mut self,
-        time: Stamp,
+        frame: &Frame,
         chunk: &Chunk,
         entry: &Entry,
         fresh: &mut impl FnMut(PeerId, &Figure),
     ) {
+        let time = frame.time;
         let Entry { id, position, orientation, age, .. } = *entry;
         if Some(id) == self.own || self.left.contains(&id) {
             return;
@@ -266,6 +273,7 @@ impl View {
             sampled: Stamp(time.0.wrapping_sub(age_ms(age))),
             shown: time,
             cell: chunk.cell,
+            extra: entry.extra(&frame.extras),
         };
         fresh(id, &figure);
         self.figures.insert(id, figure);

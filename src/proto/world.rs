@@ -3,10 +3,13 @@
 //! Poses wait in inboxes, where the latest wins, until the tick moves them into the grid; nothing
 //! else in here waits anywhere.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use crate::geo::Viewport;
+use crate::kind::{Claim, Kind, Mismatch, Space};
 use crate::time::Time;
 use crate::wire::{
-    ClientMessage, Online, PeerId, Presence, PublicId, Refused, Sample, ServerMessage,
+    ClientMessage, Field, Online, PeerId, Presence, PublicId, Refused, Sample, ServerMessage,
 };
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
@@ -15,22 +18,27 @@ use crate::world::pace::Pace;
 use crate::world::people::{Away, People};
 use crate::world::presence::Transition;
 use crate::world::slab::Slot;
+use crate::world::talk::Talks;
 use crate::world::viewers::Viewers;
 
 pub use self::ages::{AGE_BOUNDS_MS, Ages};
 pub use self::interface::{
-    Arrival, Audience, CLOSED_MS, Event, JoinError, Newcomer, Parting, RoomSettings, SILENCE_MS,
-    Violation,
+    Arrival, Audience, CLOSED_MS, Dismissal, Event, FROZEN_MS, FROZEN_OUT_MS, JoinError, Lane,
+    Newcomer, Parting, RoomSettings, SILENCE_MS, Violation,
 };
 pub use self::rate::Feedback;
+pub use self::talk::Over;
 
 mod ages;
 mod arrivals;
 mod body;
+mod bucket;
 mod bulletin;
 mod chunks;
 mod deadlines;
+mod extras;
 mod grid;
+mod hosts;
 mod inbox;
 mod interface;
 mod loss;
@@ -42,13 +50,18 @@ mod people;
 mod presence;
 mod rate;
 mod sample;
+mod say;
 mod seats;
 mod since;
 mod slab;
 mod slots;
+mod talk;
 mod tick;
 mod viewer;
 mod viewers;
+
+/// Why approximate terms are refused on a plane.
+const NO_APPROXIMATE: &str = "positions on a plane are not approximate";
 
 /// The state machine of a room.
 ///
@@ -102,7 +115,7 @@ mod viewers;
 /// }
 /// let (position, accuracy) = (Position::from_degrees(46.05, 14.51)?, Accuracy::from_metres(5.0));
 /// let pose = Pose { position, orientation: None, accuracy, sampled: now };
-/// world.handle_pose(walker, Sample { seq: 0, pose });
+/// world.handle_pose(walker, Sample::new(0, pose));
 ///
 /// // A change in a small room is due at once. Here the watcher's view needs no network.
 /// let mut view = View::default();
@@ -126,12 +139,23 @@ mod viewers;
 #[derive(Debug)]
 pub struct World {
     settings: RoomSettings,
+    /// What the room is for; its first peer decides unless it was given.
+    kind: Option<Kind>,
     people: People,
     map: Map,
     viewers: Viewers,
     pace: Pace,
     outbox: Outbox,
     deadlines: Deadlines,
+    talks: Talks,
+    /// What a host shows everybody.
+    announcement: String,
+    /// Peers whose links are to be closed.
+    dismissals: VecDeque<Dismissal>,
+    /// The identities and subjects of those whom a host removed.
+    removed: BTreeSet<PublicId>,
+    /// Whether a host closed the room.
+    is_over: bool,
     /// Ages of the samples shown since [`World::take_ages`].
     ages: Ages,
 }
@@ -143,14 +167,42 @@ impl World {
     pub fn new(settings: RoomSettings, seed: u64) -> Self {
         Self {
             settings,
+            kind: None,
             people: People::new(),
             map: Map::new(seed, settings.limits.refresh_ms),
             viewers: Viewers::new(),
             pace: Pace::new(settings.tick_hz),
             outbox: Outbox::default(),
             deadlines: Deadlines::default(),
+            talks: Talks::new(),
+            announcement: String::new(),
+            dismissals: VecDeque::new(),
+            removed: BTreeSet::new(),
+            is_over: false,
             ages: Ages::default(),
         }
+    }
+
+    /// Sets what the room is for, unless that is set. Without it, the first peer's claim decides.
+    pub fn set_kind(&mut self, kind: Kind) {
+        if self.kind.is_none() {
+            self.map.state_bits = kind.layout.bits();
+            self.kind = Some(kind);
+        }
+    }
+
+    /// What the room is for, once that is set.
+    #[must_use]
+    pub const fn kind(&self) -> Option<&Kind> {
+        self.kind.as_ref()
+    }
+
+    /// Checks what a client takes the room to be.
+    ///
+    /// # Errors
+    /// If it is of another kind.
+    pub fn check(&self, claim: &Claim) -> Result<(), Mismatch> {
+        self.kind.as_ref().map_or(Ok(()), |kind| claim.matches(kind))
     }
 
     /// Postpones the deadlines of silent peers by the time for which the server did not run, in
@@ -163,7 +215,8 @@ impl World {
     }
 
     /// Takes a pose into the peer's inbox: latest wins. Older ones are dropped.
-    pub fn handle_pose(&mut self, id: PeerId, sample: Sample) {
+    pub fn handle_pose(&mut self, id: PeerId, mut sample: Sample) {
+        sample.extra.state &= u64::MAX.checked_shr(64 - self.map.state_bits).unwrap_or(0);
         if let Some(slot) = self.people.slot(id)
             && self.people.receive(slot, sample)
         {
@@ -183,6 +236,14 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(slot) = self.people.slot(id) else { return Ok(()) };
         match *message {
+            ClientMessage::Name(ref name) => {
+                self.change_facts(slot, |peer| peer.set_name(name), now);
+            }
+            ClientMessage::Profile(ref profile) => {
+                self.change_facts(slot, |peer| peer.set_profile(profile), now);
+            }
+            ClientMessage::Say(ref say) => self.say(slot, say, now),
+            ClientMessage::Host(ref action) => self.handle_host(slot, action, now),
             ClientMessage::Hello(_) => return Err(Violation::OutOfTurn),
             ClientMessage::Leave => self.leave(id),
             ClientMessage::Presence(presence) => {
@@ -205,6 +266,9 @@ impl World {
                 }
             }
             ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
+            ClientMessage::Sharing(sharing) if sharing.approximate && self.is_plane() => {
+                self.refuse_rarely(slot, Field::Sharing, NO_APPROXIMATE, now);
+            }
             ClientMessage::Sharing(sharing) => {
                 if let Some(mut peer) = self.transition(slot) {
                     peer.set_sharing(sharing, now);
@@ -258,6 +322,7 @@ impl World {
         if self.viewers.are_served() && self.pace.begin(now, self.viewers.count()) {
             self.viewers.begin_round(&mut self.people, &mut self.pace);
             self.map.advance(&mut self.people, &mut self.ages, now);
+            self.tell_waiting(now);
             if let Some(at) = self.outbox.publish(&self.people, self.viewers.count(), now) {
                 self.pace.want(at);
             }
@@ -339,6 +404,10 @@ impl World {
         self.people.memory() + self.map.memory()
     }
 
+    fn is_plane(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.space != Space::Earth)
+    }
+
     fn transition(&mut self, slot: Slot) -> Option<Transition<'_>> {
         Some(Transition {
             member: self.people.member(slot)?,
@@ -350,12 +419,12 @@ impl World {
     }
 
     fn look(&mut self, slot: Slot, viewport: Viewport, now: Time) -> Result<(), Violation> {
-        let Some((peer, bodies)) = self.people.audience(slot) else { return Ok(()) };
+        let Some((peer, shown)) = self.people.audience(slot) else { return Ok(()) };
         if !peer.may_look(now) {
             return Err(Violation::TooFast);
         }
         if let Some(viewer) = &mut peer.viewer {
-            viewer.look(&mut self.map.scene(bodies), viewport);
+            viewer.look(&mut self.map.scene(shown), viewport);
             self.pace.note_change();
         }
         Ok(())

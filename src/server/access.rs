@@ -17,8 +17,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::keys::{Algorithm, ED25519_PUBLIC, Key, Keys, KeysError, MIN_SECRET, pkcs8};
 use crate::files::Shown;
+use crate::kind::RoomKind;
 use crate::link::ending::Ending;
 use crate::metrics::Failure;
+use gpys_proto::kind::Kind;
 use gpys_proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
 
 /// How far a token issuer's clock may be ahead. There is no such leeway at the end of a token,
@@ -52,6 +54,12 @@ pub struct Claims {
     pub room: String,
     /// The rights granted; the highest counts.
     pub rights: Vec<Right>,
+    /// Who holds the token: the same for all devices of one person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The kind of the room, for its first peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<RoomKind>,
 }
 
 /// Reads a time, which may have a fraction (RFC 7519, section 2), in whole seconds.
@@ -63,7 +71,7 @@ impl Claims {
     /// Claims without a start time.
     #[must_use]
     pub const fn new(room: String, rights: Vec<Right>, exp: u64) -> Self {
-        Self { exp, nbf: 0, room, rights }
+        Self { exp, nbf: 0, room, rights, sub: None, kind: None }
     }
 }
 
@@ -87,7 +95,7 @@ pub fn mint(
 }
 
 /// The rights of an admitted client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Whether the client may share its position.
     pub(crate) may_share: bool,
@@ -95,11 +103,16 @@ pub(crate) struct Grant {
     pub(crate) host: bool,
     /// How long it may stay; `None` for no limit.
     pub(crate) left: Option<Duration>,
+    /// Who holds its token.
+    pub(crate) subject: Option<String>,
+    /// The kind that the room has to be of.
+    pub(crate) kind: Option<Kind>,
 }
 
 impl Grant {
     /// The grant of an open room, which requires no token.
-    pub(crate) const OPEN: Self = Self { may_share: true, host: false, left: None };
+    pub(crate) const OPEN: Self =
+        Self { may_share: true, host: false, left: None, subject: None, kind: None };
 }
 
 /// A reason to refuse entry.
@@ -115,7 +128,7 @@ pub(crate) enum Refusal {
     Key,
     #[error("the access token's signature is wrong")]
     Signature,
-    #[error("the access token lacks a valid exp, room or rights claim")]
+    #[error("the access token has no exp, room or rights claim, or one that is not valid")]
     Claims,
     #[error("the access token is not valid yet")]
     Early,
@@ -190,7 +203,7 @@ impl Keys {
             return Ok(Grant::OPEN);
         }
         let token = hello.access.as_deref().ok_or(Refusal::Missing)?;
-        let Claims { exp, nbf, room, rights } = self.verify(token)?;
+        let Claims { exp, nbf, room, rights, sub, kind } = self.verify(token)?;
         let (from, until) = (Duration::from_secs(nbf), Duration::from_secs(exp));
         if now.saturating_add(LEEWAY) < from {
             return Err(Refusal::Early);
@@ -205,6 +218,8 @@ impl Keys {
             may_share: right >= Right::Share,
             host: right >= Right::Host,
             left: Some(left),
+            subject: sub,
+            kind: kind.as_ref().map(Kind::try_from).transpose().map_err(|_| Refusal::Claims)?,
         };
         if hello.presence == Presence::Sharing && !grant.may_share {
             return Err(Refusal::Rights);

@@ -87,7 +87,12 @@ impl ServerContext {
         let Own { listeners, domains, certificate } = own;
         Arc::new(Self {
             clock,
-            rooms: Rooms::new(config.room, config.guard.rooms, means),
+            rooms: Rooms::new(
+                config.room,
+                config.guard.rooms,
+                config.room_kinds.kinds.clone(),
+                means,
+            ),
             gate,
             metrics,
             access,

@@ -46,6 +46,7 @@ mod context;
 mod files;
 pub mod host;
 mod http;
+pub mod kind;
 mod limits;
 mod link;
 mod load;

@@ -144,6 +144,9 @@ struct LinkState {
     reliable: mpsc::Sender<Arc<Bytes>>,
     ending: watch::Sender<Option<Ending>>,
     heard: AtomicU64,
+    /// When a message, a pose or a ping arrived last, in ms: a word of the program, not only of
+    /// its transport.
+    spoken: AtomicU64,
     network: OnceLock<Network>,
     /// Since when the writer has waited for the transport; [`IDLE`] if it does not.
     writing: AtomicU64,
@@ -189,10 +192,11 @@ impl Link {
     fn new(path: Carrier, clock: Clock) -> (Self, LinkEnd) {
         let (reliable, reliable_end) = mpsc::channel(RELIABLE_QUEUE);
         let (ending, ending_end) = watch::channel(None);
-        let heard = AtomicU64::new(clock.now().as_ms());
+        let [heard, spoken] = [(); 2].map(|()| AtomicU64::new(clock.now().as_ms()));
         let (id, writing) = (LinkId::next(), AtomicU64::new(IDLE));
         let network = OnceLock::new();
-        let shared = LinkState { id, clock, path, reliable, ending, heard, network, writing };
+        let shared =
+            LinkState { id, clock, path, reliable, ending, heard, spoken, network, writing };
         let end = LinkEnd { reliable: reliable_end, ending: ending_end };
         (Self(Arc::new(shared)), end)
     }
@@ -231,10 +235,23 @@ impl Link {
         Time::from_ms(self.0.heard.load(Ordering::Relaxed))
     }
 
+    /// Records that the client's program said something.
+    pub(crate) fn note_spoken(&self, now: Time) {
+        self.0.spoken.store(now.as_ms(), Ordering::Relaxed);
+    }
+
+    /// When the client's program said something last.
+    pub(crate) fn spoken(&self) -> Time {
+        Time::from_ms(self.0.spoken.load(Ordering::Relaxed))
+    }
+
     /// Discounts from the client's silence the time for which the server did not run.
     pub(crate) fn excuse(&self, late_ms: u64) {
         let heard = self.heard() + late_ms;
-        self.0.heard.fetch_max(heard.min(self.0.clock.now()).as_ms(), Ordering::Relaxed);
+        let now = self.0.clock.now();
+        self.0.heard.fetch_max(heard.min(now).as_ms(), Ordering::Relaxed);
+        let spoken = self.spoken() + late_ms;
+        self.0.spoken.fetch_max(spoken.min(now).as_ms(), Ordering::Relaxed);
     }
 
     /// Follows a client to its current address, once it has proved that it owns it. Call this
@@ -305,6 +322,17 @@ impl Link {
                 true
             }
         }
+    }
+
+    /// Sends a datagram if there is room for it, and returns whether there was.
+    pub(crate) fn try_send(&self, datagram: &[u8]) -> bool {
+        if datagram.len() > self.max_frame() || !self.ready(datagram.len()) {
+            return false;
+        }
+        let mut buffer = Vec::with_capacity(datagram.len() + 8);
+        self.begin_frame(&mut buffer);
+        buffer.extend_from_slice(datagram);
+        self.send_frame(buffer.into())
     }
 
     /// Sends a pong, which may be lost.

@@ -265,6 +265,11 @@ impl Metrics {
         self.limits.count(limit);
     }
 
+    /// Counts so many hits of a limit.
+    pub(crate) fn hits_of(&self, limit: Limit, count: u64) {
+        self.limits.add(limit, count);
+    }
+
     /// Counts a refused value.
     pub(crate) fn refused(&self, field: Field) {
         self.refusals.count(Refusal::from(field));

@@ -29,10 +29,12 @@ use crate::room::identity::Mint;
 use crate::room::mailbox::{Mailbox, Postbox};
 use crate::room::member::Member;
 use crate::room::places::{Keep, Places};
+use gpys_proto::kind::Kind;
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, PeerId};
 use gpys_proto::world::{
-    Audience, Event, Feedback, Parting, RoomSettings, SILENCE_MS, Violation, World,
+    Audience, Dismissal, Event, FROZEN_MS, FROZEN_OUT_MS, Feedback, Lane, Over, Parting,
+    RoomSettings, SILENCE_MS, Violation, World,
 };
 
 /// Timers fire up to 2 ms late, so those of turns are set this much early, in ms, and a turn that
@@ -86,17 +88,23 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// An empty room that takes commands from `inbox`; `own` is its sender.
+    /// An empty room that takes commands from `inbox`; `own` is its sender. Without a kind, its
+    /// first peer decides what it is for.
     pub(crate) fn new(
         settings: RoomSettings,
+        kind: Option<Kind>,
         means: Means,
         own: WeakSender<Command>,
         inbox: Receiver<Command>,
     ) -> Self {
         let Means { clock, mint, places, metrics, load } = means;
         let now = clock.now();
+        let mut world = World::new(settings, mint.seed());
+        if let Some(kind) = kind {
+            world.set_kind(kind);
+        }
         Self {
-            world: World::new(settings, mint.seed()),
+            world,
             clock,
             mint,
             places,
@@ -207,7 +215,9 @@ impl Room {
         self.world.is_empty()
             && self.members.is_empty()
             && self.inbox.is_empty()
-            && (self.draining || self.clock.now().since(self.empty_since) >= LINGER_MS)
+            && (self.draining
+                || self.world.is_over()
+                || self.clock.now().since(self.empty_since) >= LINGER_MS)
     }
 
     fn handle(&mut self, command: Command, now: Time) {
@@ -223,6 +233,9 @@ impl Room {
             Command::Refuse(peer, link, refused) if self.is_current(peer, link) => {
                 self.world.refuse(peer, refused);
             }
+            Command::Say(peer, link, seq, say) if self.is_current(peer, link) => {
+                self.world.handle_say(peer, seq, say, now);
+            }
             Command::Leave(peer, link) if self.is_current(peer, link) => {
                 self.world.leave(peer);
                 if let Some(member) = self.members.remove(&peer) {
@@ -235,6 +248,7 @@ impl Room {
             // From a link that has been replaced.
             Command::Message(..)
             | Command::Refuse(..)
+            | Command::Say(..)
             | Command::Leave(..)
             | Command::Detach(..) => {}
             Command::GiveUp(peer) => self.give_up(peer),
@@ -261,24 +275,18 @@ impl Room {
         }
     }
 
-    /// Sends the world's events on the reliable lane; each message is encoded once for all its
-    /// receivers.
+    /// Sends the world's events, each encoded once for all its receivers, and closes the links of
+    /// those whom a host dismissed.
     fn deliver_events(&mut self, now: Time) {
         loop {
             let mut slow = Vec::new();
-            while let Some(Event { to, message }) = self.world.poll_event() {
-                let framed = Arc::new(frame_reliable(&message));
-                let mut deliver = |peer: PeerId, member: &Member| {
-                    if member.link.send_reliable(Arc::clone(&framed)).is_err() {
-                        slow.push(peer);
-                    }
-                };
-                match to {
-                    Audience::One(peer) => {
-                        self.members.get(&peer).into_iter().for_each(|m| deliver(peer, m));
-                    }
-                    Audience::Everyone => self.members.iter().for_each(|(&p, m)| deliver(p, m)),
-                }
+            while let Some(event) = self.world.poll_event() {
+                self.deliver(&event, &mut slow);
+            }
+            while let Some(Dismissal { peer, code, reason }) = self.world.poll_dismissal() {
+                self.end(peer, Ending::new(code, reason), now);
+                self.kept.remove(&peer);
+                self.world.leave(peer);
             }
             if slow.is_empty() {
                 return;
@@ -286,6 +294,35 @@ impl Room {
             for peer in slow {
                 let reason = "the client does not read its reliable lane";
                 self.end(peer, Ending::at(Limit::Unread, CloseCode::TooSlow, reason), now);
+            }
+        }
+    }
+
+    /// Sends one event, and collects those who do not read their reliable lane.
+    fn deliver(&self, event: &Event, slow: &mut Vec<PeerId>) {
+        let Event { to, lane, message } = event;
+        let framed = Arc::new(frame_reliable(message));
+        let mut deliver = |peer: PeerId, member: &Member| match lane {
+            Lane::Reliable => {
+                if member.link.send_reliable(Arc::clone(&framed)).is_err() {
+                    slow.push(peer);
+                }
+            }
+            // What finds no room is dropped: a newer one is due soon.
+            Lane::Datagram => _ = member.link.try_send(message),
+        };
+        match to {
+            Audience::One(peer) => {
+                self.members.get(peer).into_iter().for_each(|m| deliver(*peer, m))
+            }
+            Audience::These(these) => {
+                for peer in these.iter() {
+                    self.members.get(peer).into_iter().for_each(|m| deliver(*peer, m));
+                }
+            }
+            Audience::Others(_) | Audience::Everyone => {
+                let members = self.members.iter().filter(|&(&peer, _)| to.includes(peer));
+                members.for_each(|(&peer, member)| deliver(peer, member));
             }
         }
     }
@@ -326,6 +363,9 @@ impl Room {
     /// Reports to the world what the links learned, and ends those that are silent or stalled.
     fn check_links(&mut self, now: Time) {
         self.load.measure();
+        let Over { peers, rooms } = self.world.take_over();
+        self.metrics.hits_of(Limit::Says, peers);
+        self.metrics.hits_of(Limit::RoomSays, rooms);
         self.kept.retain(|&peer, _| self.world.is_here(peer));
         let mut over = Vec::new();
         for (&peer, member) in &mut self.members {
@@ -333,6 +373,17 @@ impl Room {
             if now.since(heard) >= SILENCE_MS {
                 over.push((peer, Ending::new(CloseCode::Timeout, "nothing arrived for 15 s")));
                 continue;
+            }
+            let silent_ms = now.since(member.link.spoken());
+            if silent_ms >= FROZEN_OUT_MS {
+                let reason = "the page was frozen for 10 minutes";
+                over.push((peer, Ending::new(CloseCode::Timeout, reason)));
+                continue;
+            }
+            if silent_ms >= FROZEN_MS {
+                self.world.freeze(peer);
+            } else {
+                self.world.thaw(peer);
             }
             let counts = member.link.counts();
             member.note_counts(&counts, now);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -173,13 +174,22 @@ async fn enter(
         tracing::debug!(?refusal, link = ?link.id(), "refused to admit a client");
         refused(refusal.failure())(Ending::from(refusal).into())
     })?;
-    let (hello, errors) = hello.settle();
+    let (mut hello, mut errors) = hello.settle();
+    if !is_profile(&hello.profile) {
+        hello.profile.clear();
+        errors.push(DecodeError::Profile);
+    }
     let session = Session::enter(Arc::clone(context), link.clone(), &hello, grant).await;
     let mut session = session.map_err(|ending| refused(Failure::Hello)(ending.into()))?;
     for error in errors {
         session.refuse(error, context.clock.now()).await?;
     }
     Ok(session)
+}
+
+/// Whether a text can be a profile: JSON, or nothing.
+fn is_profile(text: &str) -> bool {
+    text.is_empty() || serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// Waits until `expiry`, or forever without one.
@@ -275,18 +285,26 @@ impl Session {
         let input = source.next().await?;
         let now = self.context.clock.now();
         meter.take(&input, now)?;
+        if matches!(input, Input::Reliable(_) | Input::Datagram(_)) {
+            self.link.note_spoken(now);
+        }
         match input {
             // Boxed, as these are rare and large.
             Input::Reliable(bytes) => match ClientMessage::decode(&bytes) {
+                Ok(ClientMessage::Profile(profile)) if !is_profile(&profile) => {
+                    Box::pin(self.refuse(DecodeError::Profile, now)).await
+                }
                 Ok(message) => Box::pin(self.reliable(message)).await,
                 Err(error) => Box::pin(self.refuse(error, now)).await,
             },
-            Input::Datagram(bytes) => match ClientDatagram::decode(&bytes, now) {
-                Ok(datagram) => Ok(self.datagram(datagram, now)?),
-                // A refused pose counts like an accepted one.
-                Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
-                Err(error) => Box::pin(self.refuse(error, now)).await,
-            },
+            Input::Datagram(bytes) => {
+                match ClientDatagram::decode(&bytes, now, self.entered.state_bits) {
+                    Ok(datagram) => Ok(self.datagram(datagram, now)?),
+                    // A refused pose counts like an accepted one.
+                    Err(error) if error.outcome().is_ok() && !self.may_pose(now)? => Ok(()),
+                    Err(error) => Box::pin(self.refuse(error, now)).await,
+                }
+            }
             Input::Stray | Input::Other(_) => Ok(()),
         }
     }
@@ -338,6 +356,11 @@ impl Session {
             }
             ClientDatagram::Ping(echo) if self.pings.take(now) => {
                 self.link.send_pong(encode_pong(echo, now));
+            }
+            ClientDatagram::Say(seq, say) => {
+                let command = Command::Say(self.entered.peer, self.link.id(), seq, say);
+                // Where the room is this far behind, a newer one will do.
+                drop(self.entered.room.try_send(command));
             }
             ClientDatagram::Ping(_) => self.context.metrics.hit(Limit::Pings),
             ClientDatagram::Unknown => {}

@@ -109,11 +109,11 @@ test('a still room draws nothing', async () => {
         if (this.canvas.id === 'labels') window.gpysDrawn.labels++;
         return clearRect.apply(this, box);
       };
-      // Counts the protocol's frames that arrive over WebSocket: 0x46 leads them.
+      // Counts the protocol's frames that arrive over WebSocket: 0x47 leads them.
       window.gpysFrames = 0;
       const add = (socket) =>
         socket.addEventListener('message', ({ data }) => {
-          if (data instanceof ArrayBuffer && new Uint8Array(data)[0] === 0x46) window.gpysFrames++;
+          if (data instanceof ArrayBuffer && new Uint8Array(data)[0] === 0x47) window.gpysFrames++;
         });
       const Real = window.WebSocket;
       window.WebSocket = class extends Real {

@@ -18,8 +18,9 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated, StreamDataReceived
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import kinds
 import wire
-from view import View
+from view import after, View
 
 PATIENCE = 10
 
@@ -100,9 +101,10 @@ class Client:
         self.config, self.view = config, View()
         self.welcome = self.closing = None
         self.messages, self.frames, self.bad = [], 0, []
-        self.refused = []
+        self.refused, self.said, self.announcement = [], [], ""
         self.pending, self.changed = b"", asyncio.Event()
-        self.offset, self.best, self.pongs, self.seq = 0.0, None, 0, 0
+        self.offset, self.best, self.pongs, self.seq, self.sayings = 0.0, None, 0, 0, 0
+        self.newest = {}
 
     async def open(self, origin=None):
         """Opens the link and returns the HTTP status."""
@@ -146,9 +148,17 @@ class Client:
         return int(self._local() + self.offset) & 0xFFFFFFFF
 
     def send_pose(self, lat, lng, **rest):
-        data = wire.pose(self.seq, self.now(), lat, lng, **rest)
+        bits = kinds.state_bits(self.welcome["layout"])
+        data = wire.pose(self.seq, self.now(), lat, lng, state_bits=bits, **rest)
         self.seq += 1
         self.session.send_datagram(data)
+
+    def say(self, *say, **rest):
+        self.session.send_message(wire.say_message(*say, **rest))
+
+    def say_by_datagram(self, *say, **rest):
+        self.session.send_datagram(wire.say(self.sayings, *say, **rest))
+        self.sayings += 1
 
     def _stream(self, data):
         self.pending += data
@@ -170,17 +180,29 @@ class Client:
             self.closing = message
         elif message["kind"] == "refused":
             self.refused.append(message)
+        elif message["kind"] == "said":
+            self.said.append(message)
+        elif message["kind"] == "announcement":
+            self.announcement = message["text"]
 
     def _datagram(self, data):
         try:
-            if data[0] == 0x46:
+            if data[0] == 0x47:
                 self.frames += 1
                 self.view.frame(data)
             elif data[0] == 0x52:
                 self._pong(*wire.pong(data))
+            elif data[0] == 0x56:
+                self._said(wire.said(data))
         except wire.Bad as error:
             self.bad.append((str(error), data.hex()))
         self.changed.set()
+
+    def _said(self, message):
+        key = message["from"], message["topic"]
+        if key not in self.newest or after(message["time"], self.newest[key]) > 0:
+            self.newest[key] = message["time"]
+            self.said.append(message)
 
     def _pong(self, echo, stamp):
         self.pongs += 1

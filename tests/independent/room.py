@@ -50,3 +50,22 @@ class Room:
         for client in self.clients:
             check(not client.bad, f"every frame decodes: {client.bad[:1]}")
             await client.close()
+
+
+async def wrong_closing(client, what, code):
+    """Lists what is wrong with how a session ended; it should end with this code."""
+    await client.until(lambda: client.closing, 3)
+    told, ended = client.closing and client.closing["code"], await client.ended(3)
+    if told == ended == code:
+        return []
+    return [f"{what} is code {code}, but the closing says {told} and the connection {ended}"]
+
+
+async def still_there(watcher, sharer, id):
+    for other in watcher, sharer:
+        check(
+            not other.closing and not other.session.ended.done(), "the other sessions are untouched"
+        )
+    sharer.send_pose(LAT + 700, LNG)
+    moved = await watcher.until(lambda: watcher.view.figures[id].lat > LAT + 600)
+    check(moved, "the watcher still sees the sharer")

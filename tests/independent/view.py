@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import frames
 import wire
 
 
@@ -17,6 +18,8 @@ class Figure:
     orientation: int | None
     accuracy: int | None
     hidden: bool | None
+    motion: tuple | None
+    state: int
     sampled: int
     shown: int
 
@@ -60,7 +63,7 @@ class View:
             figure.hidden = presence == wire.HIDDEN
 
     def frame(self, data):
-        frame = wire.frame(data)
+        frame = frames.frame(data)
         if self.newest is not None and after(self.newest, frame.time) > 5000:
             return
         if self.newest is None or after(frame.time, self.newest) > 0:
@@ -90,12 +93,20 @@ class View:
             hidden = self.people[entry.id]["presence"] == wire.HIDDEN
         sampled = (time - entry.age) % 0x100000000
         self.figures[entry.id] = Figure(
-            entry.lat, entry.lng, entry.orientation, accuracy, hidden, sampled, time
+            entry.lat,
+            entry.lng,
+            entry.orientation,
+            accuracy,
+            hidden,
+            entry.motion,
+            entry.state,
+            sampled,
+            time,
         )
 
     def _whole(self, frame, chunk):
         for id, figure in list(self.figures.items()):
-            here = wire.cell_of(chunk.cell[0], figure.lat, figure.lng) == chunk.cell
+            here = frames.cell_of(chunk.cell[0], figure.lat, figure.lng) == chunk.cell
             mine = (id - frame.base) % (1 << chunk.page_bits) == chunk.page
             if here and mine and after(frame.time, figure.shown) > 0:
                 del self.figures[id]

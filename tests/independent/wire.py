@@ -2,10 +2,19 @@
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import kinds
+from kinds import EARTH, Flag, Plane, Range, Unsigned
+
+VERSION = 2
 SHARING, WATCHING, HIDDEN, GONE = range(4)
+GUEST, HOST, THING = range(3)
 POSITION, ACCURACY, ORIENTATION, VIEWPORT, PRESENCE = range(5)
+STATE, TERMS, PROFILE, SAY, HOSTING = range(5, 10)
+ROOM, NEAR, HOSTS, PEER = range(4)
+ANY = object()
+"""The space or the layout of a hello that takes the room as it is."""
 
 
 class Bad(Exception):
@@ -49,7 +58,31 @@ def sharing_fields(approximate, seconds):
     return bytes([approximate]) + varint(seconds)
 
 
-def hello(room, name="", presence=WATCHING, resume=None, budget=0, viewport=None, version=1, access=None, sharing=(False, 0)):
+def space_fields(space):
+    if space is EARTH:
+        return varint(0)
+    return varint(1) + string(space.unit) + kinds.number(space.step)
+
+
+def layout_fields(layout):
+    """Encodes a layout, which is a dict of names and values."""
+    fields = [varint(len(layout))]
+    for name, values in layout.items():
+        fields.append(string(name))
+        if isinstance(values, Flag):
+            fields.append(varint(0))
+        elif isinstance(values, Unsigned):
+            fields.append(varint(1) + bytes([values.bits]))
+        else:
+            numbers = kinds.number(values.min) + kinds.number(values.step)
+            fields.append(varint(2) + numbers + varint(values.count))
+    return b"".join(fields)
+
+
+def hello(
+    room, name="", presence=WATCHING, resume=None, budget=0, viewport=None, version=VERSION,
+    access=None, sharing=(False, 0), space=ANY, layout=ANY, profile="",
+):  # fmt: skip
     return b"".join(
         [
             varint(0),
@@ -62,6 +95,9 @@ def hello(room, name="", presence=WATCHING, resume=None, budget=0, viewport=None
             b"\1" + viewport.fields() if viewport else b"\0",
             b"\1" + string(access) if access else b"\0",
             sharing_fields(*sharing),
+            b"\0" if space is ANY else b"\1" + space_fields(space),
+            b"\0" if layout is ANY else b"\1" + layout_fields(layout),
+            string(profile),
         ]
     )
 
@@ -83,6 +119,35 @@ def sharing_message(approximate, seconds=0):
 
 def pace_message(max_frames_hz):
     return varint(6) + bytes([max_frames_hz])
+
+
+def name_message(name):
+    return varint(7) + string(name)
+
+
+def profile_message(profile):
+    return varint(8) + string(profile)
+
+
+def say_fields(to, topic, body, peer=None):
+    whom = varint(to) + (varint(peer) if to == PEER else b"")
+    return whom + string(topic) + varint(len(body)) + body
+
+
+def say_message(*say, **rest):
+    return varint(9) + say_fields(*say, **rest)
+
+
+def announce_message(text):
+    return varint(10) + varint(0) + string(text)
+
+
+def remove_message(peer, reason=""):
+    return varint(10) + varint(1) + varint(peer) + string(reason)
+
+
+def close_message(reason=""):
+    return varint(10) + varint(2) + string(reason)
 
 
 class Reader:
@@ -126,6 +191,12 @@ class Reader:
     def string(self):
         return self.take(self.varint()).decode()
 
+    def u32(self):
+        return struct.unpack("<I", self.take(4))[0]
+
+    def f64(self):
+        return struct.unpack("<d", self.take(8))[0]
+
     def list(self, item):
         return [item() for _ in range(self.varint())]
 
@@ -137,8 +208,29 @@ class Reader:
             raise Bad("bytes are left over")
 
 
+def read_space(r):
+    return EARTH if r.varint(1) == 0 else Plane(r.string(), r.f64())
+
+
+def read_field(r):
+    name, kind = r.string(), r.varint(2)
+    if kind == 0:
+        return name, Flag()
+    return name, Unsigned(r.u8()) if kind == 1 else Range(r.f64(), r.f64(), r.varint())
+
+
+def read_said(r):
+    said = {"kind": "said", "from": r.varint(), "to": r.varint(3)}
+    if said["to"] == PEER:
+        said["peer"] = r.varint()
+    return said | {"topic": r.string(), "body": r.take(r.varint())}
+
+
 def server_message(data):
-    """Decodes into a dict whose "kind" is welcome, roster, closing, refused or copies."""
+    """
+    Decodes into a dict whose "kind" is welcome, roster, closing, refused, copies, said or
+    announcement.
+    """
     r = Reader(data)
     kind = r.u8()
     if kind == 0:
@@ -161,12 +253,16 @@ def server_message(data):
                 "resume_ms": r.varint(),
             },
             "may_share": r.bool(),
+            "space": read_space(r),
+            "layout": dict(r.list(lambda: read_field(r))),
+            "rosters": r.u16(),
         }
     elif kind == 1:
 
         def person():
             who = {"id": r.varint(), "uuid": r.take(16), "name": r.string()}
-            return who | {"presence": r.varint(3)}
+            who |= {"presence": r.varint(3), "role": r.varint(2)}
+            return who | {"subject": r.option(lambda: r.take(16)), "profile": r.string()}
 
         message = {
             "kind": "roster",
@@ -174,7 +270,7 @@ def server_message(data):
             "joined": r.list(person),
             "left": r.list(r.varint),
             "presence": r.list(lambda: (r.varint(), r.varint(3))),
-            "online": (r.varint(), r.varint(), r.varint()),
+            "online": (r.varint(), r.varint(), r.varint(), r.varint()),
         }
     elif kind == 2:
         message = {
@@ -187,6 +283,10 @@ def server_message(data):
         message = {"kind": "refused", "field": r.u8(), "reason": r.string()}
     elif kind == 4:
         message = {"kind": "copies", "wanted": r.bool()}
+    elif kind == 5:
+        message = read_said(r)
+    elif kind == 6:
+        message = {"kind": "announcement", "text": r.string()}
     else:
         raise Bad(f"no message has the number {kind}")
     r.end()
@@ -248,9 +348,28 @@ def accuracy_code(metres):
     return next((c for c in range(1, 63) if 0.5 * 1.25 ** (c - 1) >= metres), 63)
 
 
-def pose(seq, time, lat, lng, accuracy=0, orientation=None):
+def pose(seq, time, lat, lng, accuracy=0, orientation=None, motion=None, state=0, state_bits=0):
+    """Encodes a pose; `motion` is a pair of codes."""
     code = 0xFFFFFFFF if orientation is None else orientation
-    return struct.pack("<BIIiiBI", 0x50, seq, time & 0xFFFFFFFF, lat, lng, accuracy, code)
+    tag = 0x50 if motion is None else 0x54
+    head = struct.pack("<BIIiiBI", tag, seq, time & 0xFFFFFFFF, lat, lng, accuracy, code)
+    return head + bytes(motion or ()) + state.to_bytes((state_bits + 7) // 8, "little")
+
+
+def say(seq, *say, **rest):
+    """Encodes a message to others for the datagram lane."""
+    return struct.pack("<BI", 0x55, seq) + say_fields(*say, **rest)
+
+
+def said(data):
+    """Decodes a message of the datagram lane, with its "time"."""
+    r = Reader(data)
+    if r.u8() != 0x56:
+        raise Bad("not a message from another")
+    time = r.u32()
+    message = read_said(r) | {"time": time}
+    r.end()
+    return message
 
 
 def approximate(lat, lng):
@@ -272,142 +391,3 @@ def pong(data):
     if len(data) != 9 or data[0] != 0x52:
         raise Bad("not a pong")
     return struct.unpack("<II", data[1:])
-
-
-# Sections 5 and 7: frames.
-
-AGES = [4 * code for code in range(16)]
-AGES += [64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585]
-
-
-class Bits:
-    def __init__(self, data):
-        self.value, self.length, self.at = int.from_bytes(data, "little"), 8 * len(data), 0
-
-    def read(self, n):
-        if self.at + n > self.length:
-            raise Bad("the frame ends within a field")
-        self.at += n
-        return self.value >> (self.at - n) & ((1 << n) - 1)
-
-    def unary(self):
-        q = 0
-        while self.read(1):
-            q += 1
-            if q > 4096:
-                raise Bad("a unary number is above 4,096")
-        return q
-
-    def gamma(self):
-        m = self.unary()
-        n = (1 << m) + self.read(m) if m <= 32 else 0
-        if not 1 <= n <= 1 << 32:
-            raise Bad("a gamma number is out of range")
-        return n
-
-    def rice(self, k):
-        return (self.unary() << k) + self.read(k)
-
-
-def size(level):
-    return 7 << (10 + level)
-
-
-def columns(level):
-    return -(-3_600_000_000 // size(level))
-
-
-def rows(level):
-    return -(-1_800_000_001 // size(level))
-
-
-def cell_of(level, lat, lng):
-    return (level, (lng + 1_800_000_000) // size(level), (lat + 900_000_000) // size(level))
-
-
-@dataclass
-class Entry:
-    id: int
-    lat: int
-    lng: int
-    orientation: int | None
-    age: int
-    accuracy: int | None = None
-    hidden: bool | None = None
-
-
-@dataclass
-class Chunk:
-    kind: str
-    cell: tuple
-    page_bits: int
-    page: int
-    counts: list
-    entries: list = field(default_factory=list)
-
-
-@dataclass
-class Frame:
-    time: int
-    base: int
-    chunks: list
-
-
-def frame(data):
-    b = Bits(data)
-    if b.read(8) != 0x46:
-        raise Bad("not a frame")
-    time, level = b.read(32), b.read(5)
-    if level > 19:
-        raise Bad("the level is above 19")
-    x0, y0 = b.read(max(0, 19 - level)), b.read(max(0, 18 - level))
-    width, base, span = b.read(5) + 1, b.gamma() - 1, b.read(5)
-    chunks, index = [], 0
-    while b.read(1):
-        index += b.unary()
-        if index > 63:
-            raise Bad("a cell index is above 63")
-        cell = (level, (x0 + index % width) % columns(level), y0 + index // width)
-        if cell[2] >= rows(level) or x0 >= columns(level):
-            raise Bad("a cell is outside the grid")
-        chunks.append(_chunk(b, cell, base, span))
-    if b.length - b.at >= 8 or b.read(b.length - b.at):
-        raise Bad("something follows the last chunk")
-    return Frame(time, base, chunks)
-
-
-def _chunk(b, cell, base, span):
-    kind = ("crowd" if b.read(1) else "key") if b.read(1) else "delta"
-    p, page = 0, 0
-    if b.read(1):
-        p = b.read(4) + 1
-        page = b.read(p)
-    counts = [b.gamma() - 1 for _ in range(4)] if kind == "crowd" else []
-    n = b.gamma() - 1
-    oriented = n > 0 and b.read(1)
-    chunk = Chunk(kind, cell, p, page, counts)
-    k = max(0, span - p - math.ceil(math.log2(n + 1)))
-    v = -1
-    for _ in range(n):
-        v += b.rice(k) + 1
-        chunk.entries.append(_entry(b, cell, base + (v << p | page), kind, oriented))
-        if chunk.entries[-1].id >= base + (1 << span):
-            raise Bad("an id is outside the span")
-    return chunk
-
-
-def _entry(b, cell, id, kind, oriented):
-    level, x, y = cell
-    bits = min(10 + level, 13)
-    step = size(level) >> bits
-    east = x * size(level) + b.read(bits) * step + step // 2
-    north = y * size(level) + b.read(bits) * step + step // 2
-    lat = min(north - 900_000_000, 900_000_000)
-    lng = min(east - 1_800_000_000, 1_799_999_999)
-    orientation = b.read(27) if oriented or b.read(1) else None
-    if orientation is not None and orientation >= 4 * 322**3:
-        raise Bad("an orientation is out of range")
-    entry = Entry(id, lat, lng, orientation, AGES[b.read(5)])
-    if kind != "delta":
-        entry.accuracy, entry.hidden = b.read(6), bool(b.read(1))
-    return entry

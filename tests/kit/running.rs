@@ -12,8 +12,8 @@ use gpys::proto::pose::{Accuracy, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::view::View;
 use gpys::proto::wire::{
-    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, ResumeToken, Sample,
-    ServerMessage, Welcome, encode_ping,
+    ClientMessage, Closing, DATAGRAM_LANE, FRAME_TAG, Hello, PONG_TAG, ResumeToken, SAID_TAG, Said,
+    Sample, ServerMessage, Welcome, encode_ping,
 };
 use gpys::server::config::Config;
 use gpys::server::{Reloader, Server, StartError};
@@ -292,6 +292,10 @@ pub struct Client {
     pub closing: Option<Closing>,
     /// Fields whose values the server refused.
     pub refused: Vec<u8>,
+    /// What others said.
+    pub said: Vec<Said>,
+    /// What a host shows everybody.
+    pub announcement: String,
     /// The code with which the connection closed.
     pub code: Option<u64>,
 }
@@ -307,7 +311,17 @@ impl Client {
 
     fn on(wire: Wire) -> Self {
         let (view, welcome) = (View::default(), None);
-        Self { wire, view, welcome, pongs: 0, closing: None, refused: Vec::new(), code: None }
+        Self {
+            wire,
+            view,
+            welcome,
+            pongs: 0,
+            closing: None,
+            refused: Vec::new(),
+            said: Vec::new(),
+            announcement: String::new(),
+            code: None,
+        }
     }
 
     /// A client on this session that has sent nothing yet.
@@ -357,7 +371,7 @@ impl Client {
         let sampled = Time::from_ms(u64::from(self.welcome().time.0));
         let accuracy = Accuracy::from_metres(5.0);
         let pose = Pose { position, orientation: None, accuracy, sampled };
-        self.send(&Sample { seq, pose }.encode()).await;
+        self.send(&Sample::new(seq, pose).encode(0)).await;
     }
 
     /// Processes incoming messages until `done`.
@@ -422,6 +436,7 @@ impl Client {
         match message.first() {
             Some(&FRAME_TAG) => self.view.handle_frame(message, |_, _| {}).unwrap(),
             Some(&PONG_TAG) => self.pongs += 1,
+            Some(&SAID_TAG) => self.said.push(Said::decode_datagram(message).unwrap().1),
             _ => {
                 let message = ServerMessage::decode(message).unwrap();
                 self.view.handle_message(&message);
@@ -429,6 +444,8 @@ impl Client {
                     ServerMessage::Welcome(welcome) => self.welcome = Some(welcome),
                     ServerMessage::Closing(closing) => self.closing = Some(closing),
                     ServerMessage::Refused(refused) => self.refused.push(refused.field),
+                    ServerMessage::Said(said) => self.said.push(said),
+                    ServerMessage::Announcement(text) => self.announcement = text,
                     ServerMessage::Roster(_) | ServerMessage::Copies(_) => {}
                 }
             }

@@ -19,8 +19,8 @@ proptest! {
     fn any_bytes_decode_to_a_pose_or_are_refused(mut bytes in proptest::collection::vec(any::<u8>(), POSE_LEN)) {
         bytes[0] = POSE_TAG;
         let now = Time::from_ms(1 << 33);
-        if let Ok(ClientDatagram::Pose(sample)) = ClientDatagram::decode(&bytes, now) {
-            let again = ClientDatagram::decode(&sample.encode(), now);
+        if let Ok(ClientDatagram::Pose(sample)) = ClientDatagram::decode(&bytes, now, 0) {
+            let again = ClientDatagram::decode(&sample.encode(0), now, 0);
             prop_assert_eq!(again, Ok(ClientDatagram::Pose(sample)));
         }
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpys::proto::blur::blur;
 use gpys::proto::geo::{Cell, Cover, Position, cell_step};
-use gpys::proto::pose::Pose;
+use gpys::proto::pose::{Orientation, Pose};
 use gpys::proto::view::{Figure, View};
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::frame::Frame;
 
+use crate::extra;
 use crate::model::Model;
 use crate::sim::{Device, Sim};
 
@@ -16,6 +17,8 @@ use crate::sim::{Device, Sim};
 /// refresh and the time that the viewer's rate takes for this many bytes, the most that can be
 /// overdue at once: the people that a budget allows, one by one, and a full cover of crowds.
 const OVERDUE_BYTES: u64 = 16 * 1024;
+/// More of them for each byte of a person's state and motion.
+const MORE_OVERDUE_BYTES: u64 = 2 * 1024;
 
 /// Whether `view` shows the place as a crowd.
 fn in_crowd(view: &View, place: Position) -> bool {
@@ -23,9 +26,10 @@ fn in_crowd(view: &View, place: Position) -> bool {
 }
 
 /// Checks that a frame shows only people who are still shown (their time is not over, they did not
-/// stop, are not gone and have not left), and approximate ones only in the middle of their cells.
+/// stop, are not gone and have not left), approximate ones only in the middle of their cells, and
+/// everybody with the motion and the state of that sample.
 /// Returns the number of those.
-pub fn frame(model: &Model, bytes: &[u8]) -> Result<u64, String> {
+pub fn frame(model: &Model, bytes: &[u8], state_bits: u32) -> Result<u64, String> {
     let mut frame = Frame::default();
     frame.decode(bytes).map_err(|error| error.to_string())?;
     let mut approximate = 0;
@@ -35,6 +39,11 @@ pub fn frame(model: &Model, bytes: &[u8]) -> Result<u64, String> {
             let id = entry.id;
             let person = model.people.get(&id).filter(|person| person.visible().is_some());
             let person = person.ok_or_else(|| format!("{id} is shown, but does not share"))?;
+            let sample = entry.orientation.map_or(0, Orientation::code);
+            let told = entry.extra(&frame.extras);
+            if !extra::is_right(told, sample, state_bits, person.approximate) {
+                return Err(format!("{id} is told with {told:?} at sample {sample}"));
+            }
             if person.approximate {
                 let (shown, middle) = (entry.position, blur(entry.position));
                 let near = |a: i32, b: i32| a.abs_diff(b) <= half;
@@ -60,7 +69,9 @@ pub fn starvation(sim: &mut Sim) -> Result<(), String> {
     for device in sim.devices.iter_mut().filter(|device| device.linked && !device.refuses) {
         let Device { viewport, id: own, sent, in_view_since, .. } = device;
         let rate = u64::from(sim.world.budget(*own).unwrap_or(u32::MAX));
-        let bound = u64::from(sim.settings.limits.refresh_ms) + OVERDUE_BYTES * 1000 / rate;
+        let more = MORE_OVERDUE_BYTES * (u64::from(sim.state_bits.div_ceil(8)) + 2);
+        let bound =
+            u64::from(sim.settings.limits.refresh_ms) + (OVERDUE_BYTES + more) * 1000 / rate;
         in_view_since.retain(|id, _| visible.get(id).is_some_and(|at| viewport.contains(*at)));
         for (&id, &place) in visible.iter().filter(|(id, at)| *id != own && viewport.contains(**at))
         {
@@ -124,7 +135,13 @@ pub fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
             continue;
         };
         match view.figure(id) {
-            Some(figure) => compare(figure, pose, person.presence, id)?,
+            Some(figure) => {
+                compare(figure, pose, person.presence, id)?;
+                let sample = pose.orientation.map_or(0, Orientation::code);
+                if !extra::is_right(figure.extra, sample, sim.state_bits, person.approximate) {
+                    return Err(format!("{id} has {:?} at sample {sample}", figure.extra));
+                }
+            }
             None if in_crowd(view, pose.position) => {}
             None => return Err(format!("{id} is missing")),
         }

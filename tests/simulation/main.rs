@@ -8,6 +8,7 @@
 )]
 
 mod check;
+mod extra;
 mod link;
 mod model;
 mod sim;

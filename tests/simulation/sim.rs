@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use self::exchange::{Allowance, Down, Up};
 use crate::Tally;
+use crate::extra;
 use crate::link::{Lane, Weather};
 use crate::model::Model;
 
@@ -78,12 +79,22 @@ pub struct Sim {
     pub devices: Vec<Device>,
     pub settings: RoomSettings,
     pub script: Script,
+    /// Bits of everybody's state.
+    pub state_bits: u32,
     /// What a frame costs, in µs: decides the pace.
     frame_us: u64,
     next_id: u32,
     /// All people ever announced, and whether they left.
     announced: BTreeMap<PeerId, bool>,
     pub tally: Tally,
+}
+
+impl Device {
+    /// The bytes of its newest sample, which has this pose.
+    fn bytes(&self, pose: Pose, state_bits: u32) -> Vec<u8> {
+        let extra = extra::of(self.sample, state_bits);
+        Sample { extra, ..Sample::new(self.seq, pose) }.encode(state_bits)
+    }
 }
 
 fn token(id: PeerId) -> ResumeToken {
@@ -94,9 +105,13 @@ impl Sim {
     pub fn new(seed: u64, script: Script) -> Self {
         let limits = Limits { resume_ms: 30_000, ..RoomSettings::default().limits };
         let settings = RoomSettings { limits, ..RoomSettings::default() };
+        let state_bits = [0, 13, 64][(seed % 3) as usize];
+        let mut world = World::new(settings, seed);
+        world.set_kind(extra::kind(state_bits));
         Self {
             rng: Rng::with_seed(seed),
-            world: World::new(settings, seed),
+            world,
+            state_bits,
             model: Model::default(),
             now: Time::from_ms(1_000 + seed % 77),
             devices: Vec::new(),
@@ -318,7 +333,7 @@ impl Sim {
     /// Takes a new sample on the device and sends it.
     pub fn walk(&mut self, index: usize) {
         let now = self.now;
-        let Self { rng, devices, .. } = self;
+        let Self { rng, devices, state_bits, .. } = self;
         let device = &mut devices[index];
         let step = if rng.f64() < 0.01 { 20_000 } else { 60 };
         let lat = (device.place.lat() + rng.i32(-step..=step)).clamp(-MAX_LAT, MAX_LAT);
@@ -336,15 +351,14 @@ impl Sim {
         device.repeated = now;
         if device.linked && device.presence != Presence::Watching {
             device.seq += 1;
-            let sample = Sample { seq: device.seq, pose };
-            device.up.datagram(rng, now, Up::Pose(sample.encode()));
+            device.up.datagram(rng, now, Up::Pose(device.bytes(pose, *state_bits)));
         }
     }
 
     /// Repeats last poses, as docs/PROTOCOL.md, section 4, tells senders to.
     fn repeat(&mut self) {
         let now = self.now;
-        let Self { rng, devices, .. } = self;
+        let Self { rng, devices, state_bits, .. } = self;
         for device in devices {
             let gap = if now.since(device.moved) <= 3_500 { 1_000 } else { 5_000 };
             if let Some(pose) = device.last
@@ -353,8 +367,7 @@ impl Sim {
                 && now.since(device.repeated) >= gap
             {
                 device.repeated = now;
-                let sample = Sample { seq: device.seq, pose };
-                device.up.datagram(rng, now, Up::Pose(sample.encode()));
+                device.up.datagram(rng, now, Up::Pose(device.bytes(pose, *state_bits)));
             }
         }
     }
@@ -367,7 +380,7 @@ impl Sim {
             self.say_sharing(index, sharing);
         }
         let now = self.now;
-        let Self { rng, devices, .. } = self;
+        let Self { rng, devices, state_bits, .. } = self;
         for device in devices.iter_mut().filter(|device| device.linked) {
             device.up.set_weather(device.weather.calm());
             device.down.set_weather(device.weather.calm());
@@ -376,8 +389,7 @@ impl Sim {
             if let Some(pose) = device.last
                 && device.presence != Presence::Watching
             {
-                let sample = Sample { seq: device.seq, pose };
-                device.up.datagram(rng, now, Up::Pose(sample.encode()));
+                device.up.datagram(rng, now, Up::Pose(device.bytes(pose, *state_bits)));
             }
         }
     }

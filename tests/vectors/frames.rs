@@ -1,13 +1,13 @@
 //! The plain JSON of frames, and their bytes.
 
 use gpys::proto::geo::{Cell, Cover, columns};
-use gpys::proto::pose::{Accuracy, Orientation};
+use gpys::proto::pose::{Accuracy, Extra, Orientation};
 use gpys::proto::wire::PeerId;
 use gpys::proto::wire::bits::{BitReader, BitWriter};
-use gpys::proto::wire::frame::{self, ChunkKind, Entry, Frame, Ids, Page};
+use gpys::proto::wire::frame::{self, ChunkKind, Coding, Entry, Frame, Ids, Page};
 use serde_json::{Value, json};
 
-use crate::values::{clock, number, orientation, position};
+use crate::values::{clock, extra, motion_value, number, orientation, position};
 
 pub(crate) fn frame_bytes(value: &Value) -> Vec<u8> {
     let cover = Cover {
@@ -19,7 +19,8 @@ pub(crate) fn frame_bytes(value: &Value) -> Vec<u8> {
     };
     let ids = Ids { base: number(value, "base"), span: number(value, "span") };
     let mut out = BitWriter::default();
-    frame::write_header(&mut out, clock(number(value, "time")), cover, ids);
+    let coding = Coding { ids, state_bits: number(value, "state_bits") };
+    frame::write_header(&mut out, clock(number(value, "time")), cover, coding);
     let mut last = 0;
     for chunk in value["chunks"].as_array().unwrap() {
         let cell = Cell {
@@ -37,8 +38,11 @@ pub(crate) fn frame_bytes(value: &Value) -> Vec<u8> {
         };
         let page =
             Page { bits: number(&chunk["page"], "bits"), index: number(&chunk["page"], "index") };
-        let entries = chunk["entries"].as_array().unwrap().iter().map(|value| entry(value, kind));
-        frame::write_chunk(&mut out, cell, kind, page, ids, &entries.collect::<Vec<_>>());
+        let values = chunk["entries"].as_array().unwrap();
+        let entries = (0..).zip(values).map(|(index, value)| entry(value, kind, index));
+        let (entries, extras): (Vec<_>, Vec<_>) =
+            (entries.collect(), values.iter().map(extra).collect());
+        frame::write_chunk(&mut out, cell, kind, page, coding, &entries, &extras);
     }
     frame::write_end(&mut out);
     let mut bytes = Vec::new();
@@ -46,7 +50,7 @@ pub(crate) fn frame_bytes(value: &Value) -> Vec<u8> {
     bytes
 }
 
-fn entry(value: &Value, kind: ChunkKind) -> Entry {
+fn entry(value: &Value, kind: ChunkKind, extra: u32) -> Entry {
     let delta = kind == ChunkKind::Delta;
     let age = number::<u64>(value, "age_ms");
     Entry {
@@ -60,6 +64,7 @@ fn entry(value: &Value, kind: ChunkKind) -> Entry {
             Accuracy::from_code(number(value, "accuracy")).unwrap()
         },
         hidden: !delta && value["hidden"].as_bool().unwrap(),
+        extra,
     }
 }
 
@@ -80,7 +85,7 @@ pub(crate) fn frame_value(bytes: &[u8]) -> Value {
             ChunkKind::Crowd(counts) => ("crowd", Some(counts)),
         };
         let entries: Vec<Value> =
-            entries.iter().map(|entry| entry_value(entry, chunk.kind)).collect();
+            entries.iter().map(|entry| entry_value(entry, &frame, chunk.kind)).collect();
         let mut value = json!({
             "cell": { "level": level, "x": x, "y": y },
             "kind": kind,
@@ -98,19 +103,23 @@ pub(crate) fn frame_value(bytes: &[u8]) -> Value {
         "x0": x0,
         "y0": y0,
         "width": width,
-        "base": frame.ids.base,
-        "span": frame.ids.span,
+        "base": frame.coding.ids.base,
+        "span": frame.coding.ids.span,
+        "state_bits": frame.coding.state_bits,
         "chunks": chunks.collect::<Vec<_>>(),
     })
 }
 
-fn entry_value(entry: &Entry, kind: ChunkKind) -> Value {
+fn entry_value(entry: &Entry, frame: &Frame, kind: ChunkKind) -> Value {
+    let Extra { motion, state } = entry.extra(&frame.extras);
     let mut value = json!({
         "id": entry.id.0,
         "lat": entry.position.lat(),
         "lng": entry.position.lng(),
         "orientation": entry.orientation.map(Orientation::code),
         "age_ms": frame::age_ms(entry.age),
+        "motion": motion_value(motion),
+        "state": state,
     });
     if kind != ChunkKind::Delta {
         value["accuracy"] = json!(entry.accuracy.code());

@@ -13,6 +13,7 @@
 mod frames;
 mod values;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -88,7 +89,12 @@ fn server_messages() {
 
 #[test]
 fn poses() {
-    check("poses.json", pose_bytes, pose_value);
+    let vectors: Vec<Vector> = read("poses.json");
+    let mut state_bits = vectors.iter().map(|it| values::number(&it.value, "state_bits"));
+    let state_bits = RefCell::new(&mut state_bits);
+    check("poses.json", pose_bytes, |bytes| {
+        pose_value(bytes, state_bits.borrow_mut().next().unwrap())
+    });
 }
 
 #[test]
@@ -108,7 +114,7 @@ fn invalid_bytes_are_refused() {
         let refused = match kind.as_str() {
             "client_message" => ClientMessage::decode(&bytes).is_err(),
             "server_message" => ServerMessage::decode(&bytes).is_err(),
-            "pose" => ClientDatagram::decode(&bytes, clock(70_000)).is_err(),
+            "pose" => ClientDatagram::decode(&bytes, clock(70_000), 0).is_err(),
             "frame" => {
                 let mut view = View::default();
                 let refused = view.handle_frame(&bytes, |_, _| {}).is_err();
@@ -134,7 +140,7 @@ fn values_out_of_range_are_refused_by_their_field() {
     for Refused { name, kind, hex, fields } in read("refused.json") {
         let bytes = unhex(&hex);
         let errors = match kind.as_str() {
-            "pose" => vec![ClientDatagram::decode(&bytes, clock(70_000)).unwrap_err()],
+            "pose" => vec![ClientDatagram::decode(&bytes, clock(70_000), 0).unwrap_err()],
             _ => match ClientMessage::decode(&bytes) {
                 Ok(ClientMessage::Hello(hello)) => hello.settle().1,
                 decoded => vec![decoded.unwrap_err()],
@@ -234,7 +240,7 @@ fn a_welcome_as_a_new_peer_voids_what_the_server_said_before_its_restart() {
     view.handle_frame(&late, |_, _| {}).unwrap();
     let (id, left) = (PeerId(0), vec![PeerId(0)]);
     view.handle_message(&ServerMessage::Roster(Roster { left, ..Roster::default() }));
-    view.handle_message(&ServerMessage::Welcome(Welcome { resumed: true, ..anew }));
+    view.handle_message(&ServerMessage::Welcome(Welcome { resumed: true, ..anew.clone() }));
     view.handle_frame(&late, |_, _| {}).unwrap();
     assert_eq!(view.figure(id), None, "who left has left, also for whoever is back");
     view.handle_message(&ServerMessage::Welcome(anew));

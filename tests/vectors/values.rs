@@ -1,10 +1,12 @@
 //! The plain JSON of messages, poses and pings, and their bytes.
 
 use gpys::proto::geo::Position;
-use gpys::proto::pose::{Accuracy, Orientation, Pose};
+use gpys::proto::motion::Motion;
+use gpys::proto::pose::{Accuracy, Extra, Orientation, Pose};
 use gpys::proto::time::Time;
 use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, Sample, ServerMessage, decode_pong, encode_ping, encode_pong,
+    ClientDatagram, ClientMessage, Said, Sample, Say, ServerMessage, decode_pong, encode_ping,
+    encode_pong,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ fn rewrite(value: &mut Value, to_text: bool) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 match name.as_str() {
-                    "uuid" | "token" | "resume" if !field.is_null() => {
+                    "uuid" | "token" | "resume" | "subject" if !field.is_null() => {
                         *field = if to_text { text(name, field) } else { numbers(field) };
                     }
                     _ => rewrite(field, to_text),
@@ -37,7 +39,11 @@ fn rewrite(value: &mut Value, to_text: bool) {
 
 fn text(name: &str, numbers: &Value) -> Value {
     let bytes: [u8; 16] = serde_json::from_value(numbers.clone()).unwrap();
-    if name == "uuid" { json!(uuid::Uuid::from_bytes(bytes)) } else { json!(hex(&bytes)) }
+    if matches!(name, "uuid" | "subject") {
+        json!(uuid::Uuid::from_bytes(bytes))
+    } else {
+        json!(hex(&bytes))
+    }
 }
 
 fn numbers(text: &Value) -> Value {
@@ -95,15 +101,29 @@ pub(crate) fn orientation(value: &Value) -> Option<Orientation> {
     Some(Orientation::from_code(code.try_into().unwrap()).unwrap())
 }
 
+pub(crate) fn motion_value(motion: Option<Motion>) -> Value {
+    json!(motion.map(|Motion { speed, course }| json!({ "speed": speed, "course": course })))
+}
+
+/// Motion and state.
+pub(crate) fn extra(value: &Value) -> Extra {
+    let motion = value["motion"].as_object();
+    let motion = motion.map(|_| Motion {
+        speed: number(&value["motion"], "speed"),
+        course: number(&value["motion"], "course"),
+    });
+    Extra { motion, state: number(value, "state") }
+}
+
 /// Returns a server's clock, after its first wrap, that shows `stamp`.
 pub(crate) fn clock(stamp: u32) -> Time {
     Time::from_ms((1 << 32) + u64::from(stamp))
 }
 
-pub(crate) fn pose_value(bytes: &[u8]) -> Value {
+pub(crate) fn pose_value(bytes: &[u8], state_bits: u32) -> Value {
     let sent = u32::from_le_bytes(bytes[5..9].try_into().unwrap());
-    let decoded = ClientDatagram::decode(bytes, clock(sent)).unwrap();
-    let ClientDatagram::Pose(Sample { seq, pose }) = decoded else { panic!("{decoded:?}") };
+    let decoded = ClientDatagram::decode(bytes, clock(sent), state_bits).unwrap();
+    let ClientDatagram::Pose(Sample { seq, pose, extra }) = decoded else { panic!("{decoded:?}") };
     json!({
         "seq": seq,
         "time": pose.sampled.stamp().0,
@@ -111,6 +131,9 @@ pub(crate) fn pose_value(bytes: &[u8]) -> Value {
         "lng": pose.position.lng(),
         "accuracy": pose.accuracy.code(),
         "orientation": pose.orientation.map(Orientation::code),
+        "motion": motion_value(extra.motion),
+        "state": extra.state,
+        "state_bits": state_bits,
     })
 }
 
@@ -121,21 +144,42 @@ pub(crate) fn pose_bytes(value: &Value) -> Vec<u8> {
         accuracy: Accuracy::from_code(number(value, "accuracy")).unwrap(),
         sampled: clock(number(value, "time")),
     };
-    Sample { seq: number(value, "seq"), pose }.encode().to_vec()
+    let seq = number(value, "seq");
+    Sample { seq, pose, extra: extra(value) }.encode(number(value, "state_bits"))
+}
+
+/// A datagram's fields and its number, under its kind.
+fn numbered(kind: &str, name: &str, number: u32, mut fields: Value) -> Value {
+    fields[name] = json!(number);
+    json!({ kind: fields })
 }
 
 pub(crate) fn ping_value(bytes: &[u8]) -> Value {
+    if let Ok((time, said)) = Said::decode_datagram(bytes) {
+        return numbered("Said", "time", time, json!(said));
+    }
     if let Ok((echo, time)) = decode_pong(bytes) {
         return json!({ "Pong": { "echo": echo, "time": time.0 } });
     }
-    let decoded = ClientDatagram::decode(bytes, Time::from_ms(0)).unwrap();
-    let ClientDatagram::Ping(echo) = decoded else { panic!("{decoded:?}") };
-    json!({ "Ping": { "echo": echo } })
+    let decoded = ClientDatagram::decode(bytes, Time::from_ms(0), 0).unwrap();
+    match decoded {
+        ClientDatagram::Ping(echo) => json!({ "Ping": { "echo": echo } }),
+        ClientDatagram::Say(seq, say) => numbered("Say", "seq", seq, json!(say)),
+        _ => panic!("{decoded:?}"),
+    }
 }
 
 pub(crate) fn ping_bytes(value: &Value) -> Vec<u8> {
-    match value.get("Pong") {
-        Some(pong) => encode_pong(number(pong, "echo"), clock(number(pong, "time"))).to_vec(),
-        None => encode_ping(number(&value["Ping"], "echo")).to_vec(),
+    let (kind, fields) = value.as_object().unwrap().iter().next().unwrap();
+    let part = || fields.clone();
+    match kind.as_str() {
+        "Pong" => encode_pong(number(fields, "echo"), clock(number(fields, "time"))).to_vec(),
+        "Ping" => encode_ping(number(fields, "echo")).to_vec(),
+        "Say" => {
+            serde_json::from_value::<Say>(part()).unwrap().encode_datagram(number(fields, "seq"))
+        }
+        _ => {
+            serde_json::from_value::<Said>(part()).unwrap().encode_datagram(number(fields, "time"))
+        }
     }
 }

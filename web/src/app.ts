@@ -3,10 +3,12 @@ import {
   Client,
   CloseCode,
   type Config,
+  clean,
   type Degrees,
   decodeAccuracy,
   type EarlyLink,
   type Frame,
+  MAX_REASON,
   type OpenOptions,
   type State,
   toDegrees,
@@ -135,6 +137,7 @@ export class App {
       room,
       early,
       access: this.access,
+      space: { type: 'Earth' },
       mayResume: resume,
       config: () => this.loadConfig(),
     });
@@ -151,6 +154,7 @@ export class App {
       this.refused = { text: refusedWords(refused), until: performance.now() + REFUSED_MS };
       this.tick();
     });
+    client.on('announcement', (text) => this.page.announce(clean(text, MAX_REASON)));
     client.on('withdrawn', () => this.sharer.withdrawn());
     client.on('state', (state) => {
       this.outage.changed(state);

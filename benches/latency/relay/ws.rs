@@ -25,8 +25,8 @@ impl Relay for Ws {
     }
 
     fn encode(&mut self, reading: &Reading) -> Message {
-        let sample = Sample { seq: reading.number, pose: reading.pose() };
-        Message::binary(sample.encode().to_vec())
+        let sample = Sample::new(reading.number, reading.pose());
+        Message::binary(sample.encode(0))
     }
 
     fn decode(
@@ -42,7 +42,7 @@ impl Relay for Ws {
             _ => return Err(RelayError::unexpected(message)),
         };
         let pose = bytes.get(NUMBER_LEN..).unwrap_or_default();
-        match ClientDatagram::decode(pose, now)? {
+        match ClientDatagram::decode(pose, now, 0)? {
             ClientDatagram::Pose(sample) => seen(sample.pose.position),
             _ => return Err(RelayError::unexpected(message)),
         }

@@ -73,7 +73,7 @@ mod tests {
 
     fn judged(host: &str, allowed: bool, forwarded: &str, server: Option<&str>) -> Option<Step> {
         let config = serde_json::json!({
-            "protocol": 1, "webtransport": "https://map.example:4433/wt",
+            "protocol": 2, "webtransport": "https://map.example:4433/wt",
             "websocket": "wss://map.example/ws", "venue": null,
             "seen": { "host": host, "originAllowed": allowed, "forwarded": forwarded },
         });

@@ -26,8 +26,6 @@ pub async fn greet(link: &mut Link, hello: Hello, url: &str) -> Result<Welcome, 
     match message.map_err(|error| ConnectError::broken(url, error))? {
         ServerMessage::Welcome(welcome) => Ok(welcome),
         ServerMessage::Closing(closing) => Err(ConnectError::from_closing(&closing, url, &room)),
-        ServerMessage::Roster(_) | ServerMessage::Refused(_) | ServerMessage::Copies(_) => {
-            Err(broken("another message came before the welcome".to_owned()))
-        }
+        _ => Err(broken("another message came before the welcome".to_owned())),
     }
 }

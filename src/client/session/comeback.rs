@@ -189,6 +189,7 @@ impl Session {
         let pose = self.sender.newest();
         shared.note_clock(sent, now, welcome.time);
         self.sender = Sender::new(welcome.limits.pose_hz);
+        self.state_bits = welcome.kind.layout.bits();
         if let Some(pose) = pose {
             // A server that has restarted counts its time from the start again.
             let age = before.after(pose.sampled.stamp()).max(0);

@@ -5,11 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::geo::Viewport;
+use crate::kind::{Claim, Layout, Space};
 use crate::text;
 use crate::wire::codes::DecodeError;
 use crate::wire::encoding::{decode, encode, hello_version};
-use crate::wire::limits::{MAX_CLIENT_MESSAGE, VERSION, is_room_name};
-use crate::wire::peer::{Presence, ResumeToken, Sharing};
+use crate::wire::limits::{MAX_CLIENT_MESSAGE, MAX_PROFILE, VERSION, is_room_name};
+use crate::wire::peer::{PeerId, Presence, ResumeToken, Sharing};
+use crate::wire::say::Say;
 
 /// The first message of a client.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,12 @@ pub struct Hello {
     pub access: Option<String>,
     /// The terms on which the peer shares.
     pub sharing: Sharing,
+    /// The space that the client takes the room to have; `None` for any.
+    pub space: Option<Space>,
+    /// The layout of state that the client takes the room to have; `None` for any.
+    pub layout: Option<Layout>,
+    /// What the peer says of itself, as JSON of at most [`MAX_PROFILE`] bytes; may be empty.
+    pub profile: String,
 }
 
 /// A message of the reliable lane from a client.
@@ -51,6 +59,34 @@ pub enum ClientMessage {
     Sharing(Sharing),
     /// How often the client wants frames from now on.
     Pace(Pace),
+    /// The peer's name now.
+    Name(String),
+    /// What the peer says of itself now, as JSON of at most [`MAX_PROFILE`] bytes.
+    Profile(String),
+    /// A message to others.
+    Say(Say),
+    /// What only a host may do.
+    Host(HostAction),
+}
+
+/// What only a host may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostAction {
+    /// Shows everybody a text, also those who come later; an empty one takes it away.
+    Announce(String),
+    /// Removes a peer, for as long as the room lives.
+    Remove(Removal),
+    /// Closes the room: everybody has to leave.
+    Close(String),
+}
+
+/// Whom a host removes, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The peer.
+    pub peer: PeerId,
+    /// The reason, as the peer is told.
+    pub reason: String,
 }
 
 /// How often a client wants frames.
@@ -80,11 +116,13 @@ impl ClientMessage {
         }
         let message = decode(bytes, MAX_CLIENT_MESSAGE)?;
         match &message {
-            Self::Hello(hello) if !is_room_name(&hello.room) => Err(DecodeError::Room),
+            Self::Hello(hello) => hello.validate().map(|()| message),
             Self::Viewport(viewport) => {
                 viewport.validate().map(|_| message).map_err(DecodeError::Viewport)
             }
             Self::Presence(Presence::Gone) => Err(DecodeError::Presence),
+            Self::Profile(profile) if profile.len() > MAX_PROFILE => Err(DecodeError::Profile),
+            Self::Say(say) => say.validate().map(|()| message),
             _ => Ok(message),
         }
     }
@@ -115,7 +153,25 @@ impl Hello {
             viewport: None,
             access: None,
             sharing: Sharing::default(),
+            space: None,
+            layout: None,
+            profile: String::new(),
         }
+    }
+
+    fn validate(&self) -> Result<(), DecodeError> {
+        if !is_room_name(&self.room) {
+            return Err(DecodeError::Room);
+        }
+        let space = self.space.iter().try_for_each(Space::validate);
+        let layout = self.layout.iter().try_for_each(Layout::validate);
+        space.and(layout).map_err(DecodeError::Kind)
+    }
+
+    /// What the client takes the room to be.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim { space: self.space.clone(), layout: self.layout.clone() }
     }
 
     /// Replaces values that are off their range, and lists what was wrong with them: none of them
@@ -131,6 +187,10 @@ impl Hello {
         if let Some(Err(error)) = self.viewport.map(Viewport::validate) {
             refused.push(DecodeError::Viewport(error));
             self.viewport = None;
+        }
+        if self.profile.len() > MAX_PROFILE {
+            refused.push(DecodeError::Profile);
+            self.profile.clear();
         }
         (self, refused)
     }

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use crate::geo::GeoError;
+use crate::kind::KindError;
 use crate::pose::PoseError;
-use crate::wire::limits::{MAX_ROOM, VERSION};
+use crate::wire::limits::{MAX_PROFILE, MAX_ROOM, MAX_SAY, MAX_TOPIC, VERSION};
 
 /// Why bytes from the other side are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,16 @@ pub enum DecodeError {
     Geo(GeoError),
     /// A pose that is off its range.
     Pose(PoseError),
+    /// A pose whose state does not have the room's number of bits.
+    State(u32),
+    /// A space or a layout that a room cannot have.
+    Kind(KindError),
+    /// A profile that is too long, or not JSON.
+    Profile,
+    /// The topic of a message to others is empty, too long or has characters that it may not have.
+    Topic,
+    /// The body of a message to others is too long.
+    Body,
 }
 
 impl fmt::Display for DecodeError {
@@ -45,6 +56,14 @@ impl fmt::Display for DecodeError {
             Self::Presence => f.write_str("a client is sharing, watching or hidden"),
             Self::Viewport(error) | Self::Geo(error) => error.fmt(f),
             Self::Pose(error) => error.fmt(f),
+            Self::State(0) => f.write_str("this room has no state"),
+            Self::State(bits) => write!(f, "a pose in this room has {bits} bits of state"),
+            Self::Kind(error) => error.fmt(f),
+            Self::Profile => write!(f, "a profile is JSON of at most {MAX_PROFILE} bytes"),
+            Self::Topic => {
+                write!(f, "a topic is 1 to {MAX_TOPIC} of a-z, A-Z, 0-9, and any of _ - . /")
+            }
+            Self::Body => write!(f, "a message has at most {MAX_SAY} bytes"),
         }
     }
 }
@@ -78,6 +97,10 @@ impl DecodeError {
             Self::Geo(_) => Ok(Field::Position),
             Self::Pose(PoseError::Accuracy) => Ok(Field::Accuracy),
             Self::Pose(PoseError::Orientation | PoseError::NotARotation) => Ok(Field::Orientation),
+            Self::State(_) => Ok(Field::State),
+            Self::Kind(_) => Err(CloseCode::WrongKind),
+            Self::Profile => Ok(Field::Profile),
+            Self::Topic | Self::Body => Ok(Field::Say),
         }
     }
 }
@@ -96,6 +119,16 @@ pub enum Field {
     Viewport = 3,
     /// A presence.
     Presence = 4,
+    /// A pose's state.
+    State = 5,
+    /// The terms on which a peer shares.
+    Sharing = 6,
+    /// A profile.
+    Profile = 7,
+    /// A message to others.
+    Say = 8,
+    /// What a host does.
+    Host = 9,
 }
 
 /// Why a link ends (docs/PROTOCOL.md, section 3). Number 4 is unused.
@@ -127,6 +160,12 @@ pub enum CloseCode {
     Forbidden = 11,
     /// The access token expired; a new one lets the client back in.
     Expired = 12,
+    /// The room is of another kind than the client takes it to be, or a kind that no room can be of.
+    WrongKind = 13,
+    /// A host removed the peer.
+    Removed = 14,
+    /// A host closed the room.
+    Ended = 15,
 }
 
 impl CloseCode {
@@ -147,7 +186,10 @@ impl CloseCode {
             | Self::BadRoom
             | Self::Replaced
             | Self::Forbidden
-            | Self::Expired => false,
+            | Self::Expired
+            | Self::WrongKind
+            | Self::Removed
+            | Self::Ended => false,
         }
     }
 }
@@ -171,9 +213,12 @@ mod tests {
             CloseCode::Restarting,
             CloseCode::Forbidden,
             CloseCode::Expired,
+            CloseCode::WrongKind,
+            CloseCode::Removed,
+            CloseCode::Ended,
         ];
         // 4 is unused.
-        let numbers = (0..=12).filter(|&number| number != 4);
+        let numbers = (0..=15).filter(|&number| number != 4);
         for (number, code) in numbers.zip(codes) {
             assert_eq!(code as usize, number);
             assert_eq!(usize::from(code.websocket()), 4000 + number);

@@ -1,12 +1,16 @@
 //! The datagram lane, except frames: poses (docs/PROTOCOL.md, section 4), pings and pongs (6).
 
 use crate::geo::Position;
-use crate::pose::{Accuracy, Orientation, Pose};
+use crate::motion::Motion;
+use crate::pose::{Accuracy, Extra, Orientation, Pose};
 use crate::time::{Stamp, Time};
 use crate::wire::codes::DecodeError;
+use crate::wire::say::{SAY_TAG, Say};
 
 /// First byte of a pose.
 pub const POSE_TAG: u8 = 0x50;
+/// First byte of a pose with motion.
+pub const MOVING_TAG: u8 = 0x54;
 /// First byte of a ping.
 pub const PING_TAG: u8 = 0x51;
 /// First byte of a pong.
@@ -18,8 +22,10 @@ pub const PADDING: [u8; 500] = {
     bytes[0] = 0x53;
     bytes
 };
-/// Length of a pose, in bytes.
+/// Length of a pose without motion and state, in bytes.
 pub const POSE_LEN: usize = 22;
+/// Length of motion in a pose, in bytes.
+const MOTION_LEN: usize = 2;
 /// Length of a pong, in bytes.
 pub const PONG_LEN: usize = 9;
 /// The orientation code of a device without an orientation sensor.
@@ -34,49 +40,70 @@ pub struct Sample {
     pub seq: u32,
     /// The sample.
     pub pose: Pose,
+    /// Motion and state.
+    pub extra: Extra,
 }
 
 impl Sample {
-    /// Encodes the sample for the wire.
+    /// A sample without motion and state.
     #[must_use]
-    pub fn encode(&self) -> [u8; POSE_LEN] {
-        let mut bytes = [POSE_TAG; POSE_LEN];
-        let Pose { position, orientation, accuracy, sampled } = self.pose;
-        let fields = [
-            self.seq.to_le_bytes(),
-            sampled.stamp().0.to_le_bytes(),
-            position.lat().to_le_bytes(),
-            position.lng().to_le_bytes(),
-        ];
-        let tail = orientation.map_or(NO_ORIENTATION, Orientation::code).to_le_bytes();
-        let all = fields.into_iter().flatten().chain([accuracy.code()]).chain(tail);
-        for (byte, value) in bytes.iter_mut().skip(1).zip(all) {
-            *byte = value;
-        }
+    pub fn new(seq: u32, pose: Pose) -> Self {
+        Self { seq, pose, extra: Extra::default() }
+    }
+
+    /// Encodes the sample for the wire, in a room with so many bits of state.
+    #[must_use]
+    pub fn encode(&self, state_bits: u32) -> Vec<u8> {
+        let Self { seq, pose: Pose { position, orientation, accuracy, sampled }, extra } = *self;
+        let state_len = state_len(state_bits);
+        let mut bytes = Vec::with_capacity(POSE_LEN + MOTION_LEN + state_len);
+        bytes.push(if extra.motion.is_some() { MOVING_TAG } else { POSE_TAG });
+        bytes.extend_from_slice(&seq.to_le_bytes());
+        bytes.extend_from_slice(&sampled.stamp().0.to_le_bytes());
+        bytes.extend_from_slice(&position.lat().to_le_bytes());
+        bytes.extend_from_slice(&position.lng().to_le_bytes());
+        bytes.push(accuracy.code());
+        let orientation = orientation.map_or(NO_ORIENTATION, Orientation::code);
+        bytes.extend_from_slice(&orientation.to_le_bytes());
+        bytes
+            .extend(extra.motion.map(|motion| [motion.speed, motion.course]).into_iter().flatten());
+        bytes.extend(extra.state.to_le_bytes().into_iter().take(state_len));
         bytes
     }
 }
 
+/// Bytes of so many bits of state in a pose.
+const fn state_len(state_bits: u32) -> usize {
+    state_bits.div_ceil(8) as usize
+}
+
 /// A message of the datagram lane from a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientDatagram {
     /// A pose.
     Pose(Sample),
     /// A ping; its pong carries the same number.
     Ping(u32),
+    /// A message to others, of which only the newest on its topic counts, with its number.
+    Say(u32, Say),
     /// A kind that this version does not know; ignored.
     Unknown,
 }
 
 impl ClientDatagram {
-    /// Decodes a datagram that arrived at `now`.
+    /// Decodes a datagram that arrived at `now` in a room with so many bits of state.
     ///
     /// # Errors
     /// If its length is wrong or a value is off its range. A sample's time that is too old, or ahead
     /// of `now`, is clamped instead: clocks step, and that is not the client's fault.
-    pub fn decode(bytes: &[u8], now: Time) -> Result<Self, DecodeError> {
+    pub fn decode(bytes: &[u8], now: Time, state_bits: u32) -> Result<Self, DecodeError> {
         match bytes.split_first() {
-            Some((&POSE_TAG, rest)) => decode_pose(rest, now).map(Self::Pose),
+            Some((&tag @ (POSE_TAG | MOVING_TAG), rest)) => {
+                decode_pose(rest, tag == MOVING_TAG, state_bits, now).map(Self::Pose)
+            }
+            Some((&SAY_TAG, rest)) => {
+                Say::decode_datagram(rest).map(|(seq, say)| Self::Say(seq, say))
+            }
             Some((&PING_TAG, rest)) => {
                 let echo = rest.try_into().map_err(|_| DecodeError::Malformed)?;
                 Ok(Self::Ping(u32::from_le_bytes(echo)))
@@ -87,29 +114,56 @@ impl ClientDatagram {
     }
 }
 
-fn decode_pose(mut rest: &[u8], now: Time) -> Result<Sample, DecodeError> {
-    let mut word = || -> Result<[u8; 4], DecodeError> {
-        let (word, tail) = rest.split_first_chunk().ok_or(DecodeError::Malformed)?;
-        rest = tail;
-        Ok(*word)
-    };
-    let seq = u32::from_le_bytes(word()?);
-    let time = Stamp(u32::from_le_bytes(word()?));
-    let lat = i32::from_le_bytes(word()?);
-    let lng = i32::from_le_bytes(word()?);
-    let (&accuracy, orientation) = rest.split_first().ok_or(DecodeError::Malformed)?;
-    let orientation = orientation.try_into().map_err(|_| DecodeError::Malformed)?;
-    let orientation = match u32::from_le_bytes(orientation) {
+fn decode_pose(
+    mut rest: &[u8],
+    moving: bool,
+    state_bits: u32,
+    now: Time,
+) -> Result<Sample, DecodeError> {
+    // The length first: bytes that are no pose end the link, whatever values they hold.
+    let least = POSE_LEN - 1 + if moving { MOTION_LEN } else { 0 };
+    if !(least..=least + size_of::<u64>()).contains(&rest.len()) {
+        return Err(DecodeError::Malformed);
+    }
+    let seq = u32::from_le_bytes(take(&mut rest)?);
+    let time = Stamp(u32::from_le_bytes(take(&mut rest)?));
+    let lat = i32::from_le_bytes(take(&mut rest)?);
+    let lng = i32::from_le_bytes(take(&mut rest)?);
+    let [accuracy] = take(&mut rest)?;
+    let orientation = match u32::from_le_bytes(take(&mut rest)?) {
         NO_ORIENTATION => None,
         code => Some(Orientation::from_code(code)?),
     };
+    let motion =
+        if moving { Some(Motion::from_bits(u16::from_le_bytes(take(&mut rest)?))) } else { None };
     let pose = Pose {
         position: Position::new(lat, lng)?,
         orientation,
         accuracy: Accuracy::from_code(accuracy)?,
         sampled: now.nearest(time).clamp(now - MAX_AGE_MS, now),
     };
-    Ok(Sample { seq, pose })
+    Ok(Sample { seq, pose, extra: Extra { motion, state: decode_state(rest, state_bits)? } })
+}
+
+/// Takes the next bytes.
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], DecodeError> {
+    let (bytes, tail) = rest.split_first_chunk().ok_or(DecodeError::Malformed)?;
+    *rest = tail;
+    Ok(*bytes)
+}
+
+fn decode_state(bytes: &[u8], state_bits: u32) -> Result<u64, DecodeError> {
+    let mut word = [0; size_of::<u64>()];
+    for (to, &byte) in word.iter_mut().zip(bytes) {
+        *to = byte;
+    }
+    let state = u64::from_le_bytes(word);
+    let fits = state_bits >= u64::BITS || state >> state_bits == 0;
+    if bytes.len() == state_len(state_bits) && fits {
+        Ok(state)
+    } else {
+        Err(DecodeError::State(state_bits))
+    }
 }
 
 /// Encodes a ping with this number.
@@ -154,34 +208,45 @@ mod tests {
             accuracy: Accuracy::from_metres(5.0),
             sampled: Time::from_ms(70_000),
         };
-        Sample { seq: 300, pose }
+        Sample::new(300, pose)
     }
 
     #[test]
     fn a_pose_survives_the_wire() {
-        let bytes = sample().encode();
-        let decoded = ClientDatagram::decode(&bytes, Time::from_ms(70_010));
-        assert_eq!(decoded, Ok(ClientDatagram::Pose(sample())));
+        let (motion, now) = (Motion::new(1.4, 90.0), Time::from_ms(70_010));
+        for (motion, state_bits, len) in
+            [(None, 0, 22), (motion, 0, 24), (None, 16, 24), (motion, 61, 32)]
+        {
+            let extra = Extra { motion, state: u64::MAX.checked_shr(64 - state_bits).unwrap_or(0) };
+            let sample = Sample { extra, ..sample() };
+            let bytes = sample.encode(state_bits);
+            assert_eq!(bytes.len(), len);
+            let decoded = ClientDatagram::decode(&bytes, now, state_bits);
+            assert_eq!(decoded, Ok(ClientDatagram::Pose(sample)));
+            let other = if state_bits == 0 { 8 } else { state_bits - 1 };
+            let refused = ClientDatagram::decode(&bytes, now, other);
+            assert_eq!(refused, Err(DecodeError::State(other)));
+        }
     }
 
     #[test]
     fn rejects_a_pose_off_its_range() {
         let check = |at: usize, value: [u8; 4], error| {
-            let mut bytes = sample().encode();
+            let mut bytes = sample().encode(0);
             bytes[at..at + 4].copy_from_slice(&value);
-            assert_eq!(ClientDatagram::decode(&bytes, Time::from_ms(70_010)), Err(error));
+            assert_eq!(ClientDatagram::decode(&bytes, Time::from_ms(70_010), 0), Err(error));
         };
         check(9, 900_000_001_i32.to_le_bytes(), DecodeError::Geo(GeoError::Latitude));
         check(13, i32::MIN.to_le_bytes(), DecodeError::Geo(GeoError::Longitude));
         check(18, 133_544_992_u32.to_le_bytes(), DecodeError::Pose(PoseError::Orientation));
-        let short = &sample().encode()[..21];
-        assert_eq!(ClientDatagram::decode(short, Time::from_ms(0)), Err(DecodeError::Malformed));
+        let short = &sample().encode(0)[..21];
+        assert_eq!(ClientDatagram::decode(short, Time::from_ms(0), 0), Err(DecodeError::Malformed));
     }
 
     #[test]
     fn an_old_sample_is_taken_as_a_minute_old() {
         let Ok(ClientDatagram::Pose(old)) =
-            ClientDatagram::decode(&sample().encode(), Time::from_ms(1_000_000))
+            ClientDatagram::decode(&sample().encode(0), Time::from_ms(1_000_000), 0)
         else {
             panic!("an old pose is a pose")
         };
@@ -194,8 +259,8 @@ mod tests {
             for ahead in [1, 5_001, 3_600_000] {
                 let pose =
                     Pose { sampled: Time::from_ms(wrapped + 70_000 + ahead), ..sample().pose };
-                let bytes = Sample { pose, ..sample() }.encode();
-                let decoded = ClientDatagram::decode(&bytes, Time::from_ms(now));
+                let bytes = Sample { pose, ..sample() }.encode(0);
+                let decoded = ClientDatagram::decode(&bytes, Time::from_ms(now), 0);
                 let Ok(ClientDatagram::Pose(taken)) = decoded else { panic!("{decoded:?}") };
                 assert_eq!(taken.pose.sampled, Time::from_ms(now));
             }
@@ -205,17 +270,17 @@ mod tests {
     #[test]
     fn pings_and_pongs_match() {
         assert_eq!(
-            ClientDatagram::decode(&encode_ping(77), Time::from_ms(0)),
+            ClientDatagram::decode(&encode_ping(77), Time::from_ms(0), 0),
             Ok(ClientDatagram::Ping(77))
         );
         assert_eq!(decode_pong(&encode_pong(77, Time::from_ms(9))), Ok((77, Stamp(9))));
         assert_eq!(
-            ClientDatagram::decode(&[0x60, 1], Time::from_ms(0)),
+            ClientDatagram::decode(&[0x60, 1], Time::from_ms(0), 0),
             Ok(ClientDatagram::Unknown)
         );
-        assert_eq!(ClientDatagram::decode(&[], Time::from_ms(0)), Err(DecodeError::Malformed));
+        assert_eq!(ClientDatagram::decode(&[], Time::from_ms(0), 0), Err(DecodeError::Malformed));
         assert_eq!(
-            ClientDatagram::decode(&[FRAME_TAG], Time::from_ms(0)),
+            ClientDatagram::decode(&[FRAME_TAG], Time::from_ms(0), 0),
             Err(DecodeError::Malformed)
         );
     }

@@ -29,10 +29,15 @@ pub(crate) fn decode<T: for<'a> Deserialize<'a>>(
     if bytes.first().is_some_and(|&first| first >= DATAGRAM_LANE) {
         return Err(DecodeError::Malformed);
     }
-    let (message, used) =
+    decode_part(bytes)
+}
+
+/// Decodes a part of a datagram, up to its end.
+pub(crate) fn decode_part<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (part, used) =
         bincode::serde::decode_from_slice(bytes, BINCODE).map_err(|_| DecodeError::Malformed)?;
     match bytes.len() - used {
-        0 => Ok(message),
+        0 => Ok(part),
         left => Err(DecodeError::Trailing(left)),
     }
 }

@@ -68,6 +68,18 @@ pub enum Presence {
     Gone,
 }
 
+/// What somebody in a room is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// A peer without further rights.
+    #[default]
+    Guest,
+    /// A peer that may announce, remove and close.
+    Host,
+    /// No peer: a program put it here, and it has no viewer.
+    Thing,
+}
+
 /// One person in a roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -79,6 +91,13 @@ pub struct Person {
     pub name: String,
     /// Its presence.
     pub presence: Presence,
+    /// What it is.
+    pub role: Role,
+    /// The same for all devices of one person, by the subject of their access tokens; `None`
+    /// without one.
+    pub subject: Option<PublicId>,
+    /// What it says of itself, as JSON; may be empty.
+    pub profile: String,
 }
 
 /// A change of a peer's presence.
@@ -99,10 +118,12 @@ pub struct Online {
     pub watching: u32,
     /// Hidden.
     pub hidden: u32,
+    /// Things.
+    pub things: u32,
 }
 
 impl Online {
-    /// The sum of the three.
+    /// The sum of the people, without things.
     #[must_use]
     pub const fn total(self) -> u32 {
         self.sharing + self.watching + self.hidden

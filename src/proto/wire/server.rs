@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
 use crate::text;
 use crate::time::Stamp;
 use crate::wire::codes::{CloseCode, DecodeError};
 use crate::wire::encoding::{decode, encode};
 use crate::wire::limits::MAX_SERVER_MESSAGE;
 use crate::wire::peer::{Change, Online, PeerId, Person, PublicId, ResumeToken};
+use crate::wire::say::Said;
 
 /// What the server allows, as its welcome tells clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,10 @@ pub struct Welcome {
     pub limits: Limits,
     /// Whether the client may share, or only watch.
     pub may_share: bool,
+    /// The kind of the room.
+    pub kind: Kind,
+    /// Number of [`Roster`] messages that follow and make the first list of who is here.
+    pub rosters: u16,
 }
 
 /// Who is in the room: a change, or a part of the first list.
@@ -122,6 +128,10 @@ pub enum ServerMessage {
     Refused(Refused),
     /// Whether to send copies of poses from now on.
     Copies(Copies),
+    /// A message from another peer.
+    Said(Said),
+    /// What a host shows everybody, as it is fit to be shown; empty for nothing.
+    Announcement(String),
 }
 
 impl ServerMessage {

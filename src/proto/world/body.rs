@@ -1,6 +1,6 @@
 //! A person as the grid and the encoder see them.
 
-use crate::pose::Pose;
+use crate::pose::{Extra, Pose};
 use crate::time::Time;
 use crate::wire::PeerId;
 use crate::wire::frame::{self, Entry};
@@ -41,12 +41,20 @@ impl Body {
         }
     }
 
-    /// The person's entry in a frame at `now`, if they are shown at all.
-    pub(crate) fn entry(&self, now: Time) -> Option<Entry> {
+    /// The entry of this person, who has this slot, in a frame at `now`, if they are shown at all.
+    pub(crate) fn entry(&self, slot: Slot, now: Time) -> Option<Entry> {
         let Pose { position, orientation, accuracy, sampled } = self.pose?;
         let age = frame::age_code(now.since(sampled));
-        Some(Entry { id: self.id, position, orientation, age, accuracy, hidden: self.hidden })
+        let Self { id, hidden, .. } = *self;
+        Some(Entry { id, position, orientation, age, accuracy, hidden, extra: slot })
     }
+}
+
+/// All that viewers see of people, by slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) bodies: &'a [Body],
+    pub(crate) extras: &'a [Extra],
 }
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ use crate::wire::{Change, Online, PeerId, Person, Presence, Roster, ServerMessag
 /// Bytes of entries in one message, about a packet. A WebSocket keeps a buffer as large as the longest
 /// message that it ever wrote.
 const MESSAGE_LEN: usize = 1_400;
-/// Most bytes of an entry, for a person without the name.
-const PERSON_LEN: usize = 23;
+/// Most bytes of an entry, for a person without name, subject and profile.
+const PERSON_LEN: usize = 27;
+const SUBJECT_LEN: usize = 16;
+/// Most messages in the list that a newcomer gets, so that they fit its queue with the news.
+const MAX_PAGES: usize = 100;
 const CHANGE_LEN: usize = 6;
 const LEFT_LEN: usize = 5;
 
@@ -126,7 +129,10 @@ impl Bulletin {
         online: Online,
         now: Time,
     ) -> impl Iterator<Item = ServerMessage> {
+        let people: Vec<Person> = people.collect();
         let mut pages = Pages::new(online, now);
+        // The profiles of a full room take more than small messages hold.
+        pages.len = pages.len.max(people.iter().map(person_len).sum::<usize>() / MAX_PAGES);
         for person in people {
             pages.with_room_for(person_len(&person)).joined.push(person);
         }
@@ -135,12 +141,15 @@ impl Bulletin {
 }
 
 fn person_len(person: &Person) -> usize {
-    PERSON_LEN + person.name.len()
+    let subject = if person.subject.is_some() { SUBJECT_LEN } else { 0 };
+    PERSON_LEN + person.name.len() + subject + person.profile.len()
 }
 
-/// Roster messages of up to [`MESSAGE_LEN`] bytes each.
+/// Roster messages of a length.
 struct Pages {
     blank: Roster,
+    /// Bytes of entries in one of them.
+    len: usize,
     pages: Vec<Roster>,
     /// Bytes that the last page has left.
     room: usize,
@@ -149,16 +158,16 @@ struct Pages {
 impl Pages {
     fn new(online: Online, now: Time) -> Self {
         let blank = Roster { time: now.stamp(), online, ..Roster::default() };
-        Self { blank, pages: Vec::new(), room: 0 }
+        Self { blank, len: MESSAGE_LEN, pages: Vec::new(), room: 0 }
     }
 
     /// The page for an entry of this length.
     fn with_room_for(&mut self, len: usize) -> &mut Roster {
         if self.room < len {
             self.pages.push(self.blank.clone());
-            self.room = MESSAGE_LEN;
+            self.room = self.len;
         }
-        self.room -= len;
+        self.room = self.room.saturating_sub(len);
         let last = self.pages.len() - 1;
         &mut self.pages[last]
     }

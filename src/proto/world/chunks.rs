@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crate::geo::{Cell, TOP_LEVEL};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
-use crate::wire::frame::{self, ChunkKind, Entry, Ids, MAX_PAGE_BITS, Page};
-use crate::world::body::Body;
+use crate::wire::frame::{self, ChunkKind, Coding, Entry, MAX_PAGE_BITS, Page};
+use crate::world::body::Shown;
 use crate::world::grid::{Grid, Node};
 use crate::world::since::Since;
 use crate::world::slab::{NONE, Slot, mix};
@@ -109,17 +109,24 @@ pub(crate) struct Chunks {
     since: BTreeMap<(u32, Since), u32>,
     tick: Tick,
     now: Time,
-    pub(crate) ids: Ids,
+    pub(crate) coding: Coding,
     slots: Vec<Slot>,
     entries: Vec<Entry>,
 }
 
 impl Chunks {
     /// Forgets the chunks of the last tick; the grid must hold everyone's place in this one.
-    pub(crate) fn begin(&mut self, grid: &Grid, tick: Tick, refresh_ms: u32, now: Time, ids: Ids) {
+    pub(crate) fn begin(
+        &mut self,
+        grid: &Grid,
+        tick: Tick,
+        refresh_ms: u32,
+        now: Time,
+        coding: Coding,
+    ) {
         let period = u64::from(refresh_ms) * 1000;
         let refresh = Refresh::new(self.now, now, period);
-        (self.tick, self.now, self.ids) = (tick, now, ids);
+        (self.tick, self.now, self.coding) = (tick, now, coding);
         for watch in self.watches.iter_mut().filter(|watch| watch.viewers > 0) {
             watch.update(grid.node(watch.node));
             if refresh.includes(watch.phase) {
@@ -215,7 +222,7 @@ impl Chunks {
     pub(crate) fn piece(
         &mut self,
         grid: &Grid,
-        bodies: &[Body],
+        shown: Shown<'_>,
         watch: u32,
         what: What,
         page: u16,
@@ -228,7 +235,7 @@ impl Chunks {
             What::Since(since) => self.since.get(&(watch, since)).copied().unwrap_or(NONE),
         };
         if first == NONE {
-            first = self.build(grid, bodies, watch, what);
+            first = self.build(grid, shown, watch, what);
         }
         self.pieces.get(first as usize + usize::from(page)).copied().unwrap_or_default()
     }
@@ -238,7 +245,8 @@ impl Chunks {
         out.append(&self.arena, piece.word as usize, piece.bits as usize);
     }
 
-    fn build(&mut self, grid: &Grid, bodies: &[Body], watch: u32, what: What) -> u32 {
+    fn build(&mut self, grid: &Grid, shown: Shown<'_>, watch: u32, what: What) -> u32 {
+        let bodies = shown.bodies;
         let first = self.pieces.len() as u32;
         let Watch { node, cell, news, page_bits, .. } = self.watches[watch as usize];
         self.slots.clear();
@@ -266,10 +274,10 @@ impl Chunks {
             }
         };
         let now = self.now;
-        let people = self.slots.iter().filter_map(|&slot| bodies[slot as usize].entry(now));
+        let people = self.slots.iter().filter_map(|&slot| bodies[slot as usize].entry(slot, now));
         self.entries.extend(people);
         let page_bits = if what == What::Crowd { 0 } else { u32::from(page_bits) };
-        let longest = self.encode(cell, kind, page_bits);
+        let longest = self.encode(cell, kind, page_bits, shown);
         let entry = &mut self.watches[watch as usize];
         let [delta, key, crowd] = &mut entry.built;
         match what {
@@ -284,8 +292,9 @@ impl Chunks {
 
     /// Encodes the collected people by page, then id, one piece per page, and returns the longest
     /// piece's bits.
-    fn encode(&mut self, cell: Cell, kind: ChunkKind, page_bits: u32) -> u32 {
-        let Self { ids, arena, pieces, entries, .. } = self;
+    fn encode(&mut self, cell: Cell, kind: ChunkKind, page_bits: u32, shown: Shown<'_>) -> u32 {
+        let Self { coding, arena, pieces, entries, .. } = self;
+        let ids = coding.ids;
         entries.sort_unstable_by_key(|entry| (ids.page(entry.id, page_bits), entry.id));
         let mut longest = 0;
         let mut rest = entries.as_slice();
@@ -300,7 +309,7 @@ impl Chunks {
             arena.align();
             let start = arena.len();
             let page = Page { bits: page_bits, index };
-            frame::write_chunk(arena, cell, kind, page, *ids, people);
+            frame::write_chunk(arena, cell, kind, page, *coding, people, shown.extras);
             let bits = (arena.len() - start) as u32;
             pieces.push(Piece { word: (start / 64) as u32, bits });
             longest = longest.max(bits);

@@ -101,6 +101,18 @@ impl Grid {
             + self.news.memory()
     }
 
+    /// Returns the node of `cell`, if there is one.
+    pub(crate) fn find(&self, cell: Cell) -> Option<u32> {
+        let mut node = ROOT;
+        for level in (cell.level..TOP_LEVEL).rev() {
+            node = self.node(node).children[cell.ancestor(level).quadrant()];
+            if node == NONE {
+                return None;
+            }
+        }
+        Some(node)
+    }
+
     /// Returns the node of `cell`, and makes it if need be.
     pub(crate) fn ensure(&mut self, cell: Cell) -> u32 {
         self.descend(ROOT, cell, |_, _| {})

@@ -2,7 +2,6 @@
 
 use crate::blur;
 use crate::pose::Pose;
-use crate::wire::Sample;
 
 /// One person's pose on its way in, apart from their [`Body`](crate::world::body::Body): taking a
 /// pose in touches half a cache line.
@@ -28,15 +27,15 @@ impl Inbox {
         Self { shown, queued, ..Self::default() }
     }
 
-    /// Takes a pose, unless a newer one came first, and reports whether the tick should deliver it.
+    /// Takes a pose, unless a newer one came first, and reports whether it did.
     #[inline]
-    pub(crate) fn receive(&mut self, Sample { seq, pose }: Sample) -> bool {
+    pub(crate) fn receive(&mut self, seq: u32, pose: Pose) -> bool {
         if self.begun && seq <= self.seq {
             return false;
         }
         (self.begun, self.seq) = (true, seq);
         self.pose = Some(if self.approximate { blur::approximate(pose) } else { pose });
-        self.shown
+        true
     }
 
     /// Accepts any number next: a new link counts from the start.

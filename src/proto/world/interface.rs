@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::geo::Viewport;
+use crate::kind::{Claim, Mismatch};
 use crate::time::Time;
 use crate::wire::{
     CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, Sharing,
@@ -15,6 +16,12 @@ pub const SILENCE_MS: u64 = 15_000;
 /// Time after which a peer that closed its link counts as gone, in ms: enough to reload a page on a
 /// slow phone, and shorter than the wait for a phone in a tunnel.
 pub const CLOSED_MS: u64 = 5_000;
+
+/// How long a peer's program may be silent while its link is alive until others see it hidden, in
+/// ms: background pages may run once a minute, but those say themselves that they are hidden.
+pub const FROZEN_MS: u64 = 15_000;
+/// How long until it has left, in ms.
+pub const FROZEN_OUT_MS: u64 = 600_000;
 
 /// Viewports a second that a peer may set.
 pub(crate) const VIEWPORTS_PER_SECOND: u64 = 10;
@@ -79,6 +86,10 @@ pub struct Newcomer {
 pub struct Arrival {
     /// Its name.
     pub name: String,
+    /// What it says of itself, as JSON; may be empty.
+    pub profile: String,
+    /// The same for all devices of one person; `None` if unknown.
+    pub subject: Option<PublicId>,
     /// Its presence.
     pub presence: Presence,
     /// The budget it asked for, in bytes per second; 0 for the default.
@@ -89,20 +100,26 @@ pub struct Arrival {
     pub sharing: Sharing,
     /// Whether it may share; if not, it joins as watching, whatever its hello says.
     pub may_share: bool,
-    /// Whether it gets in although the room is full.
+    /// Whether it is a host, who gets in although the room is full, and may do what
+    /// [`HostAction`](crate::wire::HostAction) lists.
     pub host: bool,
+    /// What it takes the room to be.
+    pub claim: Claim,
 }
 
 impl Default for Arrival {
     fn default() -> Self {
         Self {
             name: String::new(),
+            profile: String::new(),
+            subject: None,
             presence: Presence::Sharing,
             budget: 0,
             viewport: None,
             sharing: Sharing::default(),
             may_share: true,
             host: false,
+            claim: Claim::default(),
         }
     }
 }
@@ -125,20 +142,43 @@ pub enum Parting {
 }
 
 /// Why a peer cannot join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinError {
     /// The room is full, with so many people.
     Full(u32),
+    /// The room is of another kind than the peer takes it to be.
+    Kind(Mismatch),
+    /// A host removed it.
+    Removed,
+    /// A host closed the room.
+    Ended,
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Full(people) = self;
-        write!(f, "the room is full ({people} people)")
+        match self {
+            Self::Full(people) => write!(f, "the room is full ({people} people)"),
+            Self::Kind(mismatch) => mismatch.fmt(f),
+            Self::Removed => f.write_str("a host removed you from this room"),
+            Self::Ended => f.write_str("a host closed this room"),
+        }
     }
 }
 
 impl Error for JoinError {}
+
+impl JoinError {
+    /// The close code that tells the peer.
+    #[must_use]
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Full(_) => CloseCode::Full,
+            Self::Kind(_) => CloseCode::WrongKind,
+            Self::Removed => CloseCode::Removed,
+            Self::Ended => CloseCode::Ended,
+        }
+    }
+}
 
 /// What ends a peer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,20 +216,59 @@ impl Violation {
 }
 
 /// The peers that get a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// One peer.
     One(PeerId),
+    /// These peers.
+    These(Arc<[PeerId]>),
+    /// Every peer with a link but this one.
+    Others(PeerId),
     /// Every peer with a link.
     Everyone,
 }
 
-/// A message for the reliable lane.
+impl Audience {
+    /// Whether the peer belongs to it.
+    #[must_use]
+    pub fn includes(&self, id: PeerId) -> bool {
+        match self {
+            Self::One(one) => *one == id,
+            Self::These(these) => these.contains(&id),
+            Self::Others(but) => *but != id,
+            Self::Everyone => true,
+        }
+    }
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Nothing is lost.
+    Reliable,
+    /// It may be lost; one that finds no room in the link is dropped.
+    Datagram,
+}
+
+/// A message for links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The peers that get it.
     pub to: Audience,
-    /// The bytes of a [`ServerMessage`](crate::wire::ServerMessage), encoded once for all who get
-    /// it.
+    /// How it travels.
+    pub lane: Lane,
+    /// The bytes of a [`ServerMessage`](crate::wire::ServerMessage), or of a datagram, encoded once
+    /// for all who get it.
     pub message: Arc<[u8]>,
+}
+
+/// A peer whose link is to be closed for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dismissal {
+    /// The peer.
+    pub peer: PeerId,
+    /// The code that tells it.
+    pub code: CloseCode,
+    /// The reason, fit to be shown.
+    pub reason: String,
 }

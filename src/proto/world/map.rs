@@ -2,14 +2,16 @@
 
 use crate::pose::{Orientation, Pose};
 use crate::time::Time;
+use crate::wire::PeerId;
+use crate::wire::frame::Coding;
 use crate::world::ages::Ages;
-use crate::world::body::Body;
+use crate::world::body::{Body, Shown};
 use crate::world::chunks::Chunks;
 use crate::world::grid::Grid;
 use crate::world::people::People;
 use crate::world::slab::{NONE, Slot};
 use crate::world::tick::Tick;
-use crate::world::viewer::{Scene, Scratch};
+use crate::world::viewer::{Scene, Scratch, Viewer};
 
 /// Samples further apart than this, in ms, are copied to viewers whose path loses packets. With
 /// faster ones, the next sample comes as soon as a copy would be of use.
@@ -29,6 +31,8 @@ pub(crate) struct Map {
     fitted: Time,
     /// Time after which every cell is repeated, in ms.
     refresh_ms: u32,
+    /// Bits of each person's state.
+    pub(crate) state_bits: u32,
 }
 
 impl Map {
@@ -41,6 +45,7 @@ impl Map {
             ticks: 0,
             fitted: Time::default(),
             refresh_ms: refresh_ms.max(1).into(),
+            state_bits: 0,
         }
     }
 
@@ -64,7 +69,8 @@ impl Map {
             }
         });
         self.grid.news_mut().sort();
-        self.chunks.begin(&self.grid, self.tick, self.refresh_ms, now, people.ids());
+        let coding = Coding { ids: people.ids(), state_bits: self.state_bits };
+        self.chunks.begin(&self.grid, self.tick, self.refresh_ms, now, coding);
     }
 
     /// Shows a pose, and returns its age in ms unless its sample was shown before.
@@ -75,7 +81,7 @@ impl Map {
         let old = body.pose.replace(pose);
         body.changed = self.tick;
         let motion = old.map_or(u8::MAX, |old| motion(old, pose));
-        if let Some(entry) = body.entry(now) {
+        if let Some(entry) = body.entry(slot, now) {
             self.grid.note_change(body.leaf, entry, motion, self.tick);
         }
         match old {
@@ -100,15 +106,34 @@ impl Map {
 
     /// The map as a viewer's next frame needs it.
     #[inline]
-    pub(crate) fn scene<'a>(&'a mut self, bodies: &'a [Body]) -> Scene<'a> {
+    pub(crate) fn scene<'a>(&'a mut self, shown: Shown<'a>) -> Scene<'a> {
         Scene {
             grid: &mut self.grid,
             chunks: &mut self.chunks,
-            bodies,
+            shown,
             scratch: &mut self.scratch,
             tick: self.tick,
             refresh_ms: self.refresh_ms,
         }
+    }
+
+    /// The people in a viewer's cells, or `None` if they are more than `most`.
+    pub(crate) fn people_in(
+        &self,
+        viewer: &Viewer,
+        bodies: &[Body],
+        most: usize,
+    ) -> Option<Vec<PeerId>> {
+        let nodes: Vec<u32> = viewer.cells().filter_map(|cell| self.grid.find(cell)).collect();
+        let count: u32 = nodes.iter().map(|&node| self.grid.node(node).count).sum();
+        if count as usize > most {
+            return None;
+        }
+        let mut slots = Vec::with_capacity(count as usize);
+        for node in nodes {
+            self.grid.everyone(bodies, node, &mut slots);
+        }
+        Some(slots.into_iter().map(|slot| bodies[slot as usize].id).collect())
     }
 
     /// Bytes of memory held.

@@ -107,7 +107,15 @@ mod tests {
     fn entry(id: u32) -> Entry {
         let position = Position::new(id as i32, 0).unwrap();
         let accuracy = Accuracy::from_metres(1.0);
-        Entry { id: PeerId(id), position, orientation: None, age: 0, accuracy, hidden: false }
+        Entry {
+            id: PeerId(id),
+            position,
+            orientation: None,
+            age: 0,
+            accuracy,
+            hidden: false,
+            extra: 0,
+        }
     }
 
     #[test]

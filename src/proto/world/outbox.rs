@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::kind::Kind;
 use crate::time::Time;
 use crate::wire::{Roster, ServerMessage, VERSION, Welcome};
 use crate::world::bulletin::Bulletin;
-use crate::world::interface::{Audience, Event, RoomSettings};
+use crate::world::interface::{Audience, Event, Lane, RoomSettings};
 use crate::world::people::People;
 use crate::world::slab::Slot;
 
@@ -23,8 +24,13 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Queues a message of the reliable lane.
     pub(crate) fn push(&mut self, to: Audience, message: &ServerMessage) {
-        self.events.push_back(Event { to, message: message.encode().into() });
+        self.push_bytes(to, Lane::Reliable, message.encode().into());
+    }
+
+    pub(crate) fn push_bytes(&mut self, to: Audience, lane: Lane, message: Arc<[u8]>) {
+        self.events.push_back(Event { to, lane, message });
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
@@ -36,13 +42,16 @@ impl Outbox {
         &mut self,
         people: &People,
         slot: Slot,
-        settings: &RoomSettings,
+        (settings, kind): (&RoomSettings, Kind),
         resumed: bool,
         now: Time,
     ) {
         let Some(peer) = people.peer(slot) else { return };
         let id = people.body(slot).id;
         let to = Audience::One(id);
+        let snapshot = self.snapshot(people, now);
+        // And one with the newcomer itself.
+        let rosters = u16::try_from(snapshot.len() + 1).unwrap_or(u16::MAX);
         let welcome = Welcome {
             version: VERSION,
             id,
@@ -53,11 +62,13 @@ impl Outbox {
             tick_hz: settings.tick_hz,
             limits: settings.limits,
             may_share: peer.may_share,
+            kind,
+            rosters,
         };
-        self.push(to, &ServerMessage::Welcome(welcome));
-        let snapshot = self.snapshot(people, now);
-        let events = snapshot.iter().map(|message| Event { to, message: Arc::clone(message) });
-        self.events.extend(events);
+        self.push(to.clone(), &ServerMessage::Welcome(welcome));
+        for message in snapshot.iter() {
+            self.push_bytes(to.clone(), Lane::Reliable, Arc::clone(message));
+        }
         // The snapshot may be older than the newcomer.
         let joined = vec![peer.person(id)];
         let (time, online) = (now.stamp(), people.online());

@@ -5,17 +5,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::pose::Pose;
+use crate::pose::{Extra, Pose};
+use crate::text;
 use crate::time::Time;
 use crate::wire::frame::Ids;
-use crate::wire::{Online, PeerId, Person, Presence, PublicId, ResumeToken, Sample};
-use crate::world::body::Body;
+use crate::wire::{Online, PeerId, Person, Presence, PublicId, ResumeToken, Role, Sample};
+use crate::world::body::{Body, Shown};
+use crate::world::extras::Extras;
 use crate::world::inbox::Inbox;
 use crate::world::interface::{
-    CLOSED_MS, Parting, SILENCE_MS, VIEWPORT_BURST, VIEWPORTS_PER_SECOND,
+    Arrival, CLOSED_MS, Parting, SILENCE_MS, VIEWPORT_BURST, VIEWPORTS_PER_SECOND,
 };
 use crate::world::slab::{self, Slot};
 use crate::world::slots::Slots;
+use crate::world::talk::Talk;
 use crate::world::viewer::Viewer;
 
 /// A peer's identity, presence and viewer: the parts that most ticks do not touch.
@@ -24,6 +27,13 @@ pub(crate) struct Peer {
     pub(crate) uuid: PublicId,
     pub(crate) token: ResumeToken,
     pub(crate) name: Box<str>,
+    host: bool,
+    /// What few peers have.
+    about: Option<Box<About>>,
+    /// How much it has said, once it has.
+    talk: Option<Box<Talk>>,
+    /// The presence it asked for last, while its program is silent.
+    pub(crate) frozen: Option<Presence>,
     /// Changed by [`Member::replace_presence`], which keeps the counts.
     presence: Presence,
     /// Whether the poses are shown, also while hidden.
@@ -39,6 +49,13 @@ pub(crate) struct Peer {
     /// Viewports that may come at once, in thousandths, as of `looked`.
     looks: u16,
     looked: Time,
+}
+
+/// What few peers have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    profile: Box<str>,
+    subject: Option<PublicId>,
 }
 
 /// When a peer without a link counts as gone, and when it has left.
@@ -61,7 +78,6 @@ impl Away {
 impl Peer {
     pub(crate) fn new(
         (uuid, token): (PublicId, ResumeToken),
-        name: String,
         presence: Presence,
         may_share: bool,
         now: Time,
@@ -69,7 +85,11 @@ impl Peer {
         Self {
             uuid,
             token,
-            name: name.into(),
+            name: Box::default(),
+            host: false,
+            about: None,
+            talk: None,
+            frozen: None,
             presence,
             shares: presence == Presence::Sharing,
             ends: None,
@@ -86,9 +106,62 @@ impl Peer {
         self.presence
     }
 
+    pub(crate) const fn is_host(&self) -> bool {
+        self.host
+    }
+
+    pub(crate) fn subject(&self) -> Option<PublicId> {
+        self.about.as_ref()?.subject
+    }
+
+    /// Sets what a hello says of the peer, and reports whether others have to hear of it.
+    pub(crate) fn introduce(&mut self, arrival: &Arrival) -> bool {
+        let Arrival { name, profile, subject, host, .. } = arrival;
+        let about = About { profile: profile.as_str().into(), subject: *subject };
+        let about = (about != About::default()).then(|| Box::new(about));
+        let same = *self.name == **name && self.host == *host && self.about == about;
+        (self.name, self.host, self.about) = (name.as_str().into(), *host, about);
+        !same
+    }
+
+    /// Forgets the numbers of what was said on an earlier link.
+    pub(crate) fn restart_talk(&mut self) {
+        if let Some(talk) = &mut self.talk {
+            talk.restart();
+        }
+    }
+
+    /// Changes the name, and reports whether it did.
+    pub(crate) fn set_name(&mut self, name: &str) -> bool {
+        let name = text::name(name);
+        let changed = *self.name != *name;
+        self.name = name.into();
+        changed
+    }
+
+    /// Changes the profile, and reports whether it did.
+    pub(crate) fn set_profile(&mut self, profile: &str) -> bool {
+        let about = self.about.get_or_insert_default();
+        let changed = *about.profile != *profile;
+        about.profile = profile.into();
+        changed
+    }
+
     /// The peer's roster entry.
     pub(crate) fn person(&self, id: PeerId) -> Person {
-        Person { id, uuid: self.uuid, name: self.name.clone().into(), presence: self.presence }
+        Person {
+            id,
+            uuid: self.uuid,
+            name: self.name.clone().into(),
+            presence: self.presence,
+            role: if self.host { Role::Host } else { Role::Guest },
+            subject: self.subject(),
+            profile: self
+                .about
+                .as_ref()
+                .map(|about| about.profile.clone().into())
+                .unwrap_or_default(),
+        }
     }
 
     /// Counts one more viewport, and reports whether the limit allows it.
@@ -107,12 +180,14 @@ impl Peer {
 pub(crate) struct People {
     bodies: Vec<Body>,
     inboxes: Vec<Inbox>,
+    extras: Extras,
     peers: Vec<Option<Peer>>,
     free: Vec<Slot>,
     slots: Slots,
     /// Slots whose inbox has a pose for the tick.
     filled: Vec<Slot>,
     uuids: BTreeSet<PublicId>,
+    hosts: BTreeSet<PeerId>,
     /// A range that holds every id.
     ids: Ids,
     online: Online,
@@ -125,6 +200,7 @@ pub(crate) struct Member<'a> {
     pub(crate) inbox: &'a mut Inbox,
     /// All bodies, because the grid links neighbours.
     pub(crate) bodies: &'a mut [Body],
+    extras: &'a mut Extras,
     filled: &'a mut Vec<Slot>,
     online: &'a mut Online,
 }
@@ -134,11 +210,13 @@ impl People {
         Self {
             bodies: Vec::new(),
             inboxes: Vec::new(),
+            extras: Extras::default(),
             peers: Vec::new(),
             free: Vec::new(),
             slots: Slots::default(),
             filled: Vec::new(),
             uuids: BTreeSet::new(),
+            hosts: BTreeSet::new(),
             ids: Ids { base: u32::MAX, span: 0 },
             online: Online::default(),
         }
@@ -155,6 +233,37 @@ impl People {
 
     pub(crate) fn has(&self, uuid: PublicId) -> bool {
         self.uuids.contains(&uuid)
+    }
+
+    /// The hosts, by id.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = PeerId> {
+        self.hosts.iter().copied()
+    }
+
+    /// Keeps the list of hosts, after a peer's rights may have changed.
+    pub(crate) fn list_host(&mut self, slot: Slot) {
+        let id = self.body(slot).id;
+        if self.peer(slot).is_some_and(Peer::is_host) {
+            self.hosts.insert(id);
+        } else {
+            self.hosts.remove(&id);
+        }
+    }
+
+    /// The ids of all, by slot.
+    pub(crate) fn ids_of_all(&self) -> impl Iterator<Item = PeerId> {
+        let people = self.peers.iter().zip(&self.bodies);
+        people.filter_map(|(peer, body)| peer.as_ref().map(|_| body.id))
+    }
+
+    /// How much a peer has said.
+    pub(crate) fn talk(&mut self, slot: Slot, now: Time) -> Option<&mut Talk> {
+        let talk = &mut self.peer_mut(slot)?.talk;
+        Some(talk.get_or_insert_with(|| Box::new(Talk::new(now))))
+    }
+
+    pub(crate) fn bodies(&self) -> &[Body] {
+        &self.bodies
     }
 
     pub(crate) const fn online(&self) -> Online {
@@ -184,17 +293,18 @@ impl People {
         self.peer_mut(slot)?.viewer.as_deref_mut()
     }
 
-    /// A peer to compose a frame for, and the bodies that the frame shows.
+    /// A peer to compose a frame for, and the people whom the frame shows.
     #[inline]
-    pub(crate) fn audience(&mut self, slot: Slot) -> Option<(&mut Peer, &[Body])> {
-        Some((self.peers.get_mut(slot as usize)?.as_mut()?, &self.bodies))
+    pub(crate) fn audience(&mut self, slot: Slot) -> Option<(&mut Peer, Shown<'_>)> {
+        let shown = Shown { bodies: &self.bodies, extras: self.extras.shown() };
+        Some((self.peers.get_mut(slot as usize)?.as_mut()?, shown))
     }
 
     pub(crate) fn member(&mut self, slot: Slot) -> Option<Member<'_>> {
-        let Self { bodies, inboxes, peers, filled, online, .. } = self;
+        let Self { bodies, inboxes, extras, peers, filled, online, .. } = self;
         let peer = peers.get_mut(slot as usize)?.as_mut()?;
         let inbox = &mut inboxes[slot as usize];
-        Some(Member { slot, peer, inbox, bodies, filled, online })
+        Some(Member { slot, peer, inbox, bodies, extras, filled, online })
     }
 
     /// The roster entries of those whose id passes, by slot.
@@ -223,6 +333,7 @@ impl People {
                 self.bodies[slot as usize] = body;
                 let queued = self.inboxes[slot as usize].queued;
                 self.inboxes[slot as usize] = Inbox::new(peer.shares, queued);
+                self.extras.clear(slot);
                 self.peers[slot as usize] = Some(peer);
                 slot
             }
@@ -243,6 +354,7 @@ impl People {
         self.uuids.remove(&peer.uuid);
         count(&mut self.online, peer.presence, |count| count - 1);
         self.inboxes[slot as usize].shown = false;
+        self.hosts.remove(&self.bodies[slot as usize].id);
         self.slots.remove(self.bodies[slot as usize].id);
         self.free.push(slot);
     }
@@ -250,22 +362,28 @@ impl People {
     /// Takes a pose into a person's inbox, and reports whether the tick has something to deliver.
     #[inline]
     pub(crate) fn receive(&mut self, slot: Slot, sample: Sample) -> bool {
+        let Sample { seq, pose, extra } = sample;
         let inbox = &mut self.inboxes[slot as usize];
-        let shown = inbox.receive(sample);
-        if shown {
+        if !inbox.receive(seq, pose) {
+            return false;
+        }
+        let motion = extra.motion.filter(|_| !inbox.approximate);
+        self.extras.receive(slot, Extra { motion, ..extra });
+        if inbox.shown {
             queue(inbox, slot, &mut self.filled);
         }
-        shown
+        inbox.shown
     }
 
     /// Empties the inboxes of those who are shown.
     #[inline]
     pub(crate) fn deliver(&mut self, mut each: impl FnMut(&mut [Body], Slot, Pose)) {
-        let Self { bodies, inboxes, filled, .. } = self;
+        let Self { bodies, inboxes, extras, filled, .. } = self;
         // In the order of the tables, in which memory is read ahead; poses come in any order.
         filled.sort_unstable();
         for slot in filled.drain(..) {
             if let Some(pose) = inboxes[slot as usize].deliver() {
+                extras.deliver(slot);
                 each(bodies, slot, pose);
             }
         }
@@ -289,6 +407,7 @@ impl People {
     pub(crate) fn memory(&self) -> usize {
         self.bodies.capacity() * size_of::<Body>()
             + self.inboxes.capacity() * size_of::<Inbox>()
+            + self.extras.memory()
             + self.peers.capacity() * size_of::<Option<Peer>>()
             + (self.free.capacity() + self.filled.capacity()) * size_of::<Slot>()
             + self.slots.memory()
@@ -302,6 +421,11 @@ impl Member<'_> {
 
     pub(crate) fn body(&mut self) -> &mut Body {
         &mut self.bodies[self.slot as usize]
+    }
+
+    /// Forgets how the person moves.
+    pub(crate) fn clear_motion(&mut self) {
+        self.extras.clear_motion(self.slot);
     }
 
     /// Marks the inbox as filled, so that the next tick delivers its pose.

@@ -19,8 +19,32 @@ pub(crate) struct Transition<'a> {
 }
 
 impl Transition<'_> {
-    /// Changes what others know of the peer; the next tick tells them.
+    /// Takes a peer whose program is silent for hidden, or as what it said it was again. Reports
+    /// whether that changes anything.
+    pub(crate) fn set_frozen(&mut self, frozen: bool) -> bool {
+        let presence = self.member.peer.presence();
+        match self.member.peer.frozen {
+            None if frozen && matches!(presence, Presence::Sharing | Presence::Watching) => {
+                self.show_presence(Presence::Hidden);
+                self.member.peer.frozen = Some(presence);
+                true
+            }
+            Some(asked) if !frozen => {
+                self.set_presence(asked);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Changes the presence, as the peer asked or by silence.
     pub(crate) fn set_presence(&mut self, presence: Presence) {
+        self.member.peer.frozen = None;
+        self.show_presence(presence);
+    }
+
+    /// Changes what others know of the peer; the next tick tells them.
+    fn show_presence(&mut self, presence: Presence) {
         match presence {
             Presence::Sharing => self.member.peer.shares = true,
             Presence::Watching => {
@@ -84,6 +108,8 @@ impl Transition<'_> {
         let last = body.pose;
         let inbox = &mut *self.member.inbox;
         inbox.pose = inbox.pose.map(approximate);
+        self.member.clear_motion();
+        let inbox = &mut *self.member.inbox;
         if inbox.shown {
             inbox.pose = inbox.pose.or(last);
             if inbox.pose.is_some() {

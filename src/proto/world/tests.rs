@@ -16,8 +16,10 @@ use crate::world::{
 };
 
 mod bulletins;
+mod kinds;
 mod pace;
 mod sharing;
+mod talk;
 
 /// A room, and what its people see.
 struct Room {
@@ -67,7 +69,7 @@ impl Room {
             accuracy: Accuracy::from_metres(5.0),
             sampled: self.now,
         };
-        self.world.handle_pose(id, Sample { seq, pose });
+        self.world.handle_pose(id, Sample::new(seq, pose));
     }
 
     fn say(&mut self, id: PeerId, message: &ClientMessage) {

@@ -4,11 +4,11 @@
 //! viewer is up to date. What a frame could not carry, or a link could not take, does not move that
 //! tick, so a skip heals like a loss. Nothing is ever queued.
 
-use crate::geo::{Cover, Viewport};
+use crate::geo::{Cell, Cover, Viewport};
 use crate::time::Time;
 use crate::wire::bits::BitWriter;
 use crate::wire::frame;
-use crate::world::body::Body;
+use crate::world::body::Shown;
 use crate::world::chunks::{Chunks, Piece, Watch, What};
 use crate::world::grid::Grid;
 use crate::world::loss::Loss;
@@ -18,8 +18,8 @@ use crate::world::tick::Tick;
 
 /// A cell of at most this many people is never shown as a crowd.
 const NEVER_CROWD: u32 = 16;
-/// A viewer gets at most its bytes per second over this of people one by one, so all of them fit
-/// into three quarters of a second of its budget.
+/// A viewer gets at most its bytes per second over this, and a quarter of the bits of a person's
+/// state, of people one by one, so all of them fit into three quarters of a second of its budget.
 const BYTES_PER_PERSON: u32 = 20;
 /// Time between two decisions about which cells are crowds, in ms.
 const REVIEW_MS: u32 = 250;
@@ -110,7 +110,7 @@ pub(crate) struct Viewer {
 pub(crate) struct Scene<'a> {
     pub(crate) grid: &'a mut Grid,
     pub(crate) chunks: &'a mut Chunks,
-    pub(crate) bodies: &'a [Body],
+    pub(crate) shown: Shown<'a>,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) tick: Tick,
     /// Time after which every cell is repeated, in ms.
@@ -172,6 +172,11 @@ impl Viewer {
         }
     }
 
+    /// Its cells.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Cell> {
+        (0..self.cover.len()).map(|index| self.cover.cell(index))
+    }
+
     /// Lets go of all cells.
     pub(crate) fn close(&mut self, grid: &mut Grid, chunks: &mut Chunks) {
         for unit in self.units.drain(..) {
@@ -229,7 +234,7 @@ impl Viewer {
         old: &[Unit],
         old_cover: Cover,
     ) -> Vec<bool> {
-        let cap = self.bytes_per_second() / BYTES_PER_PERSON;
+        let cap = self.most_people(scene);
         let mut order: Vec<(u32, usize)> = cells
             .iter()
             .enumerate()
@@ -248,6 +253,11 @@ impl Viewer {
         crowds
     }
 
+    /// Most people whom it gets one by one.
+    fn most_people(&self, scene: &Scene<'_>) -> u32 {
+        self.bytes_per_second() / (BYTES_PER_PERSON + scene.chunks.coding.state_bits / 4)
+    }
+
     /// Whether it is time to decide again which cells are crowds.
     fn review_is_due(&mut self, scene: &Scene<'_>) -> bool {
         if self.units.is_empty() {
@@ -259,8 +269,7 @@ impl Viewer {
         self.reviewed = scene.ms();
         let first_pages = self.units.iter().filter(|unit| unit.page == 0);
         let people: u32 = first_pages.map(|unit| scene.chunks.watch(unit.watch).count).sum();
-        self.units.iter().any(|unit| unit.crowd)
-            || people > self.bytes_per_second() / BYTES_PER_PERSON
+        self.units.iter().any(|unit| unit.crowd) || people > self.most_people(scene)
     }
 
     /// Appends the next frame, of at most `max_len` bytes, to `out`, and reports whether there is
@@ -339,7 +348,7 @@ impl Viewer {
                 return Err(Repaged);
             }
             let Some(what) = unit.lacks(watch, scene, copies) else { continue };
-            let piece = scene.chunks.piece(scene.grid, scene.bodies, unit.watch, what, unit.page);
+            let piece = scene.chunks.piece(scene.grid, scene.shown, unit.watch, what, unit.page);
             if piece.bits == 0 {
                 unit.synced = scene.tick;
                 continue;
@@ -382,7 +391,7 @@ impl Viewer {
             return;
         }
         frame.clear();
-        frame::write_header(frame, scene.chunks.now(), self.cover, scene.chunks.ids);
+        frame::write_header(frame, scene.chunks.now(), self.cover, scene.chunks.coding);
         let mut last_cell = 0;
         for want in wants.drain(..) {
             let unit = &mut self.units[usize::from(want.unit)];

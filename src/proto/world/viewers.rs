@@ -101,11 +101,11 @@ impl Viewers {
         out: &mut Vec<u8>,
     ) -> bool {
         let slot = self.slot_of(people, id);
-        let Some((peer, bodies)) = slot.and_then(|slot| people.audience(slot)) else {
+        let Some((peer, shown)) = slot.and_then(|slot| people.audience(slot)) else {
             return false;
         };
         let Some(viewer) = &mut peer.viewer else { return false };
-        let sent = viewer.compose(&mut map.scene(bodies), max_len, pace.slowest(), now, out);
+        let sent = viewer.compose(&mut map.scene(shown), max_len, pace.slowest(), now, out);
         if let Some(at) = viewer.wanted {
             pace.want(at);
         }

@@ -89,7 +89,7 @@ fn grants_exactly_the_rights_of_the_token() {
     ] {
         let token = signed(&head(), &with(claims(), &json!({ "rights": rights })), &SECRET);
         let left = Some(Duration::from_secs(60));
-        assert_eq!(admit(&access, &token), Ok(Grant { may_share, host, left }));
+        assert_eq!(admit(&access, &token), Ok(Grant { may_share, host, left, ..Grant::OPEN }));
         let shares = hello(Presence::Sharing, Some(token));
         let admitted = access.admit(&shares, Duration::from_secs(NOW));
         assert_eq!(admitted.is_ok(), may_share, "{admitted:?}");

@@ -8,6 +8,7 @@ use gpys_proto::world::RoomSettings;
 use crate::config::certificate::Certificate;
 use crate::config::front::Front;
 use crate::config::guard::Guard;
+use crate::config::kinds::RoomKinds;
 use crate::config::maps::Maps;
 use crate::config::venue::Venue;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub certificate: Certificate,
     /// How rooms run.
     pub room: RoomSettings,
+    /// What some rooms are for.
+    pub room_kinds: RoomKinds,
     /// Limits on connections, handshakes and rooms.
     pub guard: Guard,
     /// What to log, as a `tracing` filter.
@@ -68,6 +71,7 @@ impl Default for Config {
             identity_secret: None,
             certificate: Certificate::ThisRun,
             room: RoomSettings { max_people: 10_000, ..RoomSettings::default() },
+            room_kinds: RoomKinds::default(),
             guard: Guard::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,

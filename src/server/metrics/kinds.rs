@@ -62,6 +62,11 @@ kinds! {
         Viewports = "viewports",
         /// Pings: not answered.
         Pings = "pings",
+        /// Messages of one peer to others, and changes of its name and profile: refused, or dropped
+        /// on the datagram lane.
+        Says = "says",
+        /// Deliveries of messages in a room: the same.
+        RoomSays = "room_says",
         /// Refused values: not reported to the client.
         Refusals = "refusals",
         /// Bytes of a message: closed with `BadMessage`.
@@ -213,6 +218,12 @@ kinds! {
         Forbidden = "forbidden",
         /// `Expired`.
         Expired = "expired",
+        /// `WrongKind`.
+        WrongKind = "wrong_kind",
+        /// `Removed`.
+        Removed = "removed",
+        /// `Ended`.
+        Ended = "ended",
         /// The client's transport ended without a close.
         Gone = "gone",
         /// The client closed the transport cleanly, but without a leave message.
@@ -223,7 +234,7 @@ kinds! {
 impl Leave {
     /// Whether a client that left this way will not reconnect on its own, so its place can go.
     pub(crate) const fn is_final(self) -> bool {
-        matches!(self, Self::BadMessage | Self::Forbidden)
+        matches!(self, Self::BadMessage | Self::Forbidden | Self::Removed | Self::Ended)
     }
 }
 
@@ -242,6 +253,9 @@ impl From<CloseCode> for Leave {
             CloseCode::Restarting => Self::Restarting,
             CloseCode::Forbidden => Self::Forbidden,
             CloseCode::Expired => Self::Expired,
+            CloseCode::WrongKind => Self::WrongKind,
+            CloseCode::Removed => Self::Removed,
+            CloseCode::Ended => Self::Ended,
         }
     }
 }
@@ -259,6 +273,16 @@ kinds! {
         Viewport = "viewport",
         /// A presence.
         Presence = "presence",
+        /// A pose's state.
+        State = "state",
+        /// Terms of sharing.
+        Sharing = "sharing",
+        /// A profile or a name.
+        Profile = "profile",
+        /// A message to others.
+        Say = "say",
+        /// What only a host may do.
+        Host = "host",
     }
 }
 
@@ -270,6 +294,11 @@ impl From<Field> for Refusal {
             Field::Orientation => Self::Orientation,
             Field::Viewport => Self::Viewport,
             Field::Presence => Self::Presence,
+            Field::State => Self::State,
+            Field::Sharing => Self::Sharing,
+            Field::Profile => Self::Profile,
+            Field::Say => Self::Say,
+            Field::Host => Self::Host,
         }
     }
 }

@@ -9,10 +9,11 @@ use crate::link::ending::{Ending, restarting};
 use crate::link::{Link, PathCounts};
 use crate::metrics::{How, Limit};
 use crate::room::Room;
-use crate::room::command::Enter;
+use crate::room::command::{Admitted, Enter};
 use crate::room::identity::Hour;
 use crate::room::mailbox::Mailbox;
 use crate::room::member::Member;
+use gpys_proto::kind::Claim;
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
 use gpys_proto::world::{Arrival, Feedback, JoinError, Newcomer};
@@ -28,10 +29,12 @@ impl Room {
             if let Some(old) = self.members.insert(peer, member) {
                 old.link.close(Ending::new(CloseCode::Replaced, "you reconnected on another link"));
             }
-            (peer, Mailbox::new(peer, link.id(), Arc::clone(&self.postbox)))
+            let mailbox = Mailbox::new(peer, link.id(), Arc::clone(&self.postbox));
+            let state_bits = self.world.kind().map_or(0, |kind| kind.layout.bits());
+            Admitted { peer, mailbox, state_bits }
         });
         // The link's task may be gone already and cannot report it.
-        if let Err(Ok((peer, _))) = reply.send(admission) {
+        if let Err(Ok(Admitted { peer, .. })) = reply.send(admission) {
             self.end(peer, Ending::gone("the link is gone"), now);
         }
     }
@@ -46,9 +49,33 @@ impl Room {
         if self.draining {
             return Err(restarting());
         }
-        let Hello { room, name, presence, resume, budget, viewport, sharing, .. } = hello;
-        let Grant { may_share, host, .. } = grant;
-        let arrival = Arrival { name, presence, budget, viewport, sharing, may_share, host };
+        let refused = |error: JoinError| {
+            let ending = Ending::new(error.close_code(), error.to_string());
+            let limit = matches!(error, JoinError::Full(_)).then_some(Limit::People);
+            Ending { limit, ..ending }
+        };
+        let claim = hello.claim();
+        let Hello { room, name, presence, resume, budget, viewport, sharing, profile, .. } = hello;
+        let Grant { may_share, host, subject, kind, .. } = grant;
+        if let Some(kind) = kind {
+            self.world.set_kind(kind.clone());
+            let granted = Claim { space: Some(kind.space), layout: Some(kind.layout) };
+            self.world.check(&granted).map_err(|it| refused(JoinError::Kind(it)))?;
+        }
+        self.world.check(&claim).map_err(|it| refused(JoinError::Kind(it)))?;
+        let subject = subject.map(|subject| self.mint.subject(&subject, &room));
+        let arrival = Arrival {
+            name,
+            profile,
+            subject,
+            presence,
+            budget,
+            viewport,
+            sharing,
+            may_share,
+            host,
+            claim,
+        };
         let back = resume.and_then(|token| self.world.resume(token, &arrival, now));
         if let Some(peer) = back {
             self.kept.remove(&peer);
@@ -64,8 +91,6 @@ impl Room {
             self.make_way(network);
         }
         let newcomer = Newcomer { id, uuid, token, arrival };
-        let refused =
-            |error: JoinError| Ending::at(Limit::People, CloseCode::Full, error.to_string());
         self.world.join(newcomer, now).map_err(refused)?;
         tracing::debug!(peer = %id, link = ?link.id(), "a peer joins");
         Ok((id, How::New))

@@ -8,7 +8,7 @@ use crate::access::Grant;
 use crate::link::ending::Ending;
 use crate::link::{Link, LinkId};
 use crate::room::mailbox::Mailbox;
-use gpys_proto::wire::{ClientMessage, Hello, PeerId, Refused};
+use gpys_proto::wire::{ClientMessage, Hello, PeerId, Refused, Say};
 
 /// A command from a link's task to its room.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Enter(Box<Enter>),
     /// Handle a message of the reliable lane.
     Message(PeerId, LinkId, ClientMessage),
+    /// Handle a message to others from the datagram lane, with its number.
+    Say(PeerId, LinkId, u32, Say),
     /// Leave for good.
     Leave(PeerId, LinkId),
     /// Report a refused value to a link, after everything sent to it before.
@@ -46,4 +48,15 @@ pub(crate) struct Enter {
 }
 
 /// A room's answer to [`Enter`].
-pub(crate) type Admission = Result<(PeerId, Arc<Mailbox>), Ending>;
+pub(crate) type Admission = Result<Admitted, Ending>;
+
+/// A peer that has entered.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// Its number.
+    pub(crate) peer: PeerId,
+    /// Takes its poses.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Bits of state in each of them.
+    pub(crate) state_bits: u32,
+}

@@ -1,6 +1,6 @@
 //! The rooms of the server: maps each name to the task that owns the room's world.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,9 +11,10 @@ use crate::link::ending::{Ending, restarting};
 use crate::lock::lock;
 use crate::metrics::{Limit, Part};
 use crate::panics::caught;
-use crate::room::command::{Command, Enter};
+use crate::room::command::{Admitted, Command, Enter};
 use crate::room::mailbox::Mailbox;
 use crate::room::{Means, Room};
+use gpys_proto::kind::Kind;
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
 use gpys_proto::world::RoomSettings;
 
@@ -30,6 +31,8 @@ pub(crate) struct Entered {
     pub(crate) peer: PeerId,
     /// Takes its poses.
     pub(crate) mailbox: Arc<Mailbox>,
+    /// Bits of state in each of them.
+    pub(crate) state_bits: u32,
     /// Takes everything else.
     pub(crate) room: mpsc::Sender<Command>,
 }
@@ -46,15 +49,22 @@ pub(crate) struct Rooms {
     settings: RoomSettings,
     /// Maximum number of rooms. Each costs a task, and a peer that leaves one can open another.
     max_rooms: usize,
+    /// The kinds of rooms that the operator set.
+    kinds: BTreeMap<String, Kind>,
     means: Means,
     directory: Mutex<Directory>,
 }
 
 impl Rooms {
     /// No rooms yet.
-    pub(crate) fn new(settings: RoomSettings, max_rooms: u32, means: Means) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: RoomSettings,
+        max_rooms: u32,
+        kinds: BTreeMap<String, Kind>,
+        means: Means,
+    ) -> Arc<Self> {
         let (max_rooms, directory) = (max_rooms as usize, Mutex::default());
-        Arc::new(Self { settings, max_rooms, means, directory })
+        Arc::new(Self { settings, max_rooms, kinds, means, directory })
     }
 
     /// Enters the room named in a link's hello, creating it if necessary.
@@ -72,13 +82,14 @@ impl Rooms {
         for _ in 0..TRIES {
             let room = self.room(&hello.room)?;
             let (reply, answer) = oneshot::channel();
-            let enter = Enter { hello: hello.clone(), grant, link: link.clone(), reply };
+            let enter =
+                Enter { hello: hello.clone(), grant: grant.clone(), link: link.clone(), reply };
             if room.send(Command::Enter(Box::new(enter))).await.is_err() {
                 continue;
             }
             if let Ok(admission) = answer.await {
-                let (peer, mailbox) = admission?;
-                return Ok(Entered { peer, mailbox, room });
+                let Admitted { peer, mailbox, state_bits } = admission?;
+                return Ok(Entered { peer, mailbox, state_bits, room });
             }
         }
         Err(Ending::failed())
@@ -100,7 +111,8 @@ impl Rooms {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         directory.rooms.insert(name.to_owned(), commands.clone());
         let own = commands.downgrade();
-        let room = Room::new(self.settings, self.means.clone(), own.clone(), inbox);
+        let kind = self.kinds.get(name).cloned();
+        let room = Room::new(self.settings, kind, self.means.clone(), own.clone(), inbox);
         let (rooms, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
             // Without its name, which may be all that keeps strangers out.
@@ -193,7 +205,8 @@ mod tests {
             metrics: Metrics::new(),
             load: Arc::default(),
         };
-        Rooms::new(RoomSettings { max_people: 6, ..RoomSettings::default() }, max_rooms, means)
+        let settings = RoomSettings { max_people: 6, ..RoomSettings::default() };
+        Rooms::new(settings, max_rooms, BTreeMap::new(), means)
     }
 
     async fn enter(rooms: &Arc<Rooms>, room: &str) -> Result<(Link, LinkEnd, Entered), Ending> {

@@ -46,11 +46,18 @@ impl Hour {
 
 /// The key that derives public identities from tokens.
 #[derive(Clone, Debug)]
-pub(crate) struct Secret(hmac::Key);
+pub(crate) struct Secret {
+    tokens: hmac::Key,
+    subjects: hmac::Key,
+}
 
 impl Secret {
     fn new(bytes: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        let tokens = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        // A key of its own: a client may present any bytes as a token.
+        let subjects = hmac::sign(&tokens, b"subjects of access tokens");
+        let subjects = hmac::Key::new(hmac::HMAC_SHA256, subjects.as_ref());
+        Self { tokens, subjects }
     }
 
     /// A random secret for the lifetime of the server.
@@ -87,10 +94,21 @@ impl Secret {
     /// The public identity of a token in a room, regardless of the token's peer number.
     pub(crate) fn public(&self, token: ResumeToken, room: &str) -> PublicId {
         // The token's part has a fixed length, so no two pairs give the same bytes.
-        let tag = hmac::sign(&self.0, &[token.secret().as_slice(), room.as_bytes()].concat());
-        let bytes = tag.as_ref().first_chunk().copied().unwrap_or_default();
-        PublicId(Builder::from_custom_bytes(bytes).into_uuid())
+        let tag = hmac::sign(&self.tokens, &[token.secret().as_slice(), room.as_bytes()].concat());
+        public_id(tag)
     }
+
+    /// What others in a room may know of the subject of an access token: who has the same.
+    pub(crate) fn subject(&self, subject: &str, room: &str) -> PublicId {
+        // A room's name has no zero byte, so no two pairs give the same bytes.
+        let bytes = [room.as_bytes(), &[0], subject.as_bytes()].concat();
+        public_id(hmac::sign(&self.subjects, &bytes))
+    }
+}
+
+fn public_id(tag: hmac::Tag) -> PublicId {
+    let bytes = tag.as_ref().first_chunk().copied().unwrap_or_default();
+    PublicId(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// The distance between the seeds of two rooms: 2^64 divided by the golden ratio, which spreads any
@@ -129,6 +147,11 @@ impl Mint {
         let next = |last: u32| last.checked_add(1);
         let last = self.peers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         last.ok().map(PeerId)
+    }
+
+    /// Returns what others in a room may know of the subject of an access token.
+    pub(crate) fn subject(&self, subject: &str, room: &str) -> PublicId {
+        self.secret.subject(subject, room)
     }
 
     /// Returns the public identity and the token of a newcomer to `room`: those of the token it
@@ -171,6 +194,15 @@ mod tests {
         // Pinned: a change would give every peer a new identity after an upgrade.
         let pinned = one.public(ResumeToken([1; 16]), "lobby").0.to_string();
         assert_eq!(pinned, "d7e974b3-f4d9-8c80-993f-0f55dc7bc478");
+    }
+
+    #[test]
+    fn a_subject_is_the_same_in_one_room_and_nowhere_else() {
+        let (one, other) = (Secret::new(&[7; 32]), Secret::random());
+        assert_eq!(one.subject("ada", "stage"), one.subject("ada", "stage"));
+        assert!(one.subject("ada", "stage") != one.subject("ada", "lobby"));
+        assert!(one.subject("ada", "stage") != one.subject("bob", "stage"));
+        assert!(one.subject("ada", "stage") != other.subject("ada", "stage"));
     }
 
     #[test]

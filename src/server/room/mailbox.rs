@@ -79,10 +79,8 @@ mod tests {
     fn sample(seq: u32) -> Sample {
         let position = Position::from_degrees(45.75, 14.36).unwrap();
         let accuracy = Accuracy::from_metres(5.0);
-        Sample {
-            seq,
-            pose: Pose { position, orientation: None, accuracy, sampled: Time::from_ms(1) },
-        }
+        let pose = Pose { position, orientation: None, accuracy, sampled: Time::from_ms(1) };
+        Sample::new(seq, pose)
     }
 
     #[test]

@@ -201,7 +201,7 @@ export class Pair {
     const since = (at) => at + b - a - event;
     const first = frames.find(({ share }) => share > 0.1);
     const whole = frames.find(({ share }) => share > 0.9);
-    const arrival = heard.findLast(({ at, tag }) => tag === 0x46 && at <= first.start).at;
+    const arrival = heard.findLast(({ at, tag }) => tag === 0x47 && at <= first.start).at;
     return {
       sent: pose - event,
       arrived: since(arrival),

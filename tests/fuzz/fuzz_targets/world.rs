@@ -14,7 +14,7 @@ use gpys_proto::wire::frame::Frame;
 use gpys_proto::wire::{
     ClientMessage, Pace, PeerId, Presence, PublicId, ResumeToken, Sample, ServerMessage, Sharing,
 };
-use gpys_proto::world::{Arrival, Audience, Feedback, Newcomer, Parting, RoomSettings, World};
+use gpys_proto::world::{Arrival, Feedback, Newcomer, Parting, RoomSettings, World};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -176,7 +176,7 @@ impl Shell {
                 let known = self.peers.get_mut(&id).unwrap();
                 let seq = known.seq;
                 known.seq += 1;
-                self.world.handle_pose(id, Sample { seq, pose });
+                self.world.handle_pose(id, Sample::new(seq, pose));
             }
             Op::RepeatedPose { who } => {
                 let Some(id) = self.pick(who) else { return };
@@ -184,7 +184,7 @@ impl Shell {
                 let (orientation, accuracy) = (None, Accuracy::UNKNOWN);
                 let pose = Pose { position, orientation, accuracy, sampled: now };
                 if let Some(seq) = self.peers[&id].seq.checked_sub(1) {
-                    self.world.handle_pose(id, Sample { seq, pose });
+                    self.world.handle_pose(id, Sample::new(seq, pose));
                 }
             }
             Op::Look { who, looks } => self.tell(who, &ClientMessage::Viewport(looks.viewport())),
@@ -313,7 +313,7 @@ impl Shell {
                 assert!(roster.joined.iter().all(|person| !self.left.contains(&person.id)));
             }
             for (&id, known) in &mut self.peers {
-                if event.to == Audience::Everyone || event.to == Audience::One(id) {
+                if event.to.includes(id) {
                     known.view.handle_message(&message);
                 }
             }

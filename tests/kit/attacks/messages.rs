@@ -1,7 +1,9 @@
 //! Malformed messages and datagrams, over both transports.
 
 use gpys::proto::geo::Viewport;
-use gpys::proto::wire::{ClientMessage, CloseCode, Field, Hello, Presence, ServerMessage};
+use gpys::proto::wire::{
+    ClientMessage, CloseCode, Field, Hello, MAX_CLIENT_MESSAGE, Presence, ServerMessage,
+};
 
 use crate::attacks::arena::{Attack, Target, counted, counted_among, failure, gone, leave, limit};
 use crate::attacks::quic::Session;
@@ -155,7 +157,7 @@ fn later(name: &str, bytes: Vec<u8>, code: Option<CloseCode>) -> Vec<Attack> {
 }
 
 /// Sends this from the lobby; the value must be refused, and the link survive.
-fn refused(name: &str, bytes: Vec<u8>, field: Field) -> Vec<Attack> {
+pub fn refused(name: &str, bytes: Vec<u8>, field: Field) -> Vec<Attack> {
     let attacks = over_both(&format!("refused::{name}"), async move |target, over| {
         let mut link = match bytes.first() {
             Some(0) => Link::enter(target, over, &bytes).await.0,
@@ -254,8 +256,8 @@ fn hellos() -> Vec<Attack> {
     };
     let room = |name: &str| with(&|hello| hello.room = name.into());
     let upside_down = Viewport { south: 2, west: 0, north: 1, east: 0, zoom: 0 };
-    let invalid = [&[0, 1, 5], b"lobby".as_slice(), &[2, 0xFF, 0xFE, 0, 0, 0, 0]].concat();
-    let huge = [&[0, 1, 0xFC], [0xFF; 4].as_slice(), b"lobby"].concat();
+    let invalid = [&[0, 2, 5], b"lobby".as_slice(), &[2, 0xFF, 0xFE, 0, 0, 0, 0]].concat();
+    let huge = [&[0, 2, 0xFC], [0xFF; 4].as_slice(), b"lobby"].concat();
     let list = [
         ("nothing", Vec::new(), BadMessage),
         ("leave", ClientMessage::Leave.encode(), BadMessage),
@@ -272,7 +274,7 @@ fn hellos() -> Vec<Attack> {
         ("a_name_that_is_not_text", invalid, BadMessage),
         ("a_view_upside_down", ClientMessage::Viewport(upside_down).encode(), BadMessage),
         ("one_byte_too_long", [good.as_slice(), &[0]].concat(), BadMessage),
-        ("1025_bytes", vec![1; 1_025], BadMessage),
+        ("4097_bytes", vec![1; MAX_CLIENT_MESSAGE + 1], BadMessage),
     ];
     let mut attacks: Vec<_> =
         list.into_iter().flat_map(|(name, bytes, code)| first(name, bytes, code)).collect();
@@ -305,14 +307,14 @@ fn later_messages() -> Vec<Attack> {
     let list = [
         ("nothing", Vec::new(), Some(BadMessage)),
         ("a_second_hello", hello_to("lobby", None), Some(BadMessage)),
-        ("an_unknown_message", vec![5], Some(BadMessage)),
+        ("an_unknown_message", vec![11], Some(BadMessage)),
         ("half_a_view", vec![1, 0xFC, 0xFF], Some(BadMessage)),
         ("a_view_of_everything", ClientMessage::Viewport(whole).encode(), None),
         ("an_unknown_presence", vec![2, 4], Some(BadMessage)),
         ("no_budget", ClientMessage::Budget(1).encode(), None),
         ("all_the_budget", ClientMessage::Budget(u32::MAX).encode(), None),
         ("leave_and_more", vec![4, 0], Some(BadMessage)),
-        ("1025_bytes", vec![1; 1_025], Some(BadMessage)),
+        ("4097_bytes", vec![1; MAX_CLIENT_MESSAGE + 1], Some(BadMessage)),
     ];
     list.into_iter().flat_map(|(name, bytes, code)| later(name, bytes, code)).collect()
 }
@@ -328,7 +330,7 @@ fn datagrams() -> Vec<Attack> {
     let future = 1_u32 << 30;
     let list = [
         ("a_pose_of_21_bytes", good[..21].to_vec(), Some(BadMessage)),
-        ("a_pose_of_23_bytes", [good.as_slice(), &[0]].concat(), Some(BadMessage)),
+        ("a_pose_of_31_bytes", [good.as_slice(), &[0; 9]].concat(), Some(BadMessage)),
         ("an_empty_pose", vec![0x50], Some(BadMessage)),
         ("a_pose_of_a_kilobyte", vec![0x50; 1_000], Some(BadMessage)),
         ("a_pose_at_the_pole", with(9, 900_000_000_i32.to_le_bytes()), None),
@@ -339,7 +341,7 @@ fn datagrams() -> Vec<Attack> {
         ("a_ping_of_4_bytes", vec![0x51, 0, 0, 0], Some(BadMessage)),
         ("a_ping_of_6_bytes", vec![0x51, 0, 0, 0, 0, 0], Some(BadMessage)),
         ("a_pong", vec![0x52; 9], Some(BadMessage)),
-        ("a_frame", vec![0x46; 200], Some(BadMessage)),
+        ("a_frame", vec![0x47; 200], Some(BadMessage)),
         ("a_kind_only_the_server_sends", vec![0x40], Some(BadMessage)),
         ("a_future_kind", vec![0x53; 500], None),
         ("the_last_kind", vec![0xFF], None),
@@ -382,7 +384,7 @@ fn of_the_stream() -> Vec<Attack> {
         session.answers().await;
     });
     vec![
-        claim("a_claim_of_1025_bytes", 1_025),
+        claim("a_claim_of_4097_bytes", 4_097),
         claim("a_claim_of_65535_bytes", u16::MAX),
         bytewise.counted_among(gone()),
     ]

@@ -2,9 +2,7 @@
 
 use gpys::proto::pose::Orientation;
 use gpys::proto::time::Time;
-use gpys::proto::wire::{
-    ClientDatagram, ClientMessage, MAX_AGE_MS, POSE_LEN, PeerId, ServerMessage,
-};
+use gpys::proto::wire::{ClientDatagram, ClientMessage, MAX_AGE_MS, PeerId, ServerMessage};
 use gpys::proto::world::Audience;
 
 use super::Sim;
@@ -14,7 +12,7 @@ use crate::check;
 #[derive(Clone, Debug)]
 pub enum Up {
     /// A pose's bytes.
-    Pose([u8; POSE_LEN]),
+    Pose(Vec<u8>),
     Message(ClientMessage),
 }
 
@@ -68,7 +66,7 @@ impl Sim {
             while let Some(up) = device.up.arrive(now) {
                 match up {
                     Up::Pose(bytes) => {
-                        let sample = match ClientDatagram::decode(&bytes, now) {
+                        let sample = match ClientDatagram::decode(&bytes, now, self.state_bits) {
                             Ok(ClientDatagram::Pose(sample)) => sample,
                             other => return Err(format!("{}: {other:?} of a pose", device.id)),
                         };
@@ -120,7 +118,7 @@ impl Sim {
     fn send_events(&mut self) -> Result<(), String> {
         while let Some(event) = self.world.poll_event() {
             let message = ServerMessage::decode(&event.message).map_err(|e| e.to_string())?;
-            if let (Audience::Everyone, ServerMessage::Roster(roster)) = (event.to, &message) {
+            if let (Audience::Everyone, ServerMessage::Roster(roster)) = (&event.to, &message) {
                 for person in &roster.joined {
                     if self.announced.insert(person.id, false).is_some() {
                         return Err(format!("{} was announced twice", person.id));
@@ -135,7 +133,7 @@ impl Sim {
             }
             let Self { rng, devices, now, .. } = self;
             for device in devices.iter_mut().filter(|device| device.linked) {
-                if event.to == Audience::Everyone || event.to == Audience::One(device.id) {
+                if event.to.includes(device.id) {
                     device.sent.handle_message(&message);
                     device.down.reliable(rng, *now, Down::Message(message.clone()));
                 }
@@ -160,7 +158,7 @@ impl Sim {
             if self.world.poll_frame(viewer, 1000, self.now, &mut bytes) {
                 self.tally.frames += 1;
                 frames += 1;
-                self.tally.approximate += check::frame(&self.model, &bytes)?;
+                self.tally.approximate += check::frame(&self.model, &bytes, self.state_bits)?;
                 if bytes.len() > 1000 || bytes.is_empty() {
                     return Err(format!("a frame of {} bytes", bytes.len()));
                 }

@@ -1,27 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Client, type ClientOptions } from './client';
+import { Client } from './client';
 import { ConnectError, connect } from './connect';
-import { CONFIG, FakeTransport, WELCOME } from './testing/fake-transport';
-import { POSE_TAG } from './wire/datagram';
+import type { ClientOptions } from './options';
+import { CONFIG, FakeTransport, HELLO, WELCOME, welcomeTo } from './testing/fake-transport';
+import { MOVING_TAG, POSE_TAG } from './wire/datagram';
+import { packState } from './wire/kind';
+import { SAID_TAG, SAY_TAG } from './wire/say';
 import { type ClientMessage, encodeMessage, Presence } from './wire/wire';
 
 const URL = 'https://localhost:4433';
 const VIEWPORT = { south: -10, west: -20, north: 30, east: 40, zoom: 120 };
 const EXACT = { approximate: false, seconds: 0 };
-const HELLO = {
-  type: 'Hello',
-  version: 1,
-  room: 'lobby',
-  name: '',
-  presence: Presence.Sharing,
-  resume: null,
-  budget: 0,
-  viewport: null,
-  access: null,
-  sharing: EXACT,
-} as const;
 /** A roster that says that peer 5 watches. */
-const DENIAL = Uint8Array.of(1, 100, 0, 0, 1, 5, 1, 0, 1, 0);
+const DENIAL = Uint8Array.of(1, 100, 0, 0, 1, 5, 1, 0, 1, 0, 0);
 /** The server asks for copies of poses. */
 const COPIES = Uint8Array.of(4, 1);
 const FAREWELL = Uint8Array.of(2, 0, 0, 0);
@@ -162,16 +153,123 @@ describe('a client', () => {
     expect(poses()).toBe(2);
   });
 
-  it('replaces its link for a new name or a new token', async () => {
+  it('replaces its link for a new token', async () => {
     await join();
-    client.setName('Ada');
-    await pass(100);
-    const resume = new Uint8Array(16).fill(0xbb);
-    expect(sent()).toEqual([bytes({ ...HELLO, resume, name: 'Ada' })]);
     client.setAccess('d.e.f');
     await pass(100);
-    expect(sent()).toEqual([bytes({ ...HELLO, resume, name: 'Ada', access: 'd.e.f' })]);
-    expect(wt.opens.length).toBe(3);
+    const resume = new Uint8Array(16).fill(0xbb);
+    expect(sent()).toEqual([bytes({ ...HELLO, resume, access: 'd.e.f' })]);
+    expect(wt.opens.length).toBe(2);
+  });
+
+  it('changes its name and profile on the link that it has', async () => {
+    await join({ name: 'Ada' });
+    client.setName('Ada');
+    client.setName('Béla');
+    client.setProfile('{"hue":7}');
+    expect(sent().slice(-2)).toEqual([
+      bytes({ type: 'Name', name: 'Béla' }),
+      bytes({ type: 'Profile', profile: '{"hue":7}' }),
+    ]);
+    expect(sent().length).toBe(5);
+    await comeBack();
+    const resume = new Uint8Array(16).fill(0xbb);
+    const hello = { ...HELLO, resume, name: 'Béla', profile: '{"hue":7}' };
+    expect(sent()[0]).toEqual(bytes(hello));
+    // What is set while the welcome is on its way is not lost.
+    client.setName('Cy');
+    wt.last.events.message(WELCOME);
+    expect(sent().at(-1)).toEqual(bytes({ type: 'Name', name: 'Cy' }));
+    expect(sent().filter(([number]) => number === 8)).toEqual([]);
+  });
+
+  it('says what kind of room it wants, and keeps to the kind that it gets', async () => {
+    const space = { type: 'Plane', unit: 'px', step: 0.5 } as const;
+    const fields = [
+      { name: 'tool', values: { type: 'Unsigned', bits: 4 } },
+      { name: 'down', values: { type: 'Flag' } },
+    ] as const;
+    client = new Client(URL, options({ space, layout: { fields } }));
+    client.connect();
+    await pass(100);
+    expect(sent()).toEqual([bytes({ ...HELLO, space, layout: { fields } })]);
+    const plane = [1, 2, ...[112, 120], ...[0, 0, 0, 0, 0, 0, 0xe0, 0x3f]];
+    const layout = [2, 4, ...[116, 111, 111, 108], 1, 4, 4, ...[100, 111, 119, 110], 0];
+    wt.last.events.message(welcomeTo(...plane, ...layout));
+    client.send({ x: 10, y: -2, speed: 5, course: 90, state: packState({ fields }, [9, 1]) });
+    await pass(100);
+    const pose = wt.last.datagrams.find((it) => it[0] === MOVING_TAG)!;
+    const view = new DataView(pose.buffer);
+    expect([view.getInt32(9, true), view.getInt32(13, true)]).toEqual([-4 * 7 - 1, 20 * 7 + 2]);
+    // Ten steps a second, a quarter of a turn, and the state.
+    expect([...pose.slice(22)]).toEqual([95, 64, 0b11001]);
+    client.send({ x: Number.NaN, y: 0 });
+    await pass(1000);
+    expect(wt.last.datagrams.filter((it) => it[0] === MOVING_TAG).length).toBeGreaterThan(1);
+  });
+
+  it('says something on either lane', async () => {
+    const say = { to: { type: 'Peer', id: 9 }, topic: 'hi', body: Uint8Array.of(1, 2) } as const;
+    await join();
+    expect(client.say(say)).toBe(true);
+    expect(sent().at(-1)).toEqual(bytes({ type: 'Say', ...say }));
+    client.say(say, 'datagram');
+    client.say({ ...say, to: { type: 'Room' } }, 'datagram');
+    expect(wt.last.datagrams.filter((it) => it[0] === SAY_TAG).map((it) => [...it])).toEqual([
+      [SAY_TAG, 0, 0, 0, 0, 3, 9, 2, 104, 105, 2, 1, 2],
+      [SAY_TAG, 1, 0, 0, 0, 0, 2, 104, 105, 2, 1, 2],
+    ]);
+    client.host({ type: 'Remove', peer: 9, reason: 'ok' });
+    expect(sent().at(-1)).toEqual([10, 1, 9, 2, 111, 107]);
+    wt.last.events.end({ code: undefined, reason: '' });
+    expect(client.say(say)).toBe(false);
+    expect(client.say(say, 'datagram')).toBe(false);
+  });
+
+  it('hears others once each, and on the datagram lane nothing older', async () => {
+    await join();
+    const heard: (string | number)[][] = [];
+    client.on('said', ({ said, lane }) => heard.push([lane, said.from, said.topic, said.body[0]!]));
+    const quick = (time: number, from: number, topic: number, body: number) =>
+      wt.last.events.datagram(Uint8Array.of(SAID_TAG, time, 0, 0, 0, from, 0, 1, topic, 1, body));
+    wt.last.events.message(Uint8Array.of(5, 9, 0, 1, 97, 1, 1));
+    quick(50, 9, 97, 2);
+    quick(50, 9, 97, 2);
+    quick(40, 9, 97, 3);
+    quick(40, 9, 98, 4);
+    quick(40, 8, 97, 5);
+    quick(60, 9, 97, 6);
+    expect(heard.splice(0)).toEqual([
+      ['reliable', 9, 'a', 1],
+      ['datagram', 9, 'a', 2],
+      ['datagram', 9, 'b', 4],
+      ['datagram', 8, 'a', 5],
+      ['datagram', 9, 'a', 6],
+    ]);
+    // Peer 9 leaves; what still arrives of it is void.
+    wt.last.events.message(Uint8Array.of(1, 100, 0, 1, 9, 0, 1, 0, 0, 0));
+    quick(70, 9, 97, 7);
+    expect(heard).toEqual([]);
+    // Another server has another clock.
+    await comeBack();
+    wt.last.events.message(WELCOME);
+    quick(1, 8, 97, 8);
+    expect(heard).toEqual([['datagram', 8, 'a', 8]]);
+  });
+
+  it('shows an announcement while it stands', async () => {
+    await join();
+    const texts: string[] = [];
+    client.on('announcement', (text) => texts.push(text));
+    const hi = Uint8Array.of(6, 2, 104, 105);
+    wt.last.events.message(hi);
+    wt.last.events.message(hi);
+    wt.last.events.message(Uint8Array.of(6, 0));
+    wt.last.events.message(hi);
+    await comeBack();
+    expect(texts).toEqual(['hi', '', 'hi']);
+    wt.last.events.message(WELCOME);
+    expect(texts.at(-1)).toBe('');
   });
 
   it('reports a change only when the view changed', async () => {
@@ -203,7 +301,7 @@ describe('the server’s verdict', () => {
     client.on('withdrawn', withdrawn);
     wt.last.events.message(DENIAL);
     await pass(1000);
-    wt.last.events.message(Uint8Array.of(1, 100, 0, 0, 1, 5, 0, 1, 0, 0));
+    wt.last.events.message(Uint8Array.of(1, 100, 0, 0, 1, 5, 0, 1, 0, 0, 0));
     await pass(5000);
     expect(withdrawn).not.toHaveBeenCalled();
   });

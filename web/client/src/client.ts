@@ -1,19 +1,23 @@
 /** One peer in one room: what it shares, what it sees, and a link that comes back by itself. */
 import { Connection, type State } from './connection';
 import { Emitter } from './events';
+import { Hearing } from './hearing';
 import { fetchConfig } from './link/config';
-import type { EarlyLink, OpenOptions } from './link/early';
-import type { Config } from './link/link';
 import type { Openers } from './link/race';
 import { openWebSocket } from './link/websocket';
 import { openWebTransport } from './link/webtransport';
 import type { Address } from './link/why';
-import { type Reading, Sender, sampleOf } from './sender';
+import type { ClientEvents, ClientOptions, Lane } from './options';
+import { type PlaneReading, type Reading, Sender, sampleOf, sampleOn } from './sender';
 import { Memory } from './storage';
+import { Talk } from './talk';
 import { View } from './view';
 import type { Frame } from './wire/frame';
-import type { Refused, Roster, Welcome } from './wire/server';
-import { Presence, type Sharing, type Viewport } from './wire/wire';
+import type { Viewport } from './wire/geo';
+import { type Layout, type Space, stateBits } from './wire/kind';
+import type { Said, Say } from './wire/say';
+import type { Roster, Welcome } from './wire/server';
+import { type HostAction, Presence, type Sharing } from './wire/wire';
 
 /**
  * How long rosters may say that this client only watches, in ms, before it gives up sharing: on a
@@ -28,59 +32,6 @@ const RENEW_MS = [500, 3000];
 /** How long leaving waits for the server's farewell, in ms. */
 const LEAVE_MS = 2000;
 
-/** How a client joins. */
-export interface ClientOptions extends Partial<Omit<OpenOptions, 'address'>> {
-  /** The room, 1 to 64 of a-z, 0-9 and `-`; `lobby` by default. */
-  room?: string;
-  /** The name to show to others; empty by default. */
-  name?: string;
-  /** The presence to begin with; `Sharing` by default. */
-  presence?: Presence;
-  /** What the client shows, if it knows already. */
-  viewport?: Viewport | null;
-  /** The access token, for a room that asks for one. */
-  access?: string | null;
-  /** The terms on which the client shares; exact and without an end by default. */
-  sharing?: Sharing;
-  /** Maximum bytes of frames per second; 0, the default, lets the server choose. */
-  budget?: number;
-  /**
-   * Maximum frames per second, 1 to 255, such as a display draws; 0, the default, for as many as
-   * the server can afford.
-   */
-  maxFramesHz?: number;
-  /** Whether to come back as the peer whose token is in `storage`; true by default. */
-  mayResume?: boolean;
-  /** Closes the client when aborted. */
-  signal?: AbortSignal;
-  /** The origin of the page that runs this client; taken from the runtime by default. */
-  origin?: string;
-  /** Fetches the server's configuration before each link; {@link fetchConfig} by default. */
-  config?: () => Promise<Config>;
-  /** A link opened ahead of the client, for its first connection. */
-  early?: EarlyLink | undefined;
-}
-
-/** The events of a {@link Client}. */
-export interface ClientEvents {
-  /** The link's state has changed. */
-  state: State;
-  /** A hello is about to be sent. Whatever the setters are given now is part of it. */
-  hello: undefined;
-  /** The server has let this client in. */
-  welcome: Welcome;
-  /** A roster has arrived, and the view includes it. */
-  roster: Roster;
-  /** A frame has arrived, and the view includes it; `ages` are those of new samples, in ms. */
-  frame: { frame: Frame; ages: readonly number[] };
-  /** The view shows something new. */
-  change: undefined;
-  /** The server did not take a value. */
-  refused: Refused;
-  /** Sharing has ended because its time is over, or because the server ended it. */
-  withdrawn: undefined;
-}
-
 /** One peer. Its link is replaced when it breaks. */
 export class Client {
   /** Who is where. */
@@ -88,9 +39,14 @@ export class Client {
 
   private readonly events = new Emitter<ClientEvents>();
   private readonly sender = new Sender();
+  private readonly talk = new Talk();
+  private readonly hearing = new Hearing();
   private readonly connection: Connection;
   private readonly room: string;
+  private readonly space: Space | null;
+  private readonly layout: Layout | null;
   private name: string;
+  private profile: string;
   private presence: Presence;
   private viewport: Viewport | null;
   private access: string | null;
@@ -100,16 +56,21 @@ export class Client {
   /** When sharing ends, on the wall clock in ms. */
   private ends: number | undefined;
   /** The last presence sent on this link. */
-  private announced: Presence | undefined;
+  private toldPresence: Presence | undefined;
   private denied: ReturnType<typeof setTimeout> | undefined;
   private welcomed: Welcome | undefined;
+  /** What a host shows everybody. */
+  private announcement = '';
   private clock: { at(now: number): number | undefined } | undefined;
 
   /** Prepares a client of the server at `url`; {@link Client.connect} opens its link. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const address = addressOf(url, options.origin);
     this.room = options.room ?? 'lobby';
+    this.space = options.space ?? null;
+    this.layout = options.layout ?? null;
     this.name = options.name ?? '';
+    this.profile = options.profile ?? '';
     this.presence = options.presence ?? Presence.Sharing;
     this.viewport = options.viewport ?? null;
     this.access = options.access ?? null;
@@ -136,6 +97,8 @@ export class Client {
         copies: ({ wanted }) => {
           this.sender.copies = wanted;
         },
+        said: (said, time) => this.handleSaid(said, time),
+        announcement: ({ text }) => this.handleAnnouncement(text),
         state: (state) => this.handleState(state),
       },
     );
@@ -200,11 +163,31 @@ export class Client {
   /**
    * Sends where this client is. The newest reading wins: it replaces one that still waits for its
    * turn, and one equal to the last is not sent. `null` means that there is no position any more,
-   * and ends the repeats.
+   * and ends the repeats. On a plane, nothing is sent before the client knows its step, from its
+   * options or the first welcome.
    */
-  send(reading: Reading | null): void {
-    if (reading) this.sender.offer(sampleOf(reading));
-    else this.sender.clear();
+  send(reading: Reading | PlaneReading | null): void {
+    if (!reading) {
+      this.sender.clear();
+      return;
+    }
+    const sample = 'x' in reading ? this.sampleHere(reading) : sampleOf(reading);
+    if (sample) this.sender.offer(sample);
+  }
+
+  /**
+   * Says something to others; false: there is no link. What the server does not deliver it refuses
+   * on the reliable lane, and drops on the other. There, the newest on a topic replaces one that
+   * still waits for its turn.
+   */
+  say(say: Say, lane: Lane = 'reliable'): boolean {
+    if (lane === 'reliable') return this.connection.send({ type: 'Say', ...say });
+    return this.talk.offer(say);
+  }
+
+  /** Does what only a host may do; false: there is no link. */
+  host(action: HostAction): boolean {
+    return this.connection.send({ type: 'Host', action });
   }
 
   /**
@@ -218,7 +201,7 @@ export class Client {
   /** Tells the server whether the client shares, watches or is hidden. */
   setPresence(presence: Presence): void {
     this.presence = presence;
-    if (presence !== this.announced) this.announce();
+    if (presence !== this.toldPresence) this.announce();
   }
 
   /** Sets the terms on which the client shares; `seconds` count from now. */
@@ -244,14 +227,18 @@ export class Client {
     this.announcePace();
   }
 
-  /**
-   * Changes the name. Names travel in the hello, so a live link is replaced; the peer stays the
-   * same.
-   */
+  /** Changes the name. More than two changes a second of name and profile are refused. */
   setName(name: string): void {
     if (name === this.name) return;
     this.name = name;
-    if (this.state.phase === 'live') this.connect();
+    this.connection.send({ type: 'Name', name });
+  }
+
+  /** Changes what the client says of itself: JSON of at most 512 bytes, or nothing. */
+  setProfile(profile: string): void {
+    if (profile === this.profile) return;
+    this.profile = profile;
+    this.connection.send({ type: 'Profile', profile });
   }
 
   /** Changes the access token, and connects with it. */
@@ -263,8 +250,14 @@ export class Client {
   private greeting() {
     this.events.emit('hello', undefined);
     if (this.ends !== undefined && this.ends <= Date.now()) this.withdraw();
-    const { room, name, presence, viewport, access, budget } = this;
-    return { room, name, presence, viewport, access, budget, sharing: this.sharing() };
+    const { room, name, presence, viewport, access, budget, space, layout, profile } = this;
+    const sharing = this.sharing();
+    return { room, name, presence, viewport, access, budget, sharing, space, layout, profile };
+  }
+
+  private sampleHere(reading: PlaneReading) {
+    const space = this.welcomed?.kind.space ?? this.space;
+    return space?.type === 'Plane' ? sampleOn(space, reading) : undefined;
   }
 
   private handleWelcome(welcome: Welcome): void {
@@ -276,13 +269,19 @@ export class Client {
       sendDatagram: (bytes) => session.sendDatagram(bytes),
       serverTime: (at) => session.clock.at(at),
       poseHz: welcome.limits.pose_hz,
+      stateBits: stateBits(welcome.kind.layout),
     });
+    this.talk.open(session);
+    if (!welcome.resumed) this.hearing.clear();
+    // The server repeats one that still stands.
+    this.handleAnnouncement('');
     this.events.emit('welcome', welcome);
     this.events.emit('change', undefined);
   }
 
   private handleRoster(roster: Roster): void {
     this.changing(() => this.view.handleMessage(roster));
+    this.hearing.forget(roster.left);
     this.watchVerdict();
     this.events.emit('roster', roster);
   }
@@ -290,6 +289,18 @@ export class Client {
   private handleFrame(frame: Frame): void {
     const ages = this.changing(() => this.view.handleFrame(frame));
     this.events.emit('frame', { frame, ages });
+  }
+
+  private handleSaid(said: Said, time: number | undefined): void {
+    if (this.view.hasLeft(said.from)) return;
+    if (time !== undefined && !this.hearing.isNews(said, time)) return;
+    this.events.emit('said', { said, lane: time === undefined ? 'reliable' : 'datagram' });
+  }
+
+  private handleAnnouncement(text: string): void {
+    if (text === this.announcement) return;
+    this.announcement = text;
+    this.events.emit('announcement', text);
   }
 
   private handleState(state: State): void {
@@ -301,8 +312,14 @@ export class Client {
       if (this.viewport) this.connection.send({ type: 'Viewport', ...this.viewport });
       // Every link begins without a limit.
       if (this.maxFramesHz !== 0) this.announcePace();
+      // These are told to everybody, so they are not repeated without need.
+      const { name, profile } = this.connection.session!.hello!;
+      if (name !== this.name) this.connection.send({ type: 'Name', name: this.name });
+      if (profile !== this.profile)
+        this.connection.send({ type: 'Profile', profile: this.profile });
     } else {
       this.sender.close();
+      this.talk.close();
     }
     this.events.emit('state', state);
   }
@@ -317,7 +334,7 @@ export class Client {
   private announce(): void {
     const { presence } = this;
     if (!this.connection.send({ type: 'Presence', presence })) return;
-    this.announced = presence;
+    this.toldPresence = presence;
     this.undeny();
   }
 
@@ -345,7 +362,7 @@ export class Client {
    */
   private watchVerdict(): void {
     const isDenied = (): boolean =>
-      this.announced === Presence.Sharing &&
+      this.toldPresence === Presence.Sharing &&
       this.welcomed !== undefined &&
       this.view.presenceOf(this.welcomed.id) === Presence.Watching;
     if (!isDenied()) this.undeny();

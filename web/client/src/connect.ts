@@ -1,5 +1,6 @@
 /** Connecting in one step: a welcomed client, or the reason why not. */
-import { Client, type ClientOptions } from './client';
+import { Client } from './client';
+import type { ClientOptions } from './options';
 
 /** The error of {@link connect}: why it could not join. */
 export class ConnectError extends Error {

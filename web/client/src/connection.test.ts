@@ -4,8 +4,7 @@ import { EarlyLink } from './link/early';
 import type { Transport } from './link/link';
 import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './link/race';
 import { Memory } from './storage';
-import { CONFIG, FakeTransport, WELCOME } from './testing/fake-transport';
-import { Presence } from './wire/wire';
+import { CONFIG, FakeTransport, HELLO, WELCOME } from './testing/fake-transport';
 
 const ADDRESS = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
 
@@ -20,15 +19,7 @@ function build(transport?: Transport, mayResume = false, early?: EarlyLink): voi
     {
       openers: { webtransport: wt.open, websocket: ws.open },
       config: async () => CONFIG,
-      greeting: () => ({
-        room: 'lobby',
-        name: '',
-        presence: Presence.Watching,
-        viewport: null,
-        access: null,
-        budget: 0,
-        sharing: { approximate: false, seconds: 0 },
-      }),
+      greeting: () => HELLO,
       transport,
       early,
       storage,
@@ -42,6 +33,8 @@ function build(transport?: Transport, mayResume = false, early?: EarlyLink): voi
       frame: () => undefined,
       refused: () => undefined,
       copies: () => undefined,
+      said: () => undefined,
+      announcement: () => undefined,
       state: (state) => states.push(state),
     },
   );

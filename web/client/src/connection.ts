@@ -5,8 +5,8 @@ import { type Config, type LinkEnd, messageOf, type Transport } from './link/lin
 import { Session, type SessionEvents } from './session';
 import type { Keep } from './storage';
 import { CloseCode } from './wire/codes';
-import type { Closing, Roster, Welcome } from './wire/server';
-import { type ClientMessage, VERSION } from './wire/wire';
+import type { Closing, Welcome } from './wire/server';
+import { type ClientMessage, type Hello, VERSION } from './wire/wire';
 
 /** The first wait before reconnecting, in ms. */
 export const BACKOFF_MS = 500;
@@ -23,10 +23,7 @@ export type State =
   | { phase: 'ended'; reason: string; code: number | undefined };
 
 /** What a hello says besides the version and the token. */
-export type Greeting = Omit<
-  Extract<ClientMessage, { type: 'Hello' }>,
-  'type' | 'version' | 'resume'
->;
+export type Greeting = Omit<Hello, 'type' | 'version' | 'resume'>;
 
 /** How to connect. */
 export interface ConnectOptions extends OpenOptions {
@@ -43,10 +40,7 @@ export interface ConnectOptions extends OpenOptions {
 }
 
 /** Receives what a connection reports. */
-export interface ConnectEvents
-  extends Pick<SessionEvents, 'welcome' | 'frame' | 'refused' | 'copies'> {
-  /** Takes a roster. */
-  roster(roster: Roster): void;
+export interface ConnectEvents extends Omit<SessionEvents, 'suspect' | 'end'> {
   /** Takes the new state. */
   state(state: State): void;
 }
@@ -175,11 +169,8 @@ export class Connection {
 
   private newSession(lost: () => string | undefined): Session {
     const session: Session = new Session({
+      ...this.events,
       welcome: (welcome) => this.welcome(session, welcome, lost()),
-      roster: (roster) => this.events.roster(roster),
-      frame: (frame) => this.events.frame(frame),
-      refused: (refused) => this.events.refused(refused),
-      copies: (copies) => this.events.copies(copies),
       suspect: (heard) => {
         this.heard = heard;
         void this.openSecond(heard);
@@ -189,9 +180,9 @@ export class Connection {
     return session;
   }
 
-  private hello(): ClientMessage {
+  private hello(): Hello {
     const { token } = this;
-    return { type: 'Hello', version: VERSION, resume: token, ...this.options.greeting() };
+    return { ...this.options.greeting(), type: 'Hello', version: VERSION, resume: token };
   }
 
   /**

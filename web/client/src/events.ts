@@ -1,4 +1,7 @@
-/** Calls listeners by the name of their event, in the order in which they were added. */
+/**
+ * Calls listeners by the name of their event, in the order in which they were added. An error of a
+ * listener is the program's, and no reason to give up the link: it is thrown on its own.
+ */
 export class Emitter<Events> {
   private readonly listeners: { [Name in keyof Events]?: ((value: Events[Name]) => void)[] } = {};
 
@@ -12,6 +15,14 @@ export class Emitter<Events> {
 
   /** Calls every listener of this event. */
   emit<Name extends keyof Events>(name: Name, value: Events[Name]): void {
-    for (const listener of this.listeners[name] ?? []) listener(value);
+    for (const listener of this.listeners[name] ?? []) {
+      try {
+        listener(value);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }

@@ -1,5 +1,5 @@
 /** A GPyS client for browsers and other runtimes: shares a live pose and follows a room. */
-export { Client, type ClientEvents, type ClientOptions } from './client';
+export { Client } from './client';
 export { ConnectError, connect } from './connect';
 export type { State } from './connection';
 export { fetchConfig } from './link/config';
@@ -24,7 +24,15 @@ export {
   whyNotWebSocket,
   whyNotWebTransport,
 } from './link/why';
-export { type Reading, type Sample, Sender, sampleOf } from './sender';
+export type { ClientEvents, ClientOptions, Lane } from './options';
+export {
+  type PlaneReading,
+  type Reading,
+  type Sample,
+  Sender,
+  sampleOf,
+  sampleOn,
+} from './sender';
 export { Session } from './session';
 export type { Keep } from './storage';
 export { after, type Cluster, type Figure, View } from './view';

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Link, Transport } from './link/link';
 import { Session } from './session';
+import { HELLO, WELCOME } from './testing/fake-transport';
 import { PADDING } from './wire/datagram';
 
 class FakeLink implements Link {
@@ -31,14 +32,14 @@ function welcomed(transport: Transport): { session: Session; link: FakeLink } {
     frame: none,
     refused: none,
     copies: none,
+    said: none,
+    announcement: none,
     suspect: none,
     end: none,
   });
   const link = new FakeLink(transport);
-  session.start(link, { type: 'Leave' });
-  // A welcome: version 1, id 1, uuid, token, not resumed, time 0, 30 Hz, limits, may share.
-  const limits = [0xfb, 0, 4, 30, 0xfb, 0xe8, 3, 100, 200, 100, 200, 1];
-  session.message(new Uint8Array([0, 1, 1, ...Array(32).fill(7), 0, 0, 30, ...limits]));
+  session.start(link, HELLO);
+  session.message(WELCOME);
   return { session, link };
 }
 

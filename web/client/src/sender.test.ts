@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type Sample, Sender } from './sender';
+import { NO_MOTION } from './wire/motion';
 import { encodeOrientation, fromEuler } from './wire/orientation';
 
 interface Sent {
@@ -18,6 +19,9 @@ const sample = (lat: number, more: Partial<Sample> = {}): Sample => ({
   lng: 1,
   accuracy: 9,
   orientation: 0xffffffff,
+  motion: NO_MOTION,
+  stateLow: 0,
+  stateHigh: 0,
   at: performance.now(),
   ...more,
 });
@@ -25,6 +29,7 @@ const sample = (lat: number, more: Partial<Sample> = {}): Sample => ({
 function open(): void {
   sender.open({
     poseHz: 20,
+    stateBits: 8,
     serverTime: (at) => at + 1000,
     sendDatagram: (bytes) => {
       if (busy) return false;
@@ -123,6 +128,22 @@ it('corrects a sample whose time was newer than its position', () => {
   sender.offer(sample(7, { at: now - 20_000 }));
   vi.advanceTimersByTime(100);
   expect(sent.map((it) => it.time - now - 1000)).toEqual([0, -20_000]);
+});
+
+it('sends a change of state or motion alone, and only once', () => {
+  open();
+  const offer = (more: Partial<Sample>) => {
+    sender.offer(sample(1, more));
+    vi.advanceTimersByTime(200);
+    return sent.length;
+  };
+  expect(offer({})).toBe(1);
+  expect(offer({ stateLow: 1 })).toBe(2);
+  expect(offer({ stateLow: 1 })).toBe(2);
+  expect(offer({ stateLow: 1, stateHigh: 1 })).toBe(3);
+  expect(offer({ stateLow: 1, stateHigh: 1, motion: 0 })).toBe(4);
+  expect(offer({ stateLow: 1, stateHigh: 1, motion: NO_MOTION })).toBe(5);
+  expect(sent.map((it) => it.seq)).toEqual([0, 1, 2, 3, 4]);
 });
 
 it('ignores the flicker of a still device', () => {

@@ -6,6 +6,8 @@
 import { encodeAccuracy } from './wire/accuracy';
 import { encodePose } from './wire/datagram';
 import { toUnits } from './wire/geo';
+import { type Plane, type Point, positionOf, type StateBits } from './wire/kind';
+import { encodeMotion } from './wire/motion';
 import {
   angleBetween,
   decodeOrientation,
@@ -14,22 +16,35 @@ import {
   type Quaternion,
 } from './wire/orientation';
 
-/** Where a device is and how it is held. */
-export interface Reading {
-  /** Latitude in degrees. */
-  lat: number;
-  /** Longitude in degrees. */
-  lng: number;
+/** How a device is held and how it moves, and what else goes with its position. */
+interface Manner {
   /** The position's accuracy, in metres. */
   accuracy?: number | null | undefined;
   /** How the device is held; absent if it has no such sensor. */
   orientation?: Quaternion | null | undefined;
+  /** Its speed in metres a second; absent if not known. */
+  speed?: number | null | undefined;
+  /** Its course in degrees, clockwise from north; absent if not known. */
+  course?: number | null | undefined;
+  /** The room's state bits; none by default. */
+  state?: StateBits | undefined;
   /** When the reading was taken, in `performance.now()` time; now by default. */
   at?: number;
 }
 
+/** Where a device is on the earth. */
+export interface Reading extends Manner {
+  /** Latitude in degrees. */
+  lat: number;
+  /** Longitude in degrees. */
+  lng: number;
+}
+
+/** Where somebody is on a plane; lengths are in the plane's unit. */
+export interface PlaneReading extends Manner, Point {}
+
 /** A reading in the wire's units. */
-export interface Sample {
+export interface Sample extends StateBits {
   /** Latitude in units of 1e-7 degree. */
   lat: number;
   /** Longitude in units of 1e-7 degree. */
@@ -38,17 +53,32 @@ export interface Sample {
   accuracy: number;
   /** The orientation's code, or {@link NO_ORIENTATION}. */
   orientation: number;
+  /** The motion's code, or `NO_MOTION`. */
+  motion: number;
   /** When it was taken, in `performance.now()` time. */
   at: number;
 }
 
-/** Converts a reading to the wire's units. */
+/** Converts a reading on the earth to the wire's units. */
 export function sampleOf(reading: Reading): Sample {
-  const { accuracy, orientation, at = performance.now() } = reading;
+  return { ...toUnits(reading), ...mannerOf(reading, 1) };
+}
+
+/** Converts a reading on a plane to the wire's units; `undefined` if it is no point. */
+export function sampleOn(plane: Plane, reading: PlaneReading): Sample | undefined {
+  const position = positionOf(plane, reading);
+  return position && { ...position, ...mannerOf(reading, plane.step) };
+}
+
+/** `unit` is what the wire counts lengths in. */
+function mannerOf(manner: Manner, unit: number): Omit<Sample, 'lat' | 'lng'> {
+  const { accuracy, orientation, speed, course, state, at = performance.now() } = manner;
   return {
-    ...toUnits(reading),
-    accuracy: encodeAccuracy(accuracy),
+    accuracy: encodeAccuracy((accuracy ?? Number.NaN) / unit),
     orientation: orientation ? encodeOrientation(orientation) : NO_ORIENTATION,
+    motion: encodeMotion((speed ?? Number.NaN) / unit, course),
+    stateLow: state?.stateLow ?? 0,
+    stateHigh: state?.stateHigh ?? 0,
     at,
   };
 }
@@ -61,6 +91,8 @@ export interface Outlet {
   serverTime(at: number): number | undefined;
   /** Poses per second that the server reads. */
   poseHz: number;
+  /** The room's number of state bits. */
+  stateBits: number;
 }
 
 /** A still device flickers between two neighbouring codes; turns below this are no news. */
@@ -84,7 +116,8 @@ const OLDER_MS = 1000;
 /** Whether a sample differs enough from the last one to be sent. */
 export function isNews(sample: Sample, last: Sample): boolean {
   if (sample.lat !== last.lat || sample.lng !== last.lng) return true;
-  if (sample.accuracy !== last.accuracy) return true;
+  if (sample.accuracy !== last.accuracy || sample.motion !== last.motion) return true;
+  if (sample.stateLow !== last.stateLow || sample.stateHigh !== last.stateHigh) return true;
   if (last.at - sample.at > OLDER_MS) return true;
   if (sample.orientation === last.orientation) return false;
   if (sample.orientation === NO_ORIENTATION || last.orientation === NO_ORIENTATION) return true;
@@ -180,7 +213,10 @@ export class Sender {
   private sendNew(outlet: Outlet, now: number): void {
     const sample = this.pending!;
     const time = outlet.serverTime(sample.at);
-    const bytes = time === undefined ? undefined : encodePose({ ...sample, seq: this.seq, time });
+    const bytes =
+      time === undefined
+        ? undefined
+        : encodePose({ ...sample, seq: this.seq, time }, outlet.stateBits);
     if (!bytes || !outlet.sendDatagram(bytes)) {
       this.timer = setTimeout(() => this.schedule(), BUSY_RETRY_MS);
       return;

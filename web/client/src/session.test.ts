@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Link } from './link/link';
 import { Session } from './session';
 import { encodeFrame } from './testing/encode-frame';
+import { HELLO, WELCOME } from './testing/fake-transport';
 import { PONG_TAG } from './wire/datagram';
 
 /** One way to the server takes 5 ms; its clock is `ahead` ms ahead. */
@@ -9,11 +10,6 @@ const WAY_MS = 5;
 let ahead: number;
 let session: Session;
 let pings: number[];
-
-const WELCOME = Uint8Array.from([
-  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
-  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
-]);
 
 const serverTime = (): number => (performance.now() + ahead) >>> 0;
 
@@ -45,6 +41,8 @@ beforeEach(() => {
     roster: nothing,
     refused: nothing,
     copies: nothing,
+    said: nothing,
+    announcement: nothing,
     frame: nothing,
     suspect: nothing,
   };
@@ -58,7 +56,7 @@ beforeEach(() => {
     },
     close: nothing,
   };
-  session.start(link, { type: 'Leave' });
+  session.start(link, HELLO);
   session.message(WELCOME);
 });
 
@@ -77,6 +75,13 @@ it.each([-6000, 4000, 3_600_000])(
     expect(error()).toBeLessThan(3);
   },
 );
+
+it('says at least every 10 s that its program runs', async () => {
+  await vi.advanceTimersByTimeAsync(120_000);
+  const gaps = pings.map((at, i) => at - (pings[i - 1] ?? at));
+  expect(pings.at(-1)).toBeGreaterThan(performance.now() - 10_000);
+  expect(Math.max(...gaps)).toBeLessThan(10_000);
+});
 
 it('pings at once when a frame’s time is off, but not for every such frame', async () => {
   await vi.advanceTimersByTimeAsync(20_500);

@@ -3,19 +3,25 @@ import { Clock } from './clock';
 import type { Link, LinkEnd, LinkEvents } from './link/link';
 import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram';
 import { decodeFrame, FRAME_TAG, type Frame } from './wire/frame';
+import { decodeSaid, SAID_TAG, type Said } from './wire/say';
 import {
+  type Announcement,
   type Closing,
   type Copies,
   decodeMessage,
   type Refused,
   type Roster,
+  type ServerMessage,
   type Welcome,
 } from './wire/server';
-import { type ClientMessage, encodeMessage } from './wire/wire';
+import { type ClientMessage, encodeMessage, type Hello } from './wire/wire';
 
 const FIRST_PINGS = 4;
 const FIRST_PING_MS = 250;
-/** Pings this often detect a step of the server's clock in time. */
+/**
+ * Pings this often detect a step of the server's clock in time. They also say that this program
+ * runs, which the server wants to hear every 10 s.
+ */
 const PING_MS = 1000;
 const WELCOME_MS = 6000;
 /**
@@ -51,6 +57,10 @@ export interface SessionEvents {
   refused(refused: Refused): void;
   /** Takes the server's wish for copies of poses, or for no more of them. */
   copies(copies: Copies): void;
+  /** Takes a message from another; with its time on the server's clock if it is a datagram. */
+  said(said: Said, time: number | undefined): void;
+  /** Takes what a host shows everybody. */
+  announcement(announcement: Announcement): void;
   /** Called when the link is suspect; `heard` aborts once it speaks again or ends. */
   suspect(heard: AbortSignal): void;
   /** Called once when the link ends, with the server's closing if one came. */
@@ -61,6 +71,8 @@ export interface SessionEvents {
 export class Session implements LinkEvents {
   /** The server's clock. */
   readonly clock = new Clock();
+  /** What this session has greeted the server with. */
+  hello: Hello | undefined;
   private link: Link | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private quiet: ReturnType<typeof setInterval> | undefined;
@@ -79,8 +91,9 @@ export class Session implements LinkEvents {
   constructor(private readonly events: SessionEvents) {}
 
   /** Greets the server over an open link. */
-  start(link: Link, hello: ClientMessage): void {
+  start(link: Link, hello: Hello): void {
     this.link = link;
+    this.hello = hello;
     this.send(hello);
     this.timer = setTimeout(() => this.fail('the server sent no welcome'), WELCOME_MS);
   }
@@ -117,15 +130,35 @@ export class Session implements LinkEvents {
     if (this.ended) return;
     this.listen();
     try {
-      const message = decodeMessage(bytes);
-      if (message.type === 'Welcome') this.welcome(message);
-      else if (message.type === 'Roster') this.events.roster(message);
-      else if (message.type === 'Refused') this.events.refused(message);
-      else if (message.type === 'Copies') this.events.copies(message);
-      else this.closing = message;
+      this.handle(decodeMessage(bytes));
     } catch (error) {
       console.error('Invalid message:', error);
       this.fail('the server sent an invalid message');
+    }
+  }
+
+  private handle(message: ServerMessage): void {
+    switch (message.type) {
+      case 'Welcome':
+        this.welcome(message);
+        break;
+      case 'Roster':
+        this.events.roster(message);
+        break;
+      case 'Refused':
+        this.events.refused(message);
+        break;
+      case 'Copies':
+        this.events.copies(message);
+        break;
+      case 'Said':
+        this.events.said(message, undefined);
+        break;
+      case 'Announcement':
+        this.events.announcement(message);
+        break;
+      case 'Closing':
+        this.closing = message;
     }
   }
 
@@ -136,6 +169,7 @@ export class Session implements LinkEvents {
     try {
       if (bytes[0] === FRAME_TAG) this.frame(decodeFrame(bytes));
       else if (bytes[0] === PONG_TAG) this.pong(bytes);
+      else if (bytes[0] === SAID_TAG) this.said(bytes);
     } catch (error) {
       // A frame that does not decode counts as lost; the next one repairs it.
       console.warn('Invalid datagram:', error);
@@ -223,6 +257,11 @@ export class Session implements LinkEvents {
     if (sentAt === undefined) return;
     this.sent.delete(echo);
     if (this.clock.pong(sentAt, time, performance.now())) this.hurry();
+  }
+
+  private said(bytes: Uint8Array): void {
+    const { time, said } = decodeSaid(bytes);
+    this.events.said(said, time);
   }
 
   private fail(reason: string): void {

@@ -9,8 +9,9 @@ import {
 } from './testing/encode-frame';
 import { STALE_MS, View } from './view';
 import { decodeFrame } from './wire/frame';
+import { NO_MOTION } from './wire/motion';
 import type { Roster, Welcome } from './wire/server';
-import { Presence } from './wire/wire';
+import { Presence, Role } from './wire/wire';
 
 const LEVEL = 3;
 const LAT = 457_700_000;
@@ -58,11 +59,19 @@ function frames(from: number, to: number, id: number): void {
 }
 
 function roster(time: number, more: Partial<Roster>): void {
-  const online = { sharing: 0, watching: 0, hidden: 0 };
+  const online = { sharing: 0, watching: 0, hidden: 0, things: 0 };
   view.handleMessage({ type: 'Roster', time, joined: [], left: [], presence: [], online, ...more });
 }
 
-const person = (id: number, presence: Presence, name = '') => ({ id, uuid: UUID, name, presence });
+const person = (id: number, presence: Presence, name = '') => ({
+  id,
+  uuid: UUID,
+  name,
+  presence,
+  role: Role.Guest,
+  subject: null,
+  profile: '',
+});
 const seen = (): number[] => [...view.figures.keys()].sort((a, b) => a - b);
 
 beforeEach(() => {
@@ -77,6 +86,22 @@ describe('people', () => {
     expect(Math.abs(view.figures.get(2)!.lat - LAT - 700)).toBeLessThanOrEqual(3);
     apply(300, { people: [at(2)] });
     expect(Math.abs(view.figures.get(2)!.lat - LAT)).toBeLessThanOrEqual(3);
+  });
+
+  it('have the motion and the state that the newest frame says', () => {
+    const more = { stateBits: 40 };
+    const shown = () => {
+      const { motion, stateLow, stateHigh } = view.figures.get(2)!;
+      return [motion, stateLow, stateHigh];
+    };
+    apply(100, { people: [at(2, { motion: 258, stateLow: 0xffffffff, stateHigh: 7 })] }, more);
+    expect(shown()).toEqual([258, 0xffffffff, 7]);
+    const { changes } = view;
+    apply(200, { people: [at(2, { stateLow: 0xffffffff, stateHigh: 7 })] }, more);
+    expect(shown()).toEqual([NO_MOTION, 0xffffffff, 7]);
+    apply(300, { people: [at(2, { stateHigh: 7 })] }, more);
+    apply(400, { people: [at(2, { stateHigh: 6 })] }, more);
+    expect(view.changes).toBe(changes + 3);
   });
 
   it('report the age of news once', () => {

@@ -4,6 +4,7 @@
  */
 import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './wire/frame';
 import { CELL, type Cell, cellContains, cellRect, cellsOverlap } from './wire/geo';
+import type { StateBits } from './wire/kind';
 import type { Roster, ServerMessage, Welcome } from './wire/server';
 import { type Online, type Person, Presence } from './wire/wire';
 
@@ -17,7 +18,7 @@ export const STALE_MS = 5000;
 const GAP_MS = 2000;
 
 /** A person as the frames show them. */
-export interface Figure {
+export interface Figure extends StateBits {
   /** The person's number. */
   id: number;
   /** Latitude in units of 1e-7 degree. */
@@ -26,6 +27,8 @@ export interface Figure {
   lng: number;
   /** The orientation's code, or `NO_ORIENTATION`. */
   orientation: number;
+  /** The motion's code, or `NO_MOTION`. */
+  motion: number;
   /** The accuracy's code. */
   accuracy: number;
   /** Whether the person's page is in the background. */
@@ -118,6 +121,9 @@ function looksDifferent(a: Figure, b: Figure): boolean {
     a.lat !== b.lat ||
     a.lng !== b.lng ||
     a.orientation !== b.orientation ||
+    a.motion !== b.motion ||
+    a.stateLow !== b.stateLow ||
+    a.stateHigh !== b.stateHigh ||
     a.accuracy !== b.accuracy ||
     a.hidden !== b.hidden
   );
@@ -155,8 +161,8 @@ export class View {
   readonly clusters = new Map<string, Cluster>();
   /** People on the roster, by id. */
   readonly people = new Map<number, Person>();
-  /** Number of people in the room. */
-  online: Online = { sharing: 0, watching: 0, hidden: 0 };
+  /** Number of people and things in the room. */
+  online: Online = { sharing: 0, watching: 0, hidden: 0, things: 0 };
   /** Number of changes to anything that is drawn. */
   changes = 0;
   /** Whether a roster has arrived since the welcome. */
@@ -243,6 +249,11 @@ export class View {
     return this.presence.get(id);
   }
 
+  /** Whether this person has left, for good. */
+  hasLeft(id: number): boolean {
+    return this.left.has(id);
+  }
+
   /** Whether this person may be on the map, according to the roster. */
   mayBeShown(id: number): boolean {
     const presence = this.presence.get(id);
@@ -292,6 +303,9 @@ export class View {
       lat: entry.lat,
       lng: entry.lng,
       orientation: entry.orientation,
+      motion: entry.motion,
+      stateLow: entry.stateLow,
+      stateHigh: entry.stateHigh,
       accuracy: entry.accuracy ?? old?.accuracy ?? 0,
       hidden: this.isHidden(id, entry.hidden ?? old?.hidden ?? false),
       step: CELL[cell.level]!.step,

@@ -9,11 +9,13 @@ import {
   type Link,
   type LinkEvents,
   messageOf,
+  NO_MOTION,
   openOnly,
   Presence,
   RaceError,
   Sender,
   Session,
+  stateBits,
   type Transport,
   VERSION,
   View,
@@ -89,6 +91,8 @@ export class Peer {
       refused: ({ reason }) => console.warn(`The server refused a value: ${reason}`),
       // A benchmark measures one link as it is.
       copies: () => undefined,
+      said: () => undefined,
+      announcement: () => undefined,
       suspect: () => undefined,
       end: (end, closing) => {
         const reason = closing?.reason || end.reason || 'the connection was lost';
@@ -121,6 +125,9 @@ export class Peer {
         viewport: VIEWPORT,
         access: null,
         sharing: { approximate: false, seconds: 0 },
+        space: { type: 'Earth' },
+        layout: null,
+        profile: '',
       });
     } catch (error) {
       const fault = error instanceof RaceError ? error.faults[this.transport] : undefined;
@@ -131,7 +138,9 @@ export class Peer {
   /** Sends the walk's position with this number, taken just now. */
   walk(number: number, now: number): void {
     const { lat, lng } = spotOf(number);
-    this.sender.offer({ lat, lng, accuracy: 0, orientation: HELD, at: now });
+    const state = { stateLow: 0, stateHigh: 0 };
+    const held = { accuracy: 0, orientation: HELD, motion: NO_MOTION };
+    this.sender.offer({ lat, lng, ...held, ...state, at: now });
   }
 
   leave(): void {
@@ -159,6 +168,7 @@ export class Peer {
       serverTime: (at) => this.session.clock.at(at),
       // Samples already have a pace; a second one would only delay them.
       poseHz: Number.POSITIVE_INFINITY,
+      stateBits: stateBits(welcome.kind.layout),
     });
     this.events.state(this);
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Fix, LocationWatch, QUIET_MS, readFix } from './location';
+import { type Fix, LocationWatch, placeAt, QUIET_MS, readFix } from './location';
 
 const NOW = 1_700_000_000_000;
 
@@ -28,6 +28,31 @@ describe('a fix', () => {
     for (const wrong of [null, undefined, Number.NaN, Infinity, -1, 0, '5']) {
       expect(read({ latitude: 46, longitude: 14, accuracy: wrong })?.accuracy).toBeNaN();
     }
+  });
+
+  it('has motion if both its parts are known', () => {
+    const motion = (speed: unknown, heading: unknown) =>
+      read({ latitude: 46, longitude: 14, accuracy: 5, speed, heading })?.motion;
+    expect(motion(1.5, 359.5)).toEqual({ speed: 1.5, course: 359.5 });
+    expect(motion(0, 0)).toEqual({ speed: 0, course: 0 });
+    for (const wrong of [null, undefined, Number.NaN, -1, Infinity, '1']) {
+      expect(motion(wrong, 90)).toBeUndefined();
+    }
+    for (const wrong of [null, undefined, Number.NaN, Infinity, '1']) {
+      expect(motion(1, wrong)).toBeUndefined();
+    }
+  });
+
+  it('is carried on to a later orientation, for 3 s at most', () => {
+    const fix = { lat: 0, lng: 14, accuracy: 5, at: 1000 };
+    const motion = { speed: 10, course: 0 };
+    const metres = (lat: number) => lat * 111_319.49;
+    expect(placeAt(fix, 2000)).toEqual({ lat: 0, lng: 14 });
+    expect(placeAt({ ...fix, motion }, 1000)).toEqual({ lat: 0, lng: 14, ...motion });
+    expect(metres(placeAt({ ...fix, motion }, 2000).lat)).toBeCloseTo(10, 3);
+    const late = placeAt({ ...fix, motion }, 9000);
+    expect(metres(late.lat)).toBeCloseTo(30, 3);
+    expect(late.speed).toBeUndefined();
   });
 
   it('is as old as its timestamp, unless a wrong clock made it', () => {

@@ -1,10 +1,13 @@
 /** The device's position, as far as it can be trusted, and why there is none. */
+import { CARRY_MS, carry, type Reading } from '@gpys/client';
 
 export interface Fix {
   lat: number;
   lng: number;
   /** Accuracy in metres; NaN if unknown. */
   accuracy: number;
+  /** How the device moved then, if it knows. */
+  motion?: { speed: number; course: number } | undefined;
   /** When it was taken, in `performance.now()` time. */
   at: number;
 }
@@ -40,13 +43,34 @@ export function readFix(
   wall: number,
   now: number,
 ): Fix | undefined {
-  const { latitude: lat, longitude: lng, accuracy } = position.coords ?? {};
+  const { latitude: lat, longitude: lng, accuracy, speed, heading } = position.coords ?? {};
   if (!within(lat, 90) || !within(lng, 180)) return undefined;
   const said = wall - (position.timestamp ?? Number.NaN);
   const age = said > 0 && said <= BELIEVED_MS ? said : 0;
   // No device is exact, so one that says 0 does not know.
   const isAccuracy = typeof accuracy === 'number' && accuracy > 0 && accuracy < Infinity;
-  return { lat, lng, accuracy: isAccuracy ? accuracy : Number.NaN, at: now - age };
+  // A device that stands still has no heading.
+  const moves = within(speed, Number.MAX_VALUE) && speed >= 0 && within(heading, 360);
+  return {
+    lat,
+    lng,
+    accuracy: isAccuracy ? accuracy : Number.NaN,
+    motion: moves ? { speed, course: heading } : undefined,
+    at: now - age,
+  };
+}
+
+/**
+ * Where the device of a fix is at a later moment: a sample has one time for position and
+ * orientation, so a newer orientation needs the position of its moment.
+ */
+export function placeAt(
+  { lat, lng, motion, at }: Fix,
+  later: number,
+): Pick<Reading, 'lat' | 'lng' | 'speed' | 'course'> {
+  if (!motion) return { lat, lng };
+  const since = Math.min(CARRY_MS, later - at);
+  return { ...carry({ lat, lng }, motion, since), ...(since < CARRY_MS && motion) };
 }
 
 export interface LocationEvents {

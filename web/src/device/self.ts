@@ -14,7 +14,7 @@ import {
   sampleOf,
 } from '@gpys/client';
 import { askForMotion, type Held, watchOrientation } from './held';
-import { type Fix, type LocationProblem, LocationWatch } from './location';
+import { type Fix, type LocationProblem, LocationWatch, placeAt } from './location';
 
 const LEAN_STEP = 10;
 const LEAN_MOST = 80;
@@ -212,14 +212,8 @@ export class Self {
     if (!this.sharing || !fix) return undefined;
     // Turning the device does not make an old position newer.
     const fresh = this.age(performance.now()) < FRESH_MS;
-    const { lat, lng, accuracy } = fix;
-    return {
-      lat,
-      lng,
-      accuracy,
-      orientation,
-      at: fresh ? Math.max(fix.at, this.turnedAt) : fix.at,
-    };
+    const at = fresh ? Math.max(fix.at, this.turnedAt) : fix.at;
+    return { ...placeAt(fix, at), accuracy: fix.accuracy, orientation, at };
   }
 
   /** The reading as others receive it, which is what the user's own figure shows. */

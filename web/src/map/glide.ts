@@ -4,8 +4,12 @@
  */
 
 import {
+  CARRY_MS,
+  carry,
+  decodeMotion,
   decodeOrientation,
   type Figure,
+  NO_MOTION,
   NO_ORIENTATION,
   type Quaternion,
   slerp,
@@ -38,60 +42,86 @@ const TURN_MS = 50;
 
 type Point = readonly [x: number, y: number];
 
+const plus = (a: Point, b: Point, times = 1): Point => [a[0] + b[0] * times, a[1] + b[1] * times];
+
+/** Where a sample says somebody is, who goes on as it says for a while. */
+interface Target {
+  place: Point;
+  /** Of the motion, per ms. */
+  speed: Point;
+  /** When the sample was taken, in local time. */
+  since: number;
+}
+
 /** A place that follows samples. */
 class Move {
-  private from: Point;
-  /** The speed at the start, per ms. */
+  /** How far from the target it started, and how fast it came nearer, per ms. */
+  private from: Point = [0, 0];
   private speed: Point = [0, 0];
   private started = 0;
   /** Of the spring, per ms; 0 at rest. */
   private rate = 0;
 
   constructor(
-    private to: Point,
+    private to: Target,
     private sampled: number,
-  ) {
-    this.from = to;
-  }
+  ) {}
 
   at(now: number): Point {
-    const { from, to, speed, rate } = this;
-    if (!this.moving(now)) return to;
+    const target = plus(this.to.place, this.to.speed, this.carried(now));
+    if (!this.springs(now)) return target;
+    const { from, speed, rate } = this;
     const t = Math.max(0, now - this.started);
-    const on = (i: 0 | 1): number => {
-      const left = from[i] - to[i];
-      return to[i] + (left + (speed[i] + rate * left) * t) * Math.exp(-rate * t);
-    };
-    return [on(0), on(1)];
+    const on = (i: 0 | 1): number =>
+      (from[i] + (speed[i] + rate * from[i]) * t) * Math.exp(-rate * t);
+    return plus(target, [on(0), on(1)]);
   }
 
   moving(now: number): boolean {
-    return this.rate > 0 && (now - this.started) * this.rate < END;
+    return this.springs(now) || this.goesOn(now);
   }
 
-  aim(to: Point, sampled: number, now: number): void {
+  aim(to: Target, sampled: number, now: number): void {
     const gap = (sampled - this.sampled) | 0;
     const start = now - FRAME_MS;
-    [this.from, this.speed] = [this.at(start), this.speedAt(start)];
+    const [here, speed] = [this.at(start), this.speedAt(start)];
     this.to = to;
+    this.from = plus(here, plus(to.place, to.speed, this.carried(start)), -1);
+    this.speed = this.goesOn(start) ? plus(speed, to.speed, -1) : speed;
     this.started = start;
     this.rate = RATE / Math.max(FRAME_MS, Math.min(LONGEST_MOVE_MS, gap));
     this.sampled = sampled;
   }
 
-  put(to: Point, sampled: number): void {
+  put(to: Target, sampled: number): void {
     this.to = to;
     this.rate = 0;
     this.sampled = sampled;
   }
 
+  private springs(now: number): boolean {
+    return this.rate > 0 && (now - this.started) * this.rate < END;
+  }
+
+  /** Whether the target itself moves. */
+  private goesOn(now: number): boolean {
+    const { speed, since } = this.to;
+    return (speed[0] !== 0 || speed[1] !== 0) && now - since < CARRY_MS;
+  }
+
+  /** For how long the target has moved, in ms. */
+  private carried(now: number): number {
+    return Math.max(0, Math.min(CARRY_MS, now - this.to.since));
+  }
+
   private speedAt(now: number): Point {
-    if (!this.moving(now)) return [0, 0];
-    const { from, to, speed, rate } = this;
+    const own: Point = this.goesOn(now) ? this.to.speed : [0, 0];
+    if (!this.springs(now)) return own;
+    const { from, speed, rate } = this;
     const t = Math.max(0, now - this.started);
     const on = (i: 0 | 1): number =>
-      (speed[i] - rate * (speed[i] + rate * (from[i] - to[i])) * t) * Math.exp(-rate * t);
-    return [on(0), on(1)];
+      (speed[i] - rate * (speed[i] + rate * from[i]) * t) * Math.exp(-rate * t);
+    return plus(own, [on(0), on(1)]);
   }
 }
 
@@ -134,26 +164,38 @@ function near(x: number, reference: number): number {
   return x - Math.round(x - reference);
 }
 
+function targetOf({ lat, lng, motion }: Figure, since: number): Target {
+  const at = { lat: lat * UNIT, lng: lng * UNIT };
+  const place = mercator(at.lat, at.lng);
+  if (motion === NO_MOTION) return { place, speed: [0, 0], since };
+  const later = carry(at, decodeMotion(motion), 1000);
+  const [x, y] = mercator(later.lat, later.lng);
+  return { place, speed: [(near(x, place[0]) - place[0]) / 1000, (y - place[1]) / 1000], since };
+}
+
 export class Glide {
   private readonly position: Move;
   private turn: Turn | undefined;
   private lat: number;
   private lng: number;
+  private motion: number;
   private code: number;
 
-  constructor(figure: Figure) {
+  /** `since`: when the figure's sample was taken, in local time, as far as that is known. */
+  constructor(figure: Figure, since: number) {
     this.lat = figure.lat;
     this.lng = figure.lng;
+    this.motion = figure.motion;
     this.code = figure.orientation;
-    const at = mercator(figure.lat * UNIT, figure.lng * UNIT);
-    this.position = new Move(at, figure.sampled);
+    this.position = new Move(targetOf(figure, since), figure.sampled);
     this.startTurn(figure);
   }
 
   /** Takes a new figure; returns whether it was news. */
-  update(figure: Figure, now: number): boolean {
-    const moves = figure.lat !== this.lat || figure.lng !== this.lng;
-    if (moves) this.move(figure, now);
+  update(figure: Figure, now: number, since: number): boolean {
+    const moves =
+      figure.lat !== this.lat || figure.lng !== this.lng || figure.motion !== this.motion;
+    if (moves) this.move(figure, now, since);
     if (figure.orientation === this.code) return moves;
     this.code = figure.orientation;
     if (this.turn && this.code !== NO_ORIENTATION) {
@@ -178,13 +220,14 @@ export class Glide {
     return this.position.moving(now) || (this.turn?.moving(now) ?? false);
   }
 
-  private move(figure: Figure, now: number): void {
+  private move(figure: Figure, now: number, since: number): void {
     this.lat = figure.lat;
     this.lng = figure.lng;
-    const [x, y] = mercator(figure.lat * UNIT, figure.lng * UNIT);
+    this.motion = figure.motion;
     const here = this.position.at(now);
-    const to: Point = [near(x, here[0]), y];
-    const far = Math.hypot(to[0] - here[0], to[1] - here[1]) > FAR;
+    const to = targetOf(figure, since);
+    to.place = [near(to.place[0], here[0]), to.place[1]];
+    const far = Math.hypot(to.place[0] - here[0], to.place[1] - here[1]) > FAR;
     if (far) this.position.put(to, figure.sampled);
     else this.position.aim(to, figure.sampled, now);
   }

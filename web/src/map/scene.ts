@@ -136,8 +136,9 @@ export class Scene {
     this.touched = false;
     for (const [id, figure] of this.view.figures) {
       const glide = this.glides.get(id);
-      if (glide) glide.update(figure, now);
-      else this.glides.set(id, new Glide(figure));
+      const since = this.sampledAt(figure, now);
+      if (glide) glide.update(figure, now, since);
+      else this.glides.set(id, new Glide(figure, since));
     }
     for (const id of this.glides.keys()) {
       if (id !== OWN && !this.view.figures.has(id)) this.glides.delete(id);
@@ -151,10 +152,17 @@ export class Scene {
     const figure = ownFigure(sample);
     this.ownMetres = decodeAccuracy(figure.accuracy) ?? 0;
     if (!glide) {
-      this.glides.set(OWN, new Glide(figure));
+      this.glides.set(OWN, new Glide(figure, sample.at));
       return true;
     }
-    return glide.update(figure, now);
+    return glide.update(figure, now, sample.at);
+  }
+
+  /** When a figure's sample was taken, in local time: the middle of what its ages say. */
+  private sampledAt({ sampled, sampledBy }: Figure, now: number): number {
+    const time = this.serverTime(now);
+    if (time === undefined) return now;
+    return now - ((time - sampledBy) | 0) - ((sampledBy - sampled) | 0) / 2;
   }
 
   /** Whether this device is on the map. */
@@ -355,13 +363,10 @@ function circleAround(it: { at: Degrees; metres: number }, camera: Camera): Circ
 }
 
 function ownFigure(sample: Sample): Figure {
-  const { lat, lng, orientation, accuracy, at } = sample;
+  const { at, ...rest } = sample;
   return {
     id: OWN,
-    lat,
-    lng,
-    orientation,
-    accuracy,
+    ...rest,
     hidden: false,
     step: 0,
     time: 0,

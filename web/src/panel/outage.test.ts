@@ -47,7 +47,10 @@ it('offers what helps when the server ended the link', () => {
   const ended = (code: CloseCode): State => ({ phase: 'ended', reason: '', code });
   expect(outage.notice(ended(CloseCode.Replaced), 0, 0)?.action?.label).toBe('Continue here');
   expect(outage.notice(ended(CloseCode.BadVersion), 0, 0)?.action?.label).toBe('Reload');
-  expect(outage.notice(ended(CloseCode.Expired), 0, 0)?.action).toBeUndefined();
+  expect(outage.notice(ended(CloseCode.Ended), 0, 0)?.action?.label).toBe('Open it again');
+  for (const code of [CloseCode.Expired, CloseCode.WrongKind, CloseCode.Removed]) {
+    expect(outage.notice(ended(code), 0, 0)?.action).toBeUndefined();
+  }
   outage.notice(ended(CloseCode.Full), 0, 0)!.action!.run();
   expect(pressed).toEqual(['connect']);
 });

@@ -3,6 +3,15 @@ import { type Client, CloseCode, type State } from '@gpys/client';
 import type { Notice } from './dock';
 import { reasonOf, STALLED_MS } from './status';
 
+/** After these, trying again changes nothing. */
+const FINAL: readonly number[] = [CloseCode.Expired, CloseCode.WrongKind, CloseCode.Removed];
+/** What to do about the others. */
+const LABELS: Readonly<Record<number, string>> = {
+  [CloseCode.BadVersion]: 'Reload',
+  [CloseCode.Replaced]: 'Continue here',
+  [CloseCode.Ended]: 'Open it again',
+};
+
 type Reconnecting = Pick<Client, 'connect' | 'hurry'>;
 
 /** Remembers why the link was lost until there is one again. */
@@ -43,11 +52,11 @@ export class Outage {
 
   private ended({ code, reason }: Extract<State, { phase: 'ended' }>): Notice {
     const text = reasonOf(code, reason);
-    // The same invitation will not work again.
-    if (code === CloseCode.Expired) return { text, tone: 'bad' };
+    // Neither the same invitation nor the same room will do next time.
+    if (code !== undefined && FINAL.includes(code)) return { text, tone: 'bad' };
     const reload = code === CloseCode.BadVersion;
     const run = (): void => (reload ? location.reload() : this.link.connect());
-    const label = reload ? 'Reload' : code === CloseCode.Replaced ? 'Continue here' : 'Try again';
+    const label = LABELS[code ?? -1] ?? 'Try again';
     return { text, tone: 'bad', action: { label, run } };
   }
 }

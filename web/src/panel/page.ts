@@ -37,6 +37,9 @@ export class Page {
   private readonly panel = byId('people');
   private readonly toggle = byId<HTMLButtonElement>('people-toggle');
   private readonly noticeAction = byId<HTMLButtonElement>('notice-action');
+  private readonly read = byId<HTMLButtonElement>('announcement-read');
+  /** The announcement that the user has put away. */
+  private putAway = '';
 
   constructor(room: string) {
     const chip = byId('room');
@@ -45,6 +48,11 @@ export class Page {
     this.toggle.addEventListener('click', () => this.showPeople(!this.peopleShown));
     byId('people-close').addEventListener('click', () => {
       this.showPeople(false);
+      this.toggle.focus();
+    });
+    this.read.addEventListener('click', () => {
+      this.putAway = byId('announcement-text').textContent;
+      this.announce(this.putAway);
       this.toggle.focus();
     });
     this.showPeople(matchMedia('(min-width: 1000px)').matches);
@@ -181,6 +189,18 @@ export class Page {
     this.noticeAction.hidden = !notice?.action;
     setText(this.noticeAction, notice?.action?.label ?? '');
     this.noticeAction.onclick = () => notice?.action?.run();
+  }
+
+  /**
+   * Shows what a host says to everybody, until the user puts it away; empty for nothing. The server
+   * repeats it on every link.
+   */
+  announce(text: string): void {
+    if (text !== '' && text !== this.putAway) this.putAway = '';
+    const shown = text !== '' && text !== this.putAway;
+    byId('announcement').dataset.shown = String(shown);
+    this.read.hidden = !shown;
+    setText(byId('announcement-text'), shown ? text : '');
   }
 
   /** Shows what is missing of the map; people are drawn anyway. */

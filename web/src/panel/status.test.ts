@@ -39,14 +39,26 @@ it('explains what is wrong and when it retries', () => {
   expect(text({ phase: 'ended', code: 12, reason: '' })).toContain('has expired');
 });
 
+it('says what to do where a host or another kind of room ended it', () => {
+  const ended = (code: number, reason: string) => text({ phase: 'ended', code, reason });
+  expect(ended(13, 'this room is on a plane in steps of 1 px, not on the earth')).toBe(
+    'This room is not on the map (\u2068this room is on a plane in steps of 1 px, not on the earth\u2069). Open it with the application that it was made for, or choose another room.',
+  );
+  expect(ended(14, 'no\n\u202eway')).toBe(
+    'You were removed from this room (\u2068no way\u2069). To come back, ask its host.',
+  );
+  expect(ended(15, '')).toBe('This room is closed.');
+});
+
 it('explains which value the server refused, and what to do', () => {
   const words = (field: number): string =>
     refusedWords({ type: 'Refused', field, reason: 'no\n\u202eway' });
-  for (const field of [0, 1, 2, 3, 4, 255]) {
+  for (const field of [0, 1, 2, 3, 4, 5, 6, 7, 255]) {
     expect(words(field)).toMatch(
       /^The server could not use .*\. \(The server says: \u2068no way\u2069\.\)$/,
     );
   }
   expect(words(0)).toContain('your position');
   expect(words(2)).toContain('motion sensor');
+  expect(words(7)).toContain('your new name');
 });

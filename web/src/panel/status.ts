@@ -82,9 +82,21 @@ export function reasonOf(code: number | undefined, reason: string): string {
       return 'The address has no valid room name: use a-z, 0-9 and - after /r/.';
     case CloseCode.BadMessage:
       return `The server did not accept what this page sent${reason ? ` (${reason})` : ''}.`;
+    case CloseCode.WrongKind:
+      return `This room is not on the map${because(reason)}. Open it with the application that it was made for, or choose another room.`;
+    case CloseCode.Removed:
+      return `You were removed from this room${because(reason)}. To come back, ask its host.`;
+    case CloseCode.Ended:
+      return `This room is closed${because(reason)}.`;
     default:
       return reason ? `Not connected (${reason.replace(/\.$/, '')}).` : 'Connection lost.';
   }
+}
+
+/** A reason that may be a host's own words. */
+function because(reason: string): string {
+  const told = clean(reason, MAX_REASON);
+  return told ? ` (${isolated(told)})` : '';
 }
 
 /** Explains what the server refused, what follows from it, and what to do. */
@@ -103,7 +115,10 @@ function refusedField(field: number): string {
     case Field.Viewport:
       return "The server could not use the map's view. Move the map a little.";
     case Field.Presence:
+    case Field.Sharing:
       return 'The server could not use your choice to share or watch. Stop sharing and share again.';
+    case Field.Profile:
+      return 'The server could not use your new name, so others see the old one. Wait a moment and change it again.';
     default:
       return 'The server could not use something this page sent. Reload to get a newer page.';
   }

@@ -41,7 +41,7 @@ impl Crowd {
                     accuracy: Accuracy::from_metres(5.0),
                     sampled: self.room.now,
                 };
-                self.room.world.handle_pose(*id, Sample { seq: *sample, pose });
+                self.room.world.handle_pose(*id, Sample::new(*sample, pose));
             }
             at += 1;
             let before = self.room.sent.len();

@@ -8,7 +8,7 @@ fn close_to(seen: Position, position: Position) -> bool {
 }
 
 /// A viewport of some 4 km, so that it holds the middle of the cell of about 1 km as well.
-fn look_around(room: &mut Room, id: PeerId) {
+pub(super) fn look_around(room: &mut Room, id: PeerId) {
     let zoom = 140;
     let viewport = Viewport {
         south: 459_800_000,

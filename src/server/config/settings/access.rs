@@ -1,5 +1,6 @@
 //! Who may connect, and as whom.
 
+use crate::config::kinds::RoomKinds;
 use crate::config::parse::{file, origin, put, switch};
 use crate::config::print::{list, path};
 use crate::config::setting::{Setting, Takes};
@@ -31,6 +32,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         absent: Some("every room is open"),
         read: |draft, text| put(&mut draft.config.access_keys, file(text).map(Some)),
         print: |config| config.access_keys.as_deref().map(path),
+    },
+    Setting {
+        name: "room-kinds",
+        takes: Takes::One("FILE"),
+        help: "Set the kinds of rooms (a plane, the state of its people) from this TOML file; see \
+               docs/TOKENS.md",
+        absent: Some("the first to join decides"),
+        read: |draft, text| put(&mut draft.config.room_kinds, RoomKinds::read(text)),
+        print: |config| config.room_kinds.file.as_deref().map(path),
     },
     Setting {
         name: "identity-secret",

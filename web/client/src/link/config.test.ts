@@ -13,7 +13,7 @@ function answer(body: string, status = 200, headers: Record<string, string> = {}
 afterEach(() => vi.unstubAllGlobals());
 
 it('takes the WebSocket from the page’s own address, whatever the server says', async () => {
-  answer(JSON.stringify({ protocol: 1, websocket: 'ws://127.0.0.1:8080/ws' }));
+  answer(JSON.stringify({ protocol: 2, websocket: 'ws://127.0.0.1:8080/ws' }));
   expect((await fetchConfig(address)).websocket).toBe('wss://map.example/ws');
   expect(fetch).toHaveBeenCalledWith(
     'https://map.example/config.json?origin=https%3A%2F%2Fmap.example',
@@ -38,6 +38,6 @@ it('reports the answer of the server, or of something else', async () => {
 
 it('measures how far the clocks differ', async () => {
   const date = new Date(Date.now() - 3 * 86_400_000).toUTCString();
-  answer('{"protocol":1}', 200, { date });
+  answer('{"protocol":2}', 200, { date });
   expect((await fetchConfig(address)).skew! / 86_400_000).toBeCloseTo(3, 2);
 });

@@ -3,7 +3,7 @@ import { EarlyLink, type OpenOptions } from './early';
 import type { Config, Link, LinkEnd, LinkEvents } from './link';
 
 const CONFIG: Config = {
-  protocol: 1,
+  protocol: 2,
   webtransport: 'https://localhost:4433/wt',
   websocket: 'wss://localhost:4433/ws',
   venue: null,

@@ -4,7 +4,7 @@ import { type Fault, whyNoLink, whyNotWebTransport } from './why';
 
 const here = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
 const CONFIG: Config = {
-  protocol: 1,
+  protocol: 2,
   webtransport: 'https://map.example:4433/wt',
   serverCertificateHashes: [],
   websocket: 'wss://map.example/ws',

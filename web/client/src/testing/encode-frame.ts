@@ -1,6 +1,7 @@
 /** Encodes frames for tests, as docs/PROTOCOL.md, section 7, defines them. */
 import { AGES, type ChunkKind, FRAME_TAG } from '../wire/frame';
 import { CELL, MAX_LAT, MAX_LNG } from '../wire/geo';
+import { NO_MOTION } from '../wire/motion';
 import { NO_ORIENTATION } from '../wire/orientation';
 
 export class BitWriter {
@@ -42,6 +43,9 @@ export interface PersonIn {
   age?: number;
   accuracy?: number;
   hidden?: boolean;
+  motion?: number;
+  stateLow?: number;
+  stateHigh?: number;
 }
 
 export interface ChunkIn {
@@ -62,6 +66,7 @@ export interface FrameIn {
   width: number;
   base: number;
   span: number;
+  stateBits?: number;
   chunks: ChunkIn[];
 }
 
@@ -78,7 +83,8 @@ export function encodeFrame(frame: FrameIn): Uint8Array<ArrayBuffer> {
   w.write(frame.x0, Math.max(0, 19 - frame.level)).write(frame.y0, Math.max(0, 18 - frame.level));
   w.write(frame.width - 1, 5)
     .gamma(frame.base + 1)
-    .write(frame.span, 5);
+    .write(frame.span, 5)
+    .write(frame.stateBits ?? 0, 7);
   let index = 0;
   for (const chunk of frame.chunks) {
     w.write(1, 1).unary(chunk.index - index);
@@ -98,35 +104,58 @@ function writeChunk(w: BitWriter, frame: FrameIn, chunk: ChunkIn): void {
   const people = [...chunk.people].sort((a, b) => a.id - b.id);
   w.gamma(people.length + 1);
   if (people.length === 0) return;
-  const oriented = people.every((one) => has(one));
-  w.write(oriented ? 1 : 0, 1);
+  const oriented = tell(w, people.map(isOriented), ALL_COMMON);
+  const moving = tell(w, people.map(isMoving), NONE_COMMON);
   const k = Math.max(0, frame.span - p - Math.ceil(Math.log2(people.length + 1)));
   let previous = -1;
   for (const one of people) {
     const v = Math.floor((one.id - frame.base) / 2 ** p);
     w.rice(v - previous - 1, k);
     previous = v;
-    writePerson(w, frame, one, oriented, chunk.kind !== 'delta');
+    writePerson(w, frame, one, { oriented, moving, whole: chunk.kind !== 'delta' });
   }
 }
 
-function has(one: PersonIn): boolean {
+/** The bits that say which entries have a value: all, none or some. */
+const ALL_COMMON = [[0], [1, 0], [1, 1]] as const;
+const NONE_COMMON = [[1, 0], [0], [1, 1]] as const;
+
+/** Writes which entries have a value; returns whether each says so itself. */
+function tell(
+  w: BitWriter,
+  has: boolean[],
+  modes: typeof ALL_COMMON | typeof NONE_COMMON,
+): boolean {
+  const mode = has.every((it) => it) ? 0 : has.some((it) => it) ? 2 : 1;
+  for (const bit of modes[mode]) w.write(bit, 1);
+  return mode === 2;
+}
+
+function isOriented(one: PersonIn): boolean {
   return one.orientation !== undefined && one.orientation !== NO_ORIENTATION;
+}
+
+function isMoving(one: PersonIn): boolean {
+  return one.motion !== undefined && one.motion !== NO_MOTION;
 }
 
 function writePerson(
   w: BitWriter,
   frame: FrameIn,
   one: PersonIn,
-  oriented: boolean,
-  whole: boolean,
+  modes: { oriented: boolean; moving: boolean; whole: boolean },
 ): void {
   const { size, bits, step } = CELL[frame.level]!;
   w.write(Math.floor(((one.lng + MAX_LNG) % size) / step), bits);
   w.write(Math.floor(((one.lat + MAX_LAT) % size) / step), bits);
-  if (!oriented) w.write(has(one) ? 1 : 0, 1);
-  if (has(one)) w.write(one.orientation!, 27);
+  if (modes.oriented) w.write(isOriented(one) ? 1 : 0, 1);
+  if (isOriented(one)) w.write(one.orientation!, 27);
   const code = AGES.findIndex((age) => age >= (one.age ?? 0));
   w.write(code < 0 ? 31 : code, 5);
-  if (whole) w.write(one.accuracy ?? 0, 6).write(one.hidden ? 1 : 0, 1);
+  if (modes.moving) w.write(isMoving(one) ? 1 : 0, 1);
+  if (isMoving(one)) w.write(one.motion!, 16);
+  if (modes.whole) w.write(one.accuracy ?? 0, 6).write(one.hidden ? 1 : 0, 1);
+  const stateBits = frame.stateBits ?? 0;
+  w.write(one.stateLow ?? 0, Math.min(32, stateBits));
+  w.write(one.stateHigh ?? 0, Math.max(0, stateBits - 32));
 }

@@ -1,18 +1,42 @@
 import type { Config, Link, LinkEvents, Opener, Transport } from '../link/link';
+import { type Hello, Presence, VERSION } from '../wire/wire';
 
 export const CONFIG: Config = {
-  protocol: 1,
+  protocol: 2,
   webtransport: 'https://localhost:4433/wt',
   websocket: 'wss://localhost:4433/ws',
   venue: null,
   map: { style: null, pmtiles: null },
 };
 
-/** A welcome for peer 5, which may share. */
-export const WELCOME = Uint8Array.from([
-  ...[0, 1, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
-  ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
-]);
+/** A hello of a peer that shares, and asks for nothing else. */
+export const HELLO: Hello = {
+  type: 'Hello',
+  version: VERSION,
+  room: 'lobby',
+  name: '',
+  presence: Presence.Sharing,
+  resume: null,
+  budget: 0,
+  viewport: null,
+  access: null,
+  sharing: { approximate: false, seconds: 0 },
+  space: null,
+  layout: null,
+  profile: '',
+};
+
+/** The bytes of a welcome for peer 5, which may share, to a room of this kind. */
+export function welcomeTo(...kind: number[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from([
+    ...[0, 2, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
+    ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
+    ...kind,
+  ]);
+}
+
+/** A welcome to a room on the earth, without state. */
+export const WELCOME = welcomeTo(0, 0);
 
 /** A transport that opens or fails after a while, and stands in for the server. */
 export class FakeTransport {

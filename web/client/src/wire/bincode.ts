@@ -23,6 +23,18 @@ export class Writer {
     return this.varint(((n << 1) ^ (n >> 31)) >>> 0);
   }
 
+  /** Writes an unsigned integer of 32 bits in 4 bytes. */
+  u32(n: number): this {
+    return this.little(n, 4);
+  }
+
+  /** Writes a floating-point number of 64 bits. */
+  f64(n: number): this {
+    const view = new DataView(new ArrayBuffer(8));
+    view.setFloat64(0, n, true);
+    return this.raw(new Uint8Array(view.buffer));
+  }
+
   /** Writes bytes as they are. */
   raw(bytes: Uint8Array): this {
     this.bytes.push(...bytes);
@@ -33,6 +45,13 @@ export class Writer {
   string(s: string): this {
     const utf8 = new TextEncoder().encode(s);
     return this.varint(utf8.length).raw(utf8);
+  }
+
+  /** Writes a value that may be absent. */
+  option<T>(value: T | null, write: (value: T) => void): this {
+    this.u8(value === null ? 0 : 1);
+    if (value !== null) write(value);
+    return this;
   }
 
   /** The message's bytes. */
@@ -73,6 +92,16 @@ export class Reader {
     let n = 0;
     for (let i = 0; i < (first === 0xfb ? 2 : 4); i++) n += this.u8() * 2 ** (8 * i);
     return n;
+  }
+
+  /** Reads an unsigned integer of 32 bits in 4 bytes. */
+  u32(): number {
+    return this.view(4).getUint32(0, true);
+  }
+
+  /** Reads a floating-point number of 64 bits. */
+  f64(): number {
+    return this.view(8).getFloat64(0, true);
   }
 
   /** Reads an unsigned integer of 16 bits. */
@@ -118,6 +147,11 @@ export class Reader {
     const n = this.varint();
     if (n > last) throw new DecodeError(`there is no variant ${n}`);
     return n;
+  }
+
+  private view(n: number): DataView {
+    const { buffer, byteOffset } = this.raw(n);
+    return new DataView(buffer, byteOffset, n);
   }
 
   /** Checks that no bytes are left. */

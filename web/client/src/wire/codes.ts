@@ -26,6 +26,12 @@ export enum CloseCode {
   Forbidden = 11,
   /** The access token has expired; a new one lets the client back in. */
   Expired = 12,
+  /** The room is of another kind than the client takes it to be, or of one that no room can be of. */
+  WrongKind = 13,
+  /** A host removed the peer. */
+  Removed = 14,
+  /** A host closed the room. */
+  Ended = 15,
 }
 
 /** The field of a refused value. */
@@ -40,4 +46,14 @@ export enum Field {
   Viewport = 3,
   /** A presence. */
   Presence = 4,
+  /** A pose's state. */
+  State = 5,
+  /** The terms on which a peer shares. */
+  Sharing = 6,
+  /** A profile, or a name or profile that changes too often. */
+  Profile = 7,
+  /** A message to others. */
+  Say = 8,
+  /** What a host does. */
+  Host = 9,
 }

@@ -9,8 +9,9 @@ import {
 } from '../testing/encode-frame';
 import { random } from '../testing/random';
 import { DecodeError } from './bits';
-import { AGES, decodeFrame } from './frame';
+import { AGES, decodeFrame, FRAME_TAG } from './frame';
 import { CELL, MAX_LAT, MAX_LNG } from './geo';
+import { NO_MOTION } from './motion';
 import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
 
 const LAT = 457_700_000;
@@ -40,6 +41,9 @@ describe('decodeFrame', () => {
           age: AGES[i % 32]!,
           accuracy: i,
           hidden: i % 4 === 0,
+          motion: i % 5 ? Math.floor(next() * 0x10000) : NO_MOTION,
+          stateLow: Math.floor(next() * 2 ** 32),
+          stateHigh: Math.floor(next() * 2 ** (level % 33)),
         }),
       );
       const kinds = (['delta', 'key', 'crowd'] as const).map((kind, index) => ({
@@ -48,7 +52,9 @@ describe('decodeFrame', () => {
         people: people.slice(index * 13, index * 13 + 13),
         ...(kind === 'crowd' && { counts: [5, 0, 1, 1000] }),
       }));
-      const frame = decodeFrame(encodeFrame(frameAt(level, kinds, { base: 100 })));
+      const stateBits = 32 + (level % 33);
+      const frame = decodeFrame(encodeFrame(frameAt(level, kinds, { base: 100, stateBits })));
+      expect(frame.stateBits).toBe(stateBits);
       expect(frame.chunks.map((c) => c.kind)).toEqual(['delta', 'key', 'crowd']);
       expect(frame.chunks[2]!.counts).toEqual([5, 0, 1, 1000]);
       frame.chunks.forEach((chunk, c) => {
@@ -59,10 +65,40 @@ describe('decodeFrame', () => {
           expect(Math.abs(entry.lng - told.lng)).toBeLessThanOrEqual(step / 2);
           expect(entry.orientation).toBe(told.orientation);
           expect(entry.age).toBe(told.age);
+          expect(entry.motion).toBe(told.motion);
+          expect([entry.stateLow, entry.stateHigh]).toEqual([told.stateLow, told.stateHigh]);
           expect(entry.accuracy).toBe(c === 0 ? undefined : told.accuracy);
           expect(entry.hidden).toBe(c === 0 ? undefined : told.hidden);
         });
       });
+    }
+  });
+
+  it('reads each way to say which entries have an orientation and motion', () => {
+    for (const orientations of [
+      [5, 6],
+      [NO_ORIENTATION, NO_ORIENTATION],
+      [NO_ORIENTATION, 6],
+    ]) {
+      for (const motions of [
+        [7, 8],
+        [NO_MOTION, NO_MOTION],
+        [7, NO_MOTION],
+      ]) {
+        const people = [0, 1].map((i) => ({
+          id: i,
+          lat: LAT,
+          lng: LNG,
+          orientation: orientations[i]!,
+          motion: motions[i]!,
+          stateLow: 2 + i,
+        }));
+        const chunk = { index: 0, kind: 'delta' as const, people };
+        const decoded = decodeFrame(encodeFrame(frameAt(2, [chunk], { stateBits: 3 }))).chunks[0]!;
+        expect(decoded.entries.map((it) => it.orientation)).toEqual(orientations);
+        expect(decoded.entries.map((it) => it.motion)).toEqual(motions);
+        expect(decoded.entries.map((it) => it.stateLow)).toEqual([2, 3]);
+      }
     }
   });
 
@@ -119,15 +155,21 @@ describe('decodeFrame', () => {
       people: [{ id: 1, lat: LAT, lng: LNG, orientation: ORIENTATION_CODES }],
     };
     expect(() => decodeFrame(encodeFrame(frameAt(3, [odd])))).toThrow('orientation');
-    const level20 = new BitWriter().write(0x46, 8).write(0, 32).write(20, 5).write(0, 30).done();
+    const level20 = new BitWriter()
+      .write(FRAME_TAG, 8)
+      .write(0, 32)
+      .write(20, 5)
+      .write(0, 30)
+      .done();
     expect(() => decodeFrame(level20)).toThrow('level 20');
+    expect(() => decodeFrame(encodeFrame(frameAt(3, [], { stateBits: 65 })))).toThrow('65 bits');
   });
 
   it('throws only a DecodeError on noise', () => {
     const next = random(3);
     for (let i = 0; i < 3000; i++) {
       const bytes = Uint8Array.from({ length: 60 }, () => Math.floor(next() * 256));
-      bytes[0] = 0x46;
+      bytes[0] = FRAME_TAG;
       try {
         decodeFrame(bytes);
       } catch (error) {

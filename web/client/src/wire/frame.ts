@@ -1,16 +1,18 @@
 /** Decodes a frame: part of the world at one moment (docs/PROTOCOL.md, section 7). */
 import { BitReader, DecodeError } from './bits';
 import { CELL, type Cell, MAX_LAT, MAX_LNG } from './geo';
+import { MAX_STATE_BITS, type StateBits } from './kind';
+import { NO_MOTION } from './motion';
 import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
 
 /** First byte of a frame. */
-export const FRAME_TAG = 0x46;
+export const FRAME_TAG = 0x47;
 
 /** The kind of a chunk: a delta, or the whole truth about its cell as people or as a crowd. */
 export type ChunkKind = 'delta' | 'key' | 'crowd';
 
 /** One person in a chunk. */
-export interface Entry {
+export interface Entry extends StateBits {
   /** The person's number. */
   id: number;
   /** Latitude in units of 1e-7 degree. */
@@ -21,6 +23,8 @@ export interface Entry {
   orientation: number;
   /** Age of the sample at the frame's time, in ms. */
   age: number;
+  /** The motion's code, or {@link NO_MOTION}. */
+  motion: number;
   /** The accuracy's code, 0 to 63; absent in a delta. */
   accuracy: number | undefined;
   /** Whether the person's page is in the background; absent in a delta. */
@@ -52,6 +56,8 @@ export interface Frame {
   time: number;
   /** No id in the frame is below this; pages count from it. */
   base: number;
+  /** The room's number of state bits. */
+  stateBits: number;
   /** The cells that it shows. */
   chunks: Chunk[];
 }
@@ -63,6 +69,7 @@ interface Header {
   width: number;
   base: number;
   span: number;
+  stateBits: number;
 }
 
 /** Age of each code, in ms. */
@@ -71,6 +78,13 @@ export const AGES = [
   ...[64, 91, 128, 181, 256, 362, 512, 724],
   ...[1024, 1448, 2048, 2896, 4096, 5793, 8192, 11585],
 ];
+
+/** Which entries of a chunk have a value; with `some`, each entry says. */
+type Told = 'all' | 'none' | 'some';
+
+function has(r: BitReader, told: Told): boolean {
+  return told === 'all' || (told === 'some' && r.bit());
+}
 
 /** Decodes a frame. Throws a {@link DecodeError} if the bytes are not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
@@ -84,9 +98,11 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const width = r.read(5) + 1;
   const base = r.gamma() - 1;
   const span = r.read(5);
+  const stateBits = r.read(7);
+  if (stateBits > MAX_STATE_BITS) throw new DecodeError(`a state of ${stateBits} bits`);
   const grid = CELL[level]!;
   if (x0 >= grid.columns || y0 >= grid.rows) throw new DecodeError('a cover outside the grid');
-  const header = { level, x0, y0, width, base, span };
+  const header = { level, x0, y0, width, base, span, stateBits };
   const chunks: Chunk[] = [];
   let index = 0;
   while (r.bit()) {
@@ -95,7 +111,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   }
   const rest = r.bitsLeft;
   if (rest > 7 || r.read(rest) !== 0) throw new DecodeError('bytes follow the end of the frame');
-  return { time, base, chunks };
+  return { time, base, stateBits, chunks };
 }
 
 function readChunk(r: BitReader, header: Header, index: number): Chunk {
@@ -141,7 +157,11 @@ function readEntries(
   const k = Math.max(0, header.span - pageBits - (32 - Math.clz32(n)));
   const limit = 2 ** header.span;
   const pages = 2 ** pageBits;
-  const oriented = r.bit();
+  // Whatever most rooms have takes a bit.
+  const oriented: Told = r.bit() ? (r.bit() ? 'some' : 'none') : 'all';
+  const moving: Told = r.bit() ? (r.bit() ? 'some' : 'all') : 'none';
+  const lowBits = Math.min(32, header.stateBits);
+  const highBits = header.stateBits - lowBits;
   const whole = kind !== 'delta';
   const entries = new Array<Entry>(n);
   let v = -1;
@@ -153,7 +173,7 @@ function readEntries(
     }
     const lng = Math.min(MAX_LNG - 1, west + r.read(bits) * step);
     const lat = Math.min(MAX_LAT, south + r.read(bits) * step);
-    const orientation = oriented || r.bit() ? r.read(27) : NO_ORIENTATION;
+    const orientation = has(r, oriented) ? r.read(27) : NO_ORIENTATION;
     if (orientation >= ORIENTATION_CODES && orientation !== NO_ORIENTATION) {
       throw new DecodeError('an invalid orientation');
     }
@@ -163,8 +183,11 @@ function readEntries(
       lng,
       orientation,
       age: AGES[r.read(5)]!,
+      motion: has(r, moving) ? r.read(16) : NO_MOTION,
       accuracy: whole ? r.read(6) : undefined,
       hidden: whole ? r.bit() : undefined,
+      stateLow: r.read(lowBits),
+      stateHigh: r.read(highBits),
     };
   }
   return entries;

@@ -61,6 +61,20 @@ export function wrapDegrees(lng: number): number {
   return ((((lng + 180) % 360) + 360) % 360) - 180;
 }
 
+/** What a client shows: edges in units of 1e-7 degree, and the map's zoom. */
+export interface Viewport {
+  /** Southern edge. */
+  south: number;
+  /** Western edge. */
+  west: number;
+  /** Northern edge. */
+  north: number;
+  /** Eastern edge; below `west` if the viewport crosses the antimeridian. */
+  east: number;
+  /** Zoom of the map in tenths (512-pixel tiles, as MapLibre counts). */
+  zoom: number;
+}
+
 /** A position in degrees. */
 export interface Degrees {
   /** Latitude. */

@@ -1,7 +1,9 @@
 /** What the server says on the reliable lane (docs/PROTOCOL.md, section 3). */
 import { Reader } from './bincode';
 import { DecodeError } from './bits';
-import { type Change, type Online, type Person, Presence } from './wire';
+import { type Kind, readKind } from './kind';
+import { readSaid, type Said } from './say';
+import { type Change, type Online, type Person, Presence, Role } from './wire';
 
 /** What the server allows, as a welcome says. */
 export interface Limits {
@@ -43,6 +45,10 @@ export interface Welcome {
   limits: Limits;
   /** Whether the client may share; otherwise it can only watch. */
   may_share: boolean;
+  /** The kind of the room. */
+  kind: Kind;
+  /** Number of rosters that follow and make the first list of who is here. */
+  rosters: number;
 }
 
 /** Who is in the room: a change, or a part of the first list. */
@@ -94,8 +100,26 @@ export interface Copies {
   wanted: boolean;
 }
 
+/** What a host shows everybody. */
+export interface Announcement {
+  /** Tells the messages apart. */
+  type: 'Announcement';
+  /** The text, fit to be shown; empty for nothing. */
+  text: string;
+}
+
 /** A message of the reliable lane from the server, in the order of their numbers. */
-export type ServerMessage = Welcome | Roster | Closing | Refused | Copies;
+export type ServerMessage = Welcome | Roster | Closing | Refused | Copies | Said | Announcement;
+
+const READERS = [
+  readWelcome,
+  readRoster,
+  readClosing,
+  readRefused,
+  readCopies,
+  readSaid,
+  readAnnouncement,
+];
 
 /**
  * Decodes a message of the reliable lane.
@@ -105,7 +129,7 @@ export type ServerMessage = Welcome | Roster | Closing | Refused | Copies;
 export function decodeMessage(bytes: Uint8Array): ServerMessage {
   const r = new Reader(bytes);
   // One byte: in a longer form it would be the first byte of a datagram.
-  const read = [readWelcome, readRoster, readClosing, readRefused, readCopies][r.u8()];
+  const read = READERS[r.u8()];
   if (!read) throw new DecodeError('not a known message');
   const message = read(r);
   r.finish();
@@ -132,6 +156,8 @@ function readWelcome(r: Reader): Welcome {
       resume_ms: r.varint(),
     },
     may_share: r.bool(),
+    kind: readKind(r),
+    rosters: r.u16(),
   };
 }
 
@@ -144,10 +170,18 @@ function readRoster(r: Reader): Roster {
       uuid: r.uuid(),
       name: r.string(),
       presence: r.variant(Presence.Gone),
+      role: r.variant(Role.Thing),
+      subject: r.option(() => r.uuid()),
+      profile: r.string(),
     })),
     left: r.list(() => r.varint()),
     presence: r.list(() => ({ id: r.varint(), presence: r.variant(Presence.Gone) })),
-    online: { sharing: r.varint(), watching: r.varint(), hidden: r.varint() },
+    online: {
+      sharing: r.varint(),
+      watching: r.varint(),
+      hidden: r.varint(),
+      things: r.varint(),
+    },
   };
 }
 
@@ -166,4 +200,8 @@ function readRefused(r: Reader): Refused {
 
 function readCopies(r: Reader): Copies {
   return { type: 'Copies', wanted: r.bool() };
+}
+
+function readAnnouncement(r: Reader): Announcement {
+  return { type: 'Announcement', text: r.string() };
 }

@@ -3,9 +3,12 @@
  * 3).
  */
 import { Writer } from './bincode';
+import type { Viewport } from './geo';
+import { type Layout, type Space, writeLayout, writeSpace } from './kind';
+import { type Say, writeSay } from './say';
 
 /** The protocol's version. */
-export const VERSION = 1;
+export const VERSION = 2;
 /** First bytes from this one on belong to the datagram lane. */
 export const DATAGRAM_LANE = 0x40;
 
@@ -21,18 +24,14 @@ export enum Presence {
   Gone = 3,
 }
 
-/** What a client shows: edges in units of 1e-7 degree, and the map's zoom. */
-export interface Viewport {
-  /** Southern edge. */
-  south: number;
-  /** Western edge. */
-  west: number;
-  /** Northern edge. */
-  north: number;
-  /** Eastern edge; below `west` if the viewport crosses the antimeridian. */
-  east: number;
-  /** Zoom of the map in tenths (512-pixel tiles, as MapLibre counts). */
-  zoom: number;
+/** What somebody in a room is. */
+export enum Role {
+  /** A peer without further rights. */
+  Guest = 0,
+  /** A peer that may announce, remove and close. */
+  Host = 1,
+  /** No peer: a program put it here, and it has a pose and no link. */
+  Thing = 2,
 }
 
 /** The terms on which a peer shares its position. */
@@ -53,6 +52,15 @@ export interface Person {
   name: string;
   /** Its presence. */
   presence: Presence;
+  /** What it is. */
+  role: Role;
+  /**
+   * The same for all devices of one person, by the subject of their access tokens; null without
+   * one.
+   */
+  subject: string | null;
+  /** What it says of itself, as JSON; may be empty. */
+  profile: string;
 }
 
 /** A new presence of a peer. */
@@ -63,7 +71,7 @@ export interface Change {
   presence: Presence;
 }
 
-/** Number of people in the room, by presence. */
+/** Number of people in the room, by presence, and of things. */
 export interface Online {
   /** Sharing their position. */
   sharing: number;
@@ -71,6 +79,8 @@ export interface Online {
   watching: number;
   /** Hidden. */
   hidden: number;
+  /** Things, which are not people. */
+  things: number;
 }
 
 /** The first message of a client. */
@@ -95,6 +105,26 @@ export interface Hello {
   access: string | null;
   /** The terms on which the peer shares. */
   sharing: Sharing;
+  /** The space that the client takes the room to have; null for any. */
+  space: Space | null;
+  /** The layout of state that the client takes the room to have; null for any. */
+  layout: Layout | null;
+  /** What the peer says of itself, as JSON of at most 512 bytes; may be empty. */
+  profile: string;
+}
+
+/** What only a host may do: show a text to everybody, remove a peer, or close the room. */
+export type HostAction =
+  | { type: 'Announce'; text: string }
+  | ({ type: 'Remove' } & Removal)
+  | { type: 'Close'; reason: string };
+
+/** Whom a host removes, and why. */
+export interface Removal {
+  /** The peer. */
+  peer: number;
+  /** The reason, as the peer is told. */
+  reason: string;
 }
 
 /** How often a client wants frames. */
@@ -111,22 +141,18 @@ export type ClientMessage =
   | { type: 'Budget'; budget: number }
   | { type: 'Leave' }
   | ({ type: 'Sharing' } & Sharing)
-  | ({ type: 'Pace' } & Pace);
+  | ({ type: 'Pace' } & Pace)
+  | { type: 'Name'; name: string }
+  | { type: 'Profile'; profile: string }
+  | ({ type: 'Say' } & Say)
+  | { type: 'Host'; action: HostAction };
 
 /** The message's bytes on the reliable lane. */
 export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
   const w = new Writer();
   switch (m.type) {
     case 'Hello':
-      w.varint(0).varint(m.version).string(m.room).string(m.name).varint(m.presence);
-      if (m.resume) w.u8(1).raw(m.resume);
-      else w.u8(0);
-      w.varint(m.budget);
-      if (m.viewport) writeViewport(w.u8(1), m.viewport);
-      else w.u8(0);
-      if (m.access === null) w.u8(0);
-      else w.u8(1).string(m.access);
-      writeSharing(w, m.sharing);
+      writeHello(w.varint(0), m);
       break;
     case 'Viewport':
       writeViewport(w.varint(1), m);
@@ -145,8 +171,35 @@ export function encodeMessage(m: ClientMessage): Uint8Array<ArrayBuffer> {
       break;
     case 'Pace':
       w.varint(6).u8(m.max_frames_hz);
+      break;
+    case 'Name':
+      w.varint(7).string(m.name);
+      break;
+    case 'Profile':
+      w.varint(8).string(m.profile);
+      break;
+    case 'Say':
+      writeSay(w.varint(9), m);
+      break;
+    case 'Host':
+      writeAction(w.varint(10), m.action);
   }
   return w.done();
+}
+
+function writeHello(w: Writer, m: Hello): void {
+  w.varint(m.version).string(m.room).string(m.name).varint(m.presence);
+  w.option(m.resume, (it) => w.raw(it)).varint(m.budget);
+  w.option(m.viewport, (it) => writeViewport(w, it)).option(m.access, (it) => w.string(it));
+  writeSharing(w, m.sharing);
+  w.option(m.space, (it) => writeSpace(w, it)).option(m.layout, (it) => writeLayout(w, it));
+  w.string(m.profile);
+}
+
+function writeAction(w: Writer, action: HostAction): void {
+  if (action.type === 'Announce') w.varint(0).string(action.text);
+  else if (action.type === 'Remove') w.varint(1).varint(action.peer).string(action.reason);
+  else w.varint(2).string(action.reason);
 }
 
 function writeSharing(w: Writer, s: Sharing): void {

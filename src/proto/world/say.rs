@@ -1,0 +1,137 @@
+//! Messages between peers: who gets them.
+
+use std::sync::Arc;
+
+use crate::time::Time;
+use crate::wire::{Field, PeerId, Refused, Said, Say, ServerMessage, To};
+use crate::world::World;
+use crate::world::interface::{Audience, Lane};
+use crate::world::people::Peer;
+use crate::world::slab::Slot;
+use crate::world::talk::Over;
+
+/// Most people to whom a guest may say something at once.
+const MOST_HEARERS: usize = 256;
+impl World {
+    /// Takes a message to others from the datagram lane, numbered by its sender. The newest of its
+    /// topic goes out with the next tick; what is refused is dropped.
+    pub fn handle_say(&mut self, id: PeerId, seq: u32, say: Say, now: Time) {
+        let Some(talk) = self.people.slot(id).and_then(|slot| self.people.talk(slot, now)) else {
+            return;
+        };
+        if !talk.quick.take(1, now) {
+            self.talks.over.peers += 1;
+        } else if talk.is_newest(&say.topic, seq) {
+            self.talks.waiting.insert((id, say.topic.clone()), say);
+            self.pace.note_change();
+        }
+    }
+
+    /// Returns how many messages were refused since the last call.
+    pub fn take_over(&mut self) -> Over {
+        std::mem::take(&mut self.talks.over)
+    }
+
+    /// Changes a peer's name or profile, unless it does so too often.
+    pub(crate) fn change_facts(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut Peer) -> bool,
+        now: Time,
+    ) {
+        let Some(talk) = self.people.talk(slot, now) else { return };
+        if !talk.facts.take(1, now) {
+            self.talks.over.peers += 1;
+            let reason = "more than 2 changes of name and profile a second";
+            return self.refuse_rarely(slot, Field::Profile, reason, now);
+        }
+        let id = self.people.body(slot).id;
+        if self.people.peer_mut(slot).is_some_and(change) {
+            self.outbox.bulletin.joined(id);
+            self.pace.note_change();
+        }
+    }
+
+    /// Delivers a message of the reliable lane, or tells its sender why not.
+    pub(crate) fn say(&mut self, slot: Slot, say: &Say, now: Time) {
+        let Some(talk) = self.people.talk(slot, now) else { return };
+        let told = if talk.reliable.take(1, now) {
+            self.tell(slot, say, Lane::Reliable, now)
+        } else {
+            self.talks.over.peers += 1;
+            Err("more than 10 messages a second")
+        };
+        if let Err(reason) = told {
+            self.refuse_rarely(slot, Field::Say, reason, now);
+        }
+    }
+
+    /// Tells a peer that a value of its was not taken, unless it was told so a lot lately.
+    pub(crate) fn refuse_rarely(&mut self, slot: Slot, field: Field, reason: &str, now: Time) {
+        let id = self.people.body(slot).id;
+        if self.people.talk(slot, now).is_some_and(|talk| talk.refusals.take(1, now)) {
+            self.refuse(id, Refused { field: field as u8, reason: reason.to_owned() });
+        }
+    }
+
+    /// Sends out what waits for the datagram lane.
+    pub(crate) fn tell_waiting(&mut self, now: Time) {
+        for ((id, _), say) in std::mem::take(&mut self.talks.waiting) {
+            if let Some(slot) = self.people.slot(id) {
+                // Nothing on this lane is worth a refusal: the next message is due soon.
+                let _ = self.tell(slot, &say, Lane::Datagram, now);
+            }
+        }
+    }
+
+    fn tell(&mut self, slot: Slot, say: &Say, lane: Lane, now: Time) -> Result<(), &'static str> {
+        let (audience, hearers) = self.hearers(slot, say.to)?;
+        if !self.talks.deliveries.take(hearers as u64, now) {
+            self.talks.over.rooms += 1;
+            return Err("too many messages in this room");
+        }
+        let from = self.people.body(slot).id;
+        let Say { to, topic, body } = say.clone();
+        let said = Said { from, to, topic, body };
+        let message = match lane {
+            Lane::Reliable => ServerMessage::Said(said).encode(),
+            Lane::Datagram => said.encode_datagram(now.stamp().0),
+        };
+        self.outbox.push_bytes(audience, lane, message.into());
+        Ok(())
+    }
+
+    /// Who gets a message, and how many they are.
+    fn hearers(&self, slot: Slot, to: To) -> Result<(Audience, usize), &'static str> {
+        let peer = self.people.peer(slot).ok_or("you are not here")?;
+        let id = self.people.body(slot).id;
+        let most = if peer.is_host() { usize::MAX } else { MOST_HEARERS };
+        let too_many = "only a host may say something to more than 256 people";
+        let list = match to {
+            To::Room => {
+                let hearers = self.viewers.count().saturating_sub(1);
+                if hearers > most {
+                    return Err(too_many);
+                }
+                return Ok((Audience::Others(id), hearers));
+            }
+            To::Near => {
+                let Some(viewer) = &peer.viewer else { return Err("you have no view") };
+                self.map.people_in(viewer, self.people.bodies(), most).ok_or(too_many)?
+            }
+            To::Hosts => self.people.hosts().collect(),
+            To::Peer(other) => vec![other],
+        };
+        let has_link = |other: PeerId| {
+            let peer = self.people.slot(other).and_then(|slot| self.people.peer(slot));
+            peer.is_some_and(|peer| peer.viewer.is_some())
+        };
+        let list: Arc<[PeerId]> =
+            list.into_iter().filter(|&other| other != id && has_link(other)).collect();
+        if list.is_empty() && matches!(to, To::Peer(_)) {
+            return Err("nobody here has this number");
+        }
+        let hearers = list.len();
+        Ok((Audience::These(list), hearers))
+    }
+}
