@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use gpys_testkit::attacks::arena::{Attack, Siege};
 use gpys_testkit::attacks::{
     content, floods, h3, http, identity, messages, packets, reflection, rfc6455, sessions, slow,
-    tokens,
+    talk, tokens,
 };
 use libtest_mimic::{Arguments, Trial, run};
 
@@ -23,7 +23,7 @@ const fn siege(name: &'static str, attacks: fn() -> Vec<Attack>) -> Siege {
     Siege { name, settings: Vec::new, attacks }
 }
 
-const SIEGES: [Siege; 22] = [
+const SIEGES: [Siege; 23] = [
     siege("websocket_fragments", rfc6455::of_fragments),
     siege("websocket_control_frames", rfc6455::of_control),
     siege("websocket_reserved_bits_and_masks", rfc6455::of_bits),
@@ -40,6 +40,7 @@ const SIEGES: [Siege; 22] = [
     siege("http3_requests", h3::of_requests),
     siege("webtransport_sessions", sessions::attacks),
     siege("messages", messages::attacks),
+    siege("talk", talk::attacks),
     siege("identities_and_origins", identity::attacks),
     Siege { name: "access_tokens", settings: tokens::hs256, attacks: tokens::of_hs256 },
     Siege {

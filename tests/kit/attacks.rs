@@ -19,5 +19,6 @@ pub mod rfc6455;
 pub mod sessions;
 pub mod slow;
 pub mod socket;
+pub mod talk;
 pub mod tokens;
 pub mod tools;
