@@ -32,6 +32,8 @@ export function welcomeTo(...kind: number[]): Uint8Array<ArrayBuffer> {
     ...[0, 2, 5, ...new Array(16).fill(0xaa), ...new Array(16).fill(0xbb), 0, 100, 30],
     ...[0xfb, 0, 4, 30, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 0xfb, 0, 4, 1],
     ...kind,
+    // The number of rosters.
+    1,
   ]);
 }
 

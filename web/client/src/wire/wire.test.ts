@@ -92,7 +92,7 @@ describe('server messages', () => {
     const welcome =
       '00 02 fb2c01 00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100 01' +
       'fc40420f00 1e fb0004 1e fb7e04 fbd007 fc40420f00 fbe803 fb3075 01' +
-      '01 016d 000000000000e03f 03 0166 00 0175 01 05 0172 02 000000000000f0bf 0000000000000040 fb2c01';
+      '01 016d 000000000000e03f 03 0166 00 0175 01 05 0172 02 000000000000f0bf 0000000000000040 fb2c01 05';
     expect(decodeMessage(bytes(welcome))).toMatchObject({
       type: 'Welcome',
       version: 2,
@@ -103,6 +103,7 @@ describe('server messages', () => {
       tick_hz: 30,
       limits: { max_message: 1024, pose_hz: 30, max_frame: 1150, resume_ms: 30_000 },
       may_share: true,
+      rosters: 5,
       kind: {
         space: { type: 'Plane', unit: 'm', step: 0.5 },
         layout: {
