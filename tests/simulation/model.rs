@@ -22,6 +22,8 @@ pub struct Person {
     /// Pose kept aside until the person shares.
     pub aside: Option<Pose>,
     pub seq: Option<u32>,
+    /// Whether the newest pose was withdrawn, so that a repeat of it counts.
+    pub void: bool,
     /// When the person is gone and when they have left, if the link is gone.
     pub away: Option<(Time, Time)>,
 }
@@ -60,6 +62,7 @@ impl Model {
             pose: None,
             aside: None,
             seq: None,
+            void: false,
             away: None,
         };
         person.set_end(sharing.seconds, now);
@@ -79,7 +82,7 @@ impl Model {
 
     pub fn resume(&mut self, id: PeerId, presence: Presence, sharing: Sharing, now: Time) {
         if let Some(person) = self.people.get_mut(&id) {
-            (person.away, person.seq) = (None, None);
+            (person.away, person.seq, person.void) = (None, None, false);
         }
         self.set_presence(id, presence);
         self.set_sharing(id, sharing, now);
@@ -105,6 +108,7 @@ impl Model {
                     person.ends = None;
                 }
                 (person.shares, person.pose, person.aside) = (false, None, None);
+                person.void = true;
             }
             Presence::Hidden | Presence::Gone => {}
         }
@@ -112,7 +116,9 @@ impl Model {
 
     pub fn pose(&mut self, id: PeerId, sample: Sample) {
         let Some(person) = self.people.get_mut(&id) else { return };
-        if person.seq.is_some_and(|seq| sample.seq <= seq) {
+        let void = std::mem::take(&mut person.void);
+        if person.seq.is_some_and(|seq| sample.seq < seq || sample.seq == seq && !void) {
+            person.void = void;
             return;
         }
         person.seq = Some(sample.seq);
@@ -133,7 +139,7 @@ impl Model {
             if person.ends.is_some_and(|ends| ends <= now) {
                 ended += u64::from(person.visible().is_some());
                 (person.shares, person.pose, person.aside) = (false, None, None);
-                person.ends = None;
+                (person.ends, person.void) = (None, true);
                 if person.presence == Presence::Sharing {
                     person.presence = Presence::Watching;
                 }

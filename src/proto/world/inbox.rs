@@ -11,13 +11,25 @@ pub(crate) struct Inbox {
     pub(crate) pose: Option<Pose>,
     /// Number of the newest pose taken from the link, once there was one.
     seq: u32,
-    begun: bool,
+    taken: Taken,
     /// Whether it is in the room's list of filled inboxes.
     pub(crate) queued: bool,
     /// Whether its sender shares and is not gone.
     pub(crate) shown: bool,
     /// Whether each pose that comes in is moved to the middle of its cell of about 1 km.
     pub(crate) approximate: bool,
+}
+
+/// What became of the newest pose taken from the link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Taken {
+    /// There was none.
+    #[default]
+    Nothing,
+    /// It counts.
+    Newest,
+    /// It was withdrawn, so a repeat of it counts again.
+    Void,
 }
 
 impl Inbox {
@@ -30,17 +42,31 @@ impl Inbox {
     /// Takes a pose, unless a newer one came first, and reports whether it did.
     #[inline]
     pub(crate) fn receive(&mut self, seq: u32, pose: Pose) -> bool {
-        if self.begun && seq <= self.seq {
+        let is_old = match self.taken {
+            Taken::Nothing => false,
+            Taken::Newest => seq <= self.seq,
+            Taken::Void => seq < self.seq,
+        };
+        if is_old {
             return false;
         }
-        (self.begun, self.seq) = (true, seq);
+        (self.taken, self.seq) = (Taken::Newest, seq);
         self.pose = Some(if self.approximate { blur::approximate(pose) } else { pose });
         true
     }
 
     /// Accepts any number next: a new link counts from the start.
     pub(crate) const fn restart(&mut self) {
-        self.begun = false;
+        self.taken = Taken::Nothing;
+    }
+
+    /// Withdraws the pose. The lanes race: it may have been sent after its sender had begun to share
+    /// again, so a repeat of it counts.
+    pub(crate) fn withdraw(&mut self) {
+        self.pose = None;
+        if self.taken == Taken::Newest {
+            self.taken = Taken::Void;
+        }
     }
 
     /// Hands the pose over to the tick, if its sender is shown.

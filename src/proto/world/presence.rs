@@ -51,7 +51,7 @@ impl Transition<'_> {
                 if std::mem::take(&mut self.member.peer.shares) {
                     self.set_end(None);
                 }
-                self.member.inbox.pose = None;
+                self.member.inbox.withdraw();
             }
             Presence::Hidden | Presence::Gone => {}
         }
@@ -139,8 +139,8 @@ impl Transition<'_> {
         }
         let shared = std::mem::take(&mut self.member.peer.shares);
         self.withdraw();
-        let inbox = &mut *self.member.inbox;
-        (inbox.shown, inbox.pose) = (false, None);
+        self.member.inbox.shown = false;
+        self.member.inbox.withdraw();
         self.member.body().pose = None;
         if shared && presence == Presence::Hidden {
             self.bulletin.withdrawn(Change { id: self.member.id(), presence });

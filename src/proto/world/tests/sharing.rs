@@ -7,6 +7,22 @@ fn close_to(seen: Position, position: Position) -> bool {
     seen.lat().abs_diff(position.lat()) <= 14 && seen.lng().abs_diff(position.lng()) <= 14
 }
 
+/// The lanes race: a pose that was sent after its sender had begun to share again may come before the
+/// message that ended the sharing before that.
+#[test]
+fn a_pose_that_overtakes_the_presence_heals_with_its_repeat() {
+    let mut room = Room::new();
+    let [walker, watcher] = [1, 2].map(|id| room.join(id, Presence::Sharing));
+    room.pose(walker, 0, 46.0);
+    room.say(walker, &ClientMessage::Presence(Presence::Watching));
+    room.say(walker, &ClientMessage::Presence(Presence::Sharing));
+    room.run(200);
+    assert_eq!(room.view(watcher).figure(walker), None);
+    room.pose(walker, 0, 46.0);
+    room.run(200);
+    assert!(room.view(watcher).figure(walker).is_some());
+}
+
 /// A viewport of some 4 km, so that it holds the middle of the cell of about 1 km as well.
 pub(super) fn look_around(room: &mut Room, id: PeerId) {
     let zoom = 140;
