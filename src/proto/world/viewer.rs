@@ -35,7 +35,7 @@ const FULL_FRAME: u32 = 1_000;
 /// A viewer's rate allows one frame for each of so many bytes, so that headers stay a small part.
 const FRAME_BYTES: u64 = 128;
 /// Most bits of a frame's header and end.
-const HEADER_BITS: usize = 40 + 5 + 37 + 5 + 65 + 5 + 1;
+const HEADER_BITS: usize = 40 + 5 + 37 + 5 + 65 + 5 + 7 + 1;
 /// Smallest room in which a frame is worth sending, in bytes.
 const MIN_ROOM: usize = 64;
 /// Scores from here on are overdue, and served first come, first served.
