@@ -22,7 +22,7 @@ use crate::{congestion, webrtc};
 
 /// How long a server may take to report that it listens.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a server may take to exit.
+/// How long a process that was told to may take to exit.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A running server; it is stopped on drop.
@@ -168,15 +168,7 @@ impl Drop for Server {
         let pid = Pid::from_raw(self.child.id() as i32);
         // It may have exited already.
         let _ = kill(pid, Signal::SIGTERM);
-        let begun = Instant::now();
-        while begun.elapsed() < FAREWELL {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let_go(&mut self.child);
     }
 }
 
@@ -192,4 +184,17 @@ pub fn pin(child: Option<&Child>, core: usize) -> Result<()> {
 /// A process's user and system time so far.
 pub fn cpu_time(process: Pid) -> Result<Duration> {
     Ok(clock_getcpuclockid(process)?.now()?.into())
+}
+
+/// Waits for a process that was told to exit, and ends it if it does not.
+pub(crate) fn let_go(child: &mut Child) {
+    let begun = Instant::now();
+    while begun.elapsed() < FAREWELL {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }

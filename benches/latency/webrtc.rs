@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::place::Place;
+use crate::servers::let_go;
 use crate::thin::{Clock, Observer};
 use crate::track::{Reading, viewport};
 
@@ -25,8 +25,6 @@ use crate::track::{Reading, viewport};
 const RELIABLE: u8 = 0;
 const LATEST: u8 = 1;
 const END: u8 = 2;
-/// How long the clients' process may take to exit.
-const FAREWELL: Duration = Duration::from_secs(3);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../webrtc")
@@ -170,15 +168,7 @@ impl Drop for Clients {
     fn drop(&mut self) {
         // The end of its input is the end of the process.
         self.stdin.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let begun = Instant::now();
-        while begun.elapsed() < FAREWELL {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let_go(&mut self.child);
     }
 }
 
