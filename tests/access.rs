@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use gpys::proto::wire::{ClientMessage, CloseCode, Hello, Presence, ResumeToken};
+use gpys_testkit::client::{BOTH, Client, Transport};
 use gpys_testkit::forge::{self, Forged, NEW, OLD, STAGE, ed_token, hs256, now, token};
-use gpys_testkit::running::{BOTH, Client, Running, Transport};
+use gpys_testkit::running::Running;
 use serde_json::json;
 
 fn failure(cause: &str) -> String {

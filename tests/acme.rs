@@ -30,7 +30,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wtransport::config::{DnsLookupFuture, DnsResolver};
 
-use gpys_testkit::running::{Client, PATIENCE, Running, hello};
+use gpys_testkit::client::{Client, PATIENCE, hello};
+use gpys_testkit::running::Running;
 
 /// The names that the certificate covers.
 const NAMES: [&str; 2] = ["gpys.example", "www.gpys.example"];

@@ -20,7 +20,8 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::Message;
 use wtransport::quinn;
 
-use gpys_testkit::running::{Running, Transport};
+use gpys_testkit::client::Transport;
+use gpys_testkit::running::Running;
 
 fn args(url: String) -> Args {
     Args {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use gpys::proto::wire::{
     ClientMessage, CloseCode, Field, MAX_CLIENT_MESSAGE, Online, PeerId, Presence, encode_ping,
 };
-use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
+use gpys_testkit::client::{BOTH, Client, Transport, hello};
+use gpys_testkit::running::Running;
 use rustls::pki_types::CertificateDer;
 use tokio_tungstenite::tungstenite::Error as WsError;
 
@@ -130,7 +131,7 @@ async fn a_flood_is_cut_off() {
     let server = Running::start();
     for transport in BOTH {
         let mut flood = server.join(transport, "lobby", None).await;
-        let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
+        let deadline = Instant::now() + gpys_testkit::client::PATIENCE;
         while flood.closing.is_none() && Instant::now() < deadline {
             for _ in 0..50 {
                 flood.send(&encode_ping(1)).await;

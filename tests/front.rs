@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic")]
 
-use gpys_testkit::running::{Running, Transport};
+use gpys_testkit::client::Transport;
+use gpys_testkit::running::Running;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use gpys::proto::geo::Viewport;
 use gpys::proto::wire::{ClientMessage, CloseCode, MAX_CLIENT_MESSAGE, encode_ping};
-use gpys_testkit::running::{BOTH, Client, Running, Transport, hello};
+use gpys_testkit::client::{BOTH, Client, Transport, hello};
+use gpys_testkit::running::Running;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -23,7 +24,7 @@ fn failure(cause: &str) -> String {
 async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     let read =
-        tokio::time::timeout(gpys_testkit::running::PATIENCE, stream.read_to_end(&mut said)).await;
+        tokio::time::timeout(gpys_testkit::client::PATIENCE, stream.read_to_end(&mut said)).await;
     // A connection refused with unread bytes is reset.
     drop(read.expect("the server closes the connection"));
     said
@@ -31,7 +32,7 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
 
 /// A client that was admitted eventually.
 async fn patient(server: &Running, transport: Transport) -> Client {
-    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::client::PATIENCE;
     loop {
         if let Some(client) = server.try_client(transport).await {
             return client;
@@ -142,7 +143,7 @@ async fn handshakes_from_one_address_are_rate_limited_over_both_transports() {
         ("ca-signed", "true"),
     ]);
     let refused = limit("handshakes_per_address");
-    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::client::PATIENCE;
     // TCP uses up the tokens, again if that took so long that more were added.
     loop {
         while server.count(&refused).await < 1.0 {
@@ -170,7 +171,7 @@ async fn unfinished_handshakes_make_quic_prove_its_address_and_then_are_refused(
     assert_eq!(server.count("gpys_quic_retries_total").await, 0.0, "no other client was there");
 
     let first = TcpStream::connect(server.https).await.unwrap();
-    let deadline = Instant::now() + gpys_testkit::running::PATIENCE;
+    let deadline = Instant::now() + gpys_testkit::client::PATIENCE;
     while server.count("gpys_quic_retries_total").await < 1.0 {
         assert!(Instant::now() < deadline, "no client had to prove its address");
         server.join(Transport::Wt, "lobby", None).await;
@@ -200,7 +201,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
 
     until_closed(&mut mute).await;
     until_closed(&mut slow).await;
-    let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_session.closed()).await;
+    let closed = tokio::time::timeout(gpys_testkit::client::PATIENCE, no_session.closed()).await;
     closed.expect("QUIC without a session ends");
     assert!(since.elapsed() < Duration::from_secs(5), "the deadline is not the configured one");
     for cause in ["tls_timeout", "head_timeout", "quic_timeout"] {
@@ -215,7 +216,7 @@ async fn every_step_of_a_handshake_has_a_deadline() {
 async fn a_session_without_a_stream_or_a_hello_times_out() {
     let server = Running::with(&[("deadline", "1")]);
     let no_stream = server.session("/wt", None).await.unwrap();
-    let closed = tokio::time::timeout(gpys_testkit::running::PATIENCE, no_stream.closed()).await;
+    let closed = tokio::time::timeout(gpys_testkit::client::PATIENCE, no_stream.closed()).await;
     closed.expect("a session without a stream ends");
     server.until_count(&failure("stream_timeout"), 1.0).await;
     for (number, transport) in BOTH.into_iter().enumerate() {

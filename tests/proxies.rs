@@ -18,7 +18,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gpys_testkit::running::{Client, PATIENCE, Running, Socket, Transport, hello};
+use gpys_testkit::client::{Client, PATIENCE, Socket, Transport, hello};
+use gpys_testkit::running::Running;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -11,7 +11,8 @@ use gpys::client::{Client, Connector, Ended, Event, Options, Reading, Transport,
 use gpys::proto::geo::Position;
 use gpys::proto::pose::Accuracy;
 use gpys::proto::wire::{CloseCode, PeerId, ServerMessage};
-use gpys_testkit::running::{Client as Watcher, PATIENCE, Running, Transport as Kind};
+use gpys_testkit::client::{Client as Watcher, PATIENCE, Transport as Kind};
+use gpys_testkit::running::Running;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;

@@ -10,8 +10,9 @@ use gpys::proto::wire::{
     ClientMessage, CloseCode, Field, Hello, HostAction, PeerId, Presence, Removal, Role, Sample,
     Say, To,
 };
+use gpys_testkit::client::{BOTH, Client, Transport};
 use gpys_testkit::forge::{OLD, STAGE, hs256, token};
-use gpys_testkit::running::{BOTH, Client, Running, Transport};
+use gpys_testkit::running::Running;
 use serde_json::json;
 
 fn plane() -> Plane {

@@ -9,6 +9,7 @@
 )]
 
 pub mod attacks;
+pub mod client;
 pub mod forge;
 #[cfg(target_os = "linux")]
 pub mod process;
