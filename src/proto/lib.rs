@@ -31,6 +31,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::iter_over_hash_type)]
 
 pub mod blur;
+pub mod bucket;
 pub mod geo;
 pub mod kind;
 pub mod motion;

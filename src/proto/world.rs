@@ -6,16 +6,17 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::geo::Viewport;
-use crate::kind::{Claim, Kind, Mismatch, Space};
+use crate::kind::Kind;
 use crate::time::Time;
 use crate::wire::{
-    ClientMessage, Field, Online, PeerId, Presence, PublicId, Refused, Sample, ServerMessage,
+    ClientMessage, Online, PeerId, Presence, PublicId, Refused, Sample, ServerMessage,
 };
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
 use crate::world::outbox::Outbox;
 use crate::world::pace::Pace;
-use crate::world::people::{Away, People};
+use crate::world::peer::Away;
+use crate::world::people::People;
 use crate::world::presence::Transition;
 use crate::world::slab::Slot;
 use crate::world::talk::Talks;
@@ -32,7 +33,6 @@ pub use self::talk::Over;
 mod ages;
 mod arrivals;
 mod body;
-mod bucket;
 mod bulletin;
 mod chunks;
 mod deadlines;
@@ -41,16 +41,19 @@ mod grid;
 mod hosts;
 mod inbox;
 mod interface;
+mod kinds;
 mod loss;
 mod map;
 mod news;
 mod outbox;
 mod pace;
+mod peer;
 mod people;
 mod presence;
 mod rate;
 mod sample;
 mod say;
+mod scene;
 mod seats;
 mod since;
 mod slab;
@@ -59,9 +62,6 @@ mod talk;
 mod tick;
 mod viewer;
 mod viewers;
-
-/// Why approximate terms are refused on a plane.
-const NO_APPROXIMATE: &str = "positions on a plane are not approximate";
 
 /// The state machine of a room.
 ///
@@ -183,28 +183,6 @@ impl World {
         }
     }
 
-    /// Sets what the room is for, unless that is set. Without it, the first peer's claim decides.
-    pub fn set_kind(&mut self, kind: Kind) {
-        if self.kind.is_none() {
-            self.map.state_bits = kind.layout.bits();
-            self.kind = Some(kind);
-        }
-    }
-
-    /// What the room is for, once that is set.
-    #[must_use]
-    pub const fn kind(&self) -> Option<&Kind> {
-        self.kind.as_ref()
-    }
-
-    /// Checks what a client takes the room to be.
-    ///
-    /// # Errors
-    /// If it is of another kind.
-    pub fn check(&self, claim: &Claim) -> Result<(), Mismatch> {
-        self.kind.as_ref().map_or(Ok(()), |kind| claim.matches(kind))
-    }
-
     /// Postpones the deadlines of silent peers by the time for which the server did not run, in
     /// ms. Sharing for a time ends when it was to end all the same.
     pub fn excuse(&mut self, ms: u64) {
@@ -267,7 +245,7 @@ impl World {
             }
             ClientMessage::Viewport(viewport) => self.look(slot, viewport, now)?,
             ClientMessage::Sharing(sharing) if sharing.approximate && self.is_plane() => {
-                self.refuse_rarely(slot, Field::Sharing, NO_APPROXIMATE, now);
+                self.refuse_approximate(slot, now);
             }
             ClientMessage::Sharing(sharing) => {
                 if let Some(mut peer) = self.transition(slot) {
@@ -402,10 +380,6 @@ impl World {
     #[must_use]
     pub fn memory(&self) -> usize {
         self.people.memory() + self.map.memory()
-    }
-
-    fn is_plane(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.space != Space::Earth)
     }
 
     fn transition(&mut self, slot: Slot) -> Option<Transition<'_>> {

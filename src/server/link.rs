@@ -5,20 +5,21 @@
 
 pub(crate) mod ending;
 mod probe;
+pub(crate) mod socket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use quinn_proto::ConnectionStats;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::limits::amplification::Proof;
 use crate::limits::gate::Network;
 use crate::link::ending::Ending;
-use crate::link::probe::Probe;
+use crate::link::socket::SocketCarrier;
 use crate::lock::lock;
 use crate::metrics::{Leave, Transport};
 use crate::quic::connection::Connection;
@@ -79,61 +80,6 @@ struct QuicCarrier {
     prefix: Bytes,
     /// Number of packets received at the last call of [`Link::heard`].
     received: AtomicU64,
-}
-
-/// Where a WebSocket's frame waits for its writer: one slot, not a queue.
-#[derive(Debug)]
-pub(crate) struct SocketCarrier {
-    slot: Mutex<Slot>,
-    wake: Notify,
-    sent: AtomicU64,
-    clock: Clock,
-    probe: Mutex<Probe>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    frame: Option<Bytes>,
-    pong: Option<[u8; PONG_LEN]>,
-    /// Whether the socket has yet to take what the writer holds.
-    busy: bool,
-}
-
-impl SocketCarrier {
-    fn new(clock: Clock) -> Self {
-        Self {
-            slot: Mutex::default(),
-            wake: Notify::new(),
-            sent: AtomicU64::new(0),
-            clock,
-            probe: Mutex::default(),
-        }
-    }
-
-    /// Waits until there is something to write.
-    pub(crate) async fn filled(&self) {
-        self.wake.notified().await;
-    }
-
-    /// Takes what is to be written next; `None` marks the writer idle.
-    pub(crate) fn take(&self) -> Option<Bytes> {
-        let mut slot = lock(&self.slot);
-        let pong = slot.pong.take().map(|pong| Bytes::copy_from_slice(&pong));
-        let bytes = pong.or_else(|| slot.frame.take());
-        slot.busy = bytes.is_some();
-        bytes
-    }
-
-    /// Returns the payload of a ping to write ahead of what was taken, if one is due.
-    pub(crate) fn ping(&self) -> Option<Bytes> {
-        let ping = lock(&self.probe).ping(self.clock.now())?;
-        Some(Bytes::copy_from_slice(&ping))
-    }
-
-    /// Handles a pong's payload.
-    pub(crate) fn pong(&self, payload: &[u8]) {
-        lock(&self.probe).pong(payload, self.clock.now());
-    }
 }
 
 #[derive(Debug)]

@@ -301,15 +301,15 @@ impl Room {
     /// Sends one event, and collects those who do not read their reliable lane.
     fn deliver(&self, event: &Event, slow: &mut Vec<PeerId>) {
         let Event { to, lane, message } = event;
-        let framed = Arc::new(frame_reliable(message));
-        let mut deliver = |peer: PeerId, member: &Member| match lane {
-            Lane::Reliable => {
-                if member.link.send_reliable(Arc::clone(&framed)).is_err() {
+        let framed = (*lane == Lane::Reliable).then(|| Arc::new(frame_reliable(message)));
+        let mut deliver = |peer: PeerId, member: &Member| match &framed {
+            Some(framed) => {
+                if member.link.send_reliable(Arc::clone(framed)).is_err() {
                     slow.push(peer);
                 }
             }
             // What finds no room is dropped: a newer one is due soon.
-            Lane::Datagram => _ = member.link.try_send(message),
+            None => _ = member.link.try_send(message),
         };
         match to {
             Audience::One(peer) => {

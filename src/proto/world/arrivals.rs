@@ -2,13 +2,13 @@
 
 use crate::geo::Viewport;
 use crate::time::Time;
-use crate::wire::{Field, PeerId, Presence, ResumeToken, ServerMessage, Sharing};
+use crate::wire::{PeerId, Presence, ResumeToken, ServerMessage, Sharing};
+use crate::world::World;
 use crate::world::interface::{Arrival, Audience, JoinError, Newcomer, Parting};
-use crate::world::people::{Away, Peer};
+use crate::world::peer::{Away, Peer};
 use crate::world::rate::Rate;
 use crate::world::slab::Slot;
 use crate::world::viewer::Viewer;
-use crate::world::{NO_APPROXIMATE, World};
 
 impl World {
     /// Lets a newcomer in. Its welcome and roster follow by [`World::poll_event`].
@@ -43,7 +43,7 @@ impl World {
         }
         self.attach(slot, budget, viewport, false, now);
         if refused {
-            self.refuse_rarely(slot, Field::Sharing, NO_APPROXIMATE, now);
+            self.refuse_approximate(slot, now);
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl World {
         peer.set_sharing(sharing, now);
         self.attach(slot, budget, viewport, true, now);
         if refused {
-            self.refuse_rarely(slot, Field::Sharing, NO_APPROXIMATE, now);
+            self.refuse_approximate(slot, now);
         }
         Some(id)
     }

@@ -9,9 +9,10 @@ use crate::world::body::{Body, Shown};
 use crate::world::chunks::Chunks;
 use crate::world::grid::Grid;
 use crate::world::people::People;
+use crate::world::scene::{Scene, Scratch};
 use crate::world::slab::{NONE, Slot};
 use crate::world::tick::Tick;
-use crate::world::viewer::{Scene, Scratch, Viewer};
+use crate::world::viewer::Viewer;
 
 /// Samples further apart than this, in ms, are copied to viewers whose path loses packets. With
 /// faster ones, the next sample comes as soon as a copy would be of use.

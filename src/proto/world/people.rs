@@ -6,174 +6,17 @@
 use std::collections::BTreeSet;
 
 use crate::pose::{Extra, Pose};
-use crate::text;
 use crate::time::Time;
 use crate::wire::frame::Ids;
-use crate::wire::{Online, PeerId, Person, Presence, PublicId, ResumeToken, Role, Sample};
+use crate::wire::{Online, PeerId, Person, Presence, PublicId, Sample};
 use crate::world::body::{Body, Shown};
 use crate::world::extras::Extras;
 use crate::world::inbox::Inbox;
-use crate::world::interface::{
-    Arrival, CLOSED_MS, Parting, SILENCE_MS, VIEWPORT_BURST, VIEWPORTS_PER_SECOND,
-};
+use crate::world::peer::{Away, Peer};
 use crate::world::slab::{self, Slot};
 use crate::world::slots::Slots;
 use crate::world::talk::Talk;
 use crate::world::viewer::Viewer;
-
-/// A peer's identity, presence and viewer: the parts that most ticks do not touch.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) uuid: PublicId,
-    pub(crate) token: ResumeToken,
-    pub(crate) name: Box<str>,
-    host: bool,
-    /// What few peers have.
-    about: Option<Box<About>>,
-    /// How much it has said, once it has.
-    talk: Option<Box<Talk>>,
-    /// The presence it asked for last, while its program is silent.
-    pub(crate) frozen: Option<Presence>,
-    /// Changed by [`Member::replace_presence`], which keeps the counts.
-    presence: Presence,
-    /// Whether the poses are shown, also while hidden.
-    pub(crate) shares: bool,
-    /// When sharing ends by itself.
-    pub(crate) ends: Option<Time>,
-    pub(crate) may_share: bool,
-    /// The deadlines of a peer without a link.
-    pub(crate) away: Option<Away>,
-    pub(crate) viewer: Option<Box<Viewer>>,
-    /// The viewer's seat.
-    pub(crate) seat: u32,
-    /// Viewports that may come at once, in thousandths, as of `looked`.
-    looks: u16,
-    looked: Time,
-}
-
-/// What few peers have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct About {
-    profile: Box<str>,
-    subject: Option<PublicId>,
-}
-
-/// When a peer without a link counts as gone, and when it has left.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Away {
-    pub(crate) gone: Time,
-    pub(crate) left: Time,
-}
-
-impl Away {
-    pub(crate) fn new(parting: Parting, resume_ms: u32, now: Time) -> Self {
-        let (gone, heard) = match parting {
-            Parting::Lost(heard) => (heard + SILENCE_MS, heard),
-            Parting::Closed => (now + CLOSED_MS, now),
-        };
-        Self { gone, left: heard + u64::from(resume_ms) }
-    }
-}
-
-impl Peer {
-    pub(crate) fn new(
-        (uuid, token): (PublicId, ResumeToken),
-        presence: Presence,
-        may_share: bool,
-        now: Time,
-    ) -> Self {
-        Self {
-            uuid,
-            token,
-            name: Box::default(),
-            host: false,
-            about: None,
-            talk: None,
-            frozen: None,
-            presence,
-            shares: presence == Presence::Sharing,
-            ends: None,
-            may_share,
-            away: None,
-            viewer: None,
-            seat: 0,
-            looks: VIEWPORT_BURST * 1000,
-            looked: now,
-        }
-    }
-
-    pub(crate) const fn presence(&self) -> Presence {
-        self.presence
-    }
-
-    pub(crate) const fn is_host(&self) -> bool {
-        self.host
-    }
-
-    pub(crate) fn subject(&self) -> Option<PublicId> {
-        self.about.as_ref()?.subject
-    }
-
-    /// Sets what a hello says of the peer, and reports whether others have to hear of it.
-    pub(crate) fn introduce(&mut self, arrival: &Arrival) -> bool {
-        let Arrival { name, profile, subject, host, .. } = arrival;
-        let about = About { profile: profile.as_str().into(), subject: *subject };
-        let about = (about != About::default()).then(|| Box::new(about));
-        let same = *self.name == **name && self.host == *host && self.about == about;
-        (self.name, self.host, self.about) = (name.as_str().into(), *host, about);
-        !same
-    }
-
-    /// Forgets the numbers of what was said on an earlier link.
-    pub(crate) fn restart_talk(&mut self) {
-        if let Some(talk) = &mut self.talk {
-            talk.restart();
-        }
-    }
-
-    /// Changes the name, and reports whether it did.
-    pub(crate) fn set_name(&mut self, name: &str) -> bool {
-        let name = text::name(name);
-        let changed = *self.name != *name;
-        self.name = name.into();
-        changed
-    }
-
-    /// Changes the profile, and reports whether it did.
-    pub(crate) fn set_profile(&mut self, profile: &str) -> bool {
-        let about = self.about.get_or_insert_default();
-        let changed = *about.profile != *profile;
-        about.profile = profile.into();
-        changed
-    }
-
-    /// The peer's roster entry.
-    pub(crate) fn person(&self, id: PeerId) -> Person {
-        Person {
-            id,
-            uuid: self.uuid,
-            name: self.name.clone().into(),
-            presence: self.presence,
-            role: if self.host { Role::Host } else { Role::Guest },
-            subject: self.subject(),
-            profile: self
-                .about
-                .as_ref()
-                .map(|about| about.profile.clone().into())
-                .unwrap_or_default(),
-        }
-    }
-
-    /// Counts one more viewport, and reports whether the limit allows it.
-    pub(crate) fn may_look(&mut self, now: Time) -> bool {
-        let earned = u64::from(self.looks) + now.since(self.looked) * VIEWPORTS_PER_SECOND;
-        self.looks = earned.min(u64::from(VIEWPORT_BURST) * 1000) as u16;
-        self.looked = now;
-        let left = self.looks.checked_sub(1000);
-        self.looks = left.unwrap_or(self.looks);
-        left.is_some()
-    }
-}
 
 /// Everyone with a place in the room, with or without a link.
 #[derive(Debug)]
@@ -258,8 +101,7 @@ impl People {
 
     /// How much a peer has said.
     pub(crate) fn talk(&mut self, slot: Slot, now: Time) -> Option<&mut Talk> {
-        let talk = &mut self.peer_mut(slot)?.talk;
-        Some(talk.get_or_insert_with(|| Box::new(Talk::new(now))))
+        Some(self.peer_mut(slot)?.talk(now))
     }
 
     pub(crate) fn bodies(&self) -> &[Body] {
@@ -324,10 +166,10 @@ impl People {
     }
 
     pub(crate) fn insert(&mut self, id: PeerId, peer: Peer) -> Slot {
-        count(&mut self.online, peer.presence, |count| count + 1);
+        count(&mut self.online, peer.presence(), |count| count + 1);
         self.uuids.insert(peer.uuid);
         self.widen_ids(id);
-        let body = Body::new(id, peer.presence == Presence::Hidden);
+        let body = Body::new(id, peer.presence() == Presence::Hidden);
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.bodies[slot as usize] = body;
@@ -352,7 +194,7 @@ impl People {
     pub(crate) fn remove(&mut self, slot: Slot) {
         let Some(peer) = self.peers[slot as usize].take() else { return };
         self.uuids.remove(&peer.uuid);
-        count(&mut self.online, peer.presence, |count| count - 1);
+        count(&mut self.online, peer.presence(), |count| count - 1);
         self.inboxes[slot as usize].shown = false;
         self.hosts.remove(&self.bodies[slot as usize].id);
         self.slots.remove(self.bodies[slot as usize].id);
@@ -435,7 +277,7 @@ impl Member<'_> {
 
     /// Replaces the presence, and counts the person under the new one.
     pub(crate) fn replace_presence(&mut self, presence: Presence) {
-        let old = std::mem::replace(&mut self.peer.presence, presence);
+        let old = self.peer.replace_presence(presence);
         count(self.online, old, |count| count - 1);
         count(self.online, presence, |count| count + 1);
     }

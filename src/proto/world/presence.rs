@@ -7,7 +7,8 @@ use crate::world::bulletin::Bulletin;
 use crate::world::deadlines::{Deadlines, Due};
 use crate::world::map::Map;
 use crate::world::pace::Pace;
-use crate::world::people::{Away, Member};
+use crate::world::peer::Away;
+use crate::world::people::Member;
 
 /// One peer in transition, with the parts of the room that have to follow.
 pub(crate) struct Transition<'a> {

@@ -6,7 +6,7 @@ use crate::time::Time;
 use crate::wire::{Field, PeerId, Refused, Said, Say, ServerMessage, To};
 use crate::world::World;
 use crate::world::interface::{Audience, Lane};
-use crate::world::people::Peer;
+use crate::world::peer::Peer;
 use crate::world::slab::Slot;
 use crate::world::talk::Over;
 
@@ -19,7 +19,7 @@ impl World {
         let Some(talk) = self.people.slot(id).and_then(|slot| self.people.talk(slot, now)) else {
             return;
         };
-        if !talk.quick.take(1, now) {
+        if !talk.quick.take(now) {
             self.talks.over.peers += 1;
         } else if talk.is_newest(&say.topic, seq) {
             self.talks.waiting.insert((id, say.topic.clone()), say);
@@ -40,7 +40,7 @@ impl World {
         now: Time,
     ) {
         let Some(talk) = self.people.talk(slot, now) else { return };
-        if !talk.facts.take(1, now) {
+        if !talk.facts.take(now) {
             self.talks.over.peers += 1;
             let reason = "more than 2 changes of name and profile a second";
             return self.refuse_rarely(slot, Field::Profile, reason, now);
@@ -55,7 +55,7 @@ impl World {
     /// Delivers a message of the reliable lane, or tells its sender why not.
     pub(crate) fn say(&mut self, slot: Slot, say: &Say, now: Time) {
         let Some(talk) = self.people.talk(slot, now) else { return };
-        let told = if talk.reliable.take(1, now) {
+        let told = if talk.reliable.take(now) {
             self.tell(slot, say, Lane::Reliable, now)
         } else {
             self.talks.over.peers += 1;
@@ -69,7 +69,7 @@ impl World {
     /// Tells a peer that a value of its was not taken, unless it was told so a lot lately.
     pub(crate) fn refuse_rarely(&mut self, slot: Slot, field: Field, reason: &str, now: Time) {
         let id = self.people.body(slot).id;
-        if self.people.talk(slot, now).is_some_and(|talk| talk.refusals.take(1, now)) {
+        if self.people.talk(slot, now).is_some_and(|talk| talk.refusals.take(now)) {
             self.refuse(id, Refused { field: field as u8, reason: reason.to_owned() });
         }
     }
@@ -86,7 +86,7 @@ impl World {
 
     fn tell(&mut self, slot: Slot, say: &Say, lane: Lane, now: Time) -> Result<(), &'static str> {
         let (audience, hearers) = self.hearers(slot, say.to)?;
-        if !self.talks.deliveries.take(hearers as u64, now) {
+        if !self.talks.deliveries.take_many(hearers as u64, now) {
             self.talks.over.rooms += 1;
             return Err("too many messages in this room");
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::bucket::Bucket;
 use crate::time::Time;
 use crate::wire::{PeerId, Say};
-use crate::world::bucket::Bucket;
 
 /// Messages a second that a peer may send on the reliable lane, and the burst: a person types and
 /// taps less.

@@ -6,13 +6,12 @@
 
 use crate::geo::{Cell, Cover, Viewport};
 use crate::time::Time;
-use crate::wire::bits::BitWriter;
 use crate::wire::frame;
-use crate::world::body::Shown;
-use crate::world::chunks::{Chunks, Piece, Watch, What};
+use crate::world::chunks::{Chunks, Watch, What};
 use crate::world::grid::Grid;
 use crate::world::loss::Loss;
 use crate::world::rate::Rate;
+use crate::world::scene::{Scene, Scratch, Want};
 use crate::world::since::{Since, Span};
 use crate::world::tick::Tick;
 
@@ -61,25 +60,9 @@ struct Unit {
     sent: u32,
 }
 
-/// A chunk that a viewer should get.
-#[derive(Clone, Copy, Debug)]
-struct Want {
-    unit: u16,
-    what: What,
-    piece: Piece,
-    score: u64,
-}
-
 /// A cell's pages changed, so a viewer's units are out of date.
 #[derive(Clone, Copy, Debug)]
 struct Repaged;
-
-/// Memory that the viewers of a room use in turn.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scratch {
-    wants: Vec<Want>,
-    frame: BitWriter,
-}
 
 /// A peer as a receiver.
 #[derive(Clone, Debug)]
@@ -104,24 +87,6 @@ pub(crate) struct Viewer {
     /// When it needs another turn even if nothing changes: its frame waits for the budget, or a
     /// copy is due.
     pub(crate) wanted: Option<Time>,
-}
-
-/// The room as a viewer's frame shows it.
-pub(crate) struct Scene<'a> {
-    pub(crate) grid: &'a mut Grid,
-    pub(crate) chunks: &'a mut Chunks,
-    pub(crate) shown: Shown<'a>,
-    pub(crate) scratch: &'a mut Scratch,
-    pub(crate) tick: Tick,
-    /// Time after which every cell is repeated, in ms.
-    pub(crate) refresh_ms: u32,
-}
-
-impl Scene<'_> {
-    /// The tick's time in ms, wrapped.
-    const fn ms(&self) -> u32 {
-        self.chunks.now().stamp().0
-    }
 }
 
 impl Viewer {
@@ -453,4 +418,21 @@ fn nearness(cover: Cover, index: u32) -> u8 {
     let away = |at: u32, len: u32| (2 * at + 1).abs_diff(len) * 8 / (2 * len).max(1);
     let (x, y) = (index % cover.width, index / cover.width);
     8 - away(x, cover.width).max(away(y, cover.height)).min(7) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::bits::BitWriter;
+    use crate::wire::frame::{Coding, Ids};
+
+    #[test]
+    fn the_longest_header_fits_its_bits() {
+        let cover = Cover { level: 0, x: 1, y: 1, width: 1, height: 1 };
+        let coding = Coding { ids: Ids { base: u32::MAX, span: 31 }, state_bits: 64 };
+        let mut frame = BitWriter::default();
+        frame::write_header(&mut frame, Time::default(), cover, coding);
+        frame::write_end(&mut frame);
+        assert_eq!(frame.len(), HEADER_BITS);
+    }
 }

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::limits::bucket::Bucket;
 use crate::lock::lock;
 use crate::metrics::Limit;
+use gpys_proto::bucket::Bucket;
 use gpys_proto::time::Time;
 
 /// How many seconds' worth of handshakes a network may make at once: a crowd that scans the same
