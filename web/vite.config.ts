@@ -1,4 +1,4 @@
-import type { Plugin } from 'vite';
+import { defaultClientConditions, defaultServerConditions, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { compress } from './compress.ts';
 
@@ -22,9 +22,14 @@ const preloadMap: Plugin = {
   },
 };
 
+/** The packages of this workspace are taken from their sources. */
+const SOURCE = '@gpys/source';
+
 /** The map and the benchmark are built separately, so that they share no files. */
 export default defineConfig(({ mode }) => ({
   base: '/',
+  resolve: { conditions: [SOURCE, ...defaultClientConditions] },
+  ssr: { resolve: { conditions: [SOURCE, ...defaultServerConditions] } },
   plugins: [preloadMap, compress],
   build: {
     target: 'es2022',
@@ -46,7 +51,7 @@ export default defineConfig(({ mode }) => ({
     },
   },
   test: {
-    include: ['{src,client}/**/*.test.ts', '*.test.ts'],
+    include: ['{src,client,react}/**/*.test.{ts,tsx}', '*.test.ts'],
     benchmark: { include: ['client/**/*.bench.ts'] },
   },
 }));

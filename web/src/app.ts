@@ -1,5 +1,6 @@
 /** Connects the parts: passes what happens in one to the others. */
 import {
+  Ages,
   Client,
   CloseCode,
   type Config,
@@ -13,7 +14,7 @@ import {
   type State,
   toDegrees,
   type Welcome,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import { watchDisplay } from './device/display';
 import { Sharer } from './device/sharer';
 import { tab } from './device/storage';
@@ -22,7 +23,6 @@ import { middleOf } from './map/camera/fit';
 import { LiveMap } from './map/map';
 import { COARSE_M, type Place, type Scene } from './map/scene';
 import { Sight } from './map/sight';
-import { Ages } from './panel/age';
 import { Controls } from './panel/controls';
 import { type DebugState, debugState } from './panel/debug';
 import { dockOf, sharingNotice } from './panel/dock';
@@ -40,7 +40,7 @@ export interface AppOptions {
   room: string;
   /** The server's URL. */
   address: string;
-  opening: Omit<OpenOptions, 'address'>;
+  opening: OpenOptions;
   early: EarlyLink | undefined;
   config: Config | undefined;
   loadConfig(): Promise<Config>;

@@ -33,7 +33,8 @@ const withoutComments = (source: string): string =>
 function importsOf(file: string): string[] {
   const source = withoutComments(readFileSync(join(ROOT, file), 'utf8'));
   return [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].flatMap(([, name]) => {
-    if (name!.startsWith('@gpys/client')) return 'client/src/index.ts';
+    if (name === '@gpys/client') return 'client/src/index.ts';
+    if (name === '@gpys/client/parts') return 'client/src/parts.ts';
     if (!name!.startsWith('.')) return [];
     const path = relative(ROOT, join(ROOT, dirname(file), name!));
     return [path, `${path}.ts`, `${path}/index.ts`].find((it) => files.includes(it)) ?? [];

@@ -1,4 +1,4 @@
-import { type Config, EarlyLink, fetchConfig, type Transport } from '@gpys/client';
+import { type Config, EarlyLink, fetchConfig, type Transport, wordsFor } from '@gpys/client/parts';
 import { takeAccess } from './device/access';
 import { OPENERS } from './device/policy';
 import { tab } from './device/storage';
@@ -16,10 +16,11 @@ const opening = {
   openers: OPENERS,
   transport: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
   storage: tab,
+  words: wordsFor(location),
 };
 // Without a config the map starts anyway, and says that it is not connected.
 const config = await fetchConfig(location).catch(() => undefined);
-const early = config && new EarlyLink({ ...opening, address: location }, config);
+const early = config && new EarlyLink(opening, config);
 let fresh = config;
 /**
  * The first connection uses the config just fetched; later ones fetch it again, since certificates

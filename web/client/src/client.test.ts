@@ -1,12 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Client } from './client';
-import { ConnectError, connect } from './connect';
-import type { ClientOptions } from './options';
-import { CONFIG, FakeTransport, HELLO, WELCOME, welcomeTo } from './testing/fake-transport';
-import { MOVING_TAG, POSE_TAG } from './wire/datagram';
-import { packState } from './wire/kind';
-import { SAID_TAG, SAY_TAG } from './wire/say';
-import { type ClientMessage, encodeMessage, Presence } from './wire/wire';
+import { Client } from './client.ts';
+import type { ClientOptions } from './options.ts';
+import { CONFIG, FakeTransport, HELLO, WELCOME, welcomeTo } from './testing/fake-transport.ts';
+import { MOVING_TAG, POSE_TAG } from './wire/datagram.ts';
+import { packState } from './wire/kind.ts';
+import { SAID_TAG, SAY_TAG } from './wire/say.ts';
+import { type ClientMessage, encodeMessage, Presence } from './wire/wire.ts';
 
 const URL = 'https://localhost:4433';
 const VIEWPORT = { south: -10, west: -20, north: 30, east: 40, zoom: 120 };
@@ -304,46 +303,6 @@ describe('the server’s verdict', () => {
     wt.last.events.message(Uint8Array.of(1, 100, 0, 0, 1, 5, 0, 1, 0, 0, 0));
     await pass(5000);
     expect(withdrawn).not.toHaveBeenCalled();
-  });
-});
-
-describe('connect', () => {
-  it('resolves once welcomed', async () => {
-    const joining = connect(URL, options());
-    await pass(100);
-    wt.last.events.message(WELCOME);
-    client = await joining;
-    expect(client.state).toMatchObject({ phase: 'live' });
-    expect(client.welcome?.id).toBe(5);
-  });
-
-  it('rejects when no link opens, and stops trying', async () => {
-    wt.fails = true;
-    const joining = connect(URL, options());
-    const rejected = expect(joining).rejects.toThrow(ConnectError);
-    await pass(60_000);
-    await rejected;
-    expect(wt.opens.length).toBe(1);
-  });
-
-  it('rejects with the server’s code', async () => {
-    const joining = connect(URL, options());
-    const rejected = expect(joining).rejects.toMatchObject({ code: 11 });
-    await pass(100);
-    wt.last.events.message(Uint8Array.of(2, 11, 0, 0));
-    wt.last.events.end({ code: 11, reason: '' });
-    await rejected;
-  });
-
-  it('rejects when its signal is aborted', async () => {
-    const abort = new AbortController();
-    const joining = connect(URL, options({ signal: abort.signal }));
-    const rejected = expect(joining).rejects.toThrow('enough');
-    await pass(100);
-    abort.abort(new Error('enough'));
-    await rejected;
-    expect(wt.last.closed).toBe(true);
-    await expect(connect(URL, options({ signal: abort.signal }))).rejects.toThrow('enough');
   });
 });
 

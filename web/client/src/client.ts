@@ -1,23 +1,23 @@
 /** One peer in one room: what it shares, what it sees, and a link that comes back by itself. */
-import { Connection, type State } from './connection';
-import { Emitter } from './events';
-import { Hearing } from './hearing';
-import { fetchConfig } from './link/config';
-import type { Openers } from './link/race';
-import { openWebSocket } from './link/websocket';
-import { openWebTransport } from './link/webtransport';
-import type { Address } from './link/why';
-import type { ClientEvents, ClientOptions, Lane } from './options';
-import { type PlaneReading, type Reading, Sender, sampleOf, sampleOn } from './sender';
-import { Memory } from './storage';
-import { Talk } from './talk';
-import { View } from './view';
-import type { Frame } from './wire/frame';
-import type { Viewport } from './wire/geo';
-import { type Layout, type Space, stateBits } from './wire/kind';
-import type { Said, Say } from './wire/say';
-import type { Roster, Welcome } from './wire/server';
-import { type HostAction, Presence, type Sharing } from './wire/wire';
+import { Connection, type State } from './connection.ts';
+import { Emitter } from './events.ts';
+import { Hearing } from './hearing.ts';
+import { fetchConfig } from './link/config.ts';
+import { type Address, TERSE } from './link/fault.ts';
+import type { Openers } from './link/race.ts';
+import { openWebSocket } from './link/websocket.ts';
+import { openWebTransport } from './link/webtransport.ts';
+import type { ClientEvents, ClientOptions, Lane } from './options.ts';
+import { type PlaneReading, type Reading, Sender, sampleOf, sampleOn } from './sender.ts';
+import { Memory } from './storage.ts';
+import { Talk } from './talk.ts';
+import { View } from './view.ts';
+import type { Frame } from './wire/frame.ts';
+import type { Viewport } from './wire/geo.ts';
+import { type Layout, type Space, stateBits } from './wire/kind.ts';
+import type { Said, Say } from './wire/say.ts';
+import type { Roster, Welcome } from './wire/server.ts';
+import { type HostAction, Presence, type Sharing } from './wire/wire.ts';
 
 /**
  * How long rosters may say that this client only watches, in ms, before it gives up sharing: on a
@@ -37,69 +37,70 @@ export class Client {
   /** Who is where. */
   readonly view = new View();
 
-  private readonly events = new Emitter<ClientEvents>();
-  private readonly sender = new Sender();
-  private readonly talk = new Talk();
-  private readonly hearing = new Hearing();
-  private readonly connection: Connection;
-  private readonly room: string;
-  private readonly space: Space | null;
-  private readonly layout: Layout | null;
-  private name: string;
-  private profile: string;
-  private presence: Presence;
-  private viewport: Viewport | null;
-  private access: string | null;
-  private terms: Sharing;
-  private budget: number;
-  private maxFramesHz: number;
+  readonly #events = new Emitter<ClientEvents>();
+  readonly #sender = new Sender();
+  readonly #talk = new Talk();
+  readonly #hearing = new Hearing();
+  readonly #connection: Connection;
+  readonly #room: string;
+  readonly #space: Space | null;
+  readonly #layout: Layout | null;
+  #name: string;
+  #profile: string;
+  #presence: Presence;
+  #viewport: Viewport | null;
+  #access: NonNullable<ClientOptions['access']> | null;
+  #terms: Sharing;
+  #budget: number;
+  #maxFramesHz: number;
   /** When sharing ends, on the wall clock in ms. */
-  private ends: number | undefined;
+  #ends: number | undefined;
   /** The last presence sent on this link. */
-  private toldPresence: Presence | undefined;
-  private denied: ReturnType<typeof setTimeout> | undefined;
-  private welcomed: Welcome | undefined;
+  #toldPresence: Presence | undefined;
+  #denied: ReturnType<typeof setTimeout> | undefined;
+  #welcomed: Welcome | undefined;
   /** What a host shows everybody. */
-  private announcement = '';
-  private clock: { at(now: number): number | undefined } | undefined;
+  #announcement = '';
+  #clock: { at(now: number): number | undefined } | undefined;
 
   /** Prepares a client of the server at `url`; {@link Client.connect} opens its link. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const address = addressOf(url, options.origin);
-    this.room = options.room ?? 'lobby';
-    this.space = options.space ?? null;
-    this.layout = options.layout ?? null;
-    this.name = options.name ?? '';
-    this.profile = options.profile ?? '';
-    this.presence = options.presence ?? Presence.Sharing;
-    this.viewport = options.viewport ?? null;
-    this.access = options.access ?? null;
-    this.budget = options.budget ?? 0;
-    this.maxFramesHz = options.maxFramesHz ?? 0;
-    this.terms = options.sharing ?? { approximate: false, seconds: 0 };
-    this.ends = endOf(this.terms);
-    this.connection = new Connection(
+    this.#room = options.room ?? 'lobby';
+    this.#space = options.space ?? null;
+    this.#layout = options.layout ?? null;
+    this.#name = options.name ?? '';
+    this.#profile = options.profile ?? '';
+    this.#presence = options.presence ?? Presence.Sharing;
+    this.#viewport = options.viewport ?? null;
+    this.#access = options.access ?? null;
+    this.#budget = options.budget ?? 0;
+    this.#maxFramesHz = options.maxFramesHz ?? 0;
+    this.#terms = options.sharing ?? { approximate: false, seconds: 0 };
+    this.#ends = endOf(this.#terms);
+    this.#connection = new Connection(
       {
         openers: options.openers ?? OPENERS,
         transport: options.transport,
         storage: options.storage ?? new Memory(),
-        address,
+        words: options.words ?? TERSE,
         early: options.early,
         config: options.config ?? (() => fetchConfig(address)),
-        greeting: () => this.greeting(),
+        greeting: () => this.#greeting(),
         mayResume: options.mayResume ?? true,
+        renews: options.renews,
       },
       {
-        welcome: (welcome) => this.handleWelcome(welcome),
-        roster: (roster) => this.handleRoster(roster),
-        frame: (frame) => this.handleFrame(frame),
-        refused: (refused) => this.events.emit('refused', refused),
+        welcome: (welcome) => this.#handleWelcome(welcome),
+        roster: (roster) => this.#handleRoster(roster),
+        frame: (frame) => this.#handleFrame(frame),
+        refused: (refused) => this.#events.emit('refused', refused),
         copies: ({ wanted }) => {
-          this.sender.copies = wanted;
+          this.#sender.copies = wanted;
         },
-        said: (said, time) => this.handleSaid(said, time),
-        announcement: ({ text }) => this.handleAnnouncement(text),
-        state: (state) => this.handleState(state),
+        said: (said, time) => this.#handleSaid(said, time),
+        announcement: ({ text }) => this.#handleAnnouncement(text),
+        state: (state) => this.#handleState(state),
       },
     );
     options.signal?.addEventListener('abort', () => this.close(), { once: true });
@@ -110,54 +111,54 @@ export class Client {
     name: Name,
     listener: (value: ClientEvents[Name]) => void,
   ): () => void {
-    return this.events.on(name, listener);
+    return this.#events.on(name, listener);
   }
 
   /** The link's state. */
   get state(): State {
-    return this.connection.state;
+    return this.#connection.state;
   }
 
   /** The newest welcome: who this client is, and what the server allows. */
   get welcome(): Welcome | undefined {
-    return this.welcomed;
+    return this.#welcomed;
   }
 
   /** The link's newest round trip in ms, once measured. */
   get roundTrip(): number | undefined {
-    return this.connection.session?.clock.roundTrip;
+    return this.#connection.session?.clock.roundTrip;
   }
 
   /** The server's time at the local time `now`, even while the link is lost. */
   serverTime(now: number): number | undefined {
-    return this.clock?.at(now);
+    return this.#clock?.at(now);
   }
 
   /** How long a live link has been silent, in ms; 0 without a live link. */
   silence(now: number): number {
-    return (this.state.phase === 'live' && this.connection.session?.silence(now)) || 0;
+    return (this.state.phase === 'live' && this.#connection.session?.silence(now)) || 0;
   }
 
   /** Opens a new link now, replacing any current one. */
   connect(): void {
-    this.connection.connect();
+    this.#connection.connect();
   }
 
   /** Reconnects now instead of waiting: the network or the page is back. */
   hurry(): void {
-    this.connection.hurry();
+    this.#connection.hurry();
   }
 
   /** Closes the link without leaving: the peer fades, and its token brings it back for a while. */
   close(): void {
-    this.undeny();
-    this.connection.close();
+    this.#undeny();
+    this.#connection.close();
   }
 
   /** Leaves for good. Waits at most 2 s for the server to know. */
   async leave(): Promise<void> {
-    this.undeny();
-    await this.connection.leave(LEAVE_MS);
+    this.#undeny();
+    await this.#connection.leave(LEAVE_MS);
   }
 
   /**
@@ -168,11 +169,11 @@ export class Client {
    */
   send(reading: Reading | PlaneReading | null): void {
     if (!reading) {
-      this.sender.clear();
+      this.#sender.clear();
       return;
     }
-    const sample = 'x' in reading ? this.sampleHere(reading) : sampleOf(reading);
-    if (sample) this.sender.offer(sample);
+    const sample = 'x' in reading ? this.#sampleHere(reading) : sampleOf(reading);
+    if (sample) this.#sender.offer(sample);
   }
 
   /**
@@ -181,178 +182,186 @@ export class Client {
    * still waits for its turn.
    */
   say(say: Say, lane: Lane = 'reliable'): boolean {
-    if (lane === 'reliable') return this.connection.send({ type: 'Say', ...say });
-    return this.talk.offer(say);
+    if (lane === 'reliable') return this.#connection.send({ type: 'Say', ...say });
+    return this.#talk.offer(say);
   }
 
   /** Does what only a host may do; false: there is no link. */
   host(action: HostAction): boolean {
-    return this.connection.send({ type: 'Host', action });
+    return this.#connection.send({ type: 'Host', action });
   }
 
   /**
    * Tells the server what the client shows. Four a second are plenty; more than ten end the link.
    */
   setViewport(viewport: Viewport): void {
-    this.viewport = viewport;
-    this.connection.send({ type: 'Viewport', ...viewport });
+    this.#viewport = viewport;
+    this.#connection.send({ type: 'Viewport', ...viewport });
   }
 
   /** Tells the server whether the client shares, watches or is hidden. */
   setPresence(presence: Presence): void {
-    this.presence = presence;
-    if (presence !== this.toldPresence) this.announce();
+    this.#presence = presence;
+    if (presence !== this.#toldPresence) this.#announce();
   }
 
   /** Sets the terms on which the client shares; `seconds` count from now. */
   setSharing(sharing: Sharing): void {
-    const exact = this.terms.approximate && !sharing.approximate;
-    this.terms = sharing;
-    this.ends = endOf(sharing);
-    this.announceTerms();
+    const exact = this.#terms.approximate && !sharing.approximate;
+    this.#terms = sharing;
+    this.#ends = endOf(sharing);
+    this.#announceTerms();
     // The server shows the cell's middle until it gets a pose on the new terms.
-    if (exact) for (const wait of RENEW_MS) setTimeout(() => this.sender.renew(), wait);
+    if (exact) for (const wait of RENEW_MS) setTimeout(() => this.#sender.renew(), wait);
   }
 
   /** Limits frames to this many bytes per second; 0 lets the server choose. */
   setBudget(budget: number): void {
-    this.budget = budget;
-    this.connection.send({ type: 'Budget', budget });
+    this.#budget = budget;
+    this.#connection.send({ type: 'Budget', budget });
   }
 
   /** Limits frames to this many per second, 1 to 255; 0 for as many as the server can afford. */
   setMaxFramesHz(maxFramesHz: number): void {
-    if (maxFramesHz === this.maxFramesHz) return;
-    this.maxFramesHz = maxFramesHz;
-    this.announcePace();
+    if (maxFramesHz === this.#maxFramesHz) return;
+    this.#maxFramesHz = maxFramesHz;
+    this.#announcePace();
   }
 
   /** Changes the name. More than two changes a second of name and profile are refused. */
   setName(name: string): void {
-    if (name === this.name) return;
-    this.name = name;
-    this.connection.send({ type: 'Name', name });
+    if (name === this.#name) return;
+    this.#name = name;
+    this.#connection.send({ type: 'Name', name });
   }
 
   /** Changes what the client says of itself: JSON of at most 512 bytes, or nothing. */
   setProfile(profile: string): void {
-    if (profile === this.profile) return;
-    this.profile = profile;
-    this.connection.send({ type: 'Profile', profile });
+    if (profile === this.#profile) return;
+    this.#profile = profile;
+    this.#connection.send({ type: 'Profile', profile });
   }
 
   /** Changes the access token, and connects with it. */
   setAccess(access: string | null): void {
-    this.access = access;
+    this.#access = access;
     this.connect();
   }
 
-  private greeting() {
-    this.events.emit('hello', undefined);
-    if (this.ends !== undefined && this.ends <= Date.now()) this.withdraw();
-    const { room, name, presence, viewport, access, budget, space, layout, profile } = this;
-    const sharing = this.sharing();
+  #greeting() {
+    this.#events.emit('hello', undefined);
+    if (this.#ends !== undefined && this.#ends <= Date.now()) this.#withdraw();
+    const room = this.#room;
+    const name = this.#name;
+    const presence = this.#presence;
+    const viewport = this.#viewport;
+    const budget = this.#budget;
+    const space = this.#space;
+    const layout = this.#layout;
+    const profile = this.#profile;
+    const access = typeof this.#access === 'function' ? this.#access() : this.#access;
+    const sharing = this.#sharing();
     return { room, name, presence, viewport, access, budget, sharing, space, layout, profile };
   }
 
-  private sampleHere(reading: PlaneReading) {
-    const space = this.welcomed?.kind.space ?? this.space;
+  #sampleHere(reading: PlaneReading) {
+    const space = this.#welcomed?.kind.space ?? this.#space;
     return space?.type === 'Plane' ? sampleOn(space, reading) : undefined;
   }
 
-  private handleWelcome(welcome: Welcome): void {
-    const session = this.connection.session!;
-    this.welcomed = welcome;
-    this.clock = session.clock;
+  #handleWelcome(welcome: Welcome): void {
+    const session = this.#connection.session!;
+    this.#welcomed = welcome;
+    this.#clock = session.clock;
     this.view.handleMessage(welcome);
-    this.sender.open({
+    this.#sender.open({
       sendDatagram: (bytes) => session.sendDatagram(bytes),
       serverTime: (at) => session.clock.at(at),
       poseHz: welcome.limits.pose_hz,
       stateBits: stateBits(welcome.kind.layout),
     });
-    this.talk.open(session);
-    if (!welcome.resumed) this.hearing.clear();
+    this.#talk.open(session);
+    if (!welcome.resumed) this.#hearing.clear();
     // The server repeats one that still stands.
-    this.handleAnnouncement('');
-    this.events.emit('welcome', welcome);
-    this.events.emit('change', undefined);
+    this.#handleAnnouncement('');
+    this.#events.emit('welcome', welcome);
+    this.#events.emit('change', undefined);
   }
 
-  private handleRoster(roster: Roster): void {
-    this.changing(() => this.view.handleMessage(roster));
-    this.hearing.forget(roster.left);
-    this.watchVerdict();
-    this.events.emit('roster', roster);
+  #handleRoster(roster: Roster): void {
+    this.#changing(() => this.view.handleMessage(roster));
+    this.#hearing.forget(roster.left);
+    this.#watchVerdict();
+    this.#events.emit('roster', roster);
   }
 
-  private handleFrame(frame: Frame): void {
-    const ages = this.changing(() => this.view.handleFrame(frame));
-    this.events.emit('frame', { frame, ages });
+  #handleFrame(frame: Frame): void {
+    const ages = this.#changing(() => this.view.handleFrame(frame));
+    this.#events.emit('frame', { frame, ages });
   }
 
-  private handleSaid(said: Said, time: number | undefined): void {
+  #handleSaid(said: Said, time: number | undefined): void {
     if (this.view.hasLeft(said.from)) return;
-    if (time !== undefined && !this.hearing.isNews(said, time)) return;
-    this.events.emit('said', { said, lane: time === undefined ? 'reliable' : 'datagram' });
+    if (time !== undefined && !this.#hearing.isNews(said, time)) return;
+    this.#events.emit('said', { said, lane: time === undefined ? 'reliable' : 'datagram' });
   }
 
-  private handleAnnouncement(text: string): void {
-    if (text === this.announcement) return;
-    this.announcement = text;
-    this.events.emit('announcement', text);
+  #handleAnnouncement(text: string): void {
+    if (text === this.#announcement) return;
+    this.#announcement = text;
+    this.#events.emit('announcement', text);
   }
 
-  private handleState(state: State): void {
+  #handleState(state: State): void {
     if (state.phase === 'live') {
       // Changes between the hello and the welcome could not be sent, and of two hellos in a race
       // the older one may have won. So repeat everything.
-      this.announceTerms();
-      this.announce();
-      if (this.viewport) this.connection.send({ type: 'Viewport', ...this.viewport });
+      this.#announceTerms();
+      this.#announce();
+      if (this.#viewport) this.#connection.send({ type: 'Viewport', ...this.#viewport });
       // Every link begins without a limit.
-      if (this.maxFramesHz !== 0) this.announcePace();
+      if (this.#maxFramesHz !== 0) this.#announcePace();
       // These are told to everybody, so they are not repeated without need.
-      const { name, profile } = this.connection.session!.hello!;
-      if (name !== this.name) this.connection.send({ type: 'Name', name: this.name });
-      if (profile !== this.profile)
-        this.connection.send({ type: 'Profile', profile: this.profile });
+      const { name, profile } = this.#connection.session!.hello!;
+      if (name !== this.#name) this.#connection.send({ type: 'Name', name: this.#name });
+      if (profile !== this.#profile)
+        this.#connection.send({ type: 'Profile', profile: this.#profile });
     } else {
-      this.sender.close();
-      this.talk.close();
+      this.#sender.close();
+      this.#talk.close();
     }
-    this.events.emit('state', state);
+    this.#events.emit('state', state);
   }
 
-  private changing<T>(apply: () => T): T {
+  #changing<T>(apply: () => T): T {
     const before = this.view.changes;
     const result = apply();
-    if (this.view.changes !== before) this.events.emit('change', undefined);
+    if (this.view.changes !== before) this.#events.emit('change', undefined);
     return result;
   }
 
-  private announce(): void {
-    const { presence } = this;
-    if (!this.connection.send({ type: 'Presence', presence })) return;
-    this.toldPresence = presence;
-    this.undeny();
+  #announce(): void {
+    const presence = this.#presence;
+    if (!this.#connection.send({ type: 'Presence', presence })) return;
+    this.#toldPresence = presence;
+    this.#undeny();
   }
 
-  private announceTerms(): void {
-    this.connection.send({ type: 'Sharing', ...this.sharing() });
+  #announceTerms(): void {
+    this.#connection.send({ type: 'Sharing', ...this.#sharing() });
   }
 
-  private announcePace(): void {
-    this.connection.send({ type: 'Pace', max_frames_hz: this.maxFramesHz });
+  #announcePace(): void {
+    this.#connection.send({ type: 'Pace', max_frames_hz: this.#maxFramesHz });
   }
 
   /** The terms with the remaining time, never more than was set, however the clock was moved. */
-  private sharing(): Sharing {
-    const { approximate, seconds } = this.terms;
-    const left = this.ends === undefined ? 0 : Math.ceil((this.ends - Date.now()) / 1000);
+  #sharing(): Sharing {
+    const { approximate, seconds } = this.#terms;
+    const left = this.#ends === undefined ? 0 : Math.ceil((this.#ends - Date.now()) / 1000);
     return {
       approximate,
-      seconds: this.ends === undefined ? 0 : Math.max(1, Math.min(left, seconds)),
+      seconds: this.#ends === undefined ? 0 : Math.max(1, Math.min(left, seconds)),
     };
   }
 
@@ -360,26 +369,26 @@ export class Client {
    * Gives up sharing when the server insists that this client only watches: the server keeps the
    * time, too.
    */
-  private watchVerdict(): void {
+  #watchVerdict(): void {
     const isDenied = (): boolean =>
-      this.toldPresence === Presence.Sharing &&
-      this.welcomed !== undefined &&
-      this.view.presenceOf(this.welcomed.id) === Presence.Watching;
-    if (!isDenied()) this.undeny();
-    else this.denied ??= setTimeout(() => isDenied() && this.withdraw(), DENIED_MS);
+      this.#toldPresence === Presence.Sharing &&
+      this.#welcomed !== undefined &&
+      this.view.presenceOf(this.#welcomed.id) === Presence.Watching;
+    if (!isDenied()) this.#undeny();
+    else this.#denied ??= setTimeout(() => isDenied() && this.#withdraw(), DENIED_MS);
   }
 
-  private undeny(): void {
-    clearTimeout(this.denied);
-    this.denied = undefined;
+  #undeny(): void {
+    clearTimeout(this.#denied);
+    this.#denied = undefined;
   }
 
-  private withdraw(): void {
-    this.undeny();
-    this.ends = undefined;
-    this.sender.clear();
+  #withdraw(): void {
+    this.#undeny();
+    this.#ends = undefined;
+    this.#sender.clear();
     this.setPresence(Presence.Watching);
-    this.events.emit('withdrawn', undefined);
+    this.#events.emit('withdrawn', undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Clock } from './clock';
+import { Clock } from './clock.ts';
 
 it('starts from the welcome and trusts the fastest pong', () => {
   const clock = new Clock();

@@ -20,16 +20,16 @@ interface ClockSample {
 
 /** An estimate of the server's clock. */
 export class Clock {
-  private samples: ClockSample[] = [];
-  private rough: number | undefined;
+  #samples: ClockSample[] = [];
+  #rough: number | undefined;
 
   /**
    * Starts from the welcome's time, which is right to within one way of the link, until the first
    * pong.
    */
   welcome(time: number, now: number): void {
-    this.samples = [];
-    this.rough = time - now;
+    this.#samples = [];
+    this.#rough = time - now;
   }
 
   /**
@@ -39,36 +39,36 @@ export class Clock {
   pong(sentAt: number, time: number, now: number): boolean {
     const roundTrip = Math.max(0, now - sentAt);
     const offset = time + roundTrip / 2 - now;
-    const best = this.best();
+    const best = this.#best();
     const stepped =
       !!best &&
       Math.abs(wrapped(offset - best.offset)) > (roundTrip + best.roundTrip) / 2 + SLACK_MS;
-    if (stepped) this.samples = [];
-    this.samples.push({ offset, roundTrip });
-    if (this.samples.length > KEPT) this.samples.shift();
+    if (stepped) this.#samples = [];
+    this.#samples.push({ offset, roundTrip });
+    if (this.#samples.length > KEPT) this.#samples.shift();
     return stepped;
   }
 
   /** Whether a frame with this time, arriving now, suggests that a clock has stepped. */
   isOdd(frame: number, now: number): boolean {
-    const best = this.best();
+    const best = this.#best();
     return !!best && Math.abs(wrapped(frame - best.offset - now)) > ODD_MS;
   }
 
   /** The newest pong's round trip in ms. */
   get roundTrip(): number | undefined {
-    return this.samples.at(-1)?.roundTrip;
+    return this.#samples.at(-1)?.roundTrip;
   }
 
   /** The server's time at the local time `now`; undefined before the welcome. */
   at(now: number): number | undefined {
-    const offset = this.best()?.offset ?? this.rough;
+    const offset = this.#best()?.offset ?? this.#rough;
     return offset === undefined ? undefined : Math.round(now + offset) >>> 0;
   }
 
-  private best(): ClockSample | undefined {
+  #best(): ClockSample | undefined {
     let best: ClockSample | undefined;
-    for (const sample of this.samples)
+    for (const sample of this.#samples)
       if (!best || sample.roundTrip < best.roundTrip) best = sample;
     return best;
   }

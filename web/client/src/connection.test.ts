@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { backoff, Connection, type State } from './connection';
-import { EarlyLink } from './link/early';
-import type { Transport } from './link/link';
-import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './link/race';
-import { Memory } from './storage';
-import { CONFIG, FakeTransport, HELLO, WELCOME } from './testing/fake-transport';
+import { backoff, Connection, type State } from './connection.ts';
+import { EarlyLink } from './link/early.ts';
+import type { Transport } from './link/link.ts';
+import { HEAD_START_MS, OPEN_TIMEOUT_MS } from './link/race.ts';
+import { wordsFor } from './link/why.ts';
+import { Memory } from './storage.ts';
+import { CONFIG, FakeTransport, HELLO, WELCOME } from './testing/fake-transport.ts';
 
 const ADDRESS = { protocol: 'https:', host: 'localhost:4433', origin: 'https://localhost:4433' };
 
@@ -23,7 +24,7 @@ function build(transport?: Transport, mayResume = false, early?: EarlyLink): voi
       transport,
       early,
       storage,
-      address: ADDRESS,
+      words: wordsFor(ADDRESS),
       mayResume,
       random: () => 0.5,
     },
@@ -174,7 +175,7 @@ describe('an early link', () => {
     const options = {
       openers: { webtransport: wt.open, websocket: ws.open },
       storage,
-      address: ADDRESS,
+      words: wordsFor(ADDRESS),
     };
     const early = new EarlyLink({ ...options, transport: undefined }, CONFIG);
     await pass(1000);

@@ -1,12 +1,12 @@
 /** Stays connected: chooses a transport, reconnects after a loss, and keeps the identity. */
-import { openBeside } from './link/beside';
-import { type EarlyLink, type OpenOptions, openLink } from './link/early';
-import { type Config, type LinkEnd, messageOf, type Transport } from './link/link';
-import { Session, type SessionEvents } from './session';
-import type { Keep } from './storage';
-import { CloseCode } from './wire/codes';
-import type { Closing, Welcome } from './wire/server';
-import { type ClientMessage, type Hello, VERSION } from './wire/wire';
+import { openBeside } from './link/beside.ts';
+import { type EarlyLink, type OpenOptions, openLink } from './link/early.ts';
+import { type Config, type LinkEnd, messageOf, type Transport } from './link/link.ts';
+import { Session, type SessionEvents } from './session.ts';
+import type { Keep } from './storage.ts';
+import { CloseCode } from './wire/codes.ts';
+import type { Closing, Welcome } from './wire/server.ts';
+import { type ClientMessage, type Hello, VERSION } from './wire/wire.ts';
 
 /** The first wait before reconnecting, in ms. */
 export const BACKOFF_MS = 500;
@@ -35,6 +35,8 @@ export interface ConnectOptions extends OpenOptions {
   early?: EarlyLink | undefined;
   /** Whether the stored token is this tab's own; a duplicated tab has its twin's. */
   mayResume: boolean;
+  /** Whether to reconnect although the server says with this code not to. */
+  renews?: ((code: number) => boolean) | undefined;
   /** Numbers from 0 to 1; `Math.random` by default. */
   random?: () => number;
 }
@@ -58,35 +60,37 @@ export class Connection {
   /** The current link's session. */
   session: Session | undefined;
   /** A session that has greeted beside the current one, which is silent. */
-  private second: Session | undefined;
+  #second: Session | undefined;
   /** Aborted once the current link, if it is silent, speaks. */
-  private heard: AbortSignal | undefined;
+  #heard: AbortSignal | undefined;
 
-  private attempt = 0;
-  private turn = 0;
-  private welcomedAt: number | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private token: Uint8Array | null = null;
-  private config: Config | undefined;
-  private early: EarlyLink | undefined;
+  #attempt = 0;
+  #turn = 0;
+  #welcomedAt: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #token: Uint8Array | null = null;
+  #config: Config | undefined;
+  #early: EarlyLink | undefined;
   /** Called when the link ends after a `Leave`. */
-  private left: (() => void) | undefined;
-  private readonly random: () => number;
+  #left: (() => void) | undefined;
+  readonly #random: () => number;
 
-  constructor(
-    private readonly options: ConnectOptions,
-    private readonly events: ConnectEvents,
-  ) {
-    this.random = options.random ?? Math.random;
-    this.early = options.early;
-    if (options.mayResume) this.token = loadToken(options.storage);
+  readonly #options: ConnectOptions;
+  readonly #events: ConnectEvents;
+
+  constructor(options: ConnectOptions, events: ConnectEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#random = options.random ?? Math.random;
+    this.#early = options.early;
+    if (options.mayResume) this.#token = loadToken(options.storage);
   }
 
   /** Connects now, whatever the state: at the start, after a wait, or for a new name. */
   connect(): void {
-    this.stop();
-    this.set({ phase: 'connecting' });
-    void this.open(this.turn);
+    this.#stop();
+    this.#set({ phase: 'connecting' });
+    void this.#open(this.#turn);
   }
 
   /** Reconnects now if a reconnect is due later: the network or the tab is back. */
@@ -99,22 +103,22 @@ export class Connection {
    * after a reload.
    */
   close(): void {
-    this.stop();
+    this.#stop();
   }
 
   /** Leaves for good: sends a `Leave`, then waits up to `patience` ms for the link to end. */
   async leave(patience: number): Promise<void> {
     if (this.send({ type: 'Leave' })) {
       await new Promise<void>((done) => {
-        this.left = done;
+        this.#left = done;
         setTimeout(done, patience);
       });
     }
-    this.stop();
-    this.left = undefined;
-    this.token = null;
-    this.options.storage.removeItem(TOKEN);
-    this.set({ phase: 'ended', reason: 'left', code: CloseCode.Bye });
+    this.#stop();
+    this.#left = undefined;
+    this.#token = null;
+    this.#options.storage.removeItem(TOKEN);
+    this.#set({ phase: 'ended', reason: 'left', code: CloseCode.Bye });
   }
 
   /** Sends the message if the link is live, and returns whether it was. */
@@ -124,65 +128,65 @@ export class Connection {
     return true;
   }
 
-  private stop(): void {
-    this.turn++;
-    clearTimeout(this.timer);
+  #stop(): void {
+    this.#turn++;
+    clearTimeout(this.#timer);
     this.session?.close();
-    this.second?.close();
+    this.#second?.close();
     this.session = undefined;
-    this.second = undefined;
+    this.#second = undefined;
   }
 
-  private set(state: State): void {
+  #set(state: State): void {
     this.state = state;
-    this.events.state(state);
+    this.#events.state(state);
   }
 
-  private async open(turn: number): Promise<void> {
+  async #open(turn: number): Promise<void> {
     let lost: string | undefined;
-    const session = this.newSession(() => lost);
+    const session = this.#newSession(() => lost);
     try {
-      const config = await this.options.config();
-      if (turn !== this.turn) return;
-      this.config = config;
-      const early = this.early;
-      this.early = undefined;
+      const config = await this.#options.config();
+      if (turn !== this.#turn) return;
+      this.#config = config;
+      const early = this.#early;
+      this.#early = undefined;
       const winner =
-        (await early?.take(session)) ?? (await openLink(this.options, config, session));
+        (await early?.take(session)) ?? (await openLink(this.#options, config, session));
       // The reason may be known only some time after the link went live.
       void winner.lost?.then((why) => {
         lost = why;
         if (session === this.session && this.state.phase === 'live') {
-          this.set({ ...this.state, lost });
+          this.#set({ ...this.state, lost });
         }
       });
-      if (turn !== this.turn) {
+      if (turn !== this.#turn) {
         winner.link.close();
         return;
       }
       this.session = session;
-      session.start(winner.link, this.hello());
+      session.start(winner.link, this.#hello());
     } catch (error) {
-      if (turn === this.turn) this.retry(messageOf(error), undefined, undefined);
+      if (turn === this.#turn) this.#retry(messageOf(error), undefined, undefined);
     }
   }
 
-  private newSession(lost: () => string | undefined): Session {
+  #newSession(lost: () => string | undefined): Session {
     const session: Session = new Session({
-      ...this.events,
-      welcome: (welcome) => this.welcome(session, welcome, lost()),
+      ...this.#events,
+      welcome: (welcome) => this.#welcome(session, welcome, lost()),
       suspect: (heard) => {
-        this.heard = heard;
-        void this.openSecond(heard);
+        this.#heard = heard;
+        void this.#openSecond(heard);
       },
-      end: (end, closing) => this.ended(session, end, closing),
+      end: (end, closing) => this.#ended(session, end, closing),
     });
     return session;
   }
 
-  private hello(): Hello {
-    const { token } = this;
-    return { ...this.options.greeting(), type: 'Hello', version: VERSION, resume: token };
+  #hello(): Hello {
+    const token = this.#token;
+    return { ...this.#options.greeting(), type: 'Hello', version: VERSION, resume: token };
   }
 
   /**
@@ -190,68 +194,71 @@ export class Connection {
    * second is dropped if the first speaks before it, else greeted, and the server then closes the
    * first.
    */
-  private async openSecond(heard: AbortSignal): Promise<void> {
-    const { turn, session: first, config } = this;
-    if (!first || !config || this.second) return;
-    const second = this.newSession(() =>
+  async #openSecond(heard: AbortSignal): Promise<void> {
+    const { session: first } = this;
+    const turn = this.#turn;
+    const config = this.#config;
+    if (!first || !config || this.#second) return;
+    const second = this.#newSession(() =>
       this.state.phase === 'live' ? this.state.lost : undefined,
     );
-    const open = (signal: AbortSignal) => this.options.openers.websocket(config, second, signal);
+    const open = (signal: AbortSignal) => this.#options.openers.websocket(config, second, signal);
     const link = await openBeside(open, heard, first.clock.roundTrip ?? 0);
     if (!link) return;
-    const hello = turn === this.turn && !heard.aborted ? this.hello() : undefined;
+    const hello = turn === this.#turn && !heard.aborted ? this.#hello() : undefined;
     // What the hello says may have made the client connect again.
-    if (!hello || turn !== this.turn) {
+    if (!hello || turn !== this.#turn) {
       link.close();
       return;
     }
-    this.second = second;
+    this.#second = second;
     second.start(link, hello);
   }
 
-  private welcome(session: Session, welcome: Welcome, lost: string | undefined): void {
-    if (session === this.second) {
+  #welcome(session: Session, welcome: Welcome, lost: string | undefined): void {
+    if (session === this.#second) {
       this.session?.close();
       this.session = session;
-      this.second = undefined;
+      this.#second = undefined;
     }
-    this.token = welcome.token;
-    saveToken(this.options.storage, welcome.token);
-    this.welcomedAt = performance.now();
-    this.events.welcome(welcome);
-    this.set({ phase: 'live', transport: session.transport!, lost });
+    this.#token = welcome.token;
+    saveToken(this.#options.storage, welcome.token);
+    this.#welcomedAt = performance.now();
+    this.#events.welcome(welcome);
+    this.#set({ phase: 'live', transport: session.transport!, lost });
   }
 
-  private ended(session: Session, end: LinkEnd, closing: Closing | undefined): void {
+  #ended(session: Session, end: LinkEnd, closing: Closing | undefined): void {
     // Of two links, the end of one leaves the other.
-    if (session === this.second) {
-      this.second = undefined;
-      if (this.session && this.heard) void this.openSecond(this.heard);
+    if (session === this.#second) {
+      this.#second = undefined;
+      if (this.session && this.#heard) void this.#openSecond(this.#heard);
       if (this.session) return;
     } else {
       this.session = undefined;
-      if (this.second) return;
+      if (this.#second) return;
     }
-    if (this.left) {
-      this.left();
+    if (this.#left) {
+      this.#left();
       return;
     }
-    const good = this.welcomedAt !== undefined && performance.now() - this.welcomedAt > GOOD_MS;
-    if (good) this.attempt = 0;
-    this.welcomedAt = undefined;
+    const good = this.#welcomedAt !== undefined && performance.now() - this.#welcomedAt > GOOD_MS;
+    if (good) this.#attempt = 0;
+    this.#welcomedAt = undefined;
     const code = closing?.code ?? end.code;
     const reason = closing?.reason || end.reason;
-    if (closing && closing.retry_ms === null) this.set({ phase: 'ended', code, reason });
-    else this.retry(reason, code, closing?.retry_ms ?? undefined);
+    const isFinal = closing?.retry_ms === null && !this.#options.renews?.(closing.code);
+    if (isFinal) this.#set({ phase: 'ended', code, reason });
+    else this.#retry(reason, code, closing?.retry_ms ?? undefined);
   }
 
-  private retry(reason: string, code: number | undefined, after: number | undefined): void {
-    this.turn++;
-    const own = backoff(this.attempt++, this.random);
-    const wait = after === undefined ? own : after * (1 + this.random());
+  #retry(reason: string, code: number | undefined, after: number | undefined): void {
+    this.#turn++;
+    const own = backoff(this.#attempt++, this.#random);
+    const wait = after === undefined ? own : after * (1 + this.#random());
     // Set before the state, because its listeners may close the connection.
-    this.timer = setTimeout(() => this.connect(), wait);
-    this.set({ phase: 'waiting', until: performance.now() + wait, reason, code });
+    this.#timer = setTimeout(() => this.connect(), wait);
+    this.#set({ phase: 'waiting', until: performance.now() + wait, reason, code });
   }
 }
 

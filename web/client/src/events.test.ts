@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { Emitter } from './events';
+import { Emitter } from './events.ts';
 
 it('calls every listener, whatever one of them throws', async () => {
   const thrown: unknown[] = [];

@@ -1,39 +1,34 @@
-/** A GPyS client for browsers and other runtimes: shares a live pose and follows a room. */
-export { Client } from './client';
-export { ConnectError, connect } from './connect';
-export type { State } from './connection';
-export { fetchConfig } from './link/config';
-export { EarlyLink, type OpenOptions } from './link/early';
+/** Presence that moves: joins a room, shares a place in it, and follows everybody else. */
+export { type CloseReason, type FinalReason, isFinal } from './closing.ts';
 export {
-  type Config,
-  type Link,
-  type LinkEnd,
-  type LinkEvents,
-  messageOf,
-  type Opener,
-  type Transport,
-} from './link/link';
-export { type Openers, openOnly, RaceError } from './link/race';
-export { openWebSocket } from './link/websocket';
-export { openWebTransport } from './link/webtransport';
-export {
-  type Address,
-  type Fault,
-  OpenError,
-  whyNoSession,
-  whyNotWebSocket,
-  whyNotWebTransport,
-} from './link/why';
-export type { ClientEvents, ClientOptions, Lane } from './options';
-export {
-  type PlaneReading,
-  type Reading,
-  type Sample,
-  Sender,
-  sampleOf,
-  sampleOn,
-} from './sender';
-export { Session } from './session';
-export type { Keep } from './storage';
-export { after, type Cluster, type Figure, View } from './view';
-export * from './wire';
+  type Declared,
+  type Field,
+  type Fields,
+  flag,
+  type PlaneOption,
+  plane,
+  q,
+  type SpaceOption,
+  type StateOf,
+  state,
+  u,
+  u8,
+} from './declare.ts';
+export { JoinError, type JoinOptions, join } from './join.ts';
+export type { Transport } from './link/link.ts';
+export type { Me, Move } from './me.ts';
+export type { People } from './people.ts';
+export type { Person, PresenceName, RoleName, Seen, Spot } from './person.ts';
+export type {
+  EarthBounds,
+  Look,
+  Message,
+  Room,
+  RoomClock,
+  RoomEvents,
+  SayOptions,
+  Status,
+} from './room.ts';
+export type { Keep } from './storage.ts';
+export type { Store } from './store.ts';
+export { fromEuler, type Quaternion } from './wire/orientation.ts';

@@ -1,20 +1,20 @@
 /** How a client joins, and what it reports. */
-import type { State } from './connection';
-import type { fetchConfig } from './link/config';
-import type { EarlyLink, OpenOptions } from './link/early';
-import type { Config } from './link/link';
-import type { Frame } from './wire/frame';
-import type { Viewport } from './wire/geo';
-import type { Layout, Space } from './wire/kind';
-import type { Said } from './wire/say';
-import type { Refused, Roster, Welcome } from './wire/server';
-import type { Presence, Sharing } from './wire/wire';
+import type { State } from './connection.ts';
+import type { fetchConfig } from './link/config.ts';
+import type { EarlyLink, OpenOptions } from './link/early.ts';
+import type { Config } from './link/link.ts';
+import type { Frame } from './wire/frame.ts';
+import type { Viewport } from './wire/geo.ts';
+import type { Layout, Space } from './wire/kind.ts';
+import type { Said } from './wire/say.ts';
+import type { Refused, Roster, Welcome } from './wire/server.ts';
+import type { Presence, Sharing } from './wire/wire.ts';
 
 /** How a message travels: surely and in order, or as a datagram, of which the newest counts. */
 export type Lane = 'reliable' | 'datagram';
 
 /** How a client joins. */
-export interface ClientOptions extends Partial<Omit<OpenOptions, 'address'>> {
+export interface ClientOptions extends Partial<OpenOptions> {
   /** The room, 1 to 64 of a-z, 0-9 and `-`; `lobby` by default. */
   room?: string;
   /** The name to show to others; empty by default. */
@@ -23,8 +23,13 @@ export interface ClientOptions extends Partial<Omit<OpenOptions, 'address'>> {
   presence?: Presence;
   /** What the client shows, if it knows already. */
   viewport?: Viewport | null;
-  /** The access token, for a room that asks for one. */
-  access?: string | null;
+  /** The access token, for a room that asks for one, or what returns it before each hello. */
+  access?: string | null | (() => string | null);
+  /**
+   * Whether the client comes back although the server says with this code that it should not, because
+   * it will greet the server with something else; never by default.
+   */
+  renews?: (code: number) => boolean;
   /** The terms on which the client shares; exact and without an end by default. */
   sharing?: Sharing;
   /** The space that the room must have, or gets from its first client; any by default. */

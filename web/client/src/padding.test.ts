@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Link, Transport } from './link/link';
-import { Session } from './session';
-import { HELLO, WELCOME } from './testing/fake-transport';
-import { PADDING } from './wire/datagram';
+import type { Link, Transport } from './link/link.ts';
+import { Session } from './session.ts';
+import { HELLO, WELCOME } from './testing/fake-transport.ts';
+import { PADDING } from './wire/datagram.ts';
 
 class FakeLink implements Link {
   readonly sent: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { type Sample, Sender } from './sender';
-import { NO_MOTION } from './wire/motion';
-import { encodeOrientation, fromEuler } from './wire/orientation';
+import { type Sample, Sender } from './sender.ts';
+import { NO_MOTION } from './wire/motion.ts';
+import { encodeOrientation, fromEuler } from './wire/orientation.ts';
 
 interface Sent {
   at: number;

@@ -3,21 +3,21 @@
  * 4).
  */
 
-import { encodeAccuracy } from './wire/accuracy';
-import { encodePose } from './wire/datagram';
-import { toUnits } from './wire/geo';
-import { type Plane, type Point, positionOf, type StateBits } from './wire/kind';
-import { encodeMotion } from './wire/motion';
+import { encodeAccuracy } from './wire/accuracy.ts';
+import { encodePose } from './wire/datagram.ts';
+import { toUnits } from './wire/geo.ts';
+import { type Plane, type Point, positionOf, type StateBits } from './wire/kind.ts';
+import { encodeMotion } from './wire/motion.ts';
 import {
   angleBetween,
   decodeOrientation,
   encodeOrientation,
   NO_ORIENTATION,
   type Quaternion,
-} from './wire/orientation';
+} from './wire/orientation.ts';
 
 /** How a device is held and how it moves, and what else goes with its position. */
-interface Manner {
+export interface Manner {
   /** The position's accuracy, in metres. */
   accuracy?: number | null | undefined;
   /** How the device is held; absent if it has no such sensor. */
@@ -132,132 +132,133 @@ export function isNews(sample: Sample, last: Sample): boolean {
 export class Sender {
   /** Whether the server misses poses and wants copies of slow ones. */
   copies = false;
-  private outlet: Outlet | undefined;
-  private pending: Sample | undefined;
-  private current: Sample | undefined;
+  #outlet: Outlet | undefined;
+  #pending: Sample | undefined;
+  #current: Sample | undefined;
   /** The newest sample that brought no news. */
-  private confirmed: Sample | undefined;
-  private bytes: Uint8Array<ArrayBuffer> | undefined;
-  private seq = 0;
+  #confirmed: Sample | undefined;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #seq = 0;
   /** When the next new pose is due at the regular pace. */
-  private turn = Number.NEGATIVE_INFINITY;
-  private sentAt = Number.NEGATIVE_INFINITY;
-  private newAt = 0;
+  #turn = Number.NEGATIVE_INFINITY;
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #newAt = 0;
   /** When the newest pose's copy is due. */
-  private copyAt: number | undefined;
-  private repeats = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  #copyAt: number | undefined;
+  #repeats = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts on a new link, which has not carried the pose yet; `seq` starts from 0. */
   open(outlet: Outlet): void {
-    this.outlet = outlet;
+    this.#outlet = outlet;
     this.copies = false;
-    this.copyAt = undefined;
-    this.seq = 0;
-    this.bytes = undefined;
-    this.pending ??= this.current;
-    this.schedule();
+    this.#copyAt = undefined;
+    this.#seq = 0;
+    this.#bytes = undefined;
+    this.#pending ??= this.#current;
+    this.#schedule();
   }
 
   /** Stops sending until the next link. */
   close(): void {
-    this.outlet = undefined;
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    this.#outlet = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Offers the newest sample, which replaces one that still waits. */
   offer(sample: Sample): void {
-    const last = this.pending ?? this.current;
+    const last = this.#pending ?? this.#current;
     if (last && !isNews(sample, last)) {
-      this.confirmed = sample;
+      this.#confirmed = sample;
       return;
     }
-    this.confirmed = undefined;
-    this.pending = sample;
-    this.schedule();
+    this.#confirmed = undefined;
+    this.#pending = sample;
+    this.#schedule();
   }
 
   /** Treats the pose as new again, because the server's version of it is out of date. */
   renew(): void {
-    this.pending ??= this.current;
-    this.schedule();
+    this.#pending ??= this.#current;
+    this.#schedule();
   }
 
   /** Forgets the pose: sharing has ended. */
   clear(): void {
-    this.pending = undefined;
-    this.current = undefined;
-    this.confirmed = undefined;
-    this.bytes = undefined;
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    this.#pending = undefined;
+    this.#current = undefined;
+    this.#confirmed = undefined;
+    this.#bytes = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
-  private schedule(): void {
-    if (!this.outlet) return;
-    clearTimeout(this.timer);
-    this.timer = undefined;
+  #schedule(): void {
+    if (!this.#outlet) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const now = performance.now();
-    if (this.pending) {
+    if (this.#pending) {
       // Half a turn early suits a sensor that is as fast as the pace but uneven: if each sample
       // waited for its exact turn, one late sample would delay all later ones.
-      const due = this.turn - 500 / this.outlet.poseHz;
-      if (due <= now) this.sendNew(this.outlet, now);
-      else this.timer = setTimeout(() => this.schedule(), Math.ceil(due - now));
-    } else if (this.bytes) {
-      this.timer = setTimeout(() => this.repeat(), Math.max(0, this.repeatDue() - now));
+      const due = this.#turn - 500 / this.#outlet.poseHz;
+      if (due <= now) this.#sendNew(this.#outlet, now);
+      else this.#timer = setTimeout(() => this.#schedule(), Math.ceil(due - now));
+    } else if (this.#bytes) {
+      this.#timer = setTimeout(() => this.#repeat(), Math.max(0, this.#repeatDue() - now));
     }
   }
 
-  private sendNew(outlet: Outlet, now: number): void {
-    const sample = this.pending!;
+  #sendNew(outlet: Outlet, now: number): void {
+    const sample = this.#pending!;
     const time = outlet.serverTime(sample.at);
     const bytes =
       time === undefined
         ? undefined
-        : encodePose({ ...sample, seq: this.seq, time }, outlet.stateBits);
+        : encodePose({ ...sample, seq: this.#seq, time }, outlet.stateBits);
     if (!bytes || !outlet.sendDatagram(bytes)) {
-      this.timer = setTimeout(() => this.schedule(), BUSY_RETRY_MS);
+      this.#timer = setTimeout(() => this.#schedule(), BUSY_RETRY_MS);
       return;
     }
-    this.seq = (this.seq + 1) >>> 0;
-    this.bytes = bytes;
-    this.current = sample;
-    this.pending = undefined;
-    this.turn = Math.max(this.turn, now) + 1000 / outlet.poseHz;
-    this.copyAt = this.copies && now - this.newAt > SLOW_MS ? now + COPY_MS : undefined;
-    this.sentAt = now;
-    this.newAt = now;
-    this.repeats = 0;
-    this.schedule();
+    this.#seq = (this.#seq + 1) >>> 0;
+    this.#bytes = bytes;
+    this.#current = sample;
+    this.#pending = undefined;
+    this.#turn = Math.max(this.#turn, now) + 1000 / outlet.poseHz;
+    this.#copyAt = this.copies && now - this.#newAt > SLOW_MS ? now + COPY_MS : undefined;
+    this.#sentAt = now;
+    this.#newAt = now;
+    this.#repeats = 0;
+    this.#schedule();
   }
 
-  private repeatDue(): number {
-    if (this.copyAt !== undefined) return this.copyAt;
-    const early = REPEATS_MS[this.repeats];
-    return early === undefined ? this.sentAt + REPEAT_MS : this.newAt + early;
+  #repeatDue(): number {
+    if (this.#copyAt !== undefined) return this.#copyAt;
+    const early = REPEATS_MS[this.#repeats];
+    return early === undefined ? this.#sentAt + REPEAT_MS : this.#newAt + early;
   }
 
-  private repeat(): void {
-    if (!this.outlet || !this.bytes) return;
-    if (this.copyAt !== undefined) {
-      this.copyAt = undefined;
-      this.outlet.sendDatagram(this.bytes);
-      this.schedule();
+  #repeat(): void {
+    if (!this.#outlet || !this.#bytes) return;
+    if (this.#copyAt !== undefined) {
+      this.#copyAt = undefined;
+      this.#outlet.sendDatagram(this.#bytes);
+      this.#schedule();
       return;
     }
-    const { confirmed, current } = this;
+    const confirmed = this.#confirmed;
+    const current = this.#current;
     if (confirmed && current && confirmed.at - current.at >= CONFIRM_MS) {
-      this.pending = { ...current, at: confirmed.at };
-      this.confirmed = undefined;
-      this.schedule();
+      this.#pending = { ...current, at: confirmed.at };
+      this.#confirmed = undefined;
+      this.#schedule();
       return;
     }
     // A repeat that finds the lane busy is skipped; the next one follows anyway.
-    this.outlet.sendDatagram(this.bytes);
-    this.sentAt = performance.now();
-    this.repeats++;
-    this.schedule();
+    this.#outlet.sendDatagram(this.#bytes);
+    this.#sentAt = performance.now();
+    this.#repeats++;
+    this.#schedule();
   }
 }

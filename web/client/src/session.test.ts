@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Link } from './link/link';
-import { Session } from './session';
-import { encodeFrame } from './testing/encode-frame';
-import { HELLO, WELCOME } from './testing/fake-transport';
-import { PONG_TAG } from './wire/datagram';
+import type { Link } from './link/link.ts';
+import { Session } from './session.ts';
+import { encodeFrame } from './testing/encode-frame.ts';
+import { HELLO, WELCOME } from './testing/fake-transport.ts';
+import { PONG_TAG } from './wire/datagram.ts';
 
 /** One way to the server takes 5 ms; its clock is `ahead` ms ahead. */
 const WAY_MS = 5;

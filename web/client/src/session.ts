@@ -1,9 +1,9 @@
 /** One link from Hello to its end: greets, pings, keeps the clock, and passes on what arrives. */
-import { Clock } from './clock';
-import type { Link, LinkEnd, LinkEvents } from './link/link';
-import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram';
-import { decodeFrame, FRAME_TAG, type Frame } from './wire/frame';
-import { decodeSaid, SAID_TAG, type Said } from './wire/say';
+import { Clock } from './clock.ts';
+import type { Link, LinkEnd, LinkEvents } from './link/link.ts';
+import { decodePong, encodePing, PADDING, PONG_TAG } from './wire/datagram.ts';
+import { decodeFrame, FRAME_TAG, type Frame } from './wire/frame.ts';
+import { decodeSaid, SAID_TAG, type Said } from './wire/say.ts';
 import {
   type Announcement,
   type Closing,
@@ -13,8 +13,8 @@ import {
   type Roster,
   type ServerMessage,
   type Welcome,
-} from './wire/server';
-import { type ClientMessage, encodeMessage, type Hello } from './wire/wire';
+} from './wire/server.ts';
+import { type ClientMessage, encodeMessage, type Hello } from './wire/wire.ts';
 
 const FIRST_PINGS = 4;
 const FIRST_PING_MS = 250;
@@ -73,103 +73,107 @@ export class Session implements LinkEvents {
   readonly clock = new Clock();
   /** What this session has greeted the server with. */
   hello: Hello | undefined;
-  private link: Link | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private quiet: ReturnType<typeof setInterval> | undefined;
-  private readonly sent = new Map<number, number>();
-  private echo = 0;
-  private pings = 0;
-  private pinged = 0;
-  private unanswered = 0;
-  private heard = 0;
+  #link: Link | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #quiet: ReturnType<typeof setInterval> | undefined;
+  readonly #sent = new Map<number, number>();
+  #echo = 0;
+  #pings = 0;
+  #pinged = 0;
+  #unanswered = 0;
+  #heard = 0;
   /** Pieces of silence so far. */
-  private silent = 0;
-  private suspected: AbortController | undefined;
-  private closing: Closing | undefined;
-  private ended = false;
+  #silent = 0;
+  #suspected: AbortController | undefined;
+  #closing: Closing | undefined;
+  #ended = false;
 
-  constructor(private readonly events: SessionEvents) {}
+  readonly #events: SessionEvents;
+
+  constructor(events: SessionEvents) {
+    this.#events = events;
+  }
 
   /** Greets the server over an open link. */
   start(link: Link, hello: Hello): void {
-    this.link = link;
+    this.#link = link;
     this.hello = hello;
     this.send(hello);
-    this.timer = setTimeout(() => this.fail('the server sent no welcome'), WELCOME_MS);
+    this.#timer = setTimeout(() => this.#fail('the server sent no welcome'), WELCOME_MS);
   }
 
   /** The link's transport. */
   get transport(): Link['transport'] | undefined {
-    return this.link?.transport;
+    return this.#link?.transport;
   }
 
   /** How long nothing has arrived, in ms. */
   silence(now: number): number {
-    return now - this.heard;
+    return now - this.#heard;
   }
 
   /** Sends a reliable message, unless the link has ended. */
   send(message: ClientMessage): void {
-    if (!this.ended) this.link?.send(encodeMessage(message));
+    if (!this.#ended) this.#link?.send(encodeMessage(message));
   }
 
   /** Sends a datagram; false: the lane is busy, or the link has ended. */
   sendDatagram(bytes: Uint8Array<ArrayBuffer>): boolean {
-    return !this.ended && (this.link?.sendDatagram(bytes) ?? false);
+    return !this.#ended && (this.#link?.sendDatagram(bytes) ?? false);
   }
 
   /** Closes the link from this side; nothing is reported afterwards. */
   close(): void {
-    if (this.ended) return;
-    this.finish();
-    this.link?.close();
+    if (this.#ended) return;
+    this.#finish();
+    this.#link?.close();
   }
 
   /** Takes a reliable message. */
   message(bytes: Uint8Array): void {
-    if (this.ended) return;
-    this.listen();
+    if (this.#ended) return;
+    this.#listen();
     try {
-      this.handle(decodeMessage(bytes));
+      this.#handle(decodeMessage(bytes));
     } catch (error) {
       console.error('Invalid message:', error);
-      this.fail('the server sent an invalid message');
+      this.#fail('the server sent an invalid message');
     }
   }
 
-  private handle(message: ServerMessage): void {
+  #handle(message: ServerMessage): void {
     switch (message.type) {
       case 'Welcome':
-        this.welcome(message);
+        this.#welcome(message);
         break;
       case 'Roster':
-        this.events.roster(message);
+        this.#events.roster(message);
         break;
       case 'Refused':
-        this.events.refused(message);
+        this.#events.refused(message);
         break;
       case 'Copies':
-        this.events.copies(message);
+        this.#events.copies(message);
         break;
       case 'Said':
-        this.events.said(message, undefined);
+        this.#events.said(message, undefined);
         break;
       case 'Announcement':
-        this.events.announcement(message);
+        this.#events.announcement(message);
         break;
       case 'Closing':
-        this.closing = message;
+        this.#closing = message;
     }
   }
 
   /** Takes a datagram. */
   datagram(bytes: Uint8Array): void {
-    if (this.ended) return;
-    this.listen();
+    if (this.#ended) return;
+    this.#listen();
     try {
-      if (bytes[0] === FRAME_TAG) this.frame(decodeFrame(bytes));
-      else if (bytes[0] === PONG_TAG) this.pong(bytes);
-      else if (bytes[0] === SAID_TAG) this.said(bytes);
+      if (bytes[0] === FRAME_TAG) this.#frame(decodeFrame(bytes));
+      else if (bytes[0] === PONG_TAG) this.#pong(bytes);
+      else if (bytes[0] === SAID_TAG) this.#said(bytes);
     } catch (error) {
       // A frame that does not decode counts as lost; the next one repairs it.
       console.warn('Invalid datagram:', error);
@@ -178,95 +182,95 @@ export class Session implements LinkEvents {
 
   /** Takes the link's end. */
   end(end: LinkEnd): void {
-    if (this.ended) return;
-    this.finish();
-    this.events.end(end, this.closing);
+    if (this.#ended) return;
+    this.#finish();
+    this.#events.end(end, this.#closing);
   }
 
-  private finish(): void {
-    this.ended = true;
-    clearTimeout(this.timer);
-    clearInterval(this.quiet);
-    this.suspected?.abort();
+  #finish(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#quiet);
+    this.#suspected?.abort();
   }
 
-  private listen(): void {
-    this.heard = performance.now();
-    this.unanswered = 0;
-    this.silent = 0;
-    this.suspected?.abort();
-    this.suspected = undefined;
+  #listen(): void {
+    this.#heard = performance.now();
+    this.#unanswered = 0;
+    this.#silent = 0;
+    this.#suspected?.abort();
+    this.#suspected = undefined;
   }
 
-  private welcome(welcome: Welcome): void {
-    clearTimeout(this.timer);
+  #welcome(welcome: Welcome): void {
+    clearTimeout(this.#timer);
     this.clock.welcome(welcome.time, performance.now());
-    this.events.welcome(welcome);
-    this.ping();
-    this.quiet =
+    this.#events.welcome(welcome);
+    this.#ping();
+    this.#quiet =
       this.transport === 'webtransport'
-        ? setInterval(() => this.pad(), QUIET_MS / 2)
-        : setInterval(() => this.watch(), PIECE_MS);
+        ? setInterval(() => this.#pad(), QUIET_MS / 2)
+        : setInterval(() => this.#watch(), PIECE_MS);
   }
 
-  private watch(): void {
-    this.silent++;
-    if (this.suspected || this.silent * PIECE_MS < SUSPECT_MS || this.unanswered === 0) return;
-    this.suspected = new AbortController();
-    this.events.suspect(this.suspected.signal);
+  #watch(): void {
+    this.#silent++;
+    if (this.#suspected || this.#silent * PIECE_MS < SUSPECT_MS || this.#unanswered === 0) return;
+    this.#suspected = new AbortController();
+    this.#events.suspect(this.#suspected.signal);
   }
 
   /** Sends enough bytes for the server to answer an address that is new to it. */
-  private pad(): void {
+  #pad(): void {
     if (this.silence(performance.now()) >= QUIET_MS) this.sendDatagram(PADDING);
   }
 
   /** A background tab's timers rarely run, so a frame whose time is off prompts a ping. */
-  private frame(frame: Frame): void {
+  #frame(frame: Frame): void {
     const now = performance.now();
-    const since = now - this.pinged;
-    if (since >= FIRST_PING_MS && this.clock.isOdd(frame.time, now)) this.hurry();
-    this.events.frame(frame);
+    const since = now - this.#pinged;
+    if (since >= FIRST_PING_MS && this.clock.isOdd(frame.time, now)) this.#hurry();
+    this.#events.frame(frame);
   }
 
   /** Pings at once and again soon. */
-  private hurry(): void {
-    this.pings = 0;
-    this.ping();
+  #hurry(): void {
+    this.#pings = 0;
+    this.#ping();
   }
 
-  private ping(): void {
-    clearTimeout(this.timer);
+  #ping(): void {
+    clearTimeout(this.#timer);
     const now = performance.now();
-    if (this.unanswered >= SILENT_PINGS && this.silence(now) > SILENT_MS) {
-      this.fail('the server stopped answering');
+    if (this.#unanswered >= SILENT_PINGS && this.silence(now) > SILENT_MS) {
+      this.#fail('the server stopped answering');
       return;
     }
-    this.pinged = now;
-    this.echo = (this.echo + 1) >>> 0;
-    if (this.sent.size > 16) this.sent.clear();
-    if (this.sendDatagram(encodePing(this.echo))) this.sent.set(this.echo, now);
-    this.unanswered++;
-    const pause = ++this.pings < FIRST_PINGS ? FIRST_PING_MS : PING_MS;
-    this.timer = setTimeout(() => this.ping(), pause);
+    this.#pinged = now;
+    this.#echo = (this.#echo + 1) >>> 0;
+    if (this.#sent.size > 16) this.#sent.clear();
+    if (this.sendDatagram(encodePing(this.#echo))) this.#sent.set(this.#echo, now);
+    this.#unanswered++;
+    const pause = ++this.#pings < FIRST_PINGS ? FIRST_PING_MS : PING_MS;
+    this.#timer = setTimeout(() => this.#ping(), pause);
   }
 
-  private pong(bytes: Uint8Array): void {
+  #pong(bytes: Uint8Array): void {
     const { echo, time } = decodePong(bytes);
-    const sentAt = this.sent.get(echo);
+    const sentAt = this.#sent.get(echo);
     if (sentAt === undefined) return;
-    this.sent.delete(echo);
-    if (this.clock.pong(sentAt, time, performance.now())) this.hurry();
+    this.#sent.delete(echo);
+    if (this.clock.pong(sentAt, time, performance.now())) this.#hurry();
   }
 
-  private said(bytes: Uint8Array): void {
+  #said(bytes: Uint8Array): void {
     const { time, said } = decodeSaid(bytes);
-    this.events.said(said, time);
+    this.#events.said(said, time);
   }
 
-  private fail(reason: string): void {
-    if (this.ended) return;
+  #fail(reason: string): void {
+    if (this.#ended) return;
     this.end({ code: undefined, reason });
-    this.link?.close();
+    this.#link?.close();
   }
 }

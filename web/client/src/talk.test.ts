@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Talk } from './talk';
+import { Talk } from './talk.ts';
 
 let talk: Talk;
 let busy: boolean;

@@ -6,12 +6,12 @@ import {
   type FrameIn,
   type PersonIn,
   rowOf,
-} from './testing/encode-frame';
-import { STALE_MS, View } from './view';
-import { decodeFrame } from './wire/frame';
-import { NO_MOTION } from './wire/motion';
-import type { Roster, Welcome } from './wire/server';
-import { Presence, Role } from './wire/wire';
+} from './testing/encode-frame.ts';
+import { STALE_MS, View } from './view.ts';
+import { decodeFrame } from './wire/frame.ts';
+import { NO_MOTION } from './wire/motion.ts';
+import type { Roster, Welcome } from './wire/server.ts';
+import { Presence, Role } from './wire/wire.ts';
 
 const LEVEL = 3;
 const LAT = 457_700_000;

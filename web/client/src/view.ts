@@ -2,11 +2,11 @@
  * What a receiver knows of its room: the roster, and who is where according to the frames. Pure: it
  * has no clock, and every time comes from a message (docs/PROTOCOL.md, section 7).
  */
-import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './wire/frame';
-import { CELL, type Cell, cellContains, cellRect, cellsOverlap } from './wire/geo';
-import type { StateBits } from './wire/kind';
-import type { Roster, ServerMessage, Welcome } from './wire/server';
-import { type Online, type Person, Presence } from './wire/wire';
+import { AGES, type Chunk, type Entry, type Frame, type Quarters } from './wire/frame.ts';
+import { CELL, type Cell, cellContains, cellRect, cellsOverlap } from './wire/geo.ts';
+import type { StateBits } from './wire/kind.ts';
+import type { Roster, ServerMessage, Welcome } from './wire/server.ts';
+import { type Online, type Person, Presence } from './wire/wire.ts';
 
 /** Frames older than this are ignored, and people not named for this long have left the view. */
 export const STALE_MS = 5000;
@@ -173,70 +173,70 @@ export class View {
   newest: number | undefined;
 
   /** Whether a frame has come over this link. */
-  private begun = false;
+  #begun = false;
   /** Time of the first frame after a gap, while it matters. */
-  private resumed: number | undefined;
-  private me: number | undefined;
-  private readonly presence = new Map<number, Presence>();
-  private readonly left = new Set<number>();
+  #resumed: number | undefined;
+  #me: number | undefined;
+  readonly #presence = new Map<number, Presence>();
+  readonly #left = new Set<number>();
   /** Sample times of people, also while they are out of view. */
-  private readonly known = new Map<number, Sampled>();
-  private readonly removals = new Map<number, Removal>();
+  readonly #known = new Map<number, Sampled>();
+  readonly #removals = new Map<number, Removal>();
   /** When each person stopped sharing; frames up to then do not count. */
-  private readonly withdrawn = new Map<number, number>();
+  readonly #withdrawn = new Map<number, number>();
 
   /** Takes a message of the reliable lane: welcomes and rosters change the view. */
   handleMessage(message: ServerMessage): void {
-    if (message.type === 'Welcome') this.handleWelcome(message);
-    else if (message.type === 'Roster') this.handleRoster(message);
+    if (message.type === 'Welcome') this.#handleWelcome(message);
+    else if (message.type === 'Roster') this.#handleRoster(message);
   }
 
   /** A welcome voids the roster. For the same peer, what was seen stays, faded by the page. */
-  private handleWelcome({ id, resumed }: Welcome): void {
-    this.me = id;
+  #handleWelcome({ id, resumed }: Welcome): void {
+    this.#me = id;
     this.heard = false;
     this.changes++;
     this.people.clear();
-    this.presence.clear();
-    this.withdrawn.clear();
+    this.#presence.clear();
+    this.#withdrawn.clear();
     // People who left while there was no link will not be named again.
-    this.begun = false;
-    this.resumed = undefined;
+    this.#begun = false;
+    this.#resumed = undefined;
     if (resumed) return;
     this.figures.clear();
     this.clusters.clear();
-    this.removals.clear();
-    this.known.clear();
-    this.left.clear();
+    this.#removals.clear();
+    this.#known.clear();
+    this.#left.clear();
     this.remembered.clear();
     this.newest = undefined;
-    this.resumed = undefined;
+    this.#resumed = undefined;
   }
 
-  private handleRoster(roster: Roster): void {
+  #handleRoster(roster: Roster): void {
     this.online = roster.online;
     this.heard = true;
     for (const person of roster.joined) {
       if (this.figures.has(person.id)) this.changes++;
       this.people.set(person.id, person);
-      this.setPresence(person.id, person.presence, roster.time);
+      this.#setPresence(person.id, person.presence, roster.time);
     }
     for (const change of roster.presence) {
-      this.setPresence(change.id, change.presence, roster.time);
+      this.#setPresence(change.id, change.presence, roster.time);
     }
     for (const id of roster.left) {
-      this.left.add(id);
+      this.#left.add(id);
       this.people.delete(id);
-      this.presence.delete(id);
-      this.withdrawn.delete(id);
-      this.known.delete(id);
-      this.drop(id);
+      this.#presence.delete(id);
+      this.#withdrawn.delete(id);
+      this.#known.delete(id);
+      this.#drop(id);
       this.remembered.delete(id);
     }
   }
 
   /** Takes a person off the map, and remembers the last figure. */
-  private drop(id: number): void {
+  #drop(id: number): void {
     const figure = this.figures.get(id);
     if (!figure) return;
     this.figures.delete(id);
@@ -246,18 +246,18 @@ export class View {
 
   /** A person's presence, if the roster has named it. */
   presenceOf(id: number): Presence | undefined {
-    return this.presence.get(id);
+    return this.#presence.get(id);
   }
 
   /** Whether this person has left, for good. */
   hasLeft(id: number): boolean {
-    return this.left.has(id);
+    return this.#left.has(id);
   }
 
   /** Whether this person may be on the map, according to the roster. */
   mayBeShown(id: number): boolean {
-    const presence = this.presence.get(id);
-    if (this.left.has(id)) return false;
+    const presence = this.#presence.get(id);
+    if (this.#left.has(id)) return false;
     return presence !== Presence.Watching && presence !== Presence.Gone;
   }
 
@@ -268,36 +268,36 @@ export class View {
   handleFrame(frame: Frame): number[] {
     if (this.newest !== undefined && after(this.newest - STALE_MS, frame.time)) return [];
     const gap = this.newest !== undefined && after(frame.time, this.newest + GAP_MS);
-    if (gap && this.begun) this.resumed = frame.time;
-    this.begun = true;
+    if (gap && this.#begun) this.#resumed = frame.time;
+    this.#begun = true;
     if (this.newest === undefined || after(frame.time, this.newest)) this.newest = frame.time;
     const ages: number[] = [];
-    for (const chunk of frame.chunks) this.handleChunk(chunk, frame, ages);
-    this.expire();
+    for (const chunk of frame.chunks) this.#handleChunk(chunk, frame, ages);
+    this.#expire();
     return ages;
   }
 
-  private handleChunk(chunk: Chunk, { time, base }: Frame, ages: number[]): void {
+  #handleChunk(chunk: Chunk, { time, base }: Frame, ages: number[]): void {
     if (chunk.kind !== 'delta') {
-      this.clearCell(chunk, time, base);
-      if (chunk.counts) this.setCluster(chunk, chunk.counts, time);
+      this.#clearCell(chunk, time, base);
+      if (chunk.counts) this.#setCluster(chunk, chunk.counts, time);
     }
-    for (const entry of chunk.entries) this.handleEntry(entry, chunk, time, ages);
+    for (const entry of chunk.entries) this.#handleEntry(entry, chunk, time, ages);
   }
 
-  private handleEntry(entry: Entry, { cell }: Chunk, time: number, ages: number[]): void {
+  #handleEntry(entry: Entry, { cell }: Chunk, time: number, ages: number[]): void {
     const { id } = entry;
-    if (id === this.me || this.left.has(id)) return;
-    const withdrawn = this.withdrawn.get(id);
+    if (id === this.#me || this.#left.has(id)) return;
+    const withdrawn = this.#withdrawn.get(id);
     if (withdrawn !== undefined && !after(time, withdrawn)) return;
     const old = this.figures.get(id);
     if (old && !after(time, old.time)) return;
-    const removal = this.removals.get(id);
+    const removal = this.#removals.get(id);
     if (removal && after(removal.time, time) && cellsOverlap(removal.cell, cell)) return;
-    this.removals.delete(id);
-    const { sampled, sampledBy, isNews } = sampledWhen(entry.age, time, this.known.get(id));
+    this.#removals.delete(id);
+    const { sampled, sampledBy, isNews } = sampledWhen(entry.age, time, this.#known.get(id));
     if (old && isNews) ages.push(entry.age);
-    this.known.set(id, { sampled, sampledBy });
+    this.#known.set(id, { sampled, sampledBy });
     const figure: Figure = {
       id,
       lat: entry.lat,
@@ -307,7 +307,7 @@ export class View {
       stateLow: entry.stateLow,
       stateHigh: entry.stateHigh,
       accuracy: entry.accuracy ?? old?.accuracy ?? 0,
-      hidden: this.isHidden(id, entry.hidden ?? old?.hidden ?? false),
+      hidden: this.#isHidden(id, entry.hidden ?? old?.hidden ?? false),
       step: CELL[cell.level]!.step,
       time,
       sampled,
@@ -320,25 +320,25 @@ export class View {
   }
 
   /** The roster says who is hidden; frames say it only of people not on the roster. */
-  private isHidden(id: number, inFrame: boolean): boolean {
-    const presence = this.presence.get(id);
+  #isHidden(id: number, inFrame: boolean): boolean {
+    const presence = this.#presence.get(id);
     return presence === undefined ? inFrame : presence === Presence.Hidden;
   }
 
-  private setPresence(id: number, presence: Presence, time: number): void {
-    this.presence.set(id, presence);
+  #setPresence(id: number, presence: Presence, time: number): void {
+    this.#presence.set(id, presence);
     const person = this.people.get(id);
     if (person) person.presence = presence;
     const figure = this.figures.get(id);
     if (presence === Presence.Watching || presence === Presence.Gone) {
-      this.withdrawn.set(id, time);
+      this.#withdrawn.set(id, time);
       this.remembered.delete(id);
       // A later frame may have overtaken the roster, and shows those who share again by then.
       if (!figure || !after(figure.time, time)) {
-        this.drop(id);
+        this.#drop(id);
         this.remembered.delete(id);
       }
-      if (presence === Presence.Watching) this.known.delete(id);
+      if (presence === Presence.Watching) this.#known.delete(id);
       return;
     }
     const hidden = presence === Presence.Hidden;
@@ -348,15 +348,15 @@ export class View {
   }
 
   /** A key or crowd chunk is complete: older beliefs about its cell and page end here. */
-  private clearCell(chunk: Chunk, time: number, base: number): void {
+  #clearCell(chunk: Chunk, time: number, base: number): void {
     const pages = 2 ** chunk.pageBits;
     const listed = new Set(chunk.entries.map((entry) => entry.id));
     for (const [id, figure] of this.figures) {
       if (!after(time, figure.time) || !cellContains(chunk.cell, figure.lat, figure.lng)) continue;
       if (pages > 1 && (((id - base) % pages) + pages) % pages !== chunk.page) continue;
       if (listed.has(id)) continue;
-      this.drop(id);
-      this.removals.set(id, { cell: chunk.cell, time });
+      this.#drop(id);
+      this.#removals.set(id, { cell: chunk.cell, time });
     }
     const key = keyOf(chunk.cell);
     for (const [other, cluster] of this.clusters) {
@@ -368,7 +368,7 @@ export class View {
     }
   }
 
-  private setCluster({ cell, entries }: Chunk, counts: Quarters, time: number): void {
+  #setCluster({ cell, entries }: Chunk, counts: Quarters, time: number): void {
     const key = keyOf(cell);
     const old = this.clusters.get(key);
     if (old && !after(time, old.time)) return;
@@ -377,16 +377,16 @@ export class View {
     if (!old || !isSameCrowd(old, cluster)) this.changes++;
   }
 
-  private expire(): void {
+  #expire(): void {
     if (this.newest === undefined) return;
     const limit = this.newest - STALE_MS;
-    for (const [id, removal] of this.removals) {
-      if (after(limit, removal.time)) this.removals.delete(id);
+    for (const [id, removal] of this.#removals) {
+      if (after(limit, removal.time)) this.#removals.delete(id);
     }
-    for (const [id, time] of this.withdrawn) if (after(limit, time)) this.withdrawn.delete(id);
-    if (this.resumed !== undefined && !after(limit, this.resumed)) return;
-    this.resumed = undefined;
-    for (const [id, figure] of this.figures) if (after(limit, figure.time)) this.drop(id);
+    for (const [id, time] of this.#withdrawn) if (after(limit, time)) this.#withdrawn.delete(id);
+    if (this.#resumed !== undefined && !after(limit, this.#resumed)) return;
+    this.#resumed = undefined;
+    for (const [id, figure] of this.figures) if (after(limit, figure.time)) this.#drop(id);
     for (const [key, c] of this.clusters) {
       if (!after(limit, c.time)) continue;
       this.clusters.delete(key);

@@ -1,7 +1,7 @@
 /** Ages over time, a line for each transport. */
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { Transport } from '@gpys/client';
+import type { Transport } from '@gpys/client/parts';
 
 const HEIGHT = 240;
 /** The axis covers at least this many ms, so that the noise of a clean network looks like noise. */

@@ -1,5 +1,5 @@
 /** The page `/bench`: controls, words, and results for programs to read. */
-import { fetchConfig, messageOf, type Transport } from '@gpys/client';
+import { fetchConfig, messageOf, type Transport } from '@gpys/client/parts';
 import { byId, setText } from '../panel/dom';
 import { Chart } from './chart';
 import { type BenchResult, clockResolution, type Options } from './result';

@@ -23,7 +23,7 @@ import {
   whyNoSession,
   whyNotWebSocket,
   whyNotWebTransport,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import { OPENERS } from '../device/policy';
 import { spotOf, VIEWPORT } from './walk';
 

@@ -1,5 +1,5 @@
 /** A run's result; web/README.md explains each field. */
-import type { Transport } from '@gpys/client';
+import type { Transport } from '@gpys/client/parts';
 import type { Gauge } from './gauge';
 import type { Percentiles } from './histogram';
 import type { Peer, PeerState, Traffic } from './peer';

@@ -1,5 +1,5 @@
 /** One run: both links at once, with the same samples over both. */
-import type { Config, Transport } from '@gpys/client';
+import type { Config, Transport } from '@gpys/client/parts';
 import { Gauge } from './gauge';
 import { Peer } from './peer';
 import {

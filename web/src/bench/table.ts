@@ -1,5 +1,5 @@
 /** The table of figures: its rows and their words. */
-import type { Transport } from '@gpys/client';
+import type { Transport } from '@gpys/client/parts';
 import type { Percentiles } from './histogram';
 import type { Ages, BenchResult, TransportResult } from './result';
 

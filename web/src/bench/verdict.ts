@@ -1,5 +1,5 @@
 /** The verdict: which transport is faster at what, and by how much, in one line. */
-import type { Transport } from '@gpys/client';
+import type { Transport } from '@gpys/client/parts';
 import type { BenchResult, TransportResult } from './result';
 
 export const NAMES = { webtransport: 'WebTransport', websocket: 'WebSocket' } as const;

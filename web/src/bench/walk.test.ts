@@ -1,4 +1,4 @@
-import { CELL, MAX_LAT, MAX_LNG } from '@gpys/client';
+import { CELL, MAX_LAT, MAX_LNG } from '@gpys/client/parts';
 import { expect, it } from 'vitest';
 import { NUMBERS, numberOf, spotOf, VIEWPORT } from './walk';
 

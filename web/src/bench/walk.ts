@@ -2,7 +2,7 @@
  * A walk on the open sea, each of whose positions is a number, so that receivers know which sample
  * they see: the wire's own ages are too coarse to measure with.
  */
-import type { Viewport } from '@gpys/client';
+import type { Viewport } from '@gpys/client/parts';
 
 /**
  * Distance between positions, in units of 1e-7 degree (5 m). Cells up to level 8 round to less than

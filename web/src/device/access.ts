@@ -3,7 +3,7 @@
  * browsers send to no server.
  */
 
-import type { Keep } from '@gpys/client';
+import type { Keep } from '@gpys/client/parts';
 
 /** The parts of the browser's window that this needs. */
 export interface Place {

@@ -1,4 +1,4 @@
-import { attitude, fromEuler } from '@gpys/client';
+import { attitude, fromEuler } from '@gpys/client/parts';
 import { describe, expect, it, vi } from 'vitest';
 import { type Angles, type Held, Orientations, onScreen, screenAngle } from './held';
 

@@ -1,5 +1,12 @@
 /** Finds how the device is held, from events that may know north, lose it, or invent angles. */
-import { aboutZ, attitude, fromEuler, multiply, type Quaternion, yawBetween } from '@gpys/client';
+import {
+  aboutZ,
+  attitude,
+  fromEuler,
+  multiply,
+  type Quaternion,
+  yawBetween,
+} from '@gpys/client/parts';
 
 /** An orientation, or what is missing for one: a sensor, or knowledge of north. */
 export type Held = { q: Quaternion } | { lacks: 'sensor' | 'north' };

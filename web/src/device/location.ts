@@ -1,5 +1,5 @@
 /** The device's position, as far as it can be trusted, and why there is none. */
-import { CARRY_MS, carry, type Reading } from '@gpys/client';
+import { CARRY_MS, carry, type Reading } from '@gpys/client/parts';
 
 export interface Fix {
   lat: number;

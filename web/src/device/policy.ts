@@ -7,7 +7,7 @@ import {
   type Openers,
   openWebSocket,
   openWebTransport,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 
 /**
  * Wraps an opener: a proxy may have replaced the page's policy, and the browser reports violations

@@ -1,4 +1,4 @@
-import { NO_ORIENTATION } from '@gpys/client';
+import { NO_ORIENTATION } from '@gpys/client/parts';
 import { expect, it } from 'vitest';
 import { findLive, keepLive, type Live } from './resume';
 import { keepIn } from './storage';

@@ -1,5 +1,12 @@
 /** Stores the state of sharing in this tab, so that it resumes after a reload. */
-import { type Keep, MAX_LAT, MAX_LNG, NO_ORIENTATION, ORIENTATION_CODES, UNIT } from '@gpys/client';
+import {
+  type Keep,
+  MAX_LAT,
+  MAX_LNG,
+  NO_ORIENTATION,
+  ORIENTATION_CODES,
+  UNIT,
+} from '@gpys/client/parts';
 import type { Snapshot } from './self';
 import { isWish, type Wish } from './sharing';
 

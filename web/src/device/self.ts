@@ -12,7 +12,7 @@ import {
   type Reading,
   type Sample,
   sampleOf,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import { askForMotion, type Held, watchOrientation } from './held';
 import { type Fix, type LocationProblem, LocationWatch, placeAt } from './location';
 

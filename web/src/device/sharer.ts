@@ -1,5 +1,5 @@
 /** Sharing: turns the user's choices and the device's readings into what the client sends. */
-import { type Client, Presence, type Welcome } from '@gpys/client';
+import { type Client, Presence, type Welcome } from '@gpys/client/parts';
 import { OLD_MS } from './old';
 import { findLive, keepLive } from './resume';
 import { Self } from './self';

@@ -1,5 +1,5 @@
 /** The terms on which this device shares: how precisely, and for how long. */
-import type { Keep, Sharing } from '@gpys/client';
+import type { Keep, Sharing } from '@gpys/client/parts';
 
 /** The user's choice. */
 export interface Wish {

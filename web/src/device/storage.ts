@@ -1,6 +1,6 @@
 /** The browser's storage, which may be blocked, full, or forgetful. */
 
-import type { Keep } from '@gpys/client';
+import type { Keep } from '@gpys/client/parts';
 
 /**
  * A storage that never throws. If site data is blocked, even the name `localStorage` throws, and a

@@ -1,5 +1,5 @@
 /** Distinguishes a returning tab from a duplicated one: both find the same stored data. */
-import type { Keep } from '@gpys/client';
+import type { Keep } from '@gpys/client/parts';
 
 const TAB = 'gpys.tab';
 /** How often to try again: the tab's previous page may take about a second to go. */

@@ -1,4 +1,4 @@
-import { UNIT } from '@gpys/client';
+import { UNIT } from '@gpys/client/parts';
 import { expect, it } from 'vitest';
 import { BLUR_M, blur } from './blur';
 import { way } from './geo';

@@ -1,5 +1,5 @@
 /** Where others see a peer that shares approximately (docs/PROTOCOL.md, section 4). */
-import { CIRCLE, type Degrees, MAX_LAT, MAX_LNG, toUnits, UNIT } from '@gpys/client';
+import { CIRCLE, type Degrees, MAX_LAT, MAX_LNG, toUnits, UNIT } from '@gpys/client/parts';
 
 /** Height of a row of cells, in units of 1e-7 degree. */
 const ROW = 90_000;

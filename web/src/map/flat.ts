@@ -3,7 +3,7 @@
  * page uses them, with dots on a plain canvas instead of figures on a map.
  */
 
-import { attitude } from '@gpys/client';
+import { attitude } from '@gpys/client/parts';
 import { fromMercator, mercator } from './geo';
 import type { Drawn } from './scene';
 

@@ -1,5 +1,5 @@
 /** The map's projection, and distances on the ground. */
-import { type Degrees, wrapDegrees } from '@gpys/client';
+import { type Degrees, wrapDegrees } from '@gpys/client/parts';
 
 /** Length of the equator in metres (WGS 84). */
 export const CIRCUMFERENCE = 40_075_017;

@@ -1,6 +1,6 @@
 /** Labels over the map: names, the venue, and crowds' counts, on their own canvas. */
 
-import { isolated } from '@gpys/client';
+import { isolated } from '@gpys/client/parts';
 import { type Placed, place, type Rect, type Wish } from './placement';
 import type { Circle, Drawn, Many, SceneFrame } from './scene';
 

@@ -9,7 +9,7 @@ import {
   type View,
   type Viewport,
   wrapDegrees,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import {
   AttributionControl,
   Map as MapLibre,

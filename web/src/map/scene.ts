@@ -10,14 +10,15 @@ import {
   type Degrees,
   decodeAccuracy,
   type Figure,
+  Glide,
   type Quaternion,
   type Sample,
+  sampledAt,
   UNIT,
   type View,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import { agoWords, OLD_MS } from '../device/old';
 import { CIRCUMFERENCE, fromMercator, mercator } from './geo';
-import { Glide } from './glide';
 import { discRadius, groupUp, LEAST, mergeDiscs } from './groups';
 
 export type Kind = 'figure' | 'pin' | 'venue';
@@ -134,9 +135,10 @@ export class Scene {
   update(now: number): void {
     if (!this.touched) return;
     this.touched = false;
+    const time = this.serverTime(now);
     for (const [id, figure] of this.view.figures) {
       const glide = this.glides.get(id);
-      const since = this.sampledAt(figure, now);
+      const since = sampledAt(figure, now, time);
       if (glide) glide.update(figure, now, since);
       else this.glides.set(id, new Glide(figure, since));
     }
@@ -156,13 +158,6 @@ export class Scene {
       return true;
     }
     return glide.update(figure, now, sample.at);
-  }
-
-  /** When a figure's sample was taken, in local time: the middle of what its ages say. */
-  private sampledAt({ sampled, sampledBy }: Figure, now: number): number {
-    const time = this.serverTime(now);
-    if (time === undefined) return now;
-    return now - ((time - sampledBy) | 0) - ((sampledBy - sampled) | 0) / 2;
   }
 
   /** Whether this device is on the map. */
@@ -259,7 +254,7 @@ export class Scene {
     const glide = this.glides.get(id ?? OWN);
     if (!glide) return undefined;
     const camera = this.camera();
-    const [x, y] = glide.point(now);
+    const [x, y] = onMap(glide, now);
     const { dx, dy } = project(x, y, camera);
     const q = glide.orientation(now);
     const held = q && attitude(q);
@@ -273,7 +268,7 @@ export class Scene {
   }
 
   private person(id: number, glide: Glide, camera: Camera, now: number): Drawn | undefined {
-    const [x, y] = glide.point(now);
+    const [x, y] = onMap(glide, now);
     const { dx, dy } = project(x, y, camera);
     if (!inSight(dx, dy, camera)) return undefined;
     const own = id === OWN;
@@ -360,6 +355,12 @@ function circlesOf(drawn: readonly Drawn[], size: number): Circle[] {
 function circleAround(it: { at: Degrees; metres: number }, camera: Camera): Circle {
   const { lat, lng } = it.at;
   return { ...project(...mercator(lat, lng), camera), radius: pixelsOf(it.metres, lat, camera) };
+}
+
+/** Where somebody is drawn, in Web Mercator; x may be outside 0 to 1 across the antimeridian. */
+function onMap(glide: Glide, now: number): [x: number, y: number] {
+  const [lng, lat] = glide.point(now);
+  return mercator(lat * UNIT, lng * UNIT);
 }
 
 function ownFigure(sample: Sample): Figure {

@@ -8,7 +8,7 @@ import {
   Presence,
   UNIT,
   type View,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 import { CameraControl, type Known, type Target } from './camera/camera';
 import { type Area, type Box, boxAround } from './camera/fit';
 import { fromMercator } from './geo';

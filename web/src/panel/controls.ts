@@ -1,5 +1,5 @@
 /** Connects presses, keys and browser events to what they do. */
-import { type Client, cleanName } from '@gpys/client';
+import { type Client, cleanName } from '@gpys/client/parts';
 import type { Sharer } from '../device/sharer';
 import { device } from '../device/storage';
 import { middleOf } from '../map/camera/fit';

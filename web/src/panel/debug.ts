@@ -1,5 +1,5 @@
 /** `window.gpys`, read only: what the page shows, for tests and the curious. */
-import { type Client, decodeAccuracy, type Quarters, type View } from '@gpys/client';
+import { type Client, decodeAccuracy, type Quarters, type View } from '@gpys/client/parts';
 import type { Place, Scene } from '../map/scene';
 
 export interface DebugFigure extends Place {

@@ -1,4 +1,4 @@
-import { CloseCode, type State } from '@gpys/client';
+import { CloseCode, type State } from '@gpys/client/parts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Outage } from './outage';
 

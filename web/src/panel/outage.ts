@@ -1,5 +1,5 @@
 /** Notices about the link, for what would be overlooked at the foot of the page. */
-import { type Client, CloseCode, type State } from '@gpys/client';
+import { type Client, CloseCode, type State } from '@gpys/client/parts';
 import type { Notice } from './dock';
 import { reasonOf, STALLED_MS } from './status';
 

@@ -1,5 +1,12 @@
 /** The map in words: counts, and a list of people for keyboards and screen readers. */
-import { type Degrees, type Figure, type Online, Presence, UNIT, type View } from '@gpys/client';
+import {
+  type Degrees,
+  type Figure,
+  type Online,
+  Presence,
+  UNIT,
+  type View,
+} from '@gpys/client/parts';
 import { way } from '../map/geo';
 import { coarseness, type Place, type Scene, stepMetres } from '../map/scene';
 import { setText } from './dom';

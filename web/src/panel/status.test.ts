@@ -1,4 +1,4 @@
-import type { State } from '@gpys/client';
+import type { State } from '@gpys/client/parts';
 import { expect, it } from 'vitest';
 import { refusedWords, statusLine } from './status';
 

@@ -7,7 +7,7 @@ import {
   MAX_REASON,
   type Refused,
   type State,
-} from '@gpys/client';
+} from '@gpys/client/parts';
 
 export type Tone = 'good' | 'busy' | 'bad';
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { fetchConfig, socketAt } from './config';
+import { fetchConfig, socketAt } from './config.ts';
 
 const address = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
 

@@ -1,6 +1,7 @@
 /** The server's configuration for clients (docs/PROTOCOL.md, section 10). */
-import type { Config } from './link';
-import type { Address } from './why';
+
+import type { Address } from './fault.ts';
+import type { Config } from './link.ts';
 
 /** Maximum length of a server's or proxy's message that is shown. */
 const WORDS = 200;

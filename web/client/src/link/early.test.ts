@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { EarlyLink, type OpenOptions } from './early';
-import type { Config, Link, LinkEnd, LinkEvents } from './link';
+import { EarlyLink, type OpenOptions } from './early.ts';
+import type { Config, Link, LinkEnd, LinkEvents } from './link.ts';
+import { wordsFor } from './why.ts';
 
 const CONFIG: Config = {
   protocol: 2,
@@ -35,7 +36,7 @@ function dial(fails = false): { early: EarlyLink; link: Link; server: () => Link
   const options: OpenOptions = {
     openers: { webtransport: open, websocket: open },
     transport: 'websocket',
-    address: { protocol: 'https:', host: 'localhost', origin: 'https://localhost' },
+    words: wordsFor({ protocol: 'https:', host: 'localhost', origin: 'https://localhost' }),
     storage: {} as Storage,
   };
   return { early: new EarlyLink(options, CONFIG), link, server: () => server! };

@@ -1,9 +1,9 @@
 /** Opens links; the first one opens while the rest of the page still loads. */
 
-import type { Keep } from '../storage';
-import type { Config, Link, LinkEnd, LinkEvents, Transport } from './link';
-import { type Openers, openOnly, RaceError, race } from './race';
-import { type Address, whyNoLink, whyNotWebTransport } from './why';
+import type { Keep } from '../storage.ts';
+import type { Words } from './fault.ts';
+import type { Config, Link, LinkEnd, LinkEvents, Transport } from './link.ts';
+import { type Openers, openOnly, RaceError, race } from './race.ts';
 
 /** How long connections skip WebTransport after WebSocket won a race. */
 export const REMEMBER_MS = 5 * 60_000;
@@ -16,8 +16,8 @@ export interface OpenOptions {
   transport: Transport | undefined;
   /** Where the winner of a race is remembered. */
   storage: Keep;
-  /** The server's address. */
-  address: Address;
+  /** Says why a transport did not open. */
+  words: Words;
 }
 
 /** An open link. */
@@ -30,7 +30,7 @@ export interface Opened {
 
 /** Opens a link by the better transport. Rejects with a message for the user. */
 export async function openLink(
-  { openers, transport, storage, address }: OpenOptions,
+  { openers, transport, storage, words }: OpenOptions,
   config: Config,
   events: LinkEvents,
 ): Promise<Opened> {
@@ -48,7 +48,7 @@ export async function openLink(
     return {
       link,
       lost: lost.then((fault) => {
-        const why = whyNotWebTransport(fault, config, address);
+        const why = words.lost(fault, config);
         // A transport that was only slower may be faster next time.
         if (fault !== 'slow') {
           storage.setItem(WEBSOCKET_UNTIL, String(Date.now() + REMEMBER_MS));
@@ -59,49 +59,49 @@ export async function openLink(
     };
   } catch (error) {
     if (!(error instanceof RaceError)) throw error;
-    throw new Error(whyNoLink(error.faults, config, address));
+    throw new Error(words.none(error.faults, config));
   }
 }
 
 /** A link that opens before its session exists. The server stays silent until it is greeted. */
 export class EarlyLink implements LinkEvents {
-  private readonly winner: Promise<Opened>;
-  private session: LinkEvents | undefined;
-  private over = false;
+  readonly #winner: Promise<Opened>;
+  #session: LinkEvents | undefined;
+  #over = false;
 
   constructor(options: OpenOptions, config: Config) {
-    this.winner = openLink(options, config, this);
+    this.#winner = openLink(options, config, this);
     // A failure is reported to `take`; without a taker it does not matter.
-    this.winner.catch(() => undefined);
+    this.#winner.catch(() => undefined);
   }
 
   /** Hands the link over; undefined if the server gave it up first. */
   async take(session: LinkEvents): Promise<Opened | undefined> {
-    const winner = await this.winner;
-    if (this.over) return undefined;
-    this.session = session;
+    const winner = await this.#winner;
+    if (this.#over) return undefined;
+    this.#session = session;
     return winner;
   }
 
   /** Closes the link when nothing will take it. */
   close(): void {
-    this.winner.then(({ link }) => link.close()).catch(() => undefined);
+    this.#winner.then(({ link }) => link.close()).catch(() => undefined);
   }
 
   /** Passes a message on to the session. */
   message(bytes: Uint8Array): void {
-    this.session?.message(bytes);
+    this.#session?.message(bytes);
   }
 
   /** Passes a datagram on to the session. */
   datagram(bytes: Uint8Array): void {
-    this.session?.datagram(bytes);
+    this.#session?.datagram(bytes);
   }
 
   /** Passes the end on, or remembers it. */
   end(end: LinkEnd): void {
-    this.over = true;
-    this.session?.end(end);
+    this.#over = true;
+    this.#session?.end(end);
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * Opens the better of two transports: WebTransport gets a head start, and the loser is cancelled.
  */
-import type { Config, Link, LinkEvents, Opener, Transport } from './link';
-import { type Fault, faultOf, OpenError } from './why';
+
+import { type Fault, faultOf, OpenError } from './fault.ts';
+import type { Config, Link, LinkEvents, Opener, Transport } from './link.ts';
 
 /**
  * The head start, like that of IPv6 over IPv4 (RFC 8305, section 5, which asks for at least 100

@@ -1,11 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import type { Config, Link } from './link';
-import { openWebSocket } from './websocket';
+import type { Config, Link } from './link.ts';
+import { openWebSocket } from './websocket.ts';
 
 class FakeSocket {
-  static readonly OPEN = 1;
+  readonly OPEN = 1;
   static last: FakeSocket;
-  readonly readyState = FakeSocket.OPEN;
+  readonly readyState = 1;
   readonly sent: Uint8Array[] = [];
   bufferedAmount = 0;
   onopen: (() => void) | undefined;

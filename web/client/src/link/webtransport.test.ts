@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import type { Config } from './link';
-import { openWebTransport, splitter, withLength } from './webtransport';
+import type { Config } from './link.ts';
+import { openWebTransport, splitter, withLength } from './webtransport.ts';
 
 it('reassembles messages however the stream cuts them', () => {
   const messages = [[1], [], [2, 3, 4], new Array(300).fill(9)].map((m) => Uint8Array.from(m));

@@ -1,6 +1,7 @@
 /** A link over WebTransport: a stream for what must arrive, datagrams for what must be new. */
-import { type Config, type Link, type LinkEvents, messageOf, type Opener } from './link';
-import { OpenError } from './why';
+
+import { OpenError } from './fault.ts';
+import { type Config, type Link, type LinkEvents, messageOf, type Opener } from './link.ts';
 
 /**
  * Browsers configure datagrams differently: older ones have high water marks, newer ones maximum

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import type { Config } from './link';
-import { type Fault, whyNoLink, whyNotWebTransport } from './why';
+import type { Fault } from './fault.ts';
+import type { Config } from './link.ts';
+import { whyNoLink, whyNotWebTransport } from './why.ts';
 
 const here = { protocol: 'https:', host: 'map.example', origin: 'https://map.example' };
 const CONFIG: Config = {

@@ -2,40 +2,8 @@
  * Why a transport did not open, as far as a page can know. A browser reports only the failure; what
  * the server saw of the page, the clocks, and the way it failed explain the rest. Pure.
  */
-import type { Config } from './link';
-
-/** How a transport failed. */
-export type Fault =
-  /** The browser does not support it. */
-  | 'unsupported'
-  /** The browser does not support it on pages of plain HTTP. */
-  | 'insecure'
-  /** The page's policy forbids the address. */
-  | 'policy'
-  /** The answer was no. */
-  | 'refused'
-  /** No answer came. */
-  | 'silent'
-  /** It opened, but after the other one. */
-  | 'slow';
-
-/** The error that an opener rejects with. */
-export class OpenError extends Error {
-  constructor(
-    readonly fault: Fault,
-    words: string,
-  ) {
-    super(words);
-  }
-}
-
-/** The fault of an opener's rejection. */
-export function faultOf(error: unknown): Fault {
-  return error instanceof OpenError ? error.fault : 'refused';
-}
-
-/** The server's address, and the origin of the page that asks. A page's `location` is one. */
-export type Address = Pick<URL, 'protocol' | 'host' | 'origin'>;
+import type { Address, Fault, Words } from './fault.ts';
+import type { Config } from './link.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -104,4 +72,12 @@ export function whyNoLink(
     websocket && `WebSocket ${whyNotWebSocket(websocket)}`,
   ];
   return parts.filter(Boolean).join('. ');
+}
+
+/** The words for users of a page at this address. */
+export function wordsFor(address: Address): Words {
+  return {
+    lost: (fault, config) => whyNotWebTransport(fault, config, address),
+    none: (faults, config) => whyNoLink(faults, config, address),
+  };
 }

@@ -1,9 +1,9 @@
 import { bench, describe } from 'vitest';
-import { View } from '../view';
-import { decodeFrame } from '../wire/frame';
-import { decodeOrientation } from '../wire/orientation';
-import { columnOf, encodeFrame, rowOf } from './encode-frame';
-import { random } from './random';
+import { View } from '../view.ts';
+import { decodeFrame } from '../wire/frame.ts';
+import { decodeOrientation } from '../wire/orientation.ts';
+import { columnOf, encodeFrame, rowOf } from './encode-frame.ts';
+import { random } from './random.ts';
 
 const [LAT, LNG] = [457_700_000, 142_140_000];
 const next = random(5);

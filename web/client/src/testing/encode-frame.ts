@@ -1,8 +1,8 @@
 /** Encodes frames for tests, as docs/PROTOCOL.md, section 7, defines them. */
-import { AGES, type ChunkKind, FRAME_TAG } from '../wire/frame';
-import { CELL, MAX_LAT, MAX_LNG } from '../wire/geo';
-import { NO_MOTION } from '../wire/motion';
-import { NO_ORIENTATION } from '../wire/orientation';
+import { AGES, type ChunkKind, FRAME_TAG } from '../wire/frame.ts';
+import { CELL, MAX_LAT, MAX_LNG } from '../wire/geo.ts';
+import { NO_MOTION } from '../wire/motion.ts';
+import { NO_ORIENTATION } from '../wire/orientation.ts';
 
 export class BitWriter {
   private readonly bits: number[] = [];

@@ -1,5 +1,5 @@
-import type { Config, Link, LinkEvents, Opener, Transport } from '../link/link';
-import { type Hello, Presence, VERSION } from '../wire/wire';
+import type { Config, Link, LinkEvents, Opener, Transport } from '../link/link.ts';
+import { type Hello, Presence, VERSION } from '../wire/wire.ts';
 
 export const CONFIG: Config = {
   protocol: 2,

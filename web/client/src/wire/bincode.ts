@@ -1,21 +1,21 @@
 /** The part of bincode 2's standard configuration that docs/PROTOCOL.md, section 3, uses. */
-import { DecodeError } from './bits';
+import { DecodeError } from './bits.ts';
 
 /** Writes a message. */
 export class Writer {
-  private readonly bytes: number[] = [];
+  readonly #bytes: number[] = [];
 
   /** Writes a byte. */
   u8(n: number): this {
-    this.bytes.push(n & 0xff);
+    this.#bytes.push(n & 0xff);
     return this;
   }
 
   /** Writes an unsigned integer of up to 32 bits. */
   varint(n: number): this {
     if (n < 251) return this.u8(n);
-    if (n <= 0xffff) return this.u8(0xfb).little(n, 2);
-    return this.u8(0xfc).little(n, 4);
+    if (n <= 0xffff) return this.u8(0xfb).#little(n, 2);
+    return this.u8(0xfc).#little(n, 4);
   }
 
   /** Writes a signed integer of 32 bits. */
@@ -25,7 +25,7 @@ export class Writer {
 
   /** Writes an unsigned integer of 32 bits in 4 bytes. */
   u32(n: number): this {
-    return this.little(n, 4);
+    return this.#little(n, 4);
   }
 
   /** Writes a floating-point number of 64 bits. */
@@ -37,7 +37,7 @@ export class Writer {
 
   /** Writes bytes as they are. */
   raw(bytes: Uint8Array): this {
-    this.bytes.push(...bytes);
+    this.#bytes.push(...bytes);
     return this;
   }
 
@@ -56,10 +56,10 @@ export class Writer {
 
   /** The message's bytes. */
   done(): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(this.bytes);
+    return Uint8Array.from(this.#bytes);
   }
 
-  private little(n: number, bytes: number): this {
+  #little(n: number, bytes: number): this {
     for (let i = 0; i < bytes; i++) this.u8(n >>> (8 * i));
     return this;
   }
@@ -67,14 +67,18 @@ export class Writer {
 
 /** Reads a message; every method throws a {@link DecodeError} on invalid bytes. */
 export class Reader {
-  private at = 0;
+  #at = 0;
 
-  constructor(private readonly bytes: Uint8Array) {}
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
 
   /** Reads a byte. */
   u8(): number {
-    if (this.at >= this.bytes.length) throw new DecodeError('the message ends too early');
-    return this.bytes[this.at++]!;
+    if (this.#at >= this.#bytes.length) throw new DecodeError('the message ends too early');
+    return this.#bytes[this.#at++]!;
   }
 
   /** Reads a boolean. */
@@ -96,12 +100,12 @@ export class Reader {
 
   /** Reads an unsigned integer of 32 bits in 4 bytes. */
   u32(): number {
-    return this.view(4).getUint32(0, true);
+    return this.#view(4).getUint32(0, true);
   }
 
   /** Reads a floating-point number of 64 bits. */
   f64(): number {
-    return this.view(8).getFloat64(0, true);
+    return this.#view(8).getFloat64(0, true);
   }
 
   /** Reads an unsigned integer of 16 bits. */
@@ -111,9 +115,9 @@ export class Reader {
 
   /** Reads `n` bytes. */
   raw(n: number): Uint8Array {
-    if (this.at + n > this.bytes.length) throw new DecodeError('the message ends too early');
-    this.at += n;
-    return this.bytes.slice(this.at - n, this.at);
+    if (this.#at + n > this.#bytes.length) throw new DecodeError('the message ends too early');
+    this.#at += n;
+    return this.#bytes.slice(this.#at - n, this.#at);
   }
 
   /** Reads a UUID. */
@@ -149,13 +153,13 @@ export class Reader {
     return n;
   }
 
-  private view(n: number): DataView {
+  #view(n: number): DataView {
     const { buffer, byteOffset } = this.raw(n);
     return new DataView(buffer, byteOffset, n);
   }
 
   /** Checks that no bytes are left. */
   finish(): void {
-    if (this.at !== this.bytes.length) throw new DecodeError('bytes follow the message');
+    if (this.#at !== this.#bytes.length) throw new DecodeError('bytes follow the message');
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { BitWriter } from '../testing/encode-frame';
-import { BitReader, DecodeError } from './bits';
+import { BitWriter } from '../testing/encode-frame.ts';
+import { BitReader, DecodeError } from './bits.ts';
 
 describe('BitReader', () => {
   it('reads the least significant bit first', () => {

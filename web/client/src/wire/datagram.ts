@@ -1,7 +1,7 @@
 /** The datagram lane but for frames: poses (docs/PROTOCOL.md, section 4), pings and pongs (6). */
-import { DecodeError } from './bits';
-import type { StateBits } from './kind';
-import { NO_MOTION } from './motion';
+import { DecodeError } from './bits.ts';
+import type { StateBits } from './kind.ts';
+import { NO_MOTION } from './motion.ts';
 
 /** First byte of a pose. */
 export const POSE_TAG = 0x50;

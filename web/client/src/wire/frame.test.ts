@@ -6,13 +6,13 @@ import {
   type FrameIn,
   type PersonIn,
   rowOf,
-} from '../testing/encode-frame';
-import { random } from '../testing/random';
-import { DecodeError } from './bits';
-import { AGES, decodeFrame, FRAME_TAG } from './frame';
-import { CELL, MAX_LAT, MAX_LNG } from './geo';
-import { NO_MOTION } from './motion';
-import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
+} from '../testing/encode-frame.ts';
+import { random } from '../testing/random.ts';
+import { DecodeError } from './bits.ts';
+import { AGES, decodeFrame, FRAME_TAG } from './frame.ts';
+import { CELL, MAX_LAT, MAX_LNG } from './geo.ts';
+import { NO_MOTION } from './motion.ts';
+import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation.ts';
 
 const LAT = 457_700_000;
 const LNG = 142_140_000;

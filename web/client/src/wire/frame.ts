@@ -1,9 +1,9 @@
 /** Decodes a frame: part of the world at one moment (docs/PROTOCOL.md, section 7). */
-import { BitReader, DecodeError } from './bits';
-import { CELL, type Cell, MAX_LAT, MAX_LNG } from './geo';
-import { MAX_STATE_BITS, type StateBits } from './kind';
-import { NO_MOTION } from './motion';
-import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation';
+import { BitReader, DecodeError } from './bits.ts';
+import { CELL, type Cell, MAX_LAT, MAX_LNG } from './geo.ts';
+import { MAX_STATE_BITS, type StateBits } from './kind.ts';
+import { NO_MOTION } from './motion.ts';
+import { NO_ORIENTATION, ORIENTATION_CODES } from './orientation.ts';
 
 /** First byte of a frame. */
 export const FRAME_TAG = 0x47;

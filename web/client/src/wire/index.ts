@@ -1,14 +1,14 @@
 /** The bytes of docs/PROTOCOL.md, both ways. */
-export * from './accuracy';
-export { DecodeError } from './bits';
-export * from './codes';
-export * from './datagram';
-export * from './frame';
-export * from './geo';
-export * from './kind';
-export * from './motion';
-export * from './orientation';
-export * from './say';
-export * from './server';
-export * from './text';
-export * from './wire';
+export * from './accuracy.ts';
+export { DecodeError } from './bits.ts';
+export * from './codes.ts';
+export * from './datagram.ts';
+export * from './frame.ts';
+export * from './geo.ts';
+export * from './kind.ts';
+export * from './motion.ts';
+export * from './orientation.ts';
+export * from './say.ts';
+export * from './server.ts';
+export * from './text.ts';
+export * from './wire.ts';

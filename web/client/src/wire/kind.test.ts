@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { random } from '../testing/random';
+import { random } from '../testing/random.ts';
 import {
   type Layout,
   packState,
@@ -9,7 +9,7 @@ import {
   stateBits,
   unpackState,
   viewportOf,
-} from './kind';
+} from './kind.ts';
 
 const layout = (...values: StateField['values'][]): Layout => ({
   fields: values.map((it, i) => ({ name: `f${i}`, values: it })),

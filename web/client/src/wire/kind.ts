@@ -2,8 +2,8 @@
  * What a room is for: its space, and the layout of its state (docs/PROTOCOL.md, section 2). The
  * server copies state bits and never reads them; what they mean is between clients.
  */
-import type { Reader, Writer } from './bincode';
-import { CIRCLE, type Viewport } from './geo';
+import type { Reader, Writer } from './bincode.ts';
+import { CIRCLE, type Viewport } from './geo.ts';
 
 /** Most bits of state that a peer has. */
 export const MAX_STATE_BITS = 64;
@@ -12,7 +12,7 @@ const MAX_X = 257_142_856;
 /** The same on the y axis. */
 const MAX_Y = 128_571_427;
 /** Grid units in a step of a plane. */
-const STEP_UNITS = 7;
+export const STEP_UNITS = 7;
 
 /** Where the people of a room are. */
 export type Space = { type: 'Earth' } | ({ type: 'Plane' } & Plane);
@@ -163,6 +163,12 @@ export interface Bounds {
 /** Width of the world at zoom 0, in CSS pixels, as MapLibre counts. */
 const TILE_PIXELS = 512;
 
+/** The zoom, in tenths, of who sees CSS pixels that are so many units wide. */
+export function zoomFor(units: number): number {
+  const zoom = Math.round(10 * Math.log2(CIRCLE / (TILE_PIXELS * units)));
+  return Math.max(0, Math.min(255, zoom)) || 0;
+}
+
 /**
  * The viewport of who sees these bounds with CSS pixels that are so wide, in the plane's unit.
  * `undefined` if an edge is not finite.
@@ -171,14 +177,12 @@ export function viewportOf(plane: Plane, bounds: Bounds, pixel: number): Viewpor
   const low = positionOf(plane, { x: bounds.left, y: bounds.bottom });
   const high = positionOf(plane, { x: bounds.right, y: bounds.top });
   if (!low || !high) return undefined;
-  const units = (pixel / plane.step) * STEP_UNITS;
-  const zoom = Math.round(10 * Math.log2(CIRCLE / (TILE_PIXELS * units)));
   return {
     south: low.lat,
     west: low.lng,
     north: high.lat,
     east: high.lng,
-    zoom: Math.max(0, Math.min(255, zoom)) || 0,
+    zoom: zoomFor((pixel / plane.step) * STEP_UNITS),
   };
 }
 

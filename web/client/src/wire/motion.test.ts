@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { carry, decodeMotion, encodeMotion, NO_MOTION } from './motion';
+import { carry, decodeMotion, encodeMotion, NO_MOTION } from './motion.ts';
 
 describe('motion', () => {
   it('is near what it stands for', () => {

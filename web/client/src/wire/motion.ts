@@ -3,7 +3,7 @@
  * position that is sampled once a second (docs/PROTOCOL.md, section 2).
  */
 
-import { type Degrees, wrapDegrees } from './geo';
+import { type Degrees, wrapDegrees } from './geo.ts';
 
 /**
  * The age of a sample, in ms, up to which its position may be carried on: by then a device that

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import * as wire from './index';
+import * as wire from './index.ts';
 
 const PROTO = join(import.meta.dirname, '../../../../src/proto');
 /** Constants that only TypeScript needs. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { random } from '../testing/random';
+import { random } from '../testing/random.ts';
 import {
   angleBetween,
   attitude,
@@ -9,7 +9,7 @@ import {
   ORIENTATION_CODES,
   type Quaternion,
   slerp,
-} from './orientation';
+} from './orientation.ts';
 
 function anyQuaternion(next: () => number): Quaternion {
   const q = [next(), next(), next(), next()].map((n) => n - 0.5);

@@ -1,6 +1,6 @@
 /** Messages from one peer to others (docs/PROTOCOL.md, sections 3 and 6). */
-import { Reader, Writer } from './bincode';
-import { DecodeError } from './bits';
+import { Reader, Writer } from './bincode.ts';
+import { DecodeError } from './bits.ts';
 
 /** First byte of a message to others on the datagram lane. */
 export const SAY_TAG = 0x55;

@@ -1,9 +1,9 @@
 /** What the server says on the reliable lane (docs/PROTOCOL.md, section 3). */
-import { Reader } from './bincode';
-import { DecodeError } from './bits';
-import { type Kind, readKind } from './kind';
-import { readSaid, type Said } from './say';
-import { type Change, type Online, type Person, Presence, Role } from './wire';
+import { Reader } from './bincode.ts';
+import { DecodeError } from './bits.ts';
+import { type Kind, readKind } from './kind.ts';
+import { readSaid, type Said } from './say.ts';
+import { type Change, type Online, type Person, Presence, Role } from './wire.ts';
 
 /** What the server allows, as a welcome says. */
 export interface Limits {
@@ -169,13 +169,13 @@ function readRoster(r: Reader): Roster {
       id: r.varint(),
       uuid: r.uuid(),
       name: r.string(),
-      presence: r.variant(Presence.Gone),
-      role: r.variant(Role.Thing),
+      presence: r.variant(Presence.Gone) as Presence,
+      role: r.variant(Role.Thing) as Role,
       subject: r.option(() => r.uuid()),
       profile: r.string(),
     })),
     left: r.list(() => r.varint()),
-    presence: r.list(() => ({ id: r.varint(), presence: r.variant(Presence.Gone) })),
+    presence: r.list(() => ({ id: r.varint(), presence: r.variant(Presence.Gone) as Presence })),
     online: {
       sharing: r.varint(),
       watching: r.varint(),

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { clean, cleanName, MAX_NAME } from './text';
+import { clean, cleanName, MAX_NAME } from './text.ts';
 
 describe('text from people', () => {
   afterEach(() => void vi.unstubAllGlobals());

@@ -2,22 +2,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { encodeAccuracy } from './accuracy';
-import { decodePong, encodePing, encodePose, type Pose } from './datagram';
-import { AGES, type Chunk, decodeFrame } from './frame';
-import type { StateBits } from './kind';
-import { NO_MOTION } from './motion';
+import { encodeAccuracy } from './accuracy.ts';
+import { decodePong, encodePing, encodePose, type Pose } from './datagram.ts';
+import { AGES, type Chunk, decodeFrame } from './frame.ts';
+import type { StateBits } from './kind.ts';
+import { NO_MOTION } from './motion.ts';
 import {
   decodeOrientation,
   encodeOrientation,
   fromEuler,
   NO_ORIENTATION,
   type Quaternion,
-} from './orientation';
-import { decodeSaid, encodeSay, type Say } from './say';
-import { decodeMessage } from './server';
-import { cleanName } from './text';
-import { type ClientMessage, encodeMessage, Presence, Role } from './wire';
+} from './orientation.ts';
+import { decodeSaid, encodeSay, type Say } from './say.ts';
+import { decodeMessage } from './server.ts';
+import { cleanName } from './text.ts';
+import { type ClientMessage, encodeMessage, Presence, Role } from './wire.ts';
 
 const DIRECTORY = join(import.meta.dirname, '../../../../tests/vectors');
 

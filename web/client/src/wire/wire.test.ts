@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { decodeAccuracy, encodeAccuracy } from './accuracy';
-import { decodePong, encodePing, encodePose } from './datagram';
-import { NO_MOTION } from './motion';
-import { decodeSaid, encodeSay } from './say';
-import { decodeMessage } from './server';
-import { type ClientMessage, encodeMessage, Presence, Role } from './wire';
+import { decodeAccuracy, encodeAccuracy } from './accuracy.ts';
+import { decodePong, encodePing, encodePose } from './datagram.ts';
+import { NO_MOTION } from './motion.ts';
+import { decodeSaid, encodeSay } from './say.ts';
+import { decodeMessage } from './server.ts';
+import { type ClientMessage, encodeMessage, Presence, Role } from './wire.ts';
 
 const bytes = (hex: string): Uint8Array =>
   Uint8Array.from(hex.replace(/\s/g, '').match(/../g) ?? [], (h) => Number.parseInt(h, 16));

@@ -2,10 +2,10 @@
  * The reliable lane: the types of both sides, and the client's messages (docs/PROTOCOL.md, section
  * 3).
  */
-import { Writer } from './bincode';
-import type { Viewport } from './geo';
-import { type Layout, type Space, writeLayout, writeSpace } from './kind';
-import { type Say, writeSay } from './say';
+import { Writer } from './bincode.ts';
+import type { Viewport } from './geo.ts';
+import { type Layout, type Space, writeLayout, writeSpace } from './kind.ts';
+import { type Say, writeSay } from './say.ts';
 
 /** The protocol's version. */
 export const VERSION = 2;
@@ -13,26 +13,30 @@ export const VERSION = 2;
 export const DATAGRAM_LANE = 0x40;
 
 /** A peer's presence, as others see it. */
-export enum Presence {
+export const Presence = {
   /** Sends its position. */
-  Sharing = 0,
+  Sharing: 0,
   /** Sees others and has no pin. */
-  Watching = 1,
+  Watching: 1,
   /** Its page is in the background; drawn faded if it shared. */
-  Hidden = 2,
+  Hidden: 2,
   /** Its link is silent; neither counted nor drawn, but it may come back. */
-  Gone = 3,
-}
+  Gone: 3,
+} as const;
+/** One of these. */
+export type Presence = (typeof Presence)[keyof typeof Presence];
 
 /** What somebody in a room is. */
-export enum Role {
+export const Role = {
   /** A peer without further rights. */
-  Guest = 0,
+  Guest: 0,
   /** A peer that may announce, remove and close. */
-  Host = 1,
+  Host: 1,
   /** No peer: a program put it here, and it has a pose and no link. */
-  Thing = 2,
-}
+  Thing: 2,
+} as const;
+/** One of these. */
+export type Role = (typeof Role)[keyof typeof Role];
 
 /** The terms on which a peer shares its position. */
 export interface Sharing {

@@ -1,4 +1,4 @@
-import type { Degrees } from '@gpys/client';
+import type { Degrees } from '@gpys/client/parts';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mercator } from '../geo';
 import { CameraControl, type CameraPorts, CLOSE_ZOOM, type Known, type Target } from './camera';

@@ -3,7 +3,7 @@
  * (`CameraPorts`). No clock and no browser: `update` gets the time.
  */
 
-import type { Degrees } from '@gpys/client';
+import type { Degrees } from '@gpys/client/parts';
 import {
   type Area,
   type Box,

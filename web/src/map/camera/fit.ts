@@ -1,5 +1,5 @@
 /** Computes camera positions: boxes in, a centre and a zoom out. Pure. */
-import { type Degrees, wrapDegrees } from '@gpys/client';
+import { type Degrees, wrapDegrees } from '@gpys/client/parts';
 import { CIRCUMFERENCE, fromMercator, mercator } from '../geo';
 
 /** In degrees; `east` is never below `west` and may lie beyond 180. */

@@ -3,7 +3,7 @@
  * map. People never wait for it; they are drawn from the first moment.
  */
 
-import type { Config } from '@gpys/client';
+import type { Config } from '@gpys/client/parts';
 import type { ErrorEvent, Map as MapLibre, StyleSpecification } from 'maplibre-gl';
 import { builtInStyle, drawGrid, fillCountries, loadCountries } from './basemap';
 import { hostOf, loadStyle, Trouble, withoutMap } from './mapstyle';

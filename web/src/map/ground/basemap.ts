@@ -1,6 +1,6 @@
 /** The built-in map: Natural Earth's countries and a grid for scale. It contacts no third party. */
 
-import { wrapDegrees } from '@gpys/client';
+import { wrapDegrees } from '@gpys/client/parts';
 import type {
   GeoJSONSource,
   LayerSpecification,

@@ -1,0 +1,31 @@
+/** A value that can be followed: the store contract of Svelte, which other frameworks know too. */
+export class Store<T> {
+  readonly #followers = new Set<(value: T) => void>();
+  #value: T;
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  /** The current value. */
+  get value(): T {
+    return this.#value;
+  }
+
+  /** Sets the value, and tells it to all followers. */
+  set(value: T): void {
+    this.#value = value;
+    for (const follow of this.#followers) follow(value);
+  }
+
+  /** Calls `follow` with the value now and after each change; the returned function ends that. */
+  subscribe(follow: (value: T) => void): () => void {
+    // A function of its own, because the same one may subscribe twice.
+    const own = (value: T): void => follow(value);
+    this.#followers.add(own);
+    follow(this.#value);
+    return () => {
+      this.#followers.delete(own);
+    };
+  }
+}
