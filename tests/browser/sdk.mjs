@@ -1,0 +1,128 @@
+/** A page built with the SDK loses its network, and comes back as if nothing had happened. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fromWeb, launch } from './support/browser.mjs';
+import { Server } from './support/server.mjs';
+import { behindRelay } from './support/world.mjs';
+
+const { build } = await import(pathToFileURL(fromWeb.resolve('vite')));
+const folder = mkdtempSync(join(tmpdir(), 'gpys-sdk-'));
+const PATIENCE = { timeout: 30_000 };
+
+let server;
+let relayed;
+let straight;
+before(async () => {
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    root: fileURLToPath(new URL('support/sdk', import.meta.url)),
+    resolve: {
+      alias: {
+        '@gpys/client': fileURLToPath(new URL('../../web/client/src/index.ts', import.meta.url)),
+      },
+    },
+    build: { outDir: folder, emptyOutDir: true, target: 'es2022', modulePreload: false },
+  });
+  server = await Server.start('--web-dir', folder);
+  relayed = await behindRelay(server);
+  straight = await launch();
+});
+after(async () => {
+  await relayed?.browser.close();
+  await relayed?.relay.close();
+  await straight?.close();
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** A page that has joined. It goes to the server's plain port, which browsers trust on loopback. */
+async function open(browser, name) {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => assert.fail(error));
+  await page.goto(`${server.url}/r/sdk?name=${name}`);
+  await page.waitForFunction(() => window.room?.status.value.phase === 'live', null, PATIENCE);
+  return page;
+}
+
+/** A page that has joined over WebTransport; on a busy computer WebSocket may win the race. */
+async function byWebTransport(browser, name) {
+  for (let tries = 0; tries < 10; tries++) {
+    const page = await open(browser, name);
+    if (await page.evaluate(() => window.room.status.value.transport === 'webtransport'))
+      return page;
+    await page.evaluate(() => window.room.leave());
+    await page.close();
+  }
+  throw new Error('WebTransport has lost ten races');
+}
+
+const at = (page, name) =>
+  page.evaluate((it) => {
+    const person = [...window.room.people.values()].find((one) => one.name === it);
+    return person?.at();
+  }, name);
+
+/** Waits until a page shows a person there. */
+const shows = (page, name, x) =>
+  page.waitForFunction(
+    ([who, where]) =>
+      [...window.room.people.values()].find((one) => one.name === who)?.at()?.x === where,
+    [name, x],
+    PATIENCE,
+  );
+
+test('a page of the SDK goes on over the other transport, and nobody leaves or enters', async () => {
+  const ada = await byWebTransport(relayed.browser, 'Ada');
+  const bob = await open(straight, 'Bob');
+  await bob.evaluate(() => window.room.me.move({ x: 10, y: 0 }));
+  await ada.evaluate(() => window.room.me.move({ x: 20, y: 0 }));
+  await shows(ada, 'Bob', 10);
+  await shows(bob, 'Ada', 20);
+  const id = await ada.evaluate(() => window.room.me.id);
+  for (const page of [ada, bob]) await page.evaluate(() => void window.happened.splice(0));
+  assert.ok(relayed.relay.passed > 0, 'the session goes through the relay');
+
+  relayed.relay.block();
+  await bob.evaluate(() => window.room.me.move({ x: 11, y: 0 }));
+  await ada.waitForFunction(
+    () => window.room.status.value.transport === 'websocket',
+    null,
+    PATIENCE,
+  );
+  await shows(ada, 'Bob', 11);
+  await ada.evaluate(() => window.room.me.move({ x: 21, y: 0 }));
+  await shows(bob, 'Ada', 21);
+
+  const statuses = await ada.evaluate(() => window.statuses);
+  assert.ok(statuses.indexOf('websocket') > statuses.indexOf('webtransport'), `${statuses}`);
+  assert.equal(await ada.evaluate(() => window.room.me.id), id, 'the same peer');
+  for (const page of [ada, bob]) {
+    const happened = await page.evaluate(() => window.happened);
+    assert.deepEqual(
+      happened.filter((it) => !it.startsWith('change')),
+      [],
+    );
+    assert.equal(await page.evaluate(() => window.room.people.size), 1);
+  }
+  assert.equal((await at(bob, 'Ada')).y, 0);
+});
+
+test('a page of the SDK that is reloaded comes back as who it was', async () => {
+  const cyd = await open(straight, 'Cyd');
+  const dan = await open(straight, 'Dan');
+  await dan.evaluate(() => void window.happened.splice(0));
+  const id = await cyd.evaluate(() => window.room.me.id);
+  await cyd.reload();
+  await cyd.waitForFunction(() => window.room?.status.value.phase === 'live', null, PATIENCE);
+  assert.equal(await cyd.evaluate(() => window.room.me.id), id);
+  const happened = await dan.evaluate(() => window.happened);
+  assert.deepEqual(
+    happened.filter((it) => / Cyd /.test(it) && !it.startsWith('change')),
+    [],
+  );
+});
