@@ -15,6 +15,7 @@ await import('./maps.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
 await import('./sdk.mjs');
+await import('./examples.mjs');
 await import('./front.mjs');
 await import('./measured.mjs');
 const { nothingElse } = await import('./page.mjs');
