@@ -1,8 +1,10 @@
 /** A page built with the SDK loses its network, and comes back as if nothing had happened. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fromWeb, launch } from './support/browser.mjs';
@@ -26,6 +28,7 @@ before(async () => {
         '@gpys/client': fileURLToPath(new URL('../../web/client/src/index.ts', import.meta.url)),
       },
     },
+    worker: { format: 'es' },
     build: { outDir: folder, emptyOutDir: true, target: 'es2022', modulePreload: false },
   });
   server = await Server.start('--web-dir', folder);
@@ -125,4 +128,33 @@ test('a page of the SDK that is reloaded comes back as who it was', async () => 
     happened.filter((it) => / Cyd /.test(it) && !it.startsWith('change')),
     [],
   );
+});
+
+test('a worker joins as a page does', async () => {
+  const page = await open(straight, 'Eve');
+  const { transport, error } = await page.evaluate(() => window.inWorker());
+  assert.match(transport ?? error, /^(webtransport|websocket)$/);
+  await page.close();
+});
+
+test('a page of another origin joins if the operator allows it', async () => {
+  const types = { '.html': 'text/html', '.js': 'text/javascript' };
+  const app = createServer(({ url }, answer) => {
+    const { pathname } = new URL(url, 'http://app');
+    const file = pathname === '/' ? '/index.html' : pathname;
+    answer.setHeader('content-type', types[extname(file)] ?? 'text/plain');
+    const found = existsSync(join(folder, file));
+    answer.statusCode = found ? 200 : 404;
+    answer.end(found ? readFileSync(join(folder, file)) : '');
+  }).listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  const origin = `http://127.0.0.1:${app.address().port}`;
+  const open = await Server.start('--allow-origin', origin);
+  const page = await straight.newPage();
+  await page.goto(`${origin}/?name=Fay&server=${open.url}`);
+  await page.waitForFunction(() => window.room?.status.value.phase === 'live', null, PATIENCE);
+  assert.equal(await page.evaluate(() => window.room.status.value.transport), 'websocket');
+  await page.close();
+  await open.stop();
+  app.close();
 });

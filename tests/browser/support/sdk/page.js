@@ -1,8 +1,9 @@
 /** A page built with the SDK: joins, and leaves what happens to the test. */
 import { join, plane } from '@gpys/client';
 
-const name = new URLSearchParams(location.search).get('name');
-const room = await join(`${location.origin}/r/sdk`, {
+const asked = new URLSearchParams(location.search);
+const name = asked.get('name');
+const room = await join(`${asked.get('server') ?? location.origin}/r/sdk`, {
   name,
   space: plane(),
   storage: sessionStorage,
@@ -13,4 +14,9 @@ for (const event of ['enter', 'leave', 'change']) {
 }
 const statuses = [];
 room.status.subscribe(({ phase, transport }) => statuses.push(transport ?? phase));
-Object.assign(window, { room, happened, statuses });
+const inWorker = () =>
+  new Promise((done) => {
+    const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+    worker.onmessage = ({ data }) => done(data);
+  });
+Object.assign(window, { room, happened, statuses, inWorker });
