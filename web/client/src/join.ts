@@ -52,8 +52,8 @@ export class JoinError extends Error {
 }
 
 /**
- * Joins the room at `url`, and resolves once everybody in it is known. From then on it comes back by
- * itself, as the same peer, over whichever transport works.
+ * Joins the room at `url`, and resolves once it is known who is there (whoever has just come enters a
+ * moment later). From then on it comes back by itself, as the same peer, over whichever transport works.
  *
  * ```ts
  * const room = await join('https://gpys.example/r/board', { space: plane(), name: 'Ada' });
@@ -62,7 +62,8 @@ export class JoinError extends Error {
  * ```
  *
  * @throws {@link JoinError} if the first link does not open, or the server refuses it; RangeError
- * for options that no server takes; the signal's reason if aborted first.
+ * for options that no server takes; TypeError where there is no WebSocket; the signal's reason if
+ * aborted first.
  */
 export async function join<S = unknown, P = unknown, const X extends SpaceOption = 'earth'>(
   url: string | URL,
@@ -70,6 +71,8 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
 ): Promise<Room<S, P, X>> {
   const { signal, state, space = 'earth', transport = 'race', look, token } = options;
   signal?.throwIfAborted();
+  const socket = (options.WebSocket ?? globalThis.WebSocket) as typeof WebSocket | undefined;
+  if (!socket) throw new TypeError('no WebSocket here: give one as an option, as from package ws');
   const address = new URL(url);
   const plane = typeof space === 'object' ? space : undefined;
   const known = {
@@ -92,7 +95,7 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
       transport: transport === 'race' ? undefined : transport,
       openers: {
         webtransport: openWebTransport,
-        websocket: webSocketOpener(options.WebSocket as typeof WebSocket),
+        websocket: webSocketOpener(socket),
       },
       ...(options.storage && { storage: options.storage }),
       access: () => access,

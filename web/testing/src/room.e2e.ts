@@ -226,7 +226,7 @@ describe('joining', () => {
 
   it('says what is missing in a runtime without WebSocket', async () => {
     vi.stubGlobal('WebSocket', undefined);
-    await expect(join(server.url)).rejects.toThrow(/WebSocket/);
+    await expect(join(server.url)).rejects.toThrow('no WebSocket here: give one');
     vi.unstubAllGlobals();
   });
 });

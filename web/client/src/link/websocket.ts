@@ -19,11 +19,7 @@ export const openWebSocket: Opener = webSocketOpener();
 export function webSocketOpener(implementation?: typeof WebSocket): Opener {
   return (config, events, signal) =>
     new Promise((resolve, reject) => {
-      const Implementation = implementation ?? globalThis.WebSocket;
-      if (!Implementation) {
-        throw new OpenError('unsupported', 'this runtime has no WebSocket');
-      }
-      const socket = new Implementation(config.websocket);
+      const socket = new (implementation ?? WebSocket)(config.websocket);
       socket.binaryType = 'arraybuffer';
       let live = true;
       let opened = false;
