@@ -43,7 +43,7 @@ async function weigh(code, external = []) {
 }
 
 let isGood = true;
-const checks = ['client', 'react', 'testing'].flatMap((name) => [
+const checks = ['client', 'react', 'testing', 'debug'].flatMap((name) => [
   run('publint', '--strict', name),
   run('attw', '--pack', name, '--profile', 'esm-only'),
 ]);

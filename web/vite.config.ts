@@ -51,7 +51,7 @@ export default defineConfig(({ mode }) => ({
     },
   },
   test: {
-    include: ['{src,client,react}/**/*.test.{ts,tsx}', '*.test.ts'],
+    include: ['{src,client,debug}/**/*.test.{ts,tsx}', '*.test.ts'],
     benchmark: { include: ['client/**/*.bench.ts'] },
   },
 }));

@@ -13,6 +13,7 @@ import { behindRelay } from './support/world.mjs';
 
 const { build } = await import(pathToFileURL(fromWeb.resolve('vite')));
 const folder = mkdtempSync(join(tmpdir(), 'gpys-sdk-'));
+const source = (path) => fileURLToPath(new URL(`../../web/${path}`, import.meta.url));
 const PATIENCE = { timeout: 30_000 };
 
 let server;
@@ -25,7 +26,9 @@ before(async () => {
     root: fileURLToPath(new URL('support/sdk', import.meta.url)),
     resolve: {
       alias: {
-        '@gpys/client': fileURLToPath(new URL('../../web/client/src/index.ts', import.meta.url)),
+        '@gpys/client': source('client/src/index.ts'),
+        '@gpys/debug/panel': source('debug/src/panel.ts'),
+        '@gpys/debug': source('debug/src/index.ts'),
       },
     },
     worker: { format: 'es' },
@@ -157,4 +160,22 @@ test('a page of another origin joins if the operator allows it', async () => {
   await page.close();
   await open.stop();
   app.close();
+});
+
+test('the debug panel makes the network bad, and shows it', async () => {
+  const page = await open(straight, 'Gil');
+  const shown = () =>
+    page.evaluate(() => document.querySelector('gpys-debug').shadowRoot.textContent);
+  assert.match(await shown(), /live · (webtransport|websocket)[\s\S]*delay 0 ms each way/);
+  await page.locator('gpys-debug input[name=delay]').fill('200');
+  const isSlow = () => window.room.status.value.roundTrip >= 400;
+  await page.waitForFunction(isSlow, null, PATIENCE);
+  await page.waitForFunction(
+    () =>
+      /round trip [4-9]\d\d ms/.test(document.querySelector('gpys-debug').shadowRoot.textContent),
+    null,
+    PATIENCE,
+  );
+  assert.match(await shown(), /delay 200 ms each way[\s\S]*loss 0 % each way/);
+  await page.close();
 });

@@ -14,8 +14,8 @@ export {
   u,
   u8,
 } from './declare.ts';
-export { JoinError, type JoinOptions, join } from './join.ts';
-export type { Transport } from './link/link.ts';
+export { JoinError, type JoinOptions, join, type Network } from './join.ts';
+export type { Config, Link, LinkEnd, LinkEvents, Opener, Transport } from './link/link.ts';
 export type { Me, Move } from './me.ts';
 export type { People } from './people.ts';
 export type { Person, PresenceName, RoleName, Seen, Spot } from './person.ts';

@@ -3,7 +3,7 @@ import type { CloseReason } from './closing.ts';
 import type { Declared, SpaceOption } from './declare.ts';
 import { fetchConfig, socketAt } from './link/config.ts';
 import type { Address } from './link/fault.ts';
-import type { Config } from './link/link.ts';
+import type { Config, Opener } from './link/link.ts';
 import { webSocketOpener } from './link/websocket.ts';
 import { openWebTransport } from './link/webtransport.ts';
 import { profileOf } from './me.ts';
@@ -34,8 +34,16 @@ export interface JoinOptions<S, P, X extends SpaceOption> {
   storage?: Keep;
   /** What opens WebSockets, where the runtime has none: Node 20, with the package `ws`. */
   WebSocket?: unknown;
+  /** What stands between the room and its links; nothing by default. */
+  network?: Network;
   /** Leaves the room when aborted. */
   signal?: AbortSignal;
+}
+
+/** What stands between a room and its links, such as a network made bad for a test. */
+export interface Network {
+  /** Puts itself before the links that this opener opens. */
+  wrap(open: Opener): Opener;
 }
 
 /** The error of {@link join}: why it did not get in. */
@@ -80,6 +88,7 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
     host: address.host,
     origin: globalThis.origin ?? address.origin,
   };
+  const wrap = (open: Opener): Opener => options.network?.wrap(open) ?? open;
   let access: string | null = null;
   let isStale = true;
   const room = new Room<S, P, X>(
@@ -94,8 +103,8 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
       layout: state?.layout ?? null,
       transport: transport === 'race' ? undefined : transport,
       openers: {
-        webtransport: openWebTransport,
-        websocket: webSocketOpener(socket),
+        webtransport: wrap(openWebTransport),
+        websocket: wrap(webSocketOpener(socket)),
       },
       ...(options.storage && { storage: options.storage }),
       access: () => access,
