@@ -116,17 +116,44 @@ it('do not leave when they come back under a number of their own', () => {
   expect(news()).toEqual(['leave ada']);
 });
 
-it('are there before the roster names them', () => {
+it('enter once a roster names them, although a frame may show them before', () => {
+  const gil = people.peer(7);
+  expect(people.size).toBe(2);
+  roster([entry(7, 'gil', { name: 'Gil' })]);
+  expect(news()).toEqual(['enter gil']);
+  expect(people.get('gil')).toBe(gil);
+  people.peer(8);
+  roster([], { left: [8] });
+  vi.advanceTimersByTime(10_000);
+  expect(news()).toEqual([]);
+});
+
+it('enter without a name if no roster gives them one', () => {
   const unnamed = people.peer(7);
+  vi.advanceTimersByTime(3000);
   expect(news()).toEqual(['enter #7']);
+  expect(people.list).toContain(unnamed);
   roster([entry(7, 'gil', { name: 'Gil' })]);
   expect(news()).toEqual(['change gil']);
   expect(people.get('gil')).toBe(unnamed);
   expect(people.has('#7')).toBe(false);
   people.peer(8);
+  vi.advanceTimersByTime(3000);
+  expect(news()).toEqual(['enter #8']);
   welcome(false);
   // A restarted server knows no such number.
   expect(news()).toContain('leave #8');
+});
+
+it('are who they were if a frame of a restarted server shows them first', () => {
+  const ada = people.get('ada');
+  welcome(false);
+  people.peer(9);
+  roster([entry(9, 'ada')]);
+  expect(people.get('ada')).toBe(ada);
+  expect(people.peer(9)).toBe(ada);
+  vi.advanceTimersByTime(RESUME_MS);
+  expect(news().filter((it) => !it.startsWith('change'))).toEqual(['leave bob']);
 });
 
 it('tell followers once for each roster', () => {

@@ -8,6 +8,8 @@ import { type Person as Entry, Presence } from './wire/wire.ts';
 
 /** A roster names everybody in rooms of up to so many people. */
 const WHOLE = 1024;
+/** News of somebody takes 2 s and a tick at most. Whoever is unnamed for longer stays so. */
+const UNNAMED_MS = 3000;
 
 /** What happened to somebody. */
 export type Happening = 'enter' | 'leave' | 'change';
@@ -51,9 +53,20 @@ export class People<S, P, X extends SpaceOption> extends Map<string, Person<S, P
     return this.#listing === 0;
   }
 
-  /** The person with this number, who is in the room even if no roster has said so. Used by the room. */
+  /**
+   * The person with this number, whom a frame or a message may name before a roster does; in a large
+   * room, no roster may. Used by the room.
+   */
   peer(id: number): Person<S, P, X> {
-    return this.#byPeer.get(id) ?? this.#enter(unnamed(id));
+    const known = this.#byPeer.get(id);
+    if (known) return known;
+    const person = this.#made(unnamed(id));
+    setTimeout(() => {
+      if (this.#byPeer.get(id) !== person || this.has(person.id)) return;
+      this.#enter(person);
+      this.#changed();
+    }, UNNAMED_MS);
+    return person;
   }
 
   /** Takes a welcome. Used by the room. */
@@ -97,20 +110,22 @@ export class People<S, P, X extends SpaceOption> extends Map<string, Person<S, P
   /** Ends the wait for people who may come back. Used by the room. */
   close(): void {
     clearTimeout(this.#grace);
+    this.#byPeer.clear();
   }
 
   #read(entry: Entry): void {
     if (entry.id === this.#me) return;
-    const person = this.#byPeer.get(entry.id) ?? this.get(entry.uuid);
-    if (!person) {
-      this.#enter(entry);
-      return;
-    }
+    const person = this.get(entry.uuid) ?? this.#byPeer.get(entry.id) ?? this.#made(entry);
     const { id, peer } = person;
+    const isHere = this.has(id);
     this.#unheard.delete(person);
     if (this.#byPeer.get(peer) === person) this.#byPeer.delete(peer);
     this.#byPeer.set(entry.id, person);
     const isNews = person.read(entry);
+    if (!isHere) {
+      this.#enter(person);
+      return;
+    }
     if (id !== person.id) {
       this.delete(id);
       this.set(person.id, person);
@@ -118,12 +133,15 @@ export class People<S, P, X extends SpaceOption> extends Map<string, Person<S, P
     if (isNews) this.#tell('change', person);
   }
 
-  #enter(entry: Entry): Person<S, P, X> {
+  #made(entry: Entry): Person<S, P, X> {
     const person = new Person<S, P, X>(entry, this.#here);
     this.#byPeer.set(entry.id, person);
+    return person;
+  }
+
+  #enter(person: Person<S, P, X>): void {
     this.set(person.id, person);
     this.#tell('enter', person);
-    return person;
   }
 
   #leave(person: Person<S, P, X> | undefined): void {
@@ -131,8 +149,7 @@ export class People<S, P, X extends SpaceOption> extends Map<string, Person<S, P
     // In the meantime, the number may have become another's.
     if (this.#byPeer.get(person.peer) === person) this.#byPeer.delete(person.peer);
     this.#unheard.delete(person);
-    this.delete(person.id);
-    this.#tell('leave', person);
+    if (this.delete(person.id)) this.#tell('leave', person);
   }
 
   /** Those who have not been named again have left. */
