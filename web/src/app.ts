@@ -38,8 +38,6 @@ const REFUSED_MS = 10_000;
 
 export interface AppOptions {
   room: string;
-  /** The server's URL. */
-  address: string;
   opening: OpenOptions;
   early: EarlyLink | undefined;
   config: Config | undefined;
@@ -131,8 +129,8 @@ export class App {
   }
 
   private join(): Client {
-    const { opening, address, room, early, resume } = this.options;
-    const client = new Client(address, {
+    const { opening, room, early, resume } = this.options;
+    const client = new Client({
       ...opening,
       room,
       early,

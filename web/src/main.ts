@@ -46,7 +46,6 @@ const { App } = await loading.catch((error) =>
 const resume = await returning;
 const app = new App({
   room,
-  address: location.origin,
   opening,
   early,
   config,

@@ -7,7 +7,6 @@ import { packState } from './wire/kind.ts';
 import { SAID_TAG, SAY_TAG } from './wire/say.ts';
 import { type ClientMessage, encodeMessage, Presence } from './wire/wire.ts';
 
-const URL = 'https://localhost:4433';
 const VIEWPORT = { south: -10, west: -20, north: 30, east: 40, zoom: 120 };
 const EXACT = { approximate: false, seconds: 0 };
 /** A roster that says that peer 5 watches. */
@@ -19,7 +18,7 @@ const FAREWELL = Uint8Array.of(2, 0, 0, 0);
 let wt: FakeTransport;
 let client: Client;
 
-function options(more: ClientOptions = {}): ClientOptions {
+function options(more: Partial<ClientOptions> = {}): ClientOptions {
   const openers = { webtransport: wt.open, websocket: wt.open };
   return { openers, transport: 'webtransport', config: async () => CONFIG, ...more };
 }
@@ -29,8 +28,8 @@ const bytes = (message: ClientMessage): number[] => [...encodeMessage(message)];
 const sent = (): number[][] => wt.last.sent.map((it) => [...it]);
 const poses = (): number => wt.last.datagrams.filter((it) => it[0] === POSE_TAG).length;
 
-async function join(more: ClientOptions = {}): Promise<void> {
-  client = new Client(URL, options(more));
+async function join(more: Partial<ClientOptions> = {}): Promise<void> {
+  client = new Client(options(more));
   client.connect();
   await pass(100);
   wt.last.events.message(WELCOME);
@@ -91,7 +90,7 @@ describe('a client', () => {
   });
 
   it('includes what is set right before the hello', async () => {
-    client = new Client(URL, options());
+    client = new Client(options());
     client.on('hello', () => client.setPresence(Presence.Watching));
     client.connect();
     await pass(100);
@@ -188,7 +187,7 @@ describe('a client', () => {
       { name: 'tool', values: { type: 'Unsigned', bits: 4 } },
       { name: 'down', values: { type: 'Flag' } },
     ] as const;
-    client = new Client(URL, options({ space, layout: { fields } }));
+    client = new Client(options({ space, layout: { fields } }));
     client.connect();
     await pass(100);
     expect(sent()).toEqual([bytes({ ...HELLO, space, layout: { fields } })]);

@@ -1,12 +1,8 @@
 /** One peer in one room: what it shares, what it sees, and a link that comes back by itself. */
-import { Connection, type State } from './connection.ts';
+import { Connection, type Greeting, type State } from './connection.ts';
 import { Emitter } from './events.ts';
 import { Hearing } from './hearing.ts';
-import { fetchConfig } from './link/config.ts';
-import { type Address, TERSE } from './link/fault.ts';
-import type { Openers } from './link/race.ts';
-import { openWebSocket } from './link/websocket.ts';
-import { openWebTransport } from './link/webtransport.ts';
+import { TERSE } from './link/fault.ts';
 import type { ClientEvents, ClientOptions, Lane } from './options.ts';
 import { type PlaneReading, type Reading, Sender, sampleOf, sampleOn } from './sender.ts';
 import { Memory } from './storage.ts';
@@ -14,7 +10,7 @@ import { Talk } from './talk.ts';
 import { View } from './view.ts';
 import type { Frame } from './wire/frame.ts';
 import type { Viewport } from './wire/geo.ts';
-import { type Layout, type Space, stateBits } from './wire/kind.ts';
+import { stateBits } from './wire/kind.ts';
 import type { Said, Say } from './wire/say.ts';
 import type { Roster, Welcome } from './wire/server.ts';
 import { type HostAction, Presence, type Sharing } from './wire/wire.ts';
@@ -42,16 +38,10 @@ export class Client {
   readonly #talk = new Talk();
   readonly #hearing = new Hearing();
   readonly #connection: Connection;
-  readonly #room: string;
-  readonly #space: Space | null;
-  readonly #layout: Layout | null;
-  #name: string;
-  #profile: string;
-  #presence: Presence;
-  #viewport: Viewport | null;
+  /** What the next hello says, but for access and terms. */
+  readonly #hello: Omit<Greeting, 'access' | 'sharing'>;
   #access: NonNullable<ClientOptions['access']> | null;
   #terms: Sharing;
-  #budget: number;
   #maxFramesHz: number;
   /** When sharing ends, on the wall clock in ms. */
   #ends: number | undefined;
@@ -63,29 +53,30 @@ export class Client {
   #announcement = '';
   #clock: { at(now: number): number | undefined } | undefined;
 
-  /** Prepares a client of the server at `url`; {@link Client.connect} opens its link. */
-  constructor(url: string | URL, options: ClientOptions = {}) {
-    const address = addressOf(url, options.origin);
-    this.#room = options.room ?? 'lobby';
-    this.#space = options.space ?? null;
-    this.#layout = options.layout ?? null;
-    this.#name = options.name ?? '';
-    this.#profile = options.profile ?? '';
-    this.#presence = options.presence ?? Presence.Sharing;
-    this.#viewport = options.viewport ?? null;
+  /** Prepares a client; {@link Client.connect} opens its link. */
+  constructor(options: ClientOptions) {
+    this.#hello = {
+      room: options.room ?? 'lobby',
+      name: options.name ?? '',
+      presence: options.presence ?? Presence.Sharing,
+      viewport: options.viewport ?? null,
+      budget: options.budget ?? 0,
+      space: options.space ?? null,
+      layout: options.layout ?? null,
+      profile: options.profile ?? '',
+    };
     this.#access = options.access ?? null;
-    this.#budget = options.budget ?? 0;
     this.#maxFramesHz = options.maxFramesHz ?? 0;
     this.#terms = options.sharing ?? { approximate: false, seconds: 0 };
     this.#ends = endOf(this.#terms);
     this.#connection = new Connection(
       {
-        openers: options.openers ?? OPENERS,
+        openers: options.openers,
         transport: options.transport,
         storage: options.storage ?? new Memory(),
         words: options.words ?? TERSE,
         early: options.early,
-        config: options.config ?? (() => fetchConfig(address)),
+        config: options.config,
         greeting: () => this.#greeting(),
         mayResume: options.mayResume ?? true,
         renews: options.renews,
@@ -195,13 +186,13 @@ export class Client {
    * Tells the server what the client shows. Four a second are plenty; more than ten end the link.
    */
   setViewport(viewport: Viewport): void {
-    this.#viewport = viewport;
+    this.#hello.viewport = viewport;
     this.#connection.send({ type: 'Viewport', ...viewport });
   }
 
   /** Tells the server whether the client shares, watches or is hidden. */
   setPresence(presence: Presence): void {
-    this.#presence = presence;
+    this.#hello.presence = presence;
     if (presence !== this.#toldPresence) this.#announce();
   }
 
@@ -217,7 +208,7 @@ export class Client {
 
   /** Limits frames to this many bytes per second; 0 lets the server choose. */
   setBudget(budget: number): void {
-    this.#budget = budget;
+    this.#hello.budget = budget;
     this.#connection.send({ type: 'Budget', budget });
   }
 
@@ -230,15 +221,15 @@ export class Client {
 
   /** Changes the name. More than two changes a second of name and profile are refused. */
   setName(name: string): void {
-    if (name === this.#name) return;
-    this.#name = name;
+    if (name === this.#hello.name) return;
+    this.#hello.name = name;
     this.#connection.send({ type: 'Name', name });
   }
 
   /** Changes what the client says of itself: JSON of at most 512 bytes, or nothing. */
   setProfile(profile: string): void {
-    if (profile === this.#profile) return;
-    this.#profile = profile;
+    if (profile === this.#hello.profile) return;
+    this.#hello.profile = profile;
     this.#connection.send({ type: 'Profile', profile });
   }
 
@@ -251,21 +242,12 @@ export class Client {
   #greeting() {
     this.#events.emit('hello', undefined);
     if (this.#ends !== undefined && this.#ends <= Date.now()) this.#withdraw();
-    const room = this.#room;
-    const name = this.#name;
-    const presence = this.#presence;
-    const viewport = this.#viewport;
-    const budget = this.#budget;
-    const space = this.#space;
-    const layout = this.#layout;
-    const profile = this.#profile;
     const access = typeof this.#access === 'function' ? this.#access() : this.#access;
-    const sharing = this.#sharing();
-    return { room, name, presence, viewport, access, budget, sharing, space, layout, profile };
+    return { ...this.#hello, access, sharing: this.#sharing() };
   }
 
   #sampleHere(reading: PlaneReading) {
-    const space = this.#welcomed?.kind.space ?? this.#space;
+    const space = this.#welcomed?.kind.space ?? this.#hello.space;
     return space?.type === 'Plane' ? sampleOn(space, reading) : undefined;
   }
 
@@ -318,14 +300,16 @@ export class Client {
       // the older one may have won. So repeat everything.
       this.#announceTerms();
       this.#announce();
-      if (this.#viewport) this.#connection.send({ type: 'Viewport', ...this.#viewport });
+      if (this.#hello.viewport)
+        this.#connection.send({ type: 'Viewport', ...this.#hello.viewport });
       // Every link begins without a limit.
       if (this.#maxFramesHz !== 0) this.#announcePace();
       // These are told to everybody, so they are not repeated without need.
       const { name, profile } = this.#connection.session!.hello!;
-      if (name !== this.#name) this.#connection.send({ type: 'Name', name: this.#name });
-      if (profile !== this.#profile)
-        this.#connection.send({ type: 'Profile', profile: this.#profile });
+      if (name !== this.#hello.name)
+        this.#connection.send({ type: 'Name', name: this.#hello.name });
+      if (profile !== this.#hello.profile)
+        this.#connection.send({ type: 'Profile', profile: this.#hello.profile });
     } else {
       this.#sender.close();
       this.#talk.close();
@@ -341,7 +325,7 @@ export class Client {
   }
 
   #announce(): void {
-    const presence = this.#presence;
+    const presence = this.#hello.presence;
     if (!this.#connection.send({ type: 'Presence', presence })) return;
     this.#toldPresence = presence;
     this.#undeny();
@@ -390,14 +374,6 @@ export class Client {
     this.setPresence(Presence.Watching);
     this.#events.emit('withdrawn', undefined);
   }
-}
-
-const OPENERS: Openers = { webtransport: openWebTransport, websocket: openWebSocket };
-
-/** Pages and workers know their origin; in other runtimes the server's own stands in. */
-function addressOf(url: string | URL, origin: string | undefined): Address {
-  const { protocol, host, origin: own } = new URL(url);
-  return { protocol, host, origin: origin ?? globalThis.origin ?? own };
 }
 
 function endOf({ seconds }: Sharing): number | undefined {

@@ -4,7 +4,6 @@ import { type EarlyLink, type OpenOptions, openLink } from './link/early.ts';
 import { type Config, type LinkEnd, messageOf, type Transport } from './link/link.ts';
 import { Session, type SessionEvents } from './session.ts';
 import type { Keep } from './storage.ts';
-import { CloseCode } from './wire/codes.ts';
 import type { Closing, Welcome } from './wire/server.ts';
 import { type ClientMessage, type Hello, VERSION } from './wire/wire.ts';
 
@@ -12,6 +11,8 @@ import { type ClientMessage, type Hello, VERSION } from './wire/wire.ts';
 export const BACKOFF_MS = 500;
 /** The longest wait before reconnecting, in ms. */
 export const BACKOFF_MAX_MS = 20_000;
+/** The close code of who has left. */
+const BYE = 0;
 /** A link that lived this long was good: the next loss starts the backoff afresh. */
 const GOOD_MS = 5000;
 
@@ -118,7 +119,7 @@ export class Connection {
     this.#left = undefined;
     this.#token = null;
     this.#options.storage.removeItem(TOKEN);
-    this.#set({ phase: 'ended', reason: 'left', code: CloseCode.Bye });
+    this.#set({ phase: 'ended', reason: 'left', code: BYE });
   }
 
   /** Sends the message if the link is live, and returns whether it was. */

@@ -1,5 +1,5 @@
 /** Joining a room in one step. */
-import type { CloseReason } from './closing.ts';
+import { type CloseReason, closeReason } from './closing.ts';
 import type { Declared, SpaceOption } from './declare.ts';
 import { fetchConfig, socketAt } from './link/config.ts';
 import type { Address } from './link/fault.ts';
@@ -9,7 +9,6 @@ import { openWebTransport } from './link/webtransport.ts';
 import { profileOf } from './me.ts';
 import { type Look, Room, viewportFor } from './room.ts';
 import type { Keep } from './storage.ts';
-import { CloseCode } from './wire/codes.ts';
 import { Presence, VERSION } from './wire/wire.ts';
 
 /** How to join a room. */
@@ -92,7 +91,6 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
   let access: string | null = null;
   let isStale = true;
   const room = new Room<S, P, X>(
-    address,
     {
       room: options.room ?? /^\/r\/([^/]+)/.exec(address.pathname)?.[1] ?? 'lobby',
       name: options.name ?? '',
@@ -114,7 +112,7 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
         return fetchConfig(known).catch((error) => elsewhere(known, address, error));
       },
       renews: (code) => {
-        isStale ||= code === CloseCode.Expired;
+        isStale ||= closeReason(code) === 'expired';
         return isStale && token !== undefined;
       },
     },

@@ -1,6 +1,5 @@
 /** How a client joins, and what it reports. */
 import type { State } from './connection.ts';
-import type { fetchConfig } from './link/config.ts';
 import type { EarlyLink, OpenOptions } from './link/early.ts';
 import type { Config } from './link/link.ts';
 import type { Frame } from './wire/frame.ts';
@@ -14,7 +13,9 @@ import type { Presence, Sharing } from './wire/wire.ts';
 export type Lane = 'reliable' | 'datagram';
 
 /** How a client joins. */
-export interface ClientOptions extends Partial<OpenOptions> {
+export interface ClientOptions extends Partial<Omit<OpenOptions, 'openers'>> {
+  /** How each transport opens. */
+  openers: OpenOptions['openers'];
   /** The room, 1 to 64 of a-z, 0-9 and `-`; `lobby` by default. */
   room?: string;
   /** The name to show to others; empty by default. */
@@ -49,10 +50,8 @@ export interface ClientOptions extends Partial<OpenOptions> {
   mayResume?: boolean;
   /** Closes the client when aborted. */
   signal?: AbortSignal;
-  /** The origin of the page that runs this client; taken from the runtime by default. */
-  origin?: string;
-  /** Fetches the server's configuration before each link; {@link fetchConfig} by default. */
-  config?: () => Promise<Config>;
+  /** Fetches the server's configuration before each link. */
+  config: () => Promise<Config>;
   /** A link opened ahead of the client, for its first connection. */
   early?: EarlyLink | undefined;
 }

@@ -123,13 +123,8 @@ export class Room<S = unknown, P = unknown, X extends SpaceOption = SpaceOption>
   #ticking: ReturnType<typeof setInterval> | undefined;
 
   /** Made by {@link join}. */
-  constructor(
-    url: URL,
-    options: ClientOptions,
-    declared: Declared<S> | undefined,
-    plane: Plane | undefined,
-  ) {
-    const client = new Client(url, options);
+  constructor(options: ClientOptions, declared: Declared<S> | undefined, plane: Plane | undefined) {
+    const client = new Client(options);
     this.#client = client;
     this.#plane = plane;
     const serverTime = (now: number) => client.serverTime(now);
