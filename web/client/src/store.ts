@@ -1,6 +1,8 @@
+import { Emitter } from './events.ts';
+
 /** A value that can be followed: the store contract of Svelte, which other frameworks know too. */
 export class Store<T> {
-  readonly #followers = new Set<(value: T) => void>();
+  readonly #events = new Emitter<{ value: T }>();
   #value: T;
 
   constructor(value: T) {
@@ -15,17 +17,14 @@ export class Store<T> {
   /** Sets the value, and tells it to all followers. */
   set(value: T): void {
     this.#value = value;
-    for (const follow of this.#followers) follow(value);
+    this.#events.emit('value', value);
   }
 
   /** Calls `follow` with the value now and after each change; the returned function ends that. */
   subscribe(follow: (value: T) => void): () => void {
     // A function of its own, because the same one may subscribe twice.
-    const own = (value: T): void => follow(value);
-    this.#followers.add(own);
+    const off = this.#events.on('value', (value) => follow(value));
     follow(this.#value);
-    return () => {
-      this.#followers.delete(own);
-    };
+    return off;
   }
 }
