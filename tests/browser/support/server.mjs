@@ -85,7 +85,8 @@ export class Server {
   }
 
   async #run(listen, http) {
-    const flags = ['--listen', listen, '--http', http, '--log', 'warn', ...PAGE, ...this.#flags];
+    const page = this.#flags.includes('--web-dir') ? [] : PAGE;
+    const flags = ['--listen', listen, '--http', http, '--log', 'warn', ...page, ...this.#flags];
     this.#child = start(flags);
     const banner = await said(this.#child, /Ctrl-C stops/);
     const port = (pattern) => Number(pattern.exec(banner)[1]);
