@@ -21,10 +21,11 @@ CRATES = {
 FLOORS = {
     "gpys": ["cli page"],
     "gpys_client": [
+        "room",
         "client connector",
         "session",
         "link",
-        "server_info error options",
+        "server_info error options access",
         "trust redial sender clock",
     ],
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],

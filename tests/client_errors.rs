@@ -144,14 +144,14 @@ async fn a_token_for_another_room_is_told_from_an_expired_one() {
         let options =
             |access| Options { transport, room: STAGE.to_owned(), access, ..Options::default() };
         let elsewhere = token(json!({ "room": "elsewhere" }));
-        for access in [None, Some(elsewhere)] {
+        for access in [None, Some(elsewhere.into())] {
             let error = refused(&url, options(access)).await;
             assert!(matches!(&error, ConnectError::Forbidden { room, .. } if room == STAGE));
         }
         let expired = token(json!({ "exp": 1_000 }));
-        let error = refused(&url, options(Some(expired))).await;
+        let error = refused(&url, options(Some(expired.into()))).await;
         assert!(matches!(error, ConnectError::Expired { .. }), "{error}");
-        let good = options(Some(token(json!({}))));
+        let good = options(Some(token(json!({})).into()));
         Client::connect(&url, Trust::Public, good).await.unwrap().leave().await;
     }
 }

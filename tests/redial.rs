@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may panic")]
 
-use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,81 +10,14 @@ use gpys::proto::geo::Position;
 use gpys::proto::pose::Accuracy;
 use gpys::proto::wire::{CloseCode, PeerId, ServerMessage};
 use gpys_testkit::client::{Client as Watcher, PATIENCE, Transport as Kind};
+use gpys_testkit::relay::TcpRelay;
 use gpys_testkit::running::Running;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The client's name.
 const NAME: &str = "Ana";
-
-/// A TCP relay whose connections can fall silent without an end, as in a network that is gone.
-struct Relay {
-    address: SocketAddr,
-    /// The numbers of the connections that carry bytes.
-    open: watch::Sender<Range<u32>>,
-    /// The number from which on connections are not ended.
-    ended: watch::Sender<u32>,
-    /// How many connections there have been.
-    count: watch::Receiver<u32>,
-}
-
-impl Relay {
-    async fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (open, gate) = watch::channel(0..u32::MAX);
-        let (counted, count) = watch::channel(0);
-        let (ended, end) = watch::channel(0);
-        tokio::spawn(async move {
-            loop {
-                let (near, _) = listener.accept().await.unwrap();
-                let number = *counted.borrow();
-                counted.send_replace(number + 1);
-                let (gate, mut end) = (gate.clone(), end.clone());
-                tokio::spawn(async move {
-                    let far = TcpStream::connect(server).await.unwrap();
-                    let ((a, b), (c, d)) = (near.into_split(), far.into_split());
-                    let copies = async {
-                        tokio::join!(copy(a, d, number, gate.clone()), copy(c, b, number, gate));
-                    };
-                    tokio::select! {
-                        () = copies => {}
-                        _ = end.wait_for(|&end| number < end) => {}
-                    }
-                });
-            }
-        });
-        Self { address, open, ended, count }
-    }
-
-    /// Silences everything, and waits until the client has tried another connection. Returns the
-    /// number of the first such.
-    async fn silence(&self) -> u32 {
-        self.open.send_replace(0..0);
-        let before = *self.count.borrow();
-        let mut count = self.count.clone();
-        timeout(PATIENCE, count.wait_for(|&count| count > before)).await.unwrap().unwrap();
-        before
-    }
-}
-
-/// Carries bytes one way while the connection is among the open ones.
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    number: u32,
-    mut gate: watch::Receiver<Range<u32>>,
-) {
-    let mut buffer = [0; 4_096];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let is_open = gate.wait_for(|open| open.contains(&number)).await.is_ok();
-        if !is_open || to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-}
 
 /// What the others in a room are told of somebody.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -99,7 +30,7 @@ struct News {
 /// A client that redials over a relay, and those who notice.
 struct Scene {
     server: Running,
-    relay: Relay,
+    relay: TcpRelay,
     client: Client,
     watcher: Watcher,
     /// How often the client was welcomed after the first time.
@@ -112,7 +43,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let server = Running::start();
-        let relay = Relay::to(server.https).await;
+        let relay = TcpRelay::to(server.https).await;
         let news = Arc::new(Mutex::new(News::default()));
         let taken = Arc::clone(&news);
         let witness = Options {

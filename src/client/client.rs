@@ -5,13 +5,15 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use gpys_proto::geo::Viewport;
+use gpys_proto::motion::Motion;
 use gpys_proto::pose::Pose;
+use gpys_proto::text;
 use gpys_proto::time::{Stamp, Time};
 use gpys_proto::view::View;
-use gpys_proto::wire::{Presence, Welcome};
+use gpys_proto::wire::{ClientMessage, HostAction, Presence, Say, Sharing, Welcome};
 
-use crate::error::Ended;
-use crate::options::{Reading, Traffic};
+use crate::error::{Ended, SayError};
+use crate::options::{Reading, Traffic, Transport};
 use crate::session::state::{ClientState, lock};
 
 /// One peer, on one link at a time. Dropping it breaks the link without a farewell: others see the
@@ -49,10 +51,74 @@ impl Client {
     /// Sends where this client is now. The newest reading wins: it replaces one that still waits
     /// for its turn. A reading equal to the last one is not sent.
     pub fn send(&self, reading: Reading) {
+        self.send_moving(reading, None);
+    }
+
+    /// The same, with how fast and which way the client moves, if that is known.
+    pub fn send_moving(&self, reading: Reading, motion: Option<Motion>) {
         let Reading { position, orientation, accuracy } = reading;
         let sampled = Time::from_ms(u64::from(self.now().0));
         let pose = Pose { position, orientation, accuracy, sampled };
-        self.shared.ask(|outbox| outbox.pose = Some(pose));
+        self.shared.ask(|outbox| outbox.pose = Some((pose, motion)));
+    }
+
+    /// Sets the state bits, which go with each pose from now on. They are those of the room's
+    /// layout ([`Welcome::kind`]); bits above are left out.
+    pub fn set_state(&self, bits: u64) {
+        self.shared.ask(|outbox| outbox.state = Some(bits));
+    }
+
+    /// Changes the name that others see. The server takes two changes of name or profile a second,
+    /// ten at once.
+    pub fn set_name(&self, name: &str) {
+        let name = text::name(name);
+        self.shared.ask(|outbox| outbox.name = Some(name));
+    }
+
+    /// Changes what the client says of itself: JSON of at most 512 bytes, or nothing.
+    pub fn set_profile(&self, profile: String) {
+        self.shared.ask(|outbox| outbox.profile = Some(profile));
+    }
+
+    /// Sets the terms on which the client shares, from now on.
+    pub fn set_sharing(&self, sharing: Sharing) {
+        self.shared.ask(|outbox| outbox.sharing = Some(sharing));
+    }
+
+    /// Says something to others, reliably and in order, once there is a link.
+    ///
+    /// # Errors
+    /// If the topic is not one, the body too long, or too much waits already.
+    pub fn say(&self, say: Say) -> Result<(), SayError> {
+        say.validate()?;
+        let queued = self.shared.ask(|outbox| outbox.queue(ClientMessage::Say(say)));
+        queued.then_some(()).ok_or(SayError::TooMuch)
+    }
+
+    /// Says something to others on the datagram lane: of each topic, the latest wins, and it may be
+    /// lost.
+    ///
+    /// # Errors
+    /// As with [`say`](Self::say).
+    pub fn say_latest(&self, say: Say) -> Result<(), SayError> {
+        say.validate()?;
+        let replaced = self.shared.ask(|outbox| outbox.replace(say));
+        replaced.then_some(()).ok_or(SayError::TooMuch)
+    }
+
+    /// Does what only a host may do; from others, the server refuses it.
+    ///
+    /// # Errors
+    /// If too much waits already.
+    pub fn host(&self, action: HostAction) -> Result<(), SayError> {
+        let queued = self.shared.ask(|outbox| outbox.queue(ClientMessage::Host(action)));
+        queued.then_some(()).ok_or(SayError::TooMuch)
+    }
+
+    /// The transport of the latest link.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        *lock(&self.shared.transport)
     }
 
     /// Tells the server what the client shows. More than ten a second end the link; four are

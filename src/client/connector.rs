@@ -13,10 +13,12 @@ use gpys_proto::kind::Claim;
 use gpys_proto::text;
 use gpys_proto::wire::{Hello, VERSION};
 
+use crate::access::Access;
 use crate::client::Client;
 use crate::error::ConnectError;
-use crate::link::dial::{Attempt, Dial};
+use crate::link::dial::{Attempt, Dial, Token};
 use crate::link::greeting::greet;
+use crate::link::race::{HEAD_START, race};
 use crate::link::webtransport::{Dialer, Udp};
 use crate::link::{Link, websocket, webtransport};
 use crate::options::{Options, Transport};
@@ -117,41 +119,53 @@ impl Connector {
         let deadline = Instant::now() + PATIENCE;
         let way = Way {
             transport: options.transport,
+            races: options.races,
             own_socket: options.own_socket,
             origin: options.origin.clone(),
+            access: options.access.clone(),
         };
-        let link = self.open(&way, deadline).await?;
-        let url = self.url(way.transport);
+        let link = way.open(|transport| self.open(transport, &way, deadline)).await?;
+        let url = self.url(link.transport());
         timeout_at(deadline, self.join(link, way, options))
             .await
             .unwrap_or_else(|_| Err(timed_out(url)))
     }
 
-    /// Opens a link.
+    /// Opens a link over one transport.
     ///
     /// # Errors
     /// If that fails or takes until `deadline`.
-    async fn open(&self, way: &Way, deadline: Instant) -> Result<Link, ConnectError> {
+    async fn open(
+        &self,
+        transport: Transport,
+        way: &Way,
+        deadline: Instant,
+    ) -> Result<Link, ConnectError> {
         let (shared, origin) = (&self.0, way.origin.as_deref());
-        match way.transport {
+        match transport {
             Transport::WebTransport => {
                 shared.open_webtransport(way.own_socket, origin, deadline).await
             }
             Transport::WebSocket => timeout_at(deadline, shared.open_websocket(origin))
                 .await
-                .unwrap_or_else(|_| Err(timed_out(self.url(way.transport)))),
+                .unwrap_or_else(|_| Err(timed_out(self.url(transport)))),
         }
     }
 
-    /// Opens a link for a client that comes back: the server may have other certificates by now.
-    async fn reopen(&self, way: &Way, deadline: Instant) -> Result<Link, ConnectError> {
+    /// The same for a client that comes back: the server may have other certificates by now.
+    async fn reopen(
+        &self,
+        transport: Transport,
+        way: &Way,
+        deadline: Instant,
+    ) -> Result<Link, ConnectError> {
         let newest = self.0.renewed.lock().await.clone().unwrap_or_else(|| self.clone());
-        match (newest.open(way, deadline).await, &self.0.target) {
+        match (newest.open(transport, way, deadline).await, &self.0.target) {
             (Err(ConnectError::CertificateHash { .. }), Some(target)) => {
                 let late = |_| Err(timed_out(&target.base()));
                 let renewing = self.renew(target, &newest);
                 let renewed = timeout_at(deadline, renewing).await.unwrap_or_else(late)?;
-                renewed.open(way, deadline).await
+                renewed.open(transport, way, deadline).await
             }
             (opened, _) => opened,
         }
@@ -182,10 +196,10 @@ impl Connector {
         options: Options,
     ) -> Result<Client, ConnectError> {
         let Options { redials, events, .. } = options;
-        let Options { room, name, presence, resume, budget, viewport, access, sharing, .. } =
-            options;
+        let Options { room, name, presence, resume, budget, viewport, sharing, .. } = options;
         let Options { claim: Claim { space, layout }, profile, .. } = options;
         let (version, name) = (VERSION, text::name(&name));
+        let access = way.token().await?;
         let hello = Hello {
             version,
             room,
@@ -200,9 +214,9 @@ impl Connector {
             layout,
             profile,
         };
-        let sent = Instant::now();
-        let welcome = greet(&mut link, hello.clone(), self.url(way.transport)).await?;
-        let shared = Arc::new(ClientState::new(welcome, sent));
+        let (sent, transport) = (Instant::now(), link.transport());
+        let welcome = greet(&mut link, hello.clone(), self.url(transport)).await?;
+        let shared = Arc::new(ClientState::new(welcome, transport, sent));
         let server = redials.then(|| -> Box<dyn Dial> {
             Box::new(Redialer { server: self.clone(), way: Arc::new(way) })
         });
@@ -216,8 +230,33 @@ impl Connector {
 #[derive(Debug)]
 struct Way {
     transport: Transport,
+    races: bool,
     own_socket: bool,
     origin: Option<String>,
+    access: Option<Access>,
+}
+
+impl Way {
+    /// Opens a link over the client's transport, or over the better of the two.
+    async fn open<F>(&self, open: impl Fn(Transport) -> F) -> Result<Link, ConnectError>
+    where
+        F: Future<Output = Result<Link, ConnectError>>,
+    {
+        let other = match self.transport {
+            Transport::WebTransport => Transport::WebSocket,
+            Transport::WebSocket => Transport::WebTransport,
+        };
+        let first = open(self.transport);
+        if self.races { race(first, open(other), HEAD_START).await } else { first.await }
+    }
+
+    /// The access token for the next link, if the client has any.
+    async fn token(&self) -> Result<Option<String>, ConnectError> {
+        match &self.access {
+            Some(access) => access.token().await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 /// Opens further links for one client.
@@ -229,11 +268,22 @@ struct Redialer {
 impl Dial for Redialer {
     fn dial(&self, deadline: Instant) -> Attempt {
         let (server, way) = (self.server.clone(), Arc::clone(&self.way));
-        Box::pin(async move { server.reopen(&way, deadline).await })
+        Box::pin(
+            async move { way.open(|transport| server.reopen(transport, &way, deadline)).await },
+        )
     }
 
-    fn url(&self) -> &str {
-        self.server.url(self.way.transport)
+    fn token(&self) -> Token {
+        let way = Arc::clone(&self.way);
+        Box::pin(async move { way.token().await })
+    }
+
+    fn renews_token(&self) -> bool {
+        matches!(self.way.access, Some(Access::Source(_)))
+    }
+
+    fn url(&self, transport: Transport) -> &str {
+        self.server.url(transport)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::trust::TrustError;
-use gpys_proto::wire::{CloseCode, Closing};
+use gpys_proto::wire::{CloseCode, Closing, DecodeError};
 
 /// Why a client cannot join.
 ///
@@ -20,6 +20,12 @@ pub enum ConnectError {
     /// The URL is not a server's.
     #[error("{url} is not a server's address; use one such as https://localhost:4433")]
     InvalidUrl {
+        /// The URL as given.
+        url: String,
+    },
+    /// The URL is a server's, but names no room.
+    #[error("{url} names no room; use https://HOST/ for the lobby, or https://HOST/r/NAME")]
+    NoRoom {
         /// The URL as given.
         url: String,
     },
@@ -142,6 +148,12 @@ pub enum ConnectError {
         /// The room.
         room: String,
     },
+    /// The client's source of access tokens has none.
+    #[error("cannot get an access token: {source}; check the program's source of tokens")]
+    Token {
+        /// The source's error.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The server closes the link for another reason.
     #[error("the server refuses: {reason} (code {code}); {}", retry(*.retry_ms))]
     Refused {
@@ -190,10 +202,12 @@ impl ConnectError {
             | Self::Rejected { .. }
             | Self::TimedOut { .. }
             | Self::Broken { .. }
+            | Self::Token { .. }
             | Self::Socket(_) => true,
             // Otherwise TLS itself found something wrong.
             Self::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
             Self::InvalidUrl { .. }
+            | Self::NoRoom { .. }
             | Self::Trust(_)
             | Self::Status { .. }
             | Self::NotGpys { .. }
@@ -229,6 +243,21 @@ impl ConnectError {
             Self::Refused { code, reason, retry_ms }
         }
     }
+}
+
+/// Why a message to others cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SayError {
+    /// The topic is not one, or the body is too long.
+    #[error(transparent)]
+    Invalid(#[from] DecodeError),
+    /// The body cannot be written as JSON.
+    #[error("the message cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Too much waits for a link, or for its turn.
+    #[error("64 messages, or 16 topics, wait already; say less, or wait until the room is live")]
+    TooMuch,
 }
 
 /// How a link ended.

@@ -2,74 +2,94 @@
 //!
 //! # The first five minutes
 //!
-//! A [`Connector`] asks a server how to reach it and holds what links to that server share, so one
-//! process can be thousands of clients. A [`Client`] is one peer on one link: it sends its poses,
-//! says what it looks at, and keeps a view of the peers in it.
+//! A [`Room`] is all that most programs need: it joins, stays, sees who is there and says where its
+//! own client is. It holds the better of two transports, comes back by itself after a lost network,
+//! and is a stream of what happens.
 //!
 //! ```no_run
-//! use std::time::Duration;
+//! use gpys_client::{Move, Room, RoomEvent, RoomOptions};
 //!
-//! use gpys_client::{ConnectError, Connector, Options, Reading, Transport, Trust};
-//! use gpys_proto::geo::{Position, Viewport};
-//! use gpys_proto::pose::Accuracy;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = RoomOptions { name: "Ada".into(), ..RoomOptions::default() };
+//! let room = Room::join("https://localhost:4433/r/stage", options).await?;
+//! room.move_to(Move::earth(45.75, 14.36).with_accuracy(5.0))?;
+//! for person in room.people() {
+//!     println!("{} is at {:?}", person.name(), person.place());
+//! }
+//! while let Some(event) = room.next().await {
+//!     match event {
+//!         RoomEvent::Enter(person) => println!("{} is here", person.name()),
+//!         RoomEvent::Moved(person) => println!("{} is at {:?}", person.name(), person.place()),
+//!         RoomEvent::Closed(closed) if closed.terminal => println!("{}", closed.ended),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! In a room on a plane, or with state, one declaration is the layout and the type:
+//!
+//! ```no_run
+//! use gpys_client::{Move, Room, RoomOptions, State as _, state};
+//! use gpys_client::proto::kind::{Number, Plane, Space};
+//! use gpys_client::proto::wire::To;
+//!
+//! state! {
+//!     struct Cursor { tool: u8, down: bool }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let space = Some(Space::Plane(Plane { unit: "px".into(), step: Number(0.5) }));
+//! let options = RoomOptions { space, state: Some(Cursor::layout()), ..RoomOptions::default() };
+//! let room = Room::join("https://localhost:4433/r/board", options).await?;
+//! room.move_to(Move::plane(640.5, -12.0))?;
+//! room.set_state(&Cursor { tool: 2, down: true })?;
+//! room.say("emoji", &"👋", To::Near, false)?;
+//! let tools = room.people().iter().filter_map(|it| it.state::<Cursor>()).map(|it| it.tool).max();
+//! # drop(tools);
+//! room.leave().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Below a room
+//!
+//! A [`Connector`] holds what links to one server share, so that one process can be thousands of
+//! clients. A [`Client`] is the peer inside a room, for programs that measure, or that decide by
+//! themselves what becomes of a link: it calls back on the task that reads the link, over one
+//! transport unless it [races](Options::races), and until [`Client::closed`] unless it
+//! [redials](Options::redials).
+//!
+//! ```no_run
+//! use gpys_client::{ConnectError, Connector, Options, Transport, Trust};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Connector::new("https://localhost:4433", Trust::Public).await?;
-//! let options = || Options { room: "stage".into(), name: "Ada".into(), ..Options::default() };
-//!
-//! // Connect. Every cause of a failure that calls for another action is a variant.
-//! let client = match server.connect(options()).await {
+//! let options = |transport| Options { transport, room: "stage".into(), ..Options::default() };
+//! // Every cause of a failure that calls for another action is a variant.
+//! let client = match server.connect(options(Transport::WebTransport)).await {
 //!     Err(ConnectError::UdpBlocked { .. }) => {
-//!         let transport = Transport::WebSocket;
-//!         server.connect(Options { transport, ..options() }).await?
-//!     }
-//!     Err(ConnectError::Full { retry_ms: Some(ms), .. }) => {
-//!         tokio::time::sleep(Duration::from_millis(ms.into())).await;
-//!         server.connect(options()).await?
+//!         server.connect(options(Transport::WebSocket)).await?
 //!     }
 //!     connected => connected?,
 //! };
-//!
-//! // Send. The newest reading wins; the client repeats the last one in case it was lost.
-//! let position = Position::from_degrees(45.75, 14.36)?;
-//! client.send(Reading { position, orientation: None, accuracy: Accuracy::from_metres(5.0) });
-//!
-//! // Look. The server sends only what is in the viewport (here 0.1 degrees a side).
-//! client.set_viewport(Viewport {
-//!     south: 457_000_000,
-//!     west: 143_000_000,
-//!     north: 458_000_000,
-//!     east: 144_000_000,
-//!     zoom: 130,
-//! });
-//! tokio::time::sleep(Duration::from_secs(1)).await;
-//! for (id, figure) in client.view().figures() {
-//!     println!("{id} is at {:?}", figure.position.degrees());
-//! }
-//!
-//! // Come back after the link ends. With the token, others see the same peer.
-//! let ended = client.closed().await;
-//! println!("{ended}");
-//! let resume = Some(client.welcome().token);
-//! let client = server.connect(Options { resume, ..options() }).await?;
-//! assert!(client.welcome().resumed, "within the time that the server keeps the peer");
-//! client.leave().await;
+//! println!("{}", client.closed().await);
 //! # Ok(()) }
 //! ```
 //!
-//! A client has one link: [`Client::closed`] returns how that ended, and [`Options::resume`] comes
-//! back as the same peer. With [`Options::redials`] it does so by itself. It opens a second link
-//! beside one that has been silent for 1.5 s, and goes on with whichever speaks first; after one
-//! that is over it dials again, at once and then with growing pauses, for as long as it takes. It
-//! gives up when it leaves, and when the server says that it must not come back.
+//! A client that redials opens a second link beside one that has been silent for 1.5 s, and goes on
+//! with whichever speaks first; after one that is over it dials again, at once and then with growing
+//! pauses, for as long as it takes.
 //!
 //! # Reading order
 //!
 //! [`server_info`] and [`trust`] (where the server is, and whether to trust it), [`link`] (one
 //! link, over either transport), `session` (the loop), [`clock`], [`sender`] and [`redial`] (its pure
-//! parts).
+//! parts), `room` (what a program is told).
 
+mod access;
 mod client;
 pub mod clock;
 mod connector;
@@ -77,15 +97,24 @@ mod error;
 pub mod link;
 mod options;
 pub mod redial;
+mod room;
 pub mod sender;
 pub mod server_info;
 mod session;
 pub mod trust;
 
+pub use self::access::Access;
 pub use self::client::Client;
 pub use self::connector::{Connector, Sockets};
-pub use self::error::{ConnectError, Ended};
+pub use self::error::{ConnectError, Ended, SayError};
 pub use self::link::webtransport::Udp;
 pub use self::options::{Event, Events, Options, Reading, Traffic, Transport};
+#[doc(hidden)]
+pub use self::room::range;
+pub use self::room::{
+    Bounds, Closed, Field, Move, Person, Phase, Place, PlaceError, Room, RoomEvent, RoomOptions,
+    Said, State, StateError, Status,
+};
 pub use self::server_info::Config;
 pub use self::trust::{Trust, TrustError};
+pub use gpys_proto as proto;

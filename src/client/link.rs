@@ -4,10 +4,12 @@ pub(crate) mod dial;
 pub mod end;
 pub mod greeting;
 mod http3;
+pub(crate) mod race;
 pub mod websocket;
 pub mod webtransport;
 
 use crate::link::end::{End, Incoming};
+use crate::options::Transport;
 
 /// One link.
 #[derive(Debug)]
@@ -19,6 +21,15 @@ pub enum Link {
 }
 
 impl Link {
+    /// The transport that carries it.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::WebTransport(_) => Transport::WebTransport,
+            Self::WebSocket(_) => Transport::WebSocket,
+        }
+    }
+
     /// Receives the next message of either lane. Cancel safe: dropping the future loses nothing.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! How a client joins, what it sends, and what it receives.
 
+use crate::access::Access;
+use crate::error::Ended;
 use gpys_proto::geo::{Position, Viewport};
 use gpys_proto::kind::Claim;
 use gpys_proto::pose::{Accuracy, Orientation};
 use gpys_proto::time::Stamp;
 use gpys_proto::view::Figure;
-use gpys_proto::wire::{PeerId, Presence, ResumeToken, ServerMessage, Sharing};
+use gpys_proto::wire::{PeerId, Presence, ResumeToken, Said, ServerMessage, Sharing};
 
 /// The transport that carries a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +23,9 @@ pub enum Transport {
 pub struct Options {
     /// The transport of the link.
     pub transport: Transport,
+    /// Whether the other transport is tried as well, 150 ms later or once this one has failed; the
+    /// one that opens first carries the link.
+    pub races: bool,
     /// The room, 1 to 64 of a-z, 0-9 and `-`.
     pub room: String,
     /// The name that others see, as [`text::name`](gpys_proto::text::name) cleans it, which may
@@ -40,7 +45,7 @@ pub struct Options {
     /// What the client shows, if already known.
     pub viewport: Option<Viewport>,
     /// The access token, for a room that needs one.
-    pub access: Option<String>,
+    pub access: Option<Access>,
     /// The origin to name, as a page would. Servers take clients without one unless they run with
     /// `--require-origin`.
     pub origin: Option<String>,
@@ -49,8 +54,7 @@ pub struct Options {
     /// Whether a WebTransport link gets a UDP socket of its own, which
     /// [`Client::cut`](crate::Client::cut) needs.
     pub own_socket: bool,
-    /// Whether the client opens another link by itself, over the same transport and as the same
-    /// peer, when its link is silent or over. Without, [`Client::closed`](crate::Client::closed)
+    /// Whether the client opens another link by itself, in the same way and as the same peer, when its link is silent or over. Without, [`Client::closed`](crate::Client::closed)
     /// returns when the first link ends.
     pub redials: bool,
     /// Called with everything that arrives.
@@ -61,6 +65,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             transport: Transport::WebTransport,
+            races: false,
             room: "lobby".to_owned(),
             name: String::new(),
             profile: String::new(),
@@ -79,7 +84,7 @@ impl Default for Options {
     }
 }
 
-/// Something that arrived.
+/// Something that arrived, or became of the link.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A frame shows a newer figure of a peer.
@@ -93,9 +98,24 @@ pub enum Event<'a> {
     },
     /// A message of the reliable lane.
     Message(&'a ServerMessage),
+    /// A message from another on the datagram lane. Of two from one sender on one topic, the one
+    /// with the later `time` is newer; two of the same are one.
+    Said {
+        /// When the server sent it, on its clock.
+        time: Stamp,
+        /// The message.
+        said: &'a Said,
+    },
+    /// The link is over, while no other has taken its place.
+    Ended {
+        /// How it ended.
+        ended: &'a Ended,
+        /// Whether the client opens another.
+        comes_back: bool,
+    },
 }
 
-/// A callback for what arrives. It runs on the task that reads the link: it must be quick, and must
+/// A callback for events. It runs on the task that reads the link: it must be quick, and must
 /// not call [`Client::view`](crate::Client::view), which is locked meanwhile.
 pub type Events = Box<dyn FnMut(Event<'_>) + Send>;
 

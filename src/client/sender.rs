@@ -1,6 +1,6 @@
 //! Which poses a client sends, and when (docs/PROTOCOL.md, section 4). Pure: time is an argument.
 
-use gpys_proto::pose::Pose;
+use gpys_proto::pose::{Extra, Pose};
 use gpys_proto::wire::Sample;
 
 /// Number of quick repeats after a new pose.
@@ -23,7 +23,7 @@ pub struct Sender {
     pace: f64,
     /// When the next new pose may go, in ms, at that pace.
     turn: f64,
-    waiting: Option<Pose>,
+    waiting: Option<(Pose, Extra)>,
     last: Option<Sent>,
     /// Whether the server misses poses and wants copies of sparse ones.
     copies: bool,
@@ -54,21 +54,21 @@ impl Sender {
         self.copies = wanted;
     }
 
-    /// Takes a new pose in place of one that still waits. A pose equal to the last one sent is
-    /// dropped.
-    pub fn offer(&mut self, pose: Pose) {
+    /// Takes a new pose, with its motion and state, in place of one that still waits. One equal to
+    /// the last one sent is dropped.
+    pub fn offer(&mut self, pose: Pose, extra: Extra) {
         let news = self.last.is_none_or(|last| {
-            let old = last.sample.pose;
-            (old.position, old.orientation, old.accuracy)
-                != (pose.position, pose.orientation, pose.accuracy)
+            let (old, old_extra) = (last.sample.pose, last.sample.extra);
+            (old.position, old.orientation, old.accuracy, old_extra)
+                != (pose.position, pose.orientation, pose.accuracy, extra)
         });
-        self.waiting = news.then_some(pose);
+        self.waiting = news.then_some((pose, extra));
     }
 
-    /// The newest pose: one that still waits, or else the last one sent.
+    /// The newest pose, with its motion and state: one that still waits, or else the last one sent.
     #[must_use]
-    pub fn newest(&self) -> Option<Pose> {
-        self.waiting.or_else(|| self.last.map(|last| last.sample.pose))
+    pub fn newest(&self) -> Option<(Pose, Extra)> {
+        self.waiting.or_else(|| self.last.map(|last| (last.sample.pose, last.sample.extra)))
     }
 
     /// When [`Sender::poll`] next has something to send, in ms.
@@ -92,12 +92,12 @@ impl Sender {
             return None;
         }
         if self.turn - self.pace / 2.0 <= now
-            && let Some(pose) = self.waiting.take()
+            && let Some((pose, extra)) = self.waiting.take()
         {
             let sparse = self.last.is_none_or(|last| now - last.at > SPARSE_MS);
             let copy_at = (self.copies && sparse).then_some(now + COPY_MS);
             let seq = self.last.map_or(0, |last| last.sample.seq.wrapping_add(1));
-            let sample = Sample::new(seq, pose);
+            let sample = Sample { seq, pose, extra };
             self.turn = self.turn.max(now) + self.pace;
             self.last =
                 Some(Sent { sample, at: now, copy_at, repeats: 0, repeat_at: now + QUICK_MS });
@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn only_the_newest_pose_waits_for_its_turn() {
         let mut sender = Sender::new(10);
-        sender.offer(pose(1, 0));
+        sender.offer(pose(1, 0), Extra::default());
         assert_eq!(sender.poll(0.0).unwrap().0, Sample::new(0, pose(1, 0)));
-        sender.offer(pose(2, 20));
+        sender.offer(pose(2, 20), Extra::default());
         assert_eq!(sender.poll(20.0), None);
-        sender.offer(pose(3, 40));
+        sender.offer(pose(3, 40), Extra::default());
         assert_eq!(sender.due(), Some(50.0));
         assert_eq!(sender.poll(50.0), Some((Sample::new(1, pose(3, 40)), true)));
-        sender.offer(pose(4, 120));
+        sender.offer(pose(4, 120), Extra::default());
         assert_eq!(sender.poll(149.0), None);
         assert_eq!(sender.poll(150.0), Some((Sample::new(2, pose(4, 120)), true)));
     }
@@ -150,7 +150,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for n in 0..1_000_u16 {
             let now = f64::from(n) * 1_000.0 / 59.8 + 6.0 * random.f64();
-            sender.offer(pose(n.into(), n.into()));
+            sender.offer(pose(n.into(), n.into()), Extra::default());
             assert!(sender.poll(now).is_some_and(|(_, new)| new), "{n}");
         }
     }
@@ -158,12 +158,12 @@ mod tests {
     #[test]
     fn repeats_keep_the_number_and_time_of_the_last_pose() {
         let mut sender = Sender::new(30);
-        sender.offer(pose(1, 5));
+        sender.offer(pose(1, 5), Extra::default());
         sender.poll(0.0);
         let mut times = Vec::new();
         for now in 1..=20_000 {
             // A device that stands still offers the same position again and again.
-            sender.offer(pose(1, now));
+            sender.offer(pose(1, now), Extra::default());
             if let Some((sample, new)) = sender.poll(now as f64) {
                 assert_eq!((sample, new), (Sample::new(0, pose(1, 5)), false));
                 times.push(now);
@@ -179,7 +179,7 @@ mod tests {
             let mut sent = Vec::new();
             for now in from..from + 400 {
                 if (now - from).is_multiple_of(every) {
-                    sender.offer(pose(now as i32, now.into()));
+                    sender.offer(pose(now as i32, now.into()), Extra::default());
                 }
                 if let Some((sample, new)) = sender.poll(now.into()) {
                     sent.push((now - from, sample.seq, new));
@@ -197,6 +197,19 @@ mod tests {
         assert_eq!((count(&fast, true), count(&fast, false)), (20, 1), "the first one's");
         sender.set_copies(false);
         assert_eq!(count(&sent(&mut sender, 3_000, 100), false), 0);
+    }
+
+    #[test]
+    fn motion_and_state_are_news_like_a_place() {
+        let mut sender = Sender::new(10);
+        let state = |state| Extra { motion: None, state };
+        sender.offer(pose(1, 0), state(1));
+        assert_eq!(sender.poll(0.0).unwrap().0.extra, state(1));
+        sender.offer(pose(1, 100), state(2));
+        assert_eq!(sender.newest(), Some((pose(1, 100), state(2))));
+        assert_eq!(sender.poll(100.0).unwrap().0.extra, state(2));
+        sender.offer(pose(1, 200), state(2));
+        assert_eq!(sender.poll(200.0), None);
     }
 
     #[test]

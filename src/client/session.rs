@@ -1,7 +1,9 @@
-//! The loop of one client: arriving messages go into the view, the outbox goes out. [`comeback`]
-//! replaces a link that is silent or over.
+//! The loop of one client: arriving messages go into the view, the outbox goes out ([`outgoing`]).
+//! [`comeback`] replaces a link that is silent or over.
 
 mod comeback;
+pub(crate) mod outbox;
+mod outgoing;
 mod pings;
 pub(crate) mod state;
 
@@ -19,10 +21,10 @@ use crate::options::{Event, Events};
 use crate::redial::Redial;
 use crate::sender::Sender;
 use crate::session::pings::{EAGER_PING_MS, Pings};
-use crate::session::state::{ClientState, Outbox, lock};
+use crate::session::state::{ClientState, lock};
+use gpys_proto::time::Stamp;
 use gpys_proto::wire::{
-    ClientMessage, Copies, FRAME_TAG, Hello, PADDING, PONG_TAG, Presence, ServerMessage,
-    decode_pong,
+    Copies, FRAME_TAG, Hello, PADDING, PONG_TAG, SAID_TAG, Said, ServerMessage, decode_pong,
 };
 
 /// A link on which nothing arrives for this long is dead (docs/PROTOCOL.md, section 8).
@@ -42,8 +44,11 @@ pub(crate) struct Session {
     shared: Arc<ClientState>,
     events: Option<Events>,
     sender: Sender,
-    /// Bits of state in each pose.
+    /// The client's state, and its bits in each pose.
+    state: u64,
     state_bits: u32,
+    /// Messages for others on the datagram lane of this link.
+    said: u32,
     /// What the client says on its next link; its presence is the client's now.
     hello: Hello,
     /// When the terms on which the client shares began.
@@ -76,7 +81,9 @@ impl Session {
             shared,
             events,
             sender,
+            state: 0,
             state_bits,
+            said: 0,
             hello,
             since: now,
             pings: Pings::after(0),
@@ -93,16 +100,27 @@ impl Session {
         let ended = loop {
             let ended = self.serve(server.as_deref()).await;
             let Some(server) = server.as_deref() else { break ended };
+            let comes_back = self.comes_back(&ended, server);
+            if comes_back {
+                self.tell(Event::Ended { ended: &ended, comes_back });
+            }
             if let Err(ended) = Box::pin(self.come_back(server, ended)).await {
                 break ended;
             }
         };
+        self.tell(Event::Ended { ended: &ended, comes_back: false });
         if self.is_cut {
             self.link.cut();
         } else {
             self.link.close().await;
         }
         self.shared.ended.send_replace(Some(ended));
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        if let Some(events) = &mut self.events {
+            events(event);
+        }
     }
 
     /// Serves the link until it ends. With a way to the `server`, a link that is silent is replaced
@@ -194,71 +212,6 @@ impl Session {
         }
     }
 
-    /// Whether poses go out: not while a WebSocket is silent, where they would only grow old in
-    /// front of those that matter then.
-    fn shares(&self) -> bool {
-        let silent = self.redial.as_ref().is_some_and(|it| it.eager() <= self.shared.local());
-        self.hello.presence == Presence::Sharing
-            && !(silent && matches!(self.link, Link::WebSocket(_)))
-    }
-
-    /// Sends everything that is due.
-    async fn flush(&mut self) -> Result<Option<Ended>, End> {
-        let Outbox { pose, presence, viewport, leave, abandoned, cut } =
-            std::mem::take(&mut *lock(&self.shared.outbox));
-        self.is_cut = cut;
-        if abandoned || cut {
-            return Ok(Some(Ended::Left));
-        }
-        if let Some(presence) = presence {
-            self.hello.presence = presence;
-            self.link.send_message(&ClientMessage::Presence(presence).encode()).await?;
-        }
-        if let Some(viewport) = viewport {
-            self.hello.viewport = Some(viewport);
-            self.link.send_message(&ClientMessage::Viewport(viewport).encode()).await?;
-        }
-        if let Some(pose) = pose {
-            self.sender.offer(pose);
-        }
-        if leave {
-            return self.leave().await.map(Some);
-        }
-        let now = self.shared.local() + ROUNDING_MS;
-        if self.shares()
-            && let Some((sample, new)) = self.sender.poll(now)
-        {
-            self.link.send_datagram(&sample.encode(self.state_bits)).await?;
-            let counters = &self.shared.counters;
-            let counter = if new { &counters.poses } else { &counters.repeats };
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        if self.ping_due() <= now {
-            let ping = self.pings.next(now);
-            self.link.send_datagram(&ping).await?;
-        }
-        Ok(None)
-    }
-
-    async fn leave(&mut self) -> Result<Ended, End> {
-        self.link.send_message(&ClientMessage::Leave.encode()).await?;
-        let answer = async {
-            loop {
-                match self.link.recv().await {
-                    Ok(incoming) => {
-                        if self.handle(&incoming).is_some() {
-                            return;
-                        }
-                    }
-                    Err(_) => return,
-                }
-            }
-        };
-        // Without an answer, this client is gone as well.
-        let _ = tokio::time::timeout(FAREWELL, answer).await;
-        Ok(Ended::Left)
-    }
-
     /// Sending failed; the server's reason may still be among the unread messages.
     async fn last_words(&mut self, end: End) -> Ended {
         let read = async {
@@ -283,6 +236,7 @@ impl Session {
                 match bytes.first() {
                     Some(&FRAME_TAG) => self.handle_frame(bytes),
                     Some(&PONG_TAG) => self.handle_pong(bytes),
+                    Some(&SAID_TAG) => self.handle_said(bytes),
                     // A kind unknown to this version.
                     _ => {}
                 }
@@ -299,9 +253,7 @@ impl Session {
             }
         };
         lock(&self.shared.view).handle_message(&message);
-        if let Some(events) = &mut self.events {
-            events(Event::Message(&message));
-        }
+        self.tell(Event::Message(&message));
         match message {
             ServerMessage::Closing(closing) => Some(Ended::Closed {
                 code: closing.code,
@@ -321,6 +273,15 @@ impl Session {
             | ServerMessage::Roster(_)
             | ServerMessage::Said(_)
             | ServerMessage::Announcement(_) => None,
+        }
+    }
+
+    fn handle_said(&mut self, bytes: &[u8]) {
+        match Said::decode_datagram(bytes) {
+            Ok((time, said)) => self.tell(Event::Said { time: Stamp(time), said: &said }),
+            Err(_) => {
+                self.shared.counters.bad.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 

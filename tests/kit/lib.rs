@@ -13,6 +13,7 @@ pub mod client;
 pub mod forge;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub mod relay;
 pub mod running;
 
 use std::path::PathBuf;

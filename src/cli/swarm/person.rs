@@ -72,7 +72,7 @@ impl Person {
             name: format!("swarm {}", index + 1),
             resume,
             budget: stage.args.budget,
-            access: stage.args.access.clone(),
+            access: stage.args.access.clone().map(Into::into),
             viewport: Some(viewport),
             own_socket: !stays,
             redials: true,
@@ -169,7 +169,7 @@ fn meter(stage: &Stage, transport: Transport) -> Events {
                 }
                 return;
             }
-            Event::Message(_) => return,
+            Event::Message(_) | Event::Said { .. } | Event::Ended { .. } => return,
         };
         match seen.get_mut(&id) {
             None => drop(seen.insert(id, figure.sampled)),

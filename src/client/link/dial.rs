@@ -6,17 +6,27 @@ use tokio::time::Instant;
 
 use crate::error::ConnectError;
 use crate::link::Link;
+use crate::options::Transport;
 
 /// A link that is being opened.
 pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send>>;
 
-/// Opens links to the server, over the client's transport.
+/// An access token that is being asked for.
+pub(crate) type Token = Pin<Box<dyn Future<Output = Result<Option<String>, ConnectError>> + Send>>;
+
+/// Opens links to the server, over the client's transports.
 pub(crate) trait Dial: Send + Sync {
     /// Opens a link by `deadline`.
     fn dial(&self, deadline: Instant) -> Attempt;
 
-    /// Where they lead.
-    fn url(&self) -> &str;
+    /// The access token for the next link, if the client has any.
+    fn token(&self) -> Token;
+
+    /// Whether there may be a new token after one that has ended.
+    fn renews_token(&self) -> bool;
+
+    /// Where links over `transport` lead.
+    fn url(&self, transport: Transport) -> &str;
 }
 
 /// Waits until an attempt is over; forever if there is none.

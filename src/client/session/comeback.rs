@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use gpys_proto::pose::Pose;
+use gpys_proto::pose::{Extra, Pose};
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, Hello, Presence, ServerMessage, Welcome};
 
@@ -15,18 +15,11 @@ use crate::link::dial::{Attempt, Dial};
 use crate::link::greeting::greet;
 use crate::options::Event;
 use crate::sender::Sender;
+use crate::session::outbox::Outbox;
+use crate::session::outgoing::mask;
 use crate::session::pings::Pings;
-use crate::session::state::{ClientState, Outbox, lock};
+use crate::session::state::{ClientState, lock};
 use crate::session::{FAREWELL, Session};
-
-/// The codes after which a client may come back, for a link whose last message was lost.
-const RETRYABLE: [CloseCode; 5] = [
-    CloseCode::TooFast,
-    CloseCode::TooSlow,
-    CloseCode::Timeout,
-    CloseCode::Full,
-    CloseCode::Restarting,
-];
 
 /// Waits until the client needs no link any more.
 async fn left(shared: &ClientState) {
@@ -47,13 +40,14 @@ enum Verdict {
 
 impl Verdict {
     /// After a link.
-    fn of(ended: Ended, has_rival: bool) -> Self {
+    fn of(ended: Ended, has_rival: bool, renews_token: bool) -> Self {
         match ended {
             Ended::Lost(_) | Ended::Silent => Self::Again(None),
             Ended::Closed { retry_ms: Some(retry_ms), .. } => Self::Again(Some(retry_ms)),
             Ended::Closed { code, .. }
                 if has_rival && code == CloseCode::Replaced as u8
-                    || RETRYABLE.iter().any(|&it| code == it as u8) =>
+                    || renews_token && code == CloseCode::Expired as u8
+                    || CloseCode::from_code(code).is_some_and(CloseCode::retryable) =>
             {
                 Self::Again(None)
             }
@@ -62,8 +56,9 @@ impl Verdict {
     }
 
     /// After an attempt.
-    fn of_attempt(error: &ConnectError) -> Self {
+    fn of_attempt(error: &ConnectError, renews_token: bool) -> Self {
         match error {
+            ConnectError::Expired { .. } if renews_token => Self::Again(None),
             ConnectError::Full { retry_ms: Some(retry_ms), .. }
             | ConnectError::Refused { retry_ms: Some(retry_ms), .. } => {
                 Self::Again(Some(*retry_ms))
@@ -75,6 +70,12 @@ impl Verdict {
 }
 
 impl Session {
+    /// Whether there will be another link after this one.
+    pub(super) fn comes_back(&self, ended: &Ended, server: &dyn Dial) -> bool {
+        let verdict = Verdict::of(ended.clone(), self.has_rival, server.renews_token());
+        matches!(verdict, Verdict::Again(_))
+    }
+
     /// When the link is suspect, in ms; `None` for a client of one link.
     pub(super) fn suspect_at(&self) -> Option<f64> {
         Some(self.redial.as_ref()?.suspect_at(self.shared.round_trip()))
@@ -111,7 +112,8 @@ impl Session {
             },
             Err(error) => Err(error),
         };
-        match greeted.map_err(|error| Verdict::of_attempt(&error)) {
+        let verdict = |error| Verdict::of_attempt(&error, server.renews_token());
+        match greeted.map_err(verdict) {
             Ok(()) | Err(Verdict::Again(_)) => Ok(()),
             Err(Verdict::Over(ended)) => Err(ended),
         }
@@ -123,7 +125,8 @@ impl Session {
     /// With the end of the client, if it leaves or must not come back.
     pub(super) async fn come_back(&mut self, server: &dyn Dial, ended: Ended) -> Result<(), Ended> {
         tracing::debug!(%ended, "a link is over");
-        let mut verdict = Verdict::of(ended, self.has_rival);
+        let renews_token = server.renews_token();
+        let mut verdict = Verdict::of(ended, self.has_rival, renews_token);
         let shared = Arc::clone(&self.shared);
         loop {
             let retry_ms = match verdict {
@@ -147,18 +150,22 @@ impl Session {
             };
             match dialled {
                 Ok(()) => return Ok(()),
-                Err(error) => verdict = Verdict::of_attempt(&error),
+                Err(error) => verdict = Verdict::of_attempt(&error, renews_token),
             }
         }
     }
 
     /// Says hello over a new link, and goes on with that once it is welcome.
     async fn greet(&mut self, server: &dyn Dial, mut link: Link) -> Result<(), ConnectError> {
-        let (url, sent, limit) = (server.url(), self.shared.local(), self.limit());
+        let limit = self.limit();
+        let url = server.url(link.transport());
+        let late = |_| ConnectError::TimedOut { url: url.to_owned(), after: limit };
+        self.hello.access = timeout(limit, server.token()).await.map_err(late)??;
+        let sent = self.shared.local();
         self.has_rival = true;
         let welcome = timeout(limit, greet(&mut link, self.hello(), url)).await;
-        let timed_out = |_| Err(ConnectError::TimedOut { url: url.to_owned(), after: limit });
-        let welcome = welcome.unwrap_or_else(timed_out)?;
+        let welcome = welcome.map_err(late)??;
+        *lock(&self.shared.transport) = link.transport();
         let mut old = std::mem::replace(&mut self.link, link);
         tokio::spawn(async move {
             // A network that is gone takes no farewell.
@@ -184,25 +191,27 @@ impl Session {
 
     /// Goes on with a link on which the hello was sent at `sent` ms.
     fn begin(&mut self, welcome: Welcome, sent: f64) {
-        let (shared, now) = (&self.shared, self.shared.local());
+        let (shared, now) = (Arc::clone(&self.shared), self.shared.local());
         let before = shared.now();
-        let pose = self.sender.newest();
+        let newest = self.sender.newest();
         shared.note_clock(sent, now, welcome.time);
         self.sender = Sender::new(welcome.limits.pose_hz);
         self.state_bits = welcome.kind.layout.bits();
-        if let Some(pose) = pose {
+        self.said = 0;
+        // What is said at a rate is about the moment.
+        lock(&shared.outbox).latest.clear();
+        if let Some((pose, extra)) = newest {
             // A server that has restarted counts its time from the start again.
             let age = before.after(pose.sampled.stamp()).max(0);
             let now = u64::from(shared.now().0);
             let sampled = Time::from_ms(now.saturating_sub(u64::from(age.unsigned_abs())));
-            self.sender.offer(Pose { sampled, ..pose });
+            let extra = Extra { state: self.state & mask(self.state_bits), ..extra };
+            self.sender.offer(Pose { sampled, ..pose }, extra);
         }
         *lock(&shared.welcome) = welcome.clone();
         let message = ServerMessage::Welcome(welcome);
         lock(&shared.view).handle_message(&message);
-        if let Some(events) = &mut self.events {
-            events(Event::Message(&message));
-        }
+        self.tell(Event::Message(&message));
         self.pings = Pings::after(self.pings.count);
         if let Some(redial) = &mut self.redial {
             redial.welcome(now);

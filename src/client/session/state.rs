@@ -8,24 +8,11 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::error::Ended;
-use gpys_proto::geo::Viewport;
-use gpys_proto::pose::Pose;
+use crate::options::Transport;
+use crate::session::outbox::Outbox;
 use gpys_proto::time::Stamp;
 use gpys_proto::view::View;
-use gpys_proto::wire::{Presence, ServerMessage, Welcome};
-
-/// What the client wants its session to send. In everything the latest wins, so it cannot grow.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    pub(crate) pose: Option<Pose>,
-    pub(crate) presence: Option<Presence>,
-    pub(crate) viewport: Option<Viewport>,
-    pub(crate) leave: bool,
-    /// The client was dropped.
-    pub(crate) abandoned: bool,
-    /// The network is to vanish.
-    pub(crate) cut: bool,
-}
+use gpys_proto::wire::{ServerMessage, Welcome};
 
 /// Counts of what the link has carried so far.
 #[derive(Debug, Default)]
@@ -49,6 +36,8 @@ pub(crate) struct ClientState {
     pub(crate) ended: watch::Sender<Option<Ended>>,
     /// The latest one.
     pub(crate) welcome: Mutex<Welcome>,
+    /// What carries the latest link.
+    pub(crate) transport: Mutex<Transport>,
     /// When something last arrived.
     heard: Mutex<Instant>,
     pub(super) epoch: Instant,
@@ -60,8 +49,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ClientState {
-    /// The state after a welcome to a hello sent at `sent`.
-    pub(crate) fn new(welcome: Welcome, sent: Instant) -> Self {
+    /// The state after a welcome, over `transport`, to a hello sent at `sent`.
+    pub(crate) fn new(welcome: Welcome, transport: Transport, sent: Instant) -> Self {
         let state = Self {
             view: Mutex::default(),
             clock: Mutex::default(),
@@ -70,6 +59,7 @@ impl ClientState {
             counters: Counters::default(),
             ended: watch::Sender::new(None),
             welcome: Mutex::new(welcome.clone()),
+            transport: Mutex::new(transport),
             heard: Mutex::new(Instant::now()),
             epoch: sent,
         };
@@ -108,8 +98,9 @@ impl ClientState {
     }
 
     /// Changes the outbox, and wakes the session.
-    pub(crate) fn ask(&self, change: impl FnOnce(&mut Outbox)) {
-        change(&mut lock(&self.outbox));
+    pub(crate) fn ask<T>(&self, change: impl FnOnce(&mut Outbox) -> T) -> T {
+        let changed = change(&mut lock(&self.outbox));
         self.wake.notify_one();
+        changed
     }
 }

@@ -169,6 +169,29 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// The code of this number; `None` if this version knows none.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Bye,
+            1 => Self::BadMessage,
+            2 => Self::BadVersion,
+            3 => Self::BadRoom,
+            5 => Self::TooFast,
+            6 => Self::TooSlow,
+            7 => Self::Replaced,
+            8 => Self::Timeout,
+            9 => Self::Full,
+            10 => Self::Restarting,
+            11 => Self::Forbidden,
+            12 => Self::Expired,
+            13 => Self::WrongKind,
+            14 => Self::Removed,
+            15 => Self::Ended,
+            _ => return None,
+        })
+    }
+
     /// Returns the code of a WebSocket close frame.
     #[must_use]
     pub const fn websocket(self) -> u16 {
@@ -221,8 +244,10 @@ mod tests {
         let numbers = (0..=15).filter(|&number| number != 4);
         for (number, code) in numbers.zip(codes) {
             assert_eq!(code as usize, number);
+            assert_eq!(CloseCode::from_code(number as u8), Some(code));
             assert_eq!(usize::from(code.websocket()), 4000 + number);
             assert_eq!(code.retryable(), [5, 6, 8, 9, 10].contains(&number));
         }
+        assert_eq!([4, 16].map(CloseCode::from_code), [None, None]);
     }
 }

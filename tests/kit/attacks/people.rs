@@ -113,7 +113,7 @@ impl Walker {
                     sight.figure(figure, now);
                 }
                 Event::Message(ServerMessage::Roster(roster)) => sight.roster(roster),
-                Event::Figure { .. } | Event::Message(_) => {}
+                _ => {}
             }
         };
         let (lat, lng) = HERE;
