@@ -31,6 +31,7 @@ FLOORS = {
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
     "gpys_proto": ["world view", "wire", "blur", "pose kind", "geo bucket motion time text uplink"],
     "gpys_server": [
+        "builder",
         "server",
         "http",
         "webtransport websocket",
@@ -41,7 +42,7 @@ FLOORS = {
         "link",
         "limits",
         "quic",
-        "config files panics",
+        "config events files panics",
         "host load metrics",
         "addresses clock kind lock terminal",
     ],

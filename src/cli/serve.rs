@@ -144,7 +144,7 @@ fn settings(args: &Args) -> Result<Config, ConfigError> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let quiet = config.quiet;
     let mut signals = signals::Stop::listen().context("cannot listen for signals")?;
-    let server = Server::bind(config, page())?;
+    let server = Server::builder(config).page(page()).bind()?;
     if !quiet {
         say(&banner(&server)?)?;
     }

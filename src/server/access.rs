@@ -1,11 +1,14 @@
-//! Access tokens, which grant entry to rooms and rights there (docs/TOKENS.md).
+//! Who may enter a room, and with which rights there: by access tokens (docs/TOKENS.md), or as a
+//! [`Gate`] of the program's own decides.
 //!
 //! A token is a JSON Web Token. The server's own key file fixes its algorithm, and no claim is read
 //! before the signature has been verified.
 
+mod gate;
 mod keys;
 mod ring;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,31 +18,19 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub(crate) use self::gate::AnyGate;
+pub use self::gate::{Entry, Gate, Grant, Refusal, Right};
 pub use self::keys::{Algorithm, ED25519_PUBLIC, Key, Keys, KeysError, MIN_SECRET, pkcs8};
 use crate::files::Shown;
 use crate::kind::RoomKind;
-use crate::link::ending::Ending;
-use crate::metrics::Failure;
 use gpys_proto::kind::Kind;
-use gpys_proto::wire::{CloseCode, Hello, MAX_ACCESS, Presence};
+use gpys_proto::wire::{Hello, MAX_ACCESS};
 
 /// How far a token issuer's clock may be ahead. There is no such leeway at the end of a token,
 /// because its session would end at once.
 const LEEWAY: Duration = Duration::from_secs(30);
 /// The `room` claim of a token for every room.
 pub const ANY_ROOM: &str = "*";
-
-/// A right that a token grants. Each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Right {
-    /// Watch the room.
-    View,
-    /// Share a position.
-    Share,
-    /// Enter even if the room is full.
-    Host,
-}
 
 /// The claims of a token. Any others are ignored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,85 +85,56 @@ pub fn mint(
     jsonwebtoken::encode(&header, claims, &key)
 }
 
-/// The rights of an admitted client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Grant {
-    /// Whether the client may share its position.
-    pub(crate) may_share: bool,
-    /// Whether it may enter even if the room is full.
-    pub(crate) host: bool,
-    /// How long it may stay; `None` for no limit.
-    pub(crate) left: Option<Duration>,
-    /// Who holds its token.
-    pub(crate) subject: Option<String>,
-    /// The kind that the room has to be of.
-    pub(crate) kind: Option<Kind>,
+/// Decides who may enter.
+pub(crate) enum Access {
+    /// By access tokens.
+    Tokens(Tokens),
+    /// As the program decides.
+    Gate(Arc<dyn AnyGate>),
 }
 
-impl Grant {
-    /// The grant of an open room, which requires no token.
-    pub(crate) const OPEN: Self =
-        Self { may_share: true, host: false, left: None, subject: None, kind: None };
-}
-
-/// A reason to refuse entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("this room requires an access token")]
-    Missing,
-    #[error("the access token is not a JSON Web Token")]
-    Malformed,
-    #[error("the access token is not signed with this server's algorithm")]
-    Algorithm,
-    #[error("the access token names no key that this server knows")]
-    Key,
-    #[error("the access token's signature is wrong")]
-    Signature,
-    #[error("the access token has no exp, room or rights claim, or one that is not valid")]
-    Claims,
-    #[error("the access token is not valid yet")]
-    Early,
-    #[error("the access token has expired")]
-    Expired,
-    #[error("the access token is for another room")]
-    Room,
-    #[error("the access token does not let you share, only watch")]
-    Rights,
-}
-
-impl Refusal {
-    /// The cause under which the refusal is counted.
-    pub(crate) const fn failure(self) -> Failure {
-        match self {
-            Self::Missing => Failure::AccessMissing,
-            Self::Malformed => Failure::AccessMalformed,
-            Self::Algorithm => Failure::AccessAlgorithm,
-            Self::Key => Failure::AccessKey,
-            Self::Signature => Failure::AccessSignature,
-            Self::Claims => Failure::AccessClaims,
-            Self::Early => Failure::AccessEarly,
-            Self::Expired => Failure::AccessExpired,
-            Self::Room => Failure::AccessRoom,
-            Self::Rights => Failure::AccessRights,
-        }
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tokens(_) => "Access::Tokens(..)",
+            Self::Gate(_) => "Access::Gate(..)",
+        })
     }
 }
 
-impl From<Refusal> for Ending {
-    fn from(refusal: Refusal) -> Self {
-        let code = match refusal {
-            Refusal::Expired => CloseCode::Expired,
-            _ => CloseCode::Forbidden,
-        };
-        Self::new(code, refusal.to_string())
+impl Default for Access {
+    fn default() -> Self {
+        Self::Tokens(Tokens::default())
+    }
+}
+
+impl Access {
+    /// Returns the rights of the client that sent this hello at `now`, the time since 1970. A gate
+    /// may take until `deadline`.
+    ///
+    /// # Errors
+    /// If the client may not enter.
+    pub(crate) async fn admit(
+        &self,
+        hello: &Hello,
+        now: Duration,
+        deadline: Duration,
+    ) -> Result<Grant, Refusal> {
+        match self {
+            Self::Tokens(tokens) => tokens.admit(hello, now),
+            Self::Gate(gate) => tokio::time::timeout(deadline, gate.ask(hello.into()))
+                .await
+                .unwrap_or(Err(Refusal::Undecided))?
+                .allowing(hello.presence),
+        }
     }
 }
 
 /// Checks access tokens.
 #[derive(Debug, Default)]
-pub(crate) struct Access(Option<Arc<Shown<Keys>>>);
+pub(crate) struct Tokens(Option<Arc<Shown<Keys>>>);
 
-impl Access {
+impl Tokens {
     /// Checks tokens with these keys; without any, every room is open.
     pub(crate) fn new(keys: Option<Arc<Shown<Keys>>>) -> Self {
         ring::install();
@@ -221,10 +183,7 @@ impl Keys {
             subject: sub,
             kind: kind.as_ref().map(Kind::try_from).transpose().map_err(|_| Refusal::Claims)?,
         };
-        if hello.presence == Presence::Sharing && !grant.may_share {
-            return Err(Refusal::Rights);
-        }
-        Ok(grant)
+        grant.allowing(hello.presence)
     }
 
     /// Verifies a token's signature and returns its claims.

@@ -81,6 +81,7 @@ impl ServerContext {
             places: Places::new(Arc::clone(&gate)),
             metrics: Arc::clone(&metrics),
             load: Arc::new(load),
+            journal: Arc::default(),
         };
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);
         let public = config.front.public_url.clone();

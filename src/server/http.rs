@@ -13,6 +13,7 @@ mod upgrade;
 pub use self::assets::Page;
 pub(crate) use self::site::Site;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -41,10 +42,54 @@ use crate::metrics::Failure;
 use crate::websocket;
 use gpys_proto::wire::{VERSION, is_room_name};
 
-/// Builds the router, with the layers that every request passes.
-pub(crate) fn router(site: Site) -> Router {
+/// The server's own paths, besides those of a page: no other page can be there.
+pub const PATHS: [&str; 5] = ["/config.json", "/healthz", "/readyz", "/ws", "/map.pmtiles"];
+/// The paths of the server's page, besides its files.
+pub const PAGE_PATHS: [&str; 7] =
+    ["/", "/r", "/r/", "/r/{name}", "/r/{name}/", "/bench", "/bench/"];
+
+/// The program's own pages are at paths of the server.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a page of the program is where the server has its own: {wrong}. The server's paths are \
+     {} and, if it has a page, {} and a fallback; move yours, or serve no page of the server's",
+    PATHS.join(", "),
+    PAGE_PATHS.join(", ")
+)]
+pub struct PathsError {
+    /// What is wrong.
+    pub wrong: String,
+}
+
+/// Builds the router, with the layers that every request passes. `own` are pages of the program's
+/// own; a server without a page leaves everything but [`PATHS`] to them.
+///
+/// # Errors
+/// If a page of the program is at a path of the server's.
+pub(crate) fn router(site: Site, own: Option<Router>) -> Result<Router, PathsError> {
     let site = Arc::new(site);
     let flow = Flow::new(Arc::clone(&site.context.metrics));
+    let mut router = Router::new()
+        .route("/config.json", get(config))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/ws", get(socket))
+        .route("/map.pmtiles", get(map_file));
+    if own.is_none() || !site.assets.is_empty() {
+        router = router.merge(page());
+    }
+    if let Some(own) = own {
+        router = beside(router, own.with_state(()))?;
+    }
+    Ok(router
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), request_info::attach))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
+        .layer(middleware::from_fn_with_state(flow, pace))
+        .with_state(site))
+}
+
+/// The paths of the server's page.
+fn page() -> Router<Arc<Site>> {
     Router::new()
         .route("/", get(index))
         .route("/r", get(choose))
@@ -53,16 +98,21 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/r/{name}/", get(room))
         .route("/bench", get(bench))
         .route("/bench/", get(async |uri: Uri| redirect("/bench", &uri)))
-        .route("/config.json", get(config))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/ws", get(socket))
-        .route("/map.pmtiles", get(map_file))
         .fallback(get(asset))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), request_info::attach))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
-        .layer(middleware::from_fn_with_state(flow, pace))
-        .with_state(site)
+}
+
+/// Both routers as one.
+fn beside<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    own: Router<S>,
+) -> Result<Router<S>, PathsError> {
+    // A router reports paths that are there twice by panicking, and no other way.
+    let merging = AssertUnwindSafe(|| router.merge(own));
+    std::panic::catch_unwind(merging).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        PathsError { wrong: words.unwrap_or("paths are there twice").trim().to_owned() }
+    })
 }
 
 async fn index(State(site): State<Arc<Site>>, method: Method, headers: HeaderMap) -> Response {

@@ -3,26 +3,47 @@
 //! A program that embeds it binds a [`Server`] and runs it until it should stop:
 //!
 //! ```
+//! use axum::Router;
+//! use axum::routing::get;
+//! use gpys_server::Server;
+//! use gpys_server::access::{Entry, Gate, Grant, Refusal, Right};
 //! use gpys_server::config::Config;
-//! use gpys_server::{Page, Server};
+//!
+//! /// Lets everybody in, but only to watch.
+//! struct Gallery;
+//!
+//! impl Gate for Gallery {
+//!     async fn enter(&self, _: Entry) -> Result<Grant, Refusal> {
+//!         Ok(Grant::new(Right::View))
+//!     }
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // Settings are those of `gpys serve --help`, by name.
 //! let config = Config::from_pairs([("listen", "127.0.0.1:0"), ("max-rooms", "10")])?;
-//! // A page of one's own, or `Page::default()` for none.
-//! let page = Page::new([("index.html".to_owned(), b"<!doctype html>Hello".into())]);
-//! let server = Server::bind(config, page)?;
+//! let server = Server::builder(config)
+//!     .gate(Gallery)
+//!     .router(Router::new().route("/", get(async || "a page of one's own")))
+//!     .bind()?;
 //! println!("open https://{}", server.https_address()?);
+//! let mut events = server.events();
+//! tokio::spawn(async move {
+//!     while let Some(event) = events.next().await {
+//!         println!("{}: {:?}", event.room, event.what);
+//!     }
+//! });
 //! // Serves until the future is ready, here at once; then clients are told to reconnect.
 //! server.run(async {}).await?;
 //! # Ok(()) }
 //! ```
 //!
+//! docs/EMBEDDING.md says more, and `examples/embed` is a whole program.
+//!
 //! Its modules, top floor first:
 //!
 //! ```text
-//! server                     binds, runs, drains
+//! builder  server            puts together, binds, runs, drains
 //! http                       the page, /config.json, the map file
 //! webtransport  websocket    one transport each: accept, read and write
 //! session       tcp          handling of client messages; listening and accepting
@@ -32,17 +53,19 @@
 //! access        tls          who may enter; the server's certificates
 //! link          limits       one client's send path, latest wins; who gets how much
 //! quic                       all QUIC connections of a socket, in one task
-//! config  files  metrics  panics  load  clock  lock  addresses  host  terminal
+//! config  events  files  metrics  panics  load  clock  lock  addresses  host  terminal
 //! ```
 //!
 //! Imports point downwards only; `scripts/check` enforces it.
 
 pub mod access;
 pub mod addresses;
+mod builder;
 mod census;
 pub mod clock;
 pub mod config;
 mod context;
+pub mod events;
 mod files;
 pub mod host;
 mod http;
@@ -63,7 +86,8 @@ pub mod tls;
 mod websocket;
 mod webtransport;
 
+pub use self::builder::Builder;
 pub use self::census::{Census, Held};
-pub use self::http::Page;
+pub use self::http::{PAGE_PATHS, PATHS, Page, PathsError};
 pub use self::server::{Reloader, Server, StartError};
 pub use self::webtransport::endpoint::Udp;

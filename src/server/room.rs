@@ -4,6 +4,7 @@
 //! decisions. It never waits for a client: what does not fit a link is refused.
 
 mod admission;
+pub(crate) mod attendance;
 pub(crate) mod command;
 pub(crate) mod directory;
 pub(crate) mod identity;
@@ -19,11 +20,13 @@ use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
+use crate::events::Journal;
 use crate::link::LinkId;
 use crate::link::ending::restarting;
 use crate::link::ending::{Ending, frame_reliable};
 use crate::load::Load;
 use crate::metrics::{Leave, Limit, Metrics, Sent};
+use crate::room::attendance::Attendance;
 use crate::room::command::Command;
 use crate::room::identity::Mint;
 use crate::room::mailbox::{Mailbox, Postbox};
@@ -62,6 +65,8 @@ pub(crate) struct Means {
     pub(crate) metrics: Arc<Metrics>,
     /// What frames cost the server.
     pub(crate) load: Arc<Load>,
+    /// Where rooms write what happens.
+    pub(crate) journal: Arc<Journal>,
 }
 
 /// A room: its world, and the links of its peers.
@@ -77,6 +82,7 @@ pub(crate) struct Room {
     own: WeakSender<Command>,
     inbox: Receiver<Command>,
     postbox: Arc<Postbox>,
+    attendance: Attendance,
     members: BTreeMap<PeerId, Member>,
     /// The counted places of peers without a link.
     kept: BTreeMap<PeerId, Keep>,
@@ -96,8 +102,9 @@ impl Room {
         means: Means,
         own: WeakSender<Command>,
         inbox: Receiver<Command>,
+        attendance: Attendance,
     ) -> Self {
-        let Means { clock, mint, places, metrics, load } = means;
+        let Means { clock, mint, places, metrics, load, .. } = means;
         let now = clock.now();
         let mut world = World::new(settings, mint.seed());
         if let Some(kind) = kind {
@@ -114,6 +121,7 @@ impl Room {
             own,
             inbox,
             postbox: Arc::default(),
+            attendance,
             members: BTreeMap::new(),
             kept: BTreeMap::new(),
             draining: false,
@@ -367,6 +375,7 @@ impl Room {
         self.metrics.hits_of(Limit::Says, peers);
         self.metrics.hits_of(Limit::RoomSays, rooms);
         self.kept.retain(|&peer, _| self.world.is_here(peer));
+        self.attendance.keep(|peer| self.world.is_here(peer));
         let mut over = Vec::new();
         for (&peer, member) in &mut self.members {
             let heard = member.link.heard();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::Router;
 use axum::middleware::from_fn_with_state;
 use quinn_proto::{ServerConfig, VarInt};
 use tokio::sync::{Notify, watch};
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use gpys_proto::wire::CloseCode;
 
-use crate::access::{Access, Keys, KeysError};
+use crate::access::{Access, AnyGate, Keys, KeysError, Tokens};
 use crate::census::Census;
 use crate::config::Config;
 use crate::context::{Own, ServerContext, bounds};
+use crate::events::Events;
 use crate::files::{self, Files, Watched};
 use crate::host::Origin;
 use crate::http::assets::{Assets, Page};
@@ -62,6 +64,21 @@ pub enum StartError {
     /// A socket is unusable.
     #[error("socket error: {0}")]
     Socket(#[from] std::io::Error),
+    /// Two decide who may enter.
+    #[error("access-keys is set, but the program has a gate of its own; leave out one of the two")]
+    TwoGates,
+    /// The program's own pages are at paths of the server.
+    #[error(transparent)]
+    Paths(#[from] http::PathsError),
+}
+
+/// What the program around a server brings.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// Decides who may enter, in place of access keys.
+    pub(crate) gate: Option<Arc<dyn AnyGate>>,
+    /// Pages beside the server's.
+    pub(crate) router: Option<Router>,
 }
 
 /// A handle that reloads the certificate and access key files, if there are any. The server also
@@ -91,41 +108,40 @@ pub struct Server {
     certificates: Certificates,
     keys: Option<Files<Keys, 1>>,
     reload: Arc<Notify>,
-    page: Page,
+    router: Router,
 }
 
 impl Server {
     /// Opens the ports and loads the certificates. Serves `page` unless the configuration names a
-    /// directory. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// If a port cannot be opened, or a certificate or another secret is unusable.
-    pub fn bind(config: Config, page: Page) -> Result<Self, StartError> {
+    /// directory.
+    pub(crate) fn bind(config: Config, page: Page, parts: Parts) -> Result<Self, StartError> {
         let (tcp, udp) = tcp::bind(config.listen)?;
         let udp = Arc::new(Polled::new(udp)?);
         let (seed, _) = Uuid::new_v4().as_u64_pair();
         let metrics = Metrics::new();
         let open = |config| endpoint::open(udp, None, config, &metrics);
-        Self::open(config, page, tcp, open, (seed, Load::new()), &metrics)
+        Self::open(config, (page, parts), tcp, open, (seed, Load::new()), &metrics)
     }
 
-    /// The same with WebTransport over `udp`. TCP, for pages and WebSocket, is the system's.
-    ///
-    /// # Errors
-    /// As with [`bind`](Self::bind).
-    pub fn bind_over(config: Config, page: Page, udp: Udp) -> Result<Self, StartError> {
+    /// The same with WebTransport over `udp`.
+    pub(crate) fn bind_over(
+        config: Config,
+        page: Page,
+        parts: Parts,
+        udp: Udp,
+    ) -> Result<Self, StartError> {
         let (tcp, _) = tcp::bind(config.listen)?;
         let Udp { socket, seed } = udp;
         let [a, b, c, d, e, f, g, h, ..] = seed;
         let rooms = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let metrics = Metrics::new();
         let open = |config| endpoint::open(socket, Some(seed), config, &metrics);
-        Self::open(config, page, tcp, open, (rooms, Load::fixed()), &metrics)
+        Self::open(config, (page, parts), tcp, open, (rooms, Load::fixed()), &metrics)
     }
 
     fn open(
         config: Config,
-        page: Page,
+        (page, parts): (Page, Parts),
         tcp: std::net::TcpListener,
         udp: impl FnOnce(ServerConfig) -> (Endpoint, Arc<Addresses>),
         (seed, load): (u64, Load),
@@ -134,6 +150,9 @@ impl Server {
         let http = config.http.map(tcp::bind_tcp).transpose()?;
         let scrapes = config.metrics.map(tcp::bind_tcp).transpose()?;
         let certificates = Certificates::new(&config.certificate)?;
+        if parts.gate.is_some() && config.access_keys.is_some() {
+            return Err(StartError::TwoGates);
+        }
         let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
         let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
         let max_frame = usize::from(config.room.limits.max_frame);
@@ -154,10 +173,14 @@ impl Server {
             domains: certificates.domains().to_vec(),
             certificate: certificates.files.as_ref().map(Files::shown),
         };
-        let access = Access::new(keys.as_ref().map(Files::shown));
+        let tokens = || Access::Tokens(Tokens::new(keys.as_ref().map(Files::shown)));
+        let access = parts.gate.map_or_else(tokens, Access::Gate);
         let mint = Mint::new(secret.unwrap_or_else(Secret::random), seed);
+        let context = ServerContext::new(&config, own, access, mint, load, Arc::clone(metrics));
+        let site = site(&config, page, Arc::clone(&context), &endpoint, rotation.as_ref())?;
         Ok(Self {
-            context: ServerContext::new(&config, own, access, mint, load, Arc::clone(metrics)),
+            router: http::router(site, parts.router)?,
+            context,
             endpoint,
             addresses,
             https: tokio::net::TcpListener::from_std(tcp)?,
@@ -168,7 +191,6 @@ impl Server {
             certificates,
             keys,
             reload: Arc::default(),
-            page,
             config,
         })
     }
@@ -218,6 +240,12 @@ impl Server {
         Census { context, addresses }
     }
 
+    /// What happens in the rooms from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.context.rooms.events()
+    }
+
     /// Whether browsers warn about the certificate because it was self-signed at startup.
     #[must_use]
     pub const fn warns(&self) -> bool {
@@ -246,9 +274,8 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let (stop_tcp, stopped) = watch::channel(false);
-        let site = self.site(Arc::clone(&context))?;
         let watch = self.watch_files(Arc::clone(&context.metrics));
-        let router = http::router(site);
+        let router = self.router;
         let tls = Some(self.tls);
         let gate = Arc::clone(&context.gate);
         let lifetime = tcp::LIFETIME;
@@ -310,25 +337,30 @@ impl Server {
         }
         Some(tokio::spawn(files::watch(files, Arc::clone(&self.reload), metrics)))
     }
+}
 
-    fn site(&self, context: Arc<ServerContext>) -> std::io::Result<Site> {
-        let files = http::files::Files::new(Arc::clone(&context.metrics));
-        let web_dir = self.config.web_dir.clone();
-        Ok(Site {
-            context,
-            assets: web_dir.map_or_else(
-                || Assets::Built(self.page.clone()),
-                |dir| Assets::Directory(dir, files.clone()),
-            ),
-            reach: Reach {
-                web_transport: self.web_transport_address()?,
-                by_hash: self.rotation.is_some(),
-                front: self.config.front.clone(),
-            },
-            hashes: self.rotation.as_ref().map(Rotation::hashes),
-            venue: self.config.venue.clone(),
-            map: self.config.map.clone(),
-            files,
-        })
-    }
+/// The state of the routes.
+fn site(
+    config: &Config,
+    page: Page,
+    context: Arc<ServerContext>,
+    endpoint: &Endpoint,
+    rotation: Option<&Rotation>,
+) -> std::io::Result<Site> {
+    let files = http::files::Files::new(Arc::clone(&context.metrics));
+    let web_dir = config.web_dir.clone();
+    Ok(Site {
+        context,
+        assets: web_dir
+            .map_or_else(|| Assets::Built(page), |dir| Assets::Directory(dir, files.clone())),
+        reach: Reach {
+            web_transport: endpoint.local_addr()?,
+            by_hash: rotation.is_some(),
+            front: config.front.clone(),
+        },
+        hashes: rotation.map(Rotation::hashes),
+        venue: config.venue.clone(),
+        map: config.map.clone(),
+        files,
+    })
 }

@@ -170,8 +170,8 @@ async fn enter(
             return Err(refused(Failure::HelloTimeout)(ending.into()));
         }
     };
-    let grant = context.access.admit(&hello, clock::since_1970());
-    let grant = grant.map_err(|refusal| {
+    let grant = context.access.admit(&hello, clock::since_1970(), context.deadline);
+    let grant = grant.await.map_err(|refusal| {
         tracing::debug!(?refusal, link = ?link.id(), "refused to admit a client");
         refused(refusal.failure())(Ending::from(refusal).into())
     })?;

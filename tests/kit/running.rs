@@ -78,7 +78,7 @@ impl Running {
     fn bind(settings: &[(&str, &str)]) -> Result<Server, StartError> {
         let free = ["listen", "http", "metrics"].map(|name| (name, "127.0.0.1:0"));
         let config = Config::from_pairs(free.into_iter().chain(settings.iter().copied()));
-        Server::bind(config.unwrap(), gpys::page())
+        Server::builder(config.unwrap()).page(gpys::page()).bind()
     }
 
     /// The certificate of the authority that issued the server's.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use gpys::client::Config as ClientConfig;
 use gpys::server::config::Config;
-use gpys::server::{Census, Page, Server, Udp};
+use gpys::server::{Census, Server, Udp};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -62,7 +62,7 @@ impl Serving {
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         let config = Config::from_pairs(pairs).unwrap();
         let udp = Udp { socket: network.serve(), seed: seed_bytes(seed) };
-        let server = Server::bind_over(config, Page::default(), udp).unwrap();
+        let server = Server::builder(config).bind_over(udp).unwrap();
         let (stop, stopped) = oneshot::channel();
         let census = server.census();
         let served = tokio::spawn(server.run(async { drop(stopped.await) }));

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::access::*;
-use gpys_proto::wire::is_room_name;
+use crate::link::ending::Ending;
+use gpys_proto::kind::Kind;
+use gpys_proto::wire::{CloseCode, Presence, is_room_name};
 
 const SECRET: [u8; 32] = [7; 32];
 const OTHER: [u8; 32] = [8; 32];
@@ -11,7 +13,7 @@ fn encoded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn hs256() -> Access {
+fn hs256() -> Tokens {
     keys(&format!(
         "algorithm = \"HS256\"\nopen-rooms = [\"lobby\"]\n[keys]\none = \"{}\"\ntwo = \"{}\"\n",
         encoded(&SECRET),
@@ -19,8 +21,8 @@ fn hs256() -> Access {
     ))
 }
 
-fn keys(text: &str) -> Access {
-    Access::new(Some(Arc::new(Shown::new(Keys::from_toml(text).unwrap()))))
+fn keys(text: &str) -> Tokens {
+    Tokens::new(Some(Arc::new(Shown::new(Keys::from_toml(text).unwrap()))))
 }
 
 fn hello(presence: Presence, access: Option<String>) -> Hello {
@@ -58,11 +60,11 @@ fn with(mut value: Value, changes: &Value) -> Value {
     value
 }
 
-fn admit(access: &Access, token: &str) -> Result<Grant, Refusal> {
+fn admit(access: &Tokens, token: &str) -> Result<Grant, Refusal> {
     admit_at(access, token, Duration::from_secs(NOW))
 }
 
-fn admit_at(access: &Access, token: &str, now: Duration) -> Result<Grant, Refusal> {
+fn admit_at(access: &Tokens, token: &str, now: Duration) -> Result<Grant, Refusal> {
     access.admit(&hello(Presence::Watching, Some(token.to_owned())), now)
 }
 
@@ -70,7 +72,7 @@ fn admit_at(access: &Access, token: &str, now: Duration) -> Result<Grant, Refusa
 fn open_rooms_and_servers_without_keys_require_no_token() {
     let now = Duration::from_secs(NOW);
     let stranger = hello(Presence::Sharing, None);
-    assert_eq!(Access::default().admit(&stranger, now), Ok(Grant::OPEN));
+    assert_eq!(Tokens::default().admit(&stranger, now), Ok(Grant::OPEN));
     assert_eq!(hs256().admit(&stranger, now), Err(Refusal::Missing));
     for access in [None, Some("x.y.z".to_owned())] {
         let open = Hello { access, ..Hello::new("lobby") };
@@ -231,4 +233,33 @@ fn a_refusal_gives_the_reason_and_quotes_nothing() {
         (ending.code, ending.reason.as_ref()),
         (CloseCode::Forbidden, "the access token is for another room")
     );
+}
+
+/// A gate that takes a while, and lets in those who give a name.
+struct Slow(Duration);
+
+impl Gate for Slow {
+    async fn enter(&self, entry: Entry) -> Result<Grant, Refusal> {
+        tokio::time::sleep(self.0).await;
+        if entry.name.is_empty() {
+            return Err(Refusal::because("give a name"));
+        }
+        Ok(Grant::new(Right::View).for_subject(entry.name).in_kind(Kind::default()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_decides_in_time_or_not_at_all() {
+    let deadline = Duration::from_secs(5);
+    let ask = async |seconds, name: &str, presence| {
+        let access = Access::Gate(Arc::new(Slow(Duration::from_secs(seconds))));
+        let hello = Hello { name: name.into(), ..hello(presence, None) };
+        access.admit(&hello, Duration::ZERO, deadline).await
+    };
+    let grant = Grant { may_share: false, subject: Some("Ada".into()), ..Grant::OPEN };
+    let grant = Grant { kind: Some(Kind::default()), ..grant };
+    assert_eq!(ask(1, "Ada", Presence::Watching).await, Ok(grant));
+    assert_eq!(ask(1, "Ada", Presence::Sharing).await, Err(Refusal::Rights));
+    assert_eq!(ask(1, "", Presence::Watching).await, Err(Refusal::because("give a name")));
+    assert_eq!(ask(6, "Ada", Presence::Watching).await, Err(Refusal::Undecided));
 }

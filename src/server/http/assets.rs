@@ -91,6 +91,11 @@ pub(crate) enum Assets {
 }
 
 impl Assets {
+    /// Whether there is no page.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Built(Page(files)) if files.is_empty())
+    }
+
     /// Responds with one of the pages.
     pub(crate) async fn page(
         &self,

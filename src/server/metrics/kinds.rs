@@ -134,6 +134,10 @@ kinds! {
         AccessRoom = "access_room",
         /// An access token without the required rights.
         AccessRights = "access_rights",
+        /// Refused by the program's own gate.
+        AccessGate = "access_gate",
+        /// The program's own gate did not answer in time.
+        AccessUndecided = "access_undecided",
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::Grant;
 use crate::clock;
+use crate::events::Visitor;
 use crate::limits::gate::Network;
 use crate::link::ending::{Ending, restarting};
 use crate::link::{Link, PathCounts};
@@ -91,7 +92,9 @@ impl Room {
             self.make_way(network);
         }
         let newcomer = Newcomer { id, uuid, token, arrival };
+        let visitor = Visitor { id, uuid, subject, name: newcomer.arrival.name.clone(), host };
         self.world.join(newcomer, now).map_err(refused)?;
+        self.attendance.enter(visitor);
         tracing::debug!(peer = %id, link = ?link.id(), "a peer joins");
         Ok((id, How::New))
     }

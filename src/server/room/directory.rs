@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Grant;
+use crate::events::Events;
 use crate::link::Link;
 use crate::link::ending::{Ending, restarting};
 use crate::lock::lock;
 use crate::metrics::{Limit, Part};
 use crate::panics::caught;
+use crate::room::attendance::Attendance;
 use crate::room::command::{Admitted, Command, Enter};
 use crate::room::mailbox::Mailbox;
 use crate::room::{Means, Room};
@@ -112,7 +114,9 @@ impl Rooms {
         directory.rooms.insert(name.to_owned(), commands.clone());
         let own = commands.downgrade();
         let kind = self.kinds.get(name).cloned();
-        let room = Room::new(self.settings, kind, self.means.clone(), own.clone(), inbox);
+        let attendance = Attendance::new(name.to_owned(), Arc::clone(&self.means.journal));
+        let means = self.means.clone();
+        let room = Room::new(self.settings, kind, means, own.clone(), inbox, attendance);
         let (rooms, name) = (Arc::clone(self), name.to_owned());
         tokio::spawn(async move {
             // Without its name, which may be all that keeps strangers out.
@@ -141,6 +145,11 @@ impl Rooms {
         if same {
             directory.rooms.remove(name);
         }
+    }
+
+    /// What happens in them from now on.
+    pub(crate) fn events(&self) -> Events {
+        self.means.journal.events()
     }
 
     /// Number of rooms.
@@ -204,6 +213,7 @@ mod tests {
             places: Places::new(Gate::new(bounds)),
             metrics: Metrics::new(),
             load: Arc::default(),
+            journal: Arc::default(),
         };
         let settings = RoomSettings { max_people: 6, ..RoomSettings::default() };
         Rooms::new(settings, max_rooms, BTreeMap::new(), means)

@@ -247,7 +247,7 @@ impl Arena {
         let config = Config::from_pairs(free.into_iter().chain(settings)).unwrap();
         let (stop, stopped) = oneshot::channel();
         let guard = server.enter();
-        let bound = Server::bind(config, gpys::page()).unwrap();
+        let bound = Server::builder(config).page(gpys::page()).bind().unwrap();
         let target = Target {
             https: bound.https_address().unwrap(),
             http: bound.http_address().unwrap().unwrap(),
