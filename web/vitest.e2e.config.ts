@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Tests against a real server: the program that `GPYS` names, or the one that cargo has built. */
-process.env.GPYS ??= new URL('../target/debug/gpys', import.meta.url).pathname;
+const target = process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, '../target');
+process.env.GPYS ??= join(target, 'debug/gpys');
 
 export default defineConfig({
   ssr: { resolve: { conditions: ['@gpys/source', ...defaultServerConditions] } },
