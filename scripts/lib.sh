@@ -35,7 +35,7 @@ web_build() {
     web_install
     local page=web/dist/index.html
     if [ ! -e "$page" ] || [ -n "$(find web -path web/node_modules -prune -o \
-        -path web/dist -prune -o -type f -newer "$page" -print)" ]; then
+        -path web/dist -prune -o -path 'web/*/dist' -prune -o -type f -newer "$page" -print)" ]; then
         step "building the page"
         (cd web && npm run --silent build)
     fi
