@@ -140,7 +140,13 @@ impl Feed {
 
     /// Those who are here, by id, and those who may come back after the server restarted.
     pub(crate) fn people(&self) -> impl Iterator<Item = &Arc<Person>> {
-        self.here.values().chain(self.awaited.values().map(|awaited| &awaited.gone))
+        let awaited =
+            self.awaited.iter().map(
+                |(uuid, Awaited { known, gone })| {
+                    if self.unannounced.contains(uuid) { known } else { gone }
+                },
+            );
+        self.here.values().chain(awaited)
     }
 
     /// One of those who are here.
