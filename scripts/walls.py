@@ -44,7 +44,8 @@ FLOORS = {
         "quic",
         "config events files panics",
         "host load metrics",
-        "addresses clock kind lock terminal",
+        "addresses alarm clock kind terminal",
+        "lock",
     ],
 }
 # Crates that a crate may import.

@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use crate::access::Access;
+use crate::alarm::Alarms;
 use crate::clock::Clock;
 use crate::config::{Config, Guard};
 use crate::files::Shown;
@@ -52,6 +53,27 @@ pub(super) struct ServerContext {
 /// Counts a session until dropped.
 pub(super) struct Counted(watch::Sender<usize>);
 
+/// What the pace of rooms rests on.
+#[derive(Debug, Default)]
+pub(super) struct Timing {
+    /// What frames cost.
+    pub(super) load: Load,
+    /// The timers of rooms.
+    pub(super) alarms: Alarms,
+}
+
+impl Timing {
+    /// The processor time that the program uses, and the kernel's timer.
+    pub(super) fn system() -> Self {
+        Self { load: Load::new(), alarms: Alarms::start() }
+    }
+
+    /// For a server whose run must follow from its seed: a fixed price, and the runtime's clock.
+    pub(super) fn virtual_time() -> Self {
+        Self { load: Load::fixed(), alarms: Alarms::coarse() }
+    }
+}
+
 /// Where the server's own pages are served.
 #[derive(Debug, Default)]
 pub(super) struct Own {
@@ -70,7 +92,7 @@ impl ServerContext {
         own: Own,
         access: Access,
         mint: Mint,
-        load: Load,
+        timing: Timing,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let clock = Clock::start();
@@ -80,7 +102,8 @@ impl ServerContext {
             mint: Arc::new(mint),
             places: Places::new(Arc::clone(&gate)),
             metrics: Arc::clone(&metrics),
-            load: Arc::new(load),
+            load: Arc::new(timing.load),
+            alarms: timing.alarms,
             journal: Arc::default(),
         };
         let (allowed, required) = (config.allow_origins.clone(), config.require_origin);

@@ -53,13 +53,14 @@
 //! access        tls          who may enter; the server's certificates
 //! link          limits       one client's send path, latest wins; who gets how much
 //! quic                       all QUIC connections of a socket, in one task
-//! config  events  files  metrics  panics  load  clock  lock  addresses  host  terminal
+//! config  events  files  metrics  panics  load  alarm  clock  lock  addresses  host  terminal
 //! ```
 //!
 //! Imports point downwards only; `scripts/check` enforces it.
 
 pub mod access;
 pub mod addresses;
+mod alarm;
 mod builder;
 mod census;
 pub mod clock;

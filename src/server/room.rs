@@ -6,6 +6,7 @@
 mod admission;
 pub(crate) mod attendance;
 pub(crate) mod command;
+mod delivery;
 pub(crate) mod directory;
 pub(crate) mod identity;
 pub(crate) mod mailbox;
@@ -19,13 +20,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, WeakSender};
 use tokio::time::sleep_until;
 
+use crate::alarm::Alarms;
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::link::LinkId;
+use crate::link::ending::Ending;
 use crate::link::ending::restarting;
-use crate::link::ending::{Ending, frame_reliable};
 use crate::load::Load;
-use crate::metrics::{Leave, Limit, Metrics, Sent};
+use crate::metrics::{Leave, Limit, Metrics};
 use crate::room::attendance::Attendance;
 use crate::room::command::Command;
 use crate::room::identity::Mint;
@@ -36,13 +38,9 @@ use gpys_proto::kind::Kind;
 use gpys_proto::time::Time;
 use gpys_proto::wire::{CloseCode, PeerId};
 use gpys_proto::world::{
-    Audience, Dismissal, Event, FROZEN_MS, FROZEN_OUT_MS, Feedback, Lane, Over, Parting,
-    RoomSettings, SILENCE_MS, Violation, World,
+    FROZEN_MS, FROZEN_OUT_MS, Feedback, Over, Parting, RoomSettings, SILENCE_MS, Violation, World,
 };
 
-/// Timers fire up to 2 ms late, so those of turns are set this much early, in ms, and a turn that
-/// is due this soon counts as due.
-const TIMER_MS: u64 = 1;
 /// How often links report what they learned, in ms.
 const CHECK_MS: u64 = 500;
 /// A task that runs at least this late, in ms, was stopped, as was perhaps the whole computer.
@@ -67,6 +65,8 @@ pub(crate) struct Means {
     pub(crate) load: Arc<Load>,
     /// Where rooms write what happens.
     pub(crate) journal: Arc<Journal>,
+    /// The timers of turns.
+    pub(crate) alarms: Alarms,
 }
 
 /// A room: its world, and the links of its peers.
@@ -78,6 +78,9 @@ pub(crate) struct Room {
     places: Arc<Places>,
     metrics: Arc<Metrics>,
     load: Arc<Load>,
+    alarms: Alarms,
+    /// A turn that is due this soon, in µs, counts as due: alarms may be early.
+    early_us: u64,
     settings: RoomSettings,
     own: WeakSender<Command>,
     inbox: Receiver<Command>,
@@ -104,7 +107,7 @@ impl Room {
         inbox: Receiver<Command>,
         attendance: Attendance,
     ) -> Self {
-        let Means { clock, mint, places, metrics, load, .. } = means;
+        let Means { clock, mint, places, metrics, load, alarms, .. } = means;
         let now = clock.now();
         let mut world = World::new(settings, mint.seed());
         if let Some(kind) = kind {
@@ -117,6 +120,8 @@ impl Room {
             places,
             metrics,
             load,
+            early_us: u64::try_from(alarms.early().as_micros()).unwrap_or(u64::MAX),
+            alarms,
             settings,
             own,
             inbox,
@@ -138,7 +143,8 @@ impl Room {
             let planned = self.world.poll_timeout();
             let due = self.next_due(planned);
             self.wait(due, &mut commands).await;
-            let mut now = self.clock.now().max(self.now);
+            let read = self.clock.now();
+            let mut now = read.max(self.now);
             // What was due already at the end of the last round is late only since then.
             self.excuse(now.since(due.max(self.now)), now);
             for command in commands.drain(..) {
@@ -146,7 +152,7 @@ impl Room {
             }
             self.collect_poses(&mut mailboxes);
             if let Some(due) = self.world.poll_timeout()
-                && due <= now + TIMER_MS
+                && due <= read.after_us(self.early_us)
             {
                 now = now.max(due);
             }
@@ -169,20 +175,25 @@ impl Room {
     /// Waits until something is due or arrives. Poses that come before the room can show them do
     /// not wake it.
     async fn wait(&mut self, due: Time, commands: &mut Vec<Command>) {
-        let early = |time: Time| self.clock.instant(time - TIMER_MS);
-        let turn = self.world.poll_timeout() == Some(due);
-        let due = if turn { early(due) } else { self.clock.instant(due) };
-        let open = early(self.world.next_change());
+        let is_turn = self.world.poll_timeout() == Some(due);
+        let alarm = |time: Time| self.alarms.at(self.clock.instant(time));
         let poses = async {
-            sleep_until(open).await;
+            alarm(self.world.next_change()).await;
             self.postbox.filled().await;
+        };
+        let due = async {
+            if is_turn {
+                alarm(due).await;
+            } else {
+                sleep_until(self.clock.instant(due)).await;
+            }
         };
         tokio::select! {
             // Whatever wakes the room, it does all that is due.
             biased;
             _ = self.inbox.recv_many(commands, BATCH) => {}
             () = poses => {}
-            () = sleep_until(due) => {}
+            () = due => {}
         }
     }
 
@@ -281,91 +292,6 @@ impl Room {
                 self.world.handle_pose(mailbox.peer, sample);
             }
         }
-    }
-
-    /// Sends the world's events, each encoded once for all its receivers, and closes the links of
-    /// those whom a host dismissed.
-    fn deliver_events(&mut self, now: Time) {
-        loop {
-            let mut slow = Vec::new();
-            while let Some(event) = self.world.poll_event() {
-                self.deliver(&event, &mut slow);
-            }
-            while let Some(Dismissal { peer, code, reason }) = self.world.poll_dismissal() {
-                self.end(peer, Ending::new(code, reason), now);
-                self.kept.remove(&peer);
-                self.world.leave(peer);
-            }
-            if slow.is_empty() {
-                return;
-            }
-            for peer in slow {
-                let reason = "the client does not read its reliable lane";
-                self.end(peer, Ending::at(Limit::Unread, CloseCode::TooSlow, reason), now);
-            }
-        }
-    }
-
-    /// Sends one event, and collects those who do not read their reliable lane.
-    fn deliver(&self, event: &Event, slow: &mut Vec<PeerId>) {
-        let Event { to, lane, message } = event;
-        let framed = (*lane == Lane::Reliable).then(|| Arc::new(frame_reliable(message)));
-        let mut deliver = |peer: PeerId, member: &Member| match &framed {
-            Some(framed) => {
-                if member.link.send_reliable(Arc::clone(framed)).is_err() {
-                    slow.push(peer);
-                }
-            }
-            // What finds no room is dropped: a newer one is due soon.
-            None => _ = member.link.try_send(message),
-        };
-        match to {
-            Audience::One(peer) => {
-                self.members.get(peer).into_iter().for_each(|m| deliver(*peer, m))
-            }
-            Audience::These(these) => {
-                for peer in these.iter() {
-                    self.members.get(peer).into_iter().for_each(|m| deliver(*peer, m));
-                }
-            }
-            Audience::Others(_) | Audience::Everyone => {
-                let members = self.members.iter().filter(|&(&peer, _)| to.includes(peer));
-                members.for_each(|(&peer, member)| deliver(peer, member));
-            }
-        }
-    }
-
-    fn send_frames(&mut self, now: Time) {
-        let most = usize::from(self.settings.limits.max_frame);
-        let mut sent = Sent::default();
-        while let Some(peer) = self.world.poll_viewer() {
-            let Some(member) = self.members.get_mut(&peer) else { continue };
-            let max_len = member.link.max_frame().min(most);
-            // A viewer skipped here loses nothing: its next frame makes up for it.
-            let has_room = member.link.ready(max_len);
-            member.note_room(has_room, now);
-            if !has_room {
-                sent.skipped += 1;
-                continue;
-            }
-            let mut buffer = Vec::with_capacity(max_len.saturating_add(8));
-            member.link.begin_frame(&mut buffer);
-            let prefix = buffer.len();
-            if !self.world.poll_frame(peer, max_len, now, &mut buffer) {
-                continue;
-            }
-            let bytes = buffer.len() - prefix;
-            if member.link.send_frame(buffer.into()) {
-                sent.frames += 1;
-                sent.bytes += bytes as u64;
-            } else {
-                member.refused += 1;
-                sent.skipped += 1;
-            }
-        }
-        self.metrics.sent(sent);
-        let frames = u32::try_from(sent.frames).unwrap_or(u32::MAX);
-        self.world.handle_cost(frames, self.load.spend(sent.frames));
     }
 
     /// Reports to the world what the links learned, and ends those that are silent or stalled.

@@ -12,13 +12,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
+use wtransport::quinn::{Runtime as _, TokioRuntime};
 
 use gpys_proto::wire::CloseCode;
 
 use crate::access::{Access, AnyGate, Keys, KeysError, Tokens};
 use crate::census::Census;
 use crate::config::Config;
-use crate::context::{Own, ServerContext, bounds};
+use crate::context::{Own, ServerContext, Timing, bounds};
 use crate::events::Events;
 use crate::files::{self, Files, Watched};
 use crate::host::Origin;
@@ -27,7 +28,6 @@ use crate::http::reach::Reach;
 use crate::http::{self, Site, request_info};
 use crate::limits::amplification::Addresses;
 use crate::limits::gate::{Bounds, Gate};
-use crate::load::Load;
 use crate::metrics::{self, Metrics};
 use crate::quic::endpoint::Endpoint;
 use crate::room::identity::{Mint, Secret, SecretError};
@@ -36,7 +36,6 @@ use crate::tls::CertificateError;
 use crate::tls::certificates::Certificates;
 use crate::webtransport;
 use crate::webtransport::endpoint::{self, Udp};
-use crate::webtransport::polled::Polled;
 use crate::webtransport::rotation::Rotation;
 
 /// Maximum number of connections to the metrics listener.
@@ -116,11 +115,11 @@ impl Server {
     /// directory.
     pub(crate) fn bind(config: Config, page: Page, parts: Parts) -> Result<Self, StartError> {
         let (tcp, udp) = tcp::bind(config.listen)?;
-        let udp = Arc::new(Polled::new(udp)?);
+        let udp = TokioRuntime.wrap_udp_socket(udp)?;
         let (seed, _) = Uuid::new_v4().as_u64_pair();
         let metrics = Metrics::new();
         let open = |config| endpoint::open(udp, None, config, &metrics);
-        Self::open(config, (page, parts), tcp, open, (seed, Load::new()), &metrics)
+        Self::open(config, (page, parts), tcp, open, (seed, Timing::system()), &metrics)
     }
 
     /// The same with WebTransport over `udp`.
@@ -136,7 +135,7 @@ impl Server {
         let rooms = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let metrics = Metrics::new();
         let open = |config| endpoint::open(socket, Some(seed), config, &metrics);
-        Self::open(config, (page, parts), tcp, open, (rooms, Load::fixed()), &metrics)
+        Self::open(config, (page, parts), tcp, open, (rooms, Timing::virtual_time()), &metrics)
     }
 
     fn open(
@@ -144,7 +143,7 @@ impl Server {
         (page, parts): (Page, Parts),
         tcp: std::net::TcpListener,
         udp: impl FnOnce(ServerConfig) -> (Endpoint, Arc<Addresses>),
-        (seed, load): (u64, Load),
+        (seed, timing): (u64, Timing),
         metrics: &Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let http = config.http.map(tcp::bind_tcp).transpose()?;
@@ -176,7 +175,7 @@ impl Server {
         let tokens = || Access::Tokens(Tokens::new(keys.as_ref().map(Files::shown)));
         let access = parts.gate.map_or_else(tokens, Access::Gate);
         let mint = Mint::new(secret.unwrap_or_else(Secret::random), seed);
-        let context = ServerContext::new(&config, own, access, mint, load, Arc::clone(metrics));
+        let context = ServerContext::new(&config, own, access, mint, timing, Arc::clone(metrics));
         let site = site(&config, page, Arc::clone(&context), &endpoint, rotation.as_ref())?;
         Ok(Self {
             router: http::router(site, parts.router)?,

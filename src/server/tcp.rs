@@ -331,8 +331,7 @@ mod tests {
     use super::*;
     use crate::access::Access;
     use crate::config::Config;
-    use crate::context::Own;
-    use crate::load::Load;
+    use crate::context::{Own, Timing};
     use crate::metrics::Metrics;
     use crate::room::identity::{Mint, Secret};
 
@@ -345,7 +344,7 @@ mod tests {
             own,
             Access::default(),
             Mint::new(Secret::random(), 0),
-            Load::new(),
+            Timing::default(),
             Metrics::new(),
         );
         let permit = Arc::new(context.admit(Ipv4Addr::LOCALHOST.into()).unwrap());

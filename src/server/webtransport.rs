@@ -5,7 +5,6 @@
 
 pub(crate) mod endpoint;
 mod h3;
-pub(crate) mod polled;
 pub(crate) mod rotation;
 mod strays;
 mod udp;

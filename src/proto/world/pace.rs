@@ -9,10 +9,10 @@
 
 use crate::time::Time;
 
-/// The shortest time between two ticks, in µs.
-const SHORTEST_US: u64 = 2_000;
+/// The shortest time between two ticks, in µs: changes that come at once share a frame.
+const SHORTEST_US: u64 = 250;
 /// A room's turns may take one in this many of a core's seconds before the room slows down.
-const SHARE_DIVISOR: u64 = 4;
+const SHARE_DIVISOR: u64 = 2;
 /// What a frame costs before the first is known, in ns: about what one over QUIC takes.
 const FIRST_COST_NS: u64 = 20_000;
 /// Most that a frame is taken to cost, in ns: as much as no room can afford.
@@ -141,10 +141,11 @@ impl Pace {
         // Small delays do not add up. A room that fell behind, or was asleep, does not make up for
         // missed ticks.
         let late = now.us_since(due);
+        let planned = self.ticked.map_or(0, |ticked| due.us_since(ticked));
         let quiet = self.changed.is_none_or(|it| now.us_since(it) >= 2 * self.slowest);
         self.period = (self.frame_cost * viewers as u64 / 1000 * SHARE_DIVISOR)
             .clamp(SHORTEST_US.min(self.slowest), self.slowest);
-        self.ticked = Some(if late < self.period / 2 { due } else { now });
+        self.ticked = Some(if late < planned / 2 { due } else { now });
         self.groups = (viewers / GROUP_VIEWERS).clamp(1, MAX_GROUPS);
         // What comes after a quiet spell is told to all at once.
         let hurried = self.pending && quiet;
@@ -229,8 +230,12 @@ mod tests {
         let now = ms(1_007).after_us(13);
         assert!(pace.poll_timeout(true).unwrap() <= now && pace.begin(now, 2));
         pace.note_change();
-        assert_eq!(pace.poll_timeout(true), Some(now + 2), "two viewers cost next to nothing");
-        assert!(!pace.begin(now + 1, 2) && pace.begin(now + 2, 2));
+        assert_eq!(
+            pace.poll_timeout(true),
+            Some(now.after_us(250)),
+            "two viewers cost next to nothing"
+        );
+        assert!(!pace.begin(now.after_us(249), 2) && pace.begin(now.after_us(250), 2));
     }
 
     #[test]
@@ -241,13 +246,13 @@ mod tests {
             let from = pace.ticked.map_or(0, Time::as_us);
             ticks(&mut pace, viewers, true, Time::from_us(from + 1_000_000)).len()
         };
-        // A quarter of a second over 20 viewers at 20 µs each.
-        assert!((495..=505).contains(&count(20, 20)));
-        assert!((245..=255).contains(&count(50, 20)));
-        assert!((122..=128).contains(&count(100, 20)));
-        assert!((60..=64).contains(&count(100, 40)));
+        // Half a second over 20 viewers at 20 µs each.
+        assert!((1_240..=1_260).contains(&count(20, 20)));
+        assert!((495..=505).contains(&count(50, 20)));
+        assert!((245..=255).contains(&count(100, 20)));
+        assert!((122..=128).contains(&count(100, 40)));
         assert!((30..=31).contains(&count(10_000, 20)), "the slowest pace");
-        assert!((480..=505).contains(&count(10, 20)), "it recovers");
+        assert!((2_400..=2_510).contains(&count(10, 20)), "it recovers");
     }
 
     #[test]
@@ -257,10 +262,11 @@ mod tests {
         pace.want(ms(120));
         pace.want(ms(111));
         assert_eq!(pace.poll_timeout(true), Some(ms(111)));
-        pace.want(ms(101));
-        assert_eq!(pace.poll_timeout(true), Some(ms(102)), "not above the pace");
-        assert!(pace.begin(ms(102), 2));
-        assert_eq!(pace.poll_timeout(true), Some(ms(102).after_us(33_333)));
+        let soonest = ms(100).after_us(250);
+        pace.want(ms(100).after_us(1));
+        assert_eq!(pace.poll_timeout(true), Some(soonest), "not above the pace");
+        assert!(pace.begin(soonest, 2));
+        assert_eq!(pace.poll_timeout(true), Some(soonest.after_us(33_333)));
     }
 
     #[test]
@@ -288,7 +294,7 @@ mod tests {
                 pace.want_second(2);
             }
         }
-        // 192 viewers, 20 µs each: 15.4 ms.
-        assert_eq!(turns, [(0, 0, false), (2, 2, false), (9, 2, true)]);
+        // 192 viewers, 20 µs each: 7.7 ms.
+        assert_eq!(turns, [(0, 0, false), (2, 2, false), (6, 2, true)]);
     }
 }

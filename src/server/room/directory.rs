@@ -183,6 +183,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::alarm::Alarms;
     use crate::clock::Clock;
     use crate::limits::gate::{Bounds, Gate, Network};
     use crate::link::{LinkEnd, ended};
@@ -214,6 +215,7 @@ mod tests {
             metrics: Metrics::new(),
             load: Arc::default(),
             journal: Arc::default(),
+            alarms: Alarms::coarse(),
         };
         let settings = RoomSettings { max_people: 6, ..RoomSettings::default() };
         Rooms::new(settings, max_rooms, BTreeMap::new(), means)

@@ -1,9 +1,8 @@
 use super::*;
 use crate::access::Access;
 use crate::config::Config;
-use crate::context::Own;
+use crate::context::{Own, Timing};
 use crate::link::LinkEnd;
-use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::room::identity::{Mint, Secret};
 use gpys_proto::wire::Presence;
@@ -30,7 +29,7 @@ fn context() -> Arc<ServerContext> {
         Own::default(),
         Access::default(),
         Mint::new(Secret::random(), 0),
-        Load::new(),
+        Timing::default(),
         Metrics::new(),
     )
 }

@@ -211,11 +211,10 @@ mod tests {
     async fn connections_outlive_their_certificate() {
         use rustls::pki_types::CertificateDer;
         use wtransport::ClientConfig;
-        use wtransport::quinn::{Connection, Endpoint as Client};
+        use wtransport::quinn::{Connection, Endpoint as Client, Runtime as _, TokioRuntime};
         use wtransport::tls::Sha256Digest;
 
         use crate::metrics::Metrics;
-        use crate::webtransport::polled::Polled;
 
         /// Opens a stream and accepts the one that the server opens in return.
         async fn talk(quic: &Connection) {
@@ -229,7 +228,7 @@ mod tests {
         let here = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = std::net::UdpSocket::bind(here).unwrap();
         let config = endpoint::config(rotation.current().single().unwrap(), 1_000).unwrap();
-        let socket = Arc::new(Polled::new(socket).unwrap());
+        let socket = TokioRuntime.wrap_udp_socket(socket).unwrap();
         let (endpoint, _) = endpoint::open(socket, None, config, &Metrics::new());
         let address = endpoint.local_addr().unwrap();
         let serving = endpoint.clone();

@@ -86,7 +86,7 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::time::Duration;
 
-    use wtransport::quinn::Endpoint;
+    use wtransport::quinn::{Endpoint, Runtime as _, TokioRuntime};
 
     use super::*;
     use crate::clock::unix_now;
@@ -95,7 +95,6 @@ mod tests {
     use crate::quic::testing::client_config;
     use crate::tls::{DAY, ServerCertificate};
     use crate::webtransport::endpoint;
-    use crate::webtransport::polled::Polled;
     use gpys_proto::wire::PADDING;
 
     const HERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -107,7 +106,7 @@ mod tests {
             ServerCertificate::mint(vec!["localhost".into()], (now - DAY, now + DAY)).unwrap();
         let root = certificate.clone().certified().unwrap().cert[0].clone();
         let config = endpoint::config(certificate.single().unwrap(), 1_000).unwrap();
-        let socket = Arc::new(Polled::new(UdpSocket::bind(HERE).unwrap()).unwrap());
+        let socket = TokioRuntime.wrap_udp_socket(UdpSocket::bind(HERE).unwrap()).unwrap();
         let metrics = Metrics::new();
         let (server, addresses) = endpoint::open(socket, None, config, &metrics);
         let address = server.local_addr().unwrap();
