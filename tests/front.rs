@@ -107,6 +107,25 @@ async fn own_names_and_probes_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_may_connect_may_read_where() {
+    let server = Running::with(&[("allow-origin", "https://friend.example")]);
+    let own = format!("http://localhost:{}", server.http.port());
+    for origin in ["https://friend.example", &own] {
+        let (status, head, _) =
+            get(&server, "/config.json", "localhost", &format!("Origin: {origin}")).await;
+        assert_eq!(status, 200);
+        assert!(head.contains(&format!("access-control-allow-origin: {origin}\r\n")), "{head}");
+    }
+    for origin in ["https://evil.example", "null", "https://friend.example.evil"] {
+        let (status, head, _) =
+            get(&server, "/config.json", "localhost", &format!("Origin: {origin}")).await;
+        assert_eq!(status, 200, "a page cannot read it, but curl may");
+        assert!(!head.contains("access-control-allow-origin"), "{origin}: {head}");
+    }
+    assert!(!get(&server, "/config.json", "localhost", "").await.1.contains("access-control"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused() {
     let server = Running::start();
     let bad = [

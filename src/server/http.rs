@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -181,14 +181,27 @@ async fn ready(State(site): State<Arc<Site>>) -> Response {
 async fn config(
     State(site): State<Arc<Site>>,
     Extension(info): Extension<RequestInfo>,
+    headers: HeaderMap,
     page: Result<Query<ConfigQuery>, QueryRejection>,
 ) -> Response {
     let Some(host) = &info.host else {
         return Refusal::bad("the request has no Host header").into_response();
     };
     let page = page.ok().and_then(|Query(page)| page.origin);
-    let caching = [(header::CACHE_CONTROL, "no-store")];
-    (caching, Json(site.config(host, &info, page.as_deref()))).into_response()
+    let mut response = Json(site.config(host, &info, page.as_deref())).into_response();
+    let fields = response.headers_mut();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A page of another origin that may connect may also read where.
+    let addressed = Addressed { host: Some(host), secure: info.secure };
+    if let Some(origin) = headers.get(header::ORIGIN)
+        && let Ok(text) = origin.to_str()
+        && site.context.origins.admit_at(Some(text), addressed)
+    {
+        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let date = HeaderValue::from_static("date");
+        fields.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, date);
+    }
+    response
 }
 
 /// The query with which a page requests its configuration.

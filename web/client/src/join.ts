@@ -1,15 +1,14 @@
 /** Joining a room in one step. */
 import { type CloseReason, closeReason } from './closing.ts';
 import type { Declared, SpaceOption } from './declare.ts';
-import { fetchConfig, socketAt } from './link/config.ts';
-import type { Address } from './link/fault.ts';
-import type { Config, Opener } from './link/link.ts';
+import { fetchConfig } from './link/config.ts';
+import type { Opener } from './link/link.ts';
 import { webSocketOpener } from './link/websocket.ts';
 import { openWebTransport } from './link/webtransport.ts';
 import { profileOf } from './me.ts';
 import { type Look, Room, viewportFor } from './room.ts';
 import type { Keep } from './storage.ts';
-import { Presence, VERSION } from './wire/wire.ts';
+import { Presence } from './wire/wire.ts';
 
 /** How to join a room. */
 export interface JoinOptions<S, P, X extends SpaceOption> {
@@ -109,7 +108,7 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
       config: async () => {
         if (token && isStale) access = await token();
         isStale = false;
-        return fetchConfig(known).catch((error) => elsewhere(known, address, error));
+        return fetchConfig(known);
       },
       renews: (code) => {
         isStale ||= closeReason(code) === 'expired';
@@ -122,18 +121,6 @@ export async function join<S = unknown, P = unknown, const X extends SpaceOption
   await welcomed(room, signal);
   signal?.addEventListener('abort', () => void room.leave(), { once: true });
   return room;
-}
-
-/**
- * Where a server usually is: its configuration may be read by pages of its own origin only.
- *
- * @throws the error, if that is not why.
- */
-function elsewhere(known: Address, { host, origin }: URL, error: unknown): Config {
-  if (known.origin === origin) throw error;
-  const none = { venue: null, map: { style: null, pmtiles: null } };
-  const webtransport = origin.startsWith('https') ? `https://${host}/wt` : null;
-  return { protocol: VERSION, webtransport, websocket: socketAt(known), ...none };
 }
 
 /** Opens a room, and waits until everybody in it is known. */

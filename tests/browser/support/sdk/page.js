@@ -9,6 +9,7 @@ const network = new BadNetwork();
 const room = await join(`${asked.get('server') ?? location.origin}/r/sdk`, {
   name,
   space: plane(),
+  transport: asked.get('transport') ?? 'race',
   storage: sessionStorage,
   network,
 });

@@ -36,6 +36,14 @@ it('reports the answer of the server, or of something else', async () => {
   }
 });
 
+it('says what a page of another origin needs', async () => {
+  vi.stubGlobal('fetch', async () => Promise.reject(new TypeError('Failed to fetch')));
+  await expect(fetchConfig(address)).rejects.toThrow(/^the server cannot be reached$/);
+  await expect(fetchConfig({ ...address, origin: 'http://localhost:5173' })).rejects.toThrow(
+    'or does not allow pages of http://localhost:5173 (--allow-origin)',
+  );
+});
+
 it('measures how far the clocks differ', async () => {
   const date = new Date(Date.now() - 3 * 86_400_000).toUTCString();
   answer('{"protocol":2}', 200, { date });

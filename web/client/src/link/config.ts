@@ -10,7 +10,12 @@ const WORDS = 200;
 export async function fetchConfig(address: Address): Promise<Config> {
   const asked = `${address.protocol}//${address.host}/config.json?origin=${encodeURIComponent(address.origin)}`;
   const response = await fetch(asked, { cache: 'no-store' }).catch(() => undefined);
-  if (!response) throw new Error('the server cannot be reached');
+  if (!response) {
+    // A browser does not tell these two apart.
+    const elsewhere = !address.origin.endsWith(`//${address.host}`);
+    const why = elsewhere ? `, or does not allow pages of ${address.origin} (--allow-origin)` : '';
+    throw new Error(`the server cannot be reached${why}`);
+  }
   if (!response.ok) throw new Error(await refusalOf(response));
   const config = (await response.json().catch(() => undefined)) as Config | undefined;
   if (config?.protocol === undefined) {
