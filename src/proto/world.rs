@@ -20,15 +20,17 @@ use crate::world::people::People;
 use crate::world::presence::Transition;
 use crate::world::slab::Slot;
 use crate::world::talk::Talks;
+use crate::world::things::Things;
 use crate::world::viewers::Viewers;
 
 pub use self::ages::{AGE_BOUNDS_MS, Ages};
 pub use self::interface::{
     Arrival, Audience, CLOSED_MS, Dismissal, Event, FROZEN_MS, FROZEN_OUT_MS, JoinError, Lane,
-    Newcomer, Parting, RoomSettings, SILENCE_MS, Violation,
+    Newcomer, Parting, RoomSettings, SILENCE_MS, Seen, Violation,
 };
 pub use self::rate::Feedback;
 pub use self::talk::Over;
+pub use self::things::{LAST_SEEN_MS, MAX_KEY, Placed, Put, PutError, is_thing_key};
 
 mod ages;
 mod arrivals;
@@ -50,6 +52,7 @@ mod pace;
 mod peer;
 mod people;
 mod presence;
+mod puts;
 mod rate;
 mod sample;
 mod say;
@@ -59,6 +62,7 @@ mod since;
 mod slab;
 mod slots;
 mod talk;
+mod things;
 mod tick;
 mod viewer;
 mod viewers;
@@ -148,6 +152,7 @@ pub struct World {
     outbox: Outbox,
     deadlines: Deadlines,
     talks: Talks,
+    things: Things,
     /// What a host shows everybody.
     announcement: String,
     /// Peers whose links are to be closed.
@@ -175,6 +180,7 @@ impl World {
             outbox: Outbox::default(),
             deadlines: Deadlines::default(),
             talks: Talks::new(),
+            things: Things::new(),
             announcement: String::new(),
             dismissals: VecDeque::new(),
             removed: BTreeSet::new(),
@@ -326,7 +332,12 @@ impl World {
         self.viewers.compose(room, id, max_len, now, out)
     }
 
-    /// Whether the room has no people, not even ones who may come back.
+    /// Everybody and everything here, as viewers see it.
+    pub fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.people.seen()
+    }
+
+    /// Whether the room has no things and no people, not even ones who may come back.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.people.len() == 0
@@ -335,7 +346,7 @@ impl World {
     /// Whether only a host gets in.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.people.len() >= self.settings.max_people as usize
+        self.people.count() >= self.settings.max_people as usize
     }
 
     /// Whether this peer has a place here, with or without a link.

@@ -130,6 +130,9 @@ pub fn view_equals_model(sim: &Sim, device: &Device) -> Result<(), String> {
     if view.online().total() as usize != sim.model.online() {
         return Err(format!("{:?} online is not {}", view.online(), sim.model.online()));
     }
+    if view.online().things as usize != sim.model.things() {
+        return Err(format!("{:?} is not {} things", view.online(), sim.model.things()));
+    }
     for (&id, person) in people.iter().filter(|(id, _)| *id != own) {
         let Some(pose) = person.visible().filter(|pose| viewport.contains(pose.position)) else {
             continue;

@@ -34,6 +34,8 @@ struct Tally {
     ended: u64,
     /// Stops of the server.
     stops: u64,
+    /// Puts of things.
+    things: u64,
     /// Views that showed a crowd at the end.
     crowds: u64,
 }
@@ -44,6 +46,7 @@ impl Tally {
         self.approximate += other.approximate;
         self.ended += other.ended;
         self.stops += other.stops;
+        self.things += other.things;
         self.crowds += other.crowds;
     }
 }
@@ -57,6 +60,7 @@ fn script(seed: u64) -> Script {
         spread: 20_000,
         budget: 64 * 1024,
         careful: 0.4,
+        things: !seed.is_multiple_of(4),
         chaos_ms: 4_000,
     };
     let dense = Script { people: 150, spread: 9_000, chaos_ms: 2_500, ..street };
@@ -88,6 +92,9 @@ fn run(seed: u64) -> Result<Tally, String> {
             if sim.rng.f64() < 0.4 {
                 sim.walk(index);
             }
+        }
+        if script.things && sim.rng.f64() < 0.4 {
+            sim.put_any_thing();
         }
         let pause = sim.rng.u64(5..60);
         sim.run(sim.now + pause)?;
@@ -156,6 +163,8 @@ fn disturb(sim: &mut Sim) -> Result<(), String> {
             let pause = sim.rng.u64(4_000..32_000);
             return sim.run(sim.now + pause);
         }
+        // Some rooms have no things.
+        86..89 if sim.script.things => sim.remove_any_thing(),
         _ => {}
     }
     Ok(())
@@ -197,6 +206,7 @@ fn any_weather_heals() {
     assert!(sum.crowds > 100, "the simulation hardly showed a crowd");
     assert!(sum.frames > SEEDS * 100, "the simulation hardly sent anything");
     assert!(sum.approximate > SEEDS * 100, "hardly anybody shared approximately");
+    assert!(sum.things > SEEDS * 5, "hardly anything was put");
     assert!(sum.stops > SEEDS / 10, "the server was hardly stopped");
     assert!(sum.ended > SEEDS, "the time hardly ended anything");
 }

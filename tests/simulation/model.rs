@@ -6,7 +6,7 @@ use gpys::proto::blur::approximate;
 use gpys::proto::pose::Pose;
 use gpys::proto::time::Time;
 use gpys::proto::wire::{PeerId, Presence, Sample, Sharing};
-use gpys::proto::world::{CLOSED_MS, SILENCE_MS};
+use gpys::proto::world::{CLOSED_MS, LAST_SEEN_MS, SILENCE_MS};
 
 /// One person, word for word as the protocol says.
 #[derive(Clone, Debug)]
@@ -24,11 +24,28 @@ pub struct Person {
     pub seq: Option<u32>,
     /// Whether the newest pose was withdrawn, so that a repeat of it counts.
     pub void: bool,
-    /// When the person is gone and when they have left, if the link is gone.
+    /// When the person is gone and when they have left, if the link is gone; when a thing's time to
+    /// live is over.
     pub away: Option<(Time, Time)>,
+    pub is_thing: bool,
 }
 
 impl Person {
+    const fn new(presence: Presence) -> Self {
+        Self {
+            presence,
+            shares: matches!(presence, Presence::Sharing),
+            approximate: false,
+            ends: None,
+            pose: None,
+            aside: None,
+            seq: None,
+            void: false,
+            away: None,
+            is_thing: false,
+        }
+    }
+
     /// Returns the place at which viewers should see this person.
     pub fn visible(&self) -> Option<Pose> {
         (self.shares && self.presence != Presence::Gone).then_some(self.pose).flatten()
@@ -54,19 +71,21 @@ pub struct Model {
 
 impl Model {
     pub fn join(&mut self, id: PeerId, presence: Presence, sharing: Sharing, now: Time) {
-        let mut person = Person {
-            presence,
-            shares: presence == Presence::Sharing,
-            approximate: sharing.approximate,
-            ends: None,
-            pose: None,
-            aside: None,
-            seq: None,
-            void: false,
-            away: None,
-        };
+        let mut person = Person::new(presence);
+        person.approximate = sharing.approximate;
         person.set_end(sharing.seconds, now);
         assert!(self.people.insert(id, person).is_none(), "an id is used once");
+    }
+
+    /// Puts a thing: the newest sample counts.
+    pub fn put(&mut self, id: PeerId, pose: Pose, ends: Time, now: Time) {
+        let thing = self.people.entry(id).or_insert_with(|| Person::new(Presence::Sharing));
+        (thing.is_thing, thing.away) = (true, Some((ends, ends)));
+        if thing.pose.is_none_or(|last| last.sampled <= pose.sampled) {
+            let is_old = now.since(pose.sampled) >= LAST_SEEN_MS;
+            thing.presence = if is_old { Presence::Hidden } else { Presence::Sharing };
+            thing.pose = Some(pose);
+        }
     }
 
     pub fn leave(&mut self, id: PeerId) {
@@ -166,6 +185,12 @@ impl Model {
 
     /// Counts the people online, as the roster does.
     pub fn online(&self) -> usize {
-        self.people.values().filter(|person| person.presence != Presence::Gone).count()
+        let is_online = |it: &&Person| it.presence != Presence::Gone && !it.is_thing;
+        self.people.values().filter(is_online).count()
+    }
+
+    /// Counts the things.
+    pub fn things(&self) -> usize {
+        self.people.values().filter(|person| person.is_thing).count()
     }
 }

@@ -14,12 +14,14 @@ use gpys::proto::world::{Arrival, Feedback, Newcomer, Parting, RoomSettings, Wor
 use uuid::Uuid;
 
 use self::exchange::{Allowance, Down, Up};
+use self::put::Things;
 use crate::Tally;
 use crate::extra;
 use crate::link::{Lane, Weather};
 use crate::model::Model;
 
 mod exchange;
+mod put;
 
 /// One device: its script's state and what it sees.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Script {
     pub budget: u32,
     /// Share of people who share approximately, and of those who share for a time.
     pub careful: f64,
+    /// Whether a program puts things among them.
+    pub things: bool,
     pub chaos_ms: u64,
 }
 
@@ -86,6 +90,7 @@ pub struct Sim {
     next_id: u32,
     /// All people ever announced, and whether they left.
     announced: BTreeMap<PeerId, bool>,
+    things: Things,
     pub tally: Tally,
 }
 
@@ -120,6 +125,7 @@ impl Sim {
             frame_us: [20, 300, 1_000, 3_000, 10_000, 10_000][seed as usize / 6 % 6],
             next_id: (seed % 5_000) as u32,
             announced: BTreeMap::new(),
+            things: Things::default(),
             tally: Tally::default(),
         }
     }
@@ -375,6 +381,7 @@ impl Sim {
     /// Ends losses on all links; what was lost stays lost. The last poses arrive, and those who
     /// share go on.
     pub fn calm(&mut self) {
+        self.keep_things();
         for index in 0..self.devices.len() {
             let sharing = Sharing { seconds: 0, ..self.devices[index].sharing };
             self.say_sharing(index, sharing);

@@ -11,6 +11,11 @@ use uuid::Uuid;
 )]
 pub struct PeerId(pub u32);
 
+impl PeerId {
+    /// Stands for a program at the server as the sender of a message; no peer has this number.
+    pub const PROGRAM: Self = Self(u32::MAX);
+}
+
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)

@@ -2,7 +2,7 @@
 
 use crate::geo::Viewport;
 use crate::time::Time;
-use crate::wire::{PeerId, Presence, ResumeToken, ServerMessage, Sharing};
+use crate::wire::{PeerId, Presence, ResumeToken, Role, ServerMessage, Sharing};
 use crate::world::World;
 use crate::world::interface::{Arrival, Audience, JoinError, Newcomer, Parting};
 use crate::world::peer::{Away, Peer};
@@ -66,7 +66,8 @@ impl World {
         let Arrival { budget, viewport, sharing, may_share, .. } = arrival;
         let id = token.id();
         let slot = self.people.slot(id)?;
-        let peer = self.people.peer_mut(slot).filter(|peer| peer.token == token)?;
+        let peer = self.people.peer_mut(slot);
+        let peer = peer.filter(|peer| peer.token == token && peer.role() != Role::Thing)?;
         peer.may_share = may_share;
         peer.frozen = None;
         if peer.introduce(&arrival) {
@@ -99,6 +100,9 @@ impl World {
             peer.set_end(None);
         }
         self.talks.forget(id);
+        if let Some(peer) = self.people.peer(slot) {
+            self.things.forget(peer);
+        }
         self.people.remove(slot);
         self.outbox.bulletin.left(id);
         self.pace.note_change();

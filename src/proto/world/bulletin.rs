@@ -15,7 +15,8 @@ const MESSAGE_LEN: usize = 1_400;
 /// Most bytes of an entry, for a person without name, subject and profile.
 const PERSON_LEN: usize = 27;
 const SUBJECT_LEN: usize = 16;
-/// Most messages in the list that a newcomer gets, so that they fit its queue with the news.
+/// Most messages, or nearly, in the list that a newcomer gets and in one telling of the news, so that
+/// both fit a link's queue.
 const MAX_PAGES: usize = 100;
 const CHANGE_LEN: usize = 6;
 const LEFT_LEN: usize = 5;
@@ -100,7 +101,7 @@ impl Bulletin {
     ) -> Vec<ServerMessage> {
         let empty = Self { told: Some(now), ..Self::default() };
         let Self { news, withdrawn, .. } = std::mem::replace(self, empty);
-        let mut pages = Pages::new(online, now);
+        let mut entries = Vec::with_capacity(news.len());
         for (id, news) in news {
             let person = if news == Update::Joined { person(id) } else { None };
             let withdraws = withdrawn.contains(&id) && news != Update::Left;
@@ -113,12 +114,15 @@ impl Bulletin {
                 changes.push(presence);
             }
             let len = person.as_ref().map_or(LEFT_LEN, person_len) + changes.len() * CHANGE_LEN;
+            let changes = changes.into_iter().map(move |presence| Change { id, presence });
+            entries.push((len, changes, person, (news == Update::Left).then_some(id)));
+        }
+        let mut pages = Pages::new(online, now, entries.iter().map(|(len, ..)| len).sum());
+        for (len, changes, joined, left) in entries {
             let page = pages.with_room_for(len);
-            page.presence.extend(changes.into_iter().map(|presence| Change { id, presence }));
-            page.joined.extend(person);
-            if news == Update::Left {
-                page.left.push(id);
-            }
+            page.presence.extend(changes);
+            page.joined.extend(joined);
+            page.left.extend(left);
         }
         pages.into_messages().collect()
     }
@@ -130,9 +134,7 @@ impl Bulletin {
         now: Time,
     ) -> impl Iterator<Item = ServerMessage> {
         let people: Vec<Person> = people.collect();
-        let mut pages = Pages::new(online, now);
-        // The profiles of a full room take more than small messages hold.
-        pages.len = pages.len.max(people.iter().map(person_len).sum::<usize>() / MAX_PAGES);
+        let mut pages = Pages::new(online, now, people.iter().map(person_len).sum());
         for person in people {
             pages.with_room_for(person_len(&person)).joined.push(person);
         }
@@ -140,9 +142,14 @@ impl Bulletin {
     }
 }
 
+/// Most bytes of the roster entry of a thing with this name and profile.
+pub(crate) const fn thing_len(name: &str, profile: &str) -> usize {
+    PERSON_LEN + name.len() + profile.len()
+}
+
 fn person_len(person: &Person) -> usize {
     let subject = if person.subject.is_some() { SUBJECT_LEN } else { 0 };
-    PERSON_LEN + person.name.len() + subject + person.profile.len()
+    thing_len(&person.name, &person.profile) + subject
 }
 
 /// Roster messages of a length.
@@ -156,9 +163,11 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(online: Online, now: Time) -> Self {
+    /// Pages for entries of so many bytes in all. The profiles of a full room take more than small
+    /// messages hold.
+    fn new(online: Online, now: Time, total: usize) -> Self {
         let blank = Roster { time: now.stamp(), online, ..Roster::default() };
-        Self { blank, len: MESSAGE_LEN, pages: Vec::new(), room: 0 }
+        Self { blank, len: MESSAGE_LEN.max(total / MAX_PAGES), pages: Vec::new(), room: 0 }
     }
 
     /// The page for an entry of this length.

@@ -52,6 +52,16 @@ impl Extras {
         self.waiting.get_mut(index).into_iter().chain(self.shown.get_mut(index))
     }
 
+    /// What came with a person's newest pose.
+    pub(crate) fn waiting_of(&self, slot: Slot) -> Extra {
+        self.waiting.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// What viewers see of a person.
+    pub(crate) fn shown_of(&self, slot: Slot) -> Extra {
+        self.shown.get(slot as usize).copied().unwrap_or_default()
+    }
+
     /// What viewers see, by slot.
     pub(crate) fn shown(&self) -> &[Extra] {
         &self.shown

@@ -41,6 +41,12 @@ impl World {
         }
     }
 
+    /// What is shown to everybody; empty for nothing.
+    #[must_use]
+    pub fn announcement(&self) -> &str {
+        &self.announcement
+    }
+
     /// Shows everybody a text, also those who come later; an empty one takes it away.
     pub fn announce(&mut self, text: &str) {
         self.announcement = text::clean(text, text::MAX_REASON);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::geo::Viewport;
 use crate::kind::{Claim, Mismatch};
+use crate::pose::{Extra, Pose};
 use crate::time::Time;
 use crate::wire::{
-    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Presence, PublicId, ResumeToken, Sharing,
+    CloseCode, Limits, MAX_CLIENT_MESSAGE, PeerId, Person, Presence, PublicId, ResumeToken, Sharing,
 };
 
 /// Silence after which a peer counts as gone, in ms.
@@ -35,6 +36,8 @@ pub struct RoomSettings {
     pub tick_hz: u8,
     /// Most people in the room, hosts aside.
     pub max_people: u32,
+    /// Most things in the room.
+    pub max_things: u32,
     /// Budget of a viewer that asks for none, in bytes per second.
     pub default_budget: u32,
     /// What welcomes tell clients.
@@ -54,6 +57,7 @@ impl Default for RoomSettings {
         Self {
             tick_hz: 30,
             max_people: 100_000,
+            max_things: 10_000,
             default_budget: 64 * 1024,
             limits: Limits {
                 max_message: MAX_CLIENT_MESSAGE as u16,
@@ -130,6 +134,18 @@ impl Arrival {
     pub(crate) const fn allowed_presence(&self) -> Presence {
         if self.may_share { self.presence } else { Presence::Watching }
     }
+}
+
+/// Somebody or something in a room, as viewers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its roster entry.
+    pub person: Person,
+    /// What its program calls a thing; `None` for a peer.
+    pub key: Option<String>,
+    /// Its pose, at the precision at which it is shared, and what goes with it; `None` unless it
+    /// shares.
+    pub pose: Option<(Pose, Extra)>,
 }
 
 /// How a link ended without a leave.

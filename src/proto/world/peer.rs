@@ -15,7 +15,7 @@ pub(crate) struct Peer {
     pub(crate) uuid: PublicId,
     pub(crate) token: ResumeToken,
     pub(crate) name: Box<str>,
-    host: bool,
+    role: Role,
     /// What few peers have.
     about: Option<Box<About>>,
     /// How much it has said, once it has.
@@ -44,6 +44,8 @@ pub(crate) struct Peer {
 pub(crate) struct About {
     profile: Box<str>,
     subject: Option<PublicId>,
+    /// What its program calls a thing; empty for a peer.
+    key: Box<str>,
 }
 
 /// When a peer without a link counts as gone, and when it has left.
@@ -74,7 +76,7 @@ impl Peer {
             uuid,
             token,
             name: Box::default(),
-            host: false,
+            role: Role::Guest,
             about: None,
             talk: None,
             frozen: None,
@@ -99,8 +101,18 @@ impl Peer {
         std::mem::replace(&mut self.presence, presence)
     }
 
+    pub(crate) const fn role(&self) -> Role {
+        self.role
+    }
+
     pub(crate) const fn is_host(&self) -> bool {
-        self.host
+        matches!(self.role, Role::Host)
+    }
+
+    /// What its program calls a thing; `None` for a peer.
+    pub(crate) fn key(&self) -> Option<&str> {
+        let about = self.about.as_ref().filter(|_| self.role == Role::Thing)?;
+        Some(&about.key)
     }
 
     pub(crate) fn subject(&self) -> Option<PublicId> {
@@ -110,11 +122,26 @@ impl Peer {
     /// Sets what a hello says of the peer, and reports whether others have to hear of it.
     pub(crate) fn introduce(&mut self, arrival: &Arrival) -> bool {
         let Arrival { name, profile, subject, host, .. } = arrival;
-        let about = About { profile: profile.as_str().into(), subject: *subject };
+        let role = if *host { Role::Host } else { Role::Guest };
+        let profile = profile.as_str().into();
+        let about = About { profile, subject: *subject, key: Box::default() };
         let about = (about != About::default()).then(|| Box::new(about));
-        let same = *self.name == **name && self.host == *host && self.about == about;
-        (self.name, self.host, self.about) = (name.as_str().into(), *host, about);
+        let same = *self.name == **name && self.role == role && self.about == about;
+        (self.name, self.role, self.about) = (name.as_str().into(), role, about);
         !same
+    }
+
+    /// Makes it the thing that its program calls `key`.
+    pub(crate) fn into_thing(mut self, key: &str, name: &str, profile: &str) -> Self {
+        let about = About { profile: profile.into(), subject: None, key: key.into() };
+        (self.role, self.name, self.about) = (Role::Thing, name.into(), Some(Box::new(about)));
+        self
+    }
+
+    /// Whether others know it by this name and profile.
+    pub(crate) fn is_known_as(&self, name: &str, profile: &str) -> bool {
+        let known = self.about.as_ref().map_or("", |about| &about.profile);
+        *self.name == *name && known == profile
     }
 
     /// How much it has said.
@@ -152,7 +179,7 @@ impl Peer {
             uuid: self.uuid,
             name: self.name.clone().into(),
             presence: self.presence,
-            role: if self.host { Role::Host } else { Role::Guest },
+            role: self.role,
             subject: self.subject(),
             profile: self
                 .about

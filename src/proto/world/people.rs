@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use crate::pose::{Extra, Pose};
 use crate::time::Time;
 use crate::wire::frame::Ids;
-use crate::wire::{Online, PeerId, Person, Presence, PublicId, Sample};
+use crate::wire::{Online, PeerId, Person, Presence, PublicId, Role, Sample};
 use crate::world::body::{Body, Shown};
 use crate::world::extras::Extras;
 use crate::world::inbox::Inbox;
+use crate::world::interface::Seen;
 use crate::world::peer::{Away, Peer};
 use crate::world::slab::{self, Slot};
 use crate::world::slots::Slots;
@@ -67,6 +68,11 @@ impl People {
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many of them are no things.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len() - self.online.things as usize
     }
 
     #[inline]
@@ -149,10 +155,28 @@ impl People {
         Some(Member { slot, peer, inbox, bodies, extras, filled, online })
     }
 
-    /// The roster entries of those whose id passes, by slot.
+    /// The roster entries of those whose id passes, first people and then things, by slot.
     pub(crate) fn roster(&self, passes: impl Fn(PeerId) -> bool) -> impl Iterator<Item = Person> {
-        let people = self.peers.iter().zip(&self.bodies).filter(move |(_, body)| passes(body.id));
-        people.filter_map(|(peer, body)| Some(peer.as_ref()?.person(body.id)))
+        let all = move |things: bool| {
+            let all = self.peers.iter().zip(&self.bodies);
+            let all = all.filter_map(|(peer, body)| Some((peer.as_ref()?, body.id)));
+            all.filter(move |(peer, _)| (peer.role() == Role::Thing) == things)
+        };
+        let things = (self.online.things > 0).then(|| all(true)).into_iter().flatten();
+        let both = all(false).chain(things).filter(move |&(_, id)| passes(id));
+        both.map(|(peer, id)| peer.person(id))
+    }
+
+    /// Everybody and everything here, with the pose that viewers see, and what goes with it.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = Seen> {
+        (0..).zip(&self.peers).filter_map(|(slot, peer)| {
+            let (body, inbox) = (self.body(slot), &self.inboxes[slot as usize]);
+            let person = peer.as_ref()?.person(body.id);
+            let key = peer.as_ref()?.key().map(str::to_owned);
+            let waiting = inbox.pose.map(|pose| (pose, self.extras.waiting_of(slot)));
+            let pose = waiting.or_else(|| Some((body.pose?, self.extras.shown_of(slot))));
+            Some(Seen { person, key, pose: pose.filter(|_| inbox.shown) })
+        })
     }
 
     /// The roster entry of one person.
@@ -166,7 +190,7 @@ impl People {
     }
 
     pub(crate) fn insert(&mut self, id: PeerId, peer: Peer) -> Slot {
-        count(&mut self.online, peer.presence(), |count| count + 1);
+        count(&mut self.online, peer.role(), peer.presence(), |count| count + 1);
         self.uuids.insert(peer.uuid);
         self.widen_ids(id);
         let body = Body::new(id, peer.presence() == Presence::Hidden);
@@ -194,7 +218,7 @@ impl People {
     pub(crate) fn remove(&mut self, slot: Slot) {
         let Some(peer) = self.peers[slot as usize].take() else { return };
         self.uuids.remove(&peer.uuid);
-        count(&mut self.online, peer.presence(), |count| count - 1);
+        count(&mut self.online, peer.role(), peer.presence(), |count| count - 1);
         self.inboxes[slot as usize].shown = false;
         self.hosts.remove(&self.bodies[slot as usize].id);
         self.slots.remove(self.bodies[slot as usize].id);
@@ -277,9 +301,9 @@ impl Member<'_> {
 
     /// Replaces the presence, and counts the person under the new one.
     pub(crate) fn replace_presence(&mut self, presence: Presence) {
-        let old = self.peer.replace_presence(presence);
-        count(self.online, old, |count| count - 1);
-        count(self.online, presence, |count| count + 1);
+        let (old, role) = (self.peer.replace_presence(presence), self.peer.role());
+        count(self.online, role, old, |count| count - 1);
+        count(self.online, role, presence, |count| count + 1);
     }
 }
 
@@ -290,9 +314,11 @@ fn queue(inbox: &mut Inbox, slot: Slot, filled: &mut Vec<Slot>) {
     }
 }
 
-/// Changes the count of the people of this presence; the gone are not counted.
-fn count(online: &mut Online, presence: Presence, change: impl FnOnce(u32) -> u32) {
+/// Changes the count of the people of this presence, of whom the gone are not counted, or that of
+/// things.
+fn count(online: &mut Online, role: Role, presence: Presence, change: impl FnOnce(u32) -> u32) {
     let count = match presence {
+        _ if role == Role::Thing => &mut online.things,
         Presence::Sharing => &mut online.sharing,
         Presence::Hidden => &mut online.hidden,
         Presence::Watching => &mut online.watching,

@@ -12,6 +12,9 @@ use crate::world::talk::Over;
 
 /// Most people to whom a guest may say something at once.
 const MOST_HEARERS: usize = 256;
+const NOBODY: &str = "nobody here has this number";
+const TOO_MUCH: &str = "too many messages in this room";
+
 impl World {
     /// Takes a message to others from the datagram lane, numbered by its sender. The newest of its
     /// topic goes out with the next tick; what is refused is dropped.
@@ -88,7 +91,7 @@ impl World {
         let (audience, hearers) = self.hearers(slot, say.to)?;
         if !self.talks.deliveries.take_many(hearers as u64, now) {
             self.talks.over.rooms += 1;
-            return Err("too many messages in this room");
+            return Err(TOO_MUCH);
         }
         let from = self.people.body(slot).id;
         let Say { to, topic, body } = say.clone();
@@ -99,6 +102,31 @@ impl World {
         };
         self.outbox.push_bytes(audience, lane, message.into());
         Ok(())
+    }
+
+    /// Delivers a message from a program, which is no peer and says it as [`PeerId::PROGRAM`].
+    /// Returns how many get it.
+    ///
+    /// # Errors
+    /// If nobody can get it, or too much is said in this room.
+    pub fn say_as_program(&mut self, say: &Say, now: Time) -> Result<usize, &'static str> {
+        let (audience, hearers) = match say.to {
+            To::Room => (Audience::Everyone, self.viewers.count()),
+            To::Near => return Err("a program is nowhere, so nobody is near it"),
+            To::Hosts => self.linked(self.people.hosts()),
+            To::Peer(id) => self.linked([id].into_iter()),
+        };
+        if hearers == 0 && matches!(say.to, To::Peer(_)) {
+            return Err(NOBODY);
+        }
+        if !self.talks.deliveries.take_many(hearers as u64, now) {
+            self.talks.over.rooms += 1;
+            return Err(TOO_MUCH);
+        }
+        let Say { to, topic, body } = say.clone();
+        let said = Said { from: PeerId::PROGRAM, to, topic, body };
+        self.outbox.push(audience, &ServerMessage::Said(said));
+        Ok(hearers)
     }
 
     /// Who gets a message, and how many they are.
@@ -122,16 +150,21 @@ impl World {
             To::Hosts => self.people.hosts().collect(),
             To::Peer(other) => vec![other],
         };
-        let has_link = |other: PeerId| {
-            let peer = self.people.slot(other).and_then(|slot| self.people.peer(slot));
+        let (audience, hearers) = self.linked(list.into_iter().filter(|&other| other != id));
+        if hearers == 0 && matches!(to, To::Peer(_)) {
+            return Err(NOBODY);
+        }
+        Ok((audience, hearers))
+    }
+
+    /// Those of them that have a link, and how many they are.
+    fn linked(&self, list: impl Iterator<Item = PeerId>) -> (Audience, usize) {
+        let has_link = |other: &PeerId| {
+            let peer = self.people.slot(*other).and_then(|slot| self.people.peer(slot));
             peer.is_some_and(|peer| peer.viewer.is_some())
         };
-        let list: Arc<[PeerId]> =
-            list.into_iter().filter(|&other| other != id && has_link(other)).collect();
-        if list.is_empty() && matches!(to, To::Peer(_)) {
-            return Err("nobody here has this number");
-        }
+        let list: Arc<[PeerId]> = list.filter(has_link).collect();
         let hearers = list.len();
-        Ok((Audience::These(list), hearers))
+        (Audience::These(list), hearers)
     }
 }

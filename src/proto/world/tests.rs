@@ -20,6 +20,7 @@ mod kinds;
 mod pace;
 mod sharing;
 mod talk;
+mod things;
 
 /// A room, and what its people see.
 struct Room {
