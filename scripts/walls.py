@@ -35,7 +35,7 @@ FLOORS = {
         "server",
         "http",
         "webtransport websocket",
-        "census session tcp",
+        "census handle session tcp",
         "context",
         "room",
         "access tls",

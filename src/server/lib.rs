@@ -47,7 +47,7 @@
 //! http                       the page, /config.json, the map file
 //! webtransport  websocket    one transport each: accept, read and write
 //! session       tcp          handling of client messages; listening and accepting
-//! census                     what a server holds, for a program that embeds it
+//! census        handle       for a program that embeds it: what the server holds, and its rooms
 //! context                    state shared by all sessions
 //! room                       the task that owns a world, and how to reach it
 //! access        tls          who may enter; the server's certificates
@@ -68,6 +68,7 @@ pub mod config;
 mod context;
 pub mod events;
 mod files;
+mod handle;
 pub mod host;
 mod http;
 pub mod kind;
@@ -89,6 +90,9 @@ mod webtransport;
 
 pub use self::builder::Builder;
 pub use self::census::{Census, Held};
+pub use self::handle::{Handle, HandleError};
 pub use self::http::{PAGE_PATHS, PATHS, Page, PathsError};
+pub use self::room::order::{People, RoomInfo, Unreached};
+pub use self::room::thing::{DEFAULT_TTL, MAX_TTL, Moving, NotPut, Place, Thing};
 pub use self::server::{Reloader, Server, StartError};
 pub use self::webtransport::endpoint::Udp;

@@ -11,7 +11,10 @@ pub(crate) mod directory;
 pub(crate) mod identity;
 pub(crate) mod mailbox;
 mod member;
+mod obedience;
+pub(crate) mod order;
 pub(crate) mod places;
+pub(crate) mod thing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -271,6 +274,7 @@ impl Room {
             | Command::Leave(..)
             | Command::Detach(..) => {}
             Command::GiveUp(peer) => self.give_up(peer),
+            Command::Order(order) => self.obey(*order, now),
             Command::Drain => self.drain(now),
             #[cfg(test)]
             Command::Panic => panic!("asked to"),
@@ -367,5 +371,6 @@ impl Room {
         for peer in peers {
             self.end(peer, restarting(), now);
         }
+        self.world.remove_things();
     }
 }

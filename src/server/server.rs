@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::context::{Own, ServerContext, Timing, bounds};
 use crate::events::Events;
 use crate::files::{self, Files, Watched};
+use crate::handle::Handle;
 use crate::host::Origin;
 use crate::http::assets::{Assets, Page};
 use crate::http::reach::Reach;
@@ -243,6 +244,12 @@ impl Server {
     #[must_use]
     pub fn events(&self) -> Events {
         self.context.rooms.events()
+    }
+
+    /// Returns a handle on the server's rooms.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.context))
     }
 
     /// Whether browsers warn about the certificate because it was self-signed at startup.

@@ -221,7 +221,7 @@ mod tests {
         let toml = "listen = \"0.0.0.0:5000\"\nvenue = \"45.75,14.36,Main stage\"\n\
             tick-hz = 12\nlog-format = \"json\"\nquiet = true\nallow-origin = \"*\"\n\
             metrics = \"[::1]:9433\"\nmax-connections = 11\nmax-per-address = 12\n\
-            handshakes-per-address = 13\nmax-half-open = 14\nmax-rooms = 15\ndeadline = 16\n\
+            handshakes-per-address = 13\nmax-half-open = 14\nmax-rooms = 15\nmax-things = 9\ndeadline = 16\n\
             limit-local = true\npose-hz = 17\nrequire-origin = true\n\
             public-url = \"https://map.example:8443\"\npublic-udp = \"udp.example:5\"\n\
             trusted-proxy = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
@@ -241,6 +241,7 @@ mod tests {
             local: true,
         };
         assert_eq!((config.guard, config.room.limits.pose_hz), (guard, 17));
+        assert_eq!(config.room.max_things, 9);
         let defaults = load(&[], &[], "").unwrap();
         assert_eq!(load(&[], &[], &defaults.to_toml()).unwrap(), defaults);
     }

@@ -48,6 +48,10 @@ kinds! {
         Rooms = "rooms",
         /// Peers in a room: closed with `Full`.
         People = "people",
+        /// Things in a room: not put.
+        Things = "things",
+        /// Puts of things in a room, and the news that they make: not put.
+        Puts = "puts",
         /// Places of one network whose links are gone: the oldest is given up.
         Places = "places_per_address",
         /// Poses of a peer: dropped.

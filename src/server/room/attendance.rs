@@ -20,6 +20,11 @@ impl Attendance {
         Self { room, journal, here: BTreeMap::new() }
     }
 
+    /// The room's name.
+    pub(super) fn room(&self) -> &str {
+        &self.room
+    }
+
     /// Somebody came.
     pub(super) fn enter(&mut self, visitor: Visitor) {
         if self.here.is_empty() {

@@ -8,6 +8,7 @@ use crate::access::Grant;
 use crate::link::ending::Ending;
 use crate::link::{Link, LinkId};
 use crate::room::mailbox::Mailbox;
+use crate::room::order::Order;
 use gpys_proto::wire::{ClientMessage, Hello, PeerId, Refused, Say};
 
 /// A command from a link's task to its room.
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Detach(PeerId, LinkId),
     /// Give up the place of a peer without a link, because its network has too many.
     GiveUp(PeerId),
+    /// Do what a program at the server asks for.
+    Order(Box<Order>),
     /// End every link, because the server stops.
     Drain,
     /// Panic.

@@ -15,6 +15,7 @@ use crate::panics::caught;
 use crate::room::attendance::Attendance;
 use crate::room::command::{Admitted, Command, Enter};
 use crate::room::mailbox::Mailbox;
+use crate::room::order::{Order, Reply, Unreached};
 use crate::room::{Means, Room};
 use gpys_proto::kind::Kind;
 use gpys_proto::wire::{CloseCode, Hello, PeerId};
@@ -95,6 +96,46 @@ impl Rooms {
             }
         }
         Err(Ending::failed())
+    }
+
+    /// Asks a room for something, creating it if necessary if it `may_begin`.
+    ///
+    /// # Errors
+    /// If there is no such room.
+    pub(crate) async fn ask<T>(
+        self: &Arc<Self>,
+        name: &str,
+        may_begin: bool,
+        order: impl Fn(Reply<T>) -> Order,
+    ) -> Result<T, Unreached> {
+        for _ in 0..TRIES {
+            let room = if may_begin {
+                self.room(name).map_err(|ending| match ending.limit {
+                    Some(Limit::Rooms) => {
+                        self.means.metrics.hit(Limit::Rooms);
+                        Unreached::Rooms(self.max_rooms)
+                    }
+                    _ => Unreached::Stopping,
+                })?
+            } else {
+                let room = lock(&self.directory).rooms.get(name).cloned();
+                room.filter(|room| !room.is_closed()).ok_or(Unreached::NoRoom)?
+            };
+            let (reply, answer) = oneshot::channel();
+            if room.send(Command::Order(Box::new(order(reply)))).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return Ok(answer);
+            }
+        }
+        Err(Unreached::Failed)
+    }
+
+    /// The names of all rooms, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = lock(&self.directory).rooms.keys().cloned().collect();
+        names.sort_unstable();
+        names
     }
 
     /// Returns the room of this name, creating it if necessary.

@@ -49,15 +49,19 @@ impl Hour {
 pub(crate) struct Secret {
     tokens: hmac::Key,
     subjects: hmac::Key,
+    things: hmac::Key,
 }
 
 impl Secret {
     fn new(bytes: &[u8]) -> Self {
         let tokens = hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        // A key of its own: a client may present any bytes as a token.
-        let subjects = hmac::sign(&tokens, b"subjects of access tokens");
-        let subjects = hmac::Key::new(hmac::HMAC_SHA256, subjects.as_ref());
-        Self { tokens, subjects }
+        // Keys of their own: a client may present any bytes as a token.
+        let key = |purpose: &[u8]| {
+            let bytes = hmac::sign(&tokens, purpose);
+            hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref())
+        };
+        let (subjects, things) = (key(b"subjects of access tokens"), key(b"things"));
+        Self { tokens, subjects, things }
     }
 
     /// A random secret for the lifetime of the server.
@@ -100,10 +104,18 @@ impl Secret {
 
     /// What others in a room may know of the subject of an access token: who has the same.
     pub(crate) fn subject(&self, subject: &str, room: &str) -> PublicId {
-        // A room's name has no zero byte, so no two pairs give the same bytes.
-        let bytes = [room.as_bytes(), &[0], subject.as_bytes()].concat();
-        public_id(hmac::sign(&self.subjects, &bytes))
+        public_id(in_room(&self.subjects, room, subject))
     }
+
+    /// The public identity of the thing that its program calls `key`.
+    pub(crate) fn thing(&self, key: &str, room: &str) -> PublicId {
+        public_id(in_room(&self.things, room, key))
+    }
+}
+
+fn in_room(key: &hmac::Key, room: &str, text: &str) -> hmac::Tag {
+    // A room's name has no zero byte, so no two pairs give the same bytes.
+    hmac::sign(key, &[room.as_bytes(), &[0], text.as_bytes()].concat())
 }
 
 fn public_id(tag: hmac::Tag) -> PublicId {
@@ -152,6 +164,11 @@ impl Mint {
     /// Returns what others in a room may know of the subject of an access token.
     pub(crate) fn subject(&self, subject: &str, room: &str) -> PublicId {
         self.secret.subject(subject, room)
+    }
+
+    /// Returns a number for a new thing, and the public identity that it has whenever it is here.
+    pub(crate) fn thing(&self, key: &str, room: &str) -> Option<(PeerId, PublicId)> {
+        Some((self.peer()?, self.secret.thing(key, room)))
     }
 
     /// Returns the public identity and the token of a newcomer to `room`: those of the token it
@@ -203,6 +220,7 @@ mod tests {
         assert!(one.subject("ada", "stage") != one.subject("ada", "lobby"));
         assert!(one.subject("ada", "stage") != one.subject("bob", "stage"));
         assert!(one.subject("ada", "stage") != other.subject("ada", "stage"));
+        assert!(one.subject("ada", "stage") != one.thing("ada", "stage"));
     }
 
     #[test]

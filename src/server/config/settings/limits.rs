@@ -29,6 +29,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         print: |config| Some(number(config.room.max_people)),
     },
     Setting {
+        name: "max-things",
+        takes: Takes::One("N"),
+        help: "Maximum things per room, which programs put there (docs/EMBEDDING.md)",
+        absent: None,
+        read: |draft, text| {
+            put(&mut draft.config.room.max_things, within(text, "things", 0..=1_000_000))
+        },
+        print: |config| Some(number(config.room.max_things)),
+    },
+    Setting {
         name: "max-rooms",
         takes: Takes::One("N"),
         help: "Maximum number of rooms",
