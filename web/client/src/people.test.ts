@@ -145,6 +145,14 @@ it('enter without a name if no roster gives them one', () => {
   expect(news()).toContain('leave #8');
 });
 
+it('are no programs at the server', () => {
+  expect(people.sender(0xffff_ffff)).toBeNull();
+  expect(people.sender(7)).toBe(people.peer(7));
+  roster([entry(7, 'gil')]);
+  vi.advanceTimersByTime(3000);
+  expect(news()).toEqual(['enter gil']);
+});
+
 it('are who they were if a frame of a restarted server shows them first', () => {
   const ada = people.get('ada');
   welcome(false);

@@ -11,6 +11,9 @@ const WHOLE = 1024;
 /** News of somebody takes 2 s and a tick at most. Whoever is unnamed for longer stays so. */
 const UNNAMED_MS = 3000;
 
+/** The number of a program at the server, which is no peer. */
+const PROGRAM = 0xffff_ffff;
+
 /** What happened to somebody. */
 export type Happening = 'enter' | 'leave' | 'change';
 
@@ -67,6 +70,11 @@ export class People<S, P, X extends SpaceOption> extends Map<string, Person<S, P
       this.#changed();
     }, UNNAMED_MS);
     return person;
+  }
+
+  /** Who said something; null if it was a program at the server. Used by the room. */
+  sender(id: number): Person<S, P, X> | null {
+    return id === PROGRAM ? null : this.peer(id);
   }
 
   /** Takes a welcome. Used by the room. */

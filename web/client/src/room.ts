@@ -37,8 +37,8 @@ export interface Status {
 
 /** A message from somebody. */
 export interface Message<T, S, P, X extends SpaceOption> {
-  /** Who said it. */
-  readonly from: Person<S, P, X>;
+  /** Who said it; null if it was a program at the server. */
+  readonly from: Person<S, P, X> | null;
   /** What it is about. */
   readonly topic: string;
   /** What they said: null for nothing, and bytes if it is not JSON. */
@@ -247,7 +247,7 @@ export class Room<S = unknown, P = unknown, X extends SpaceOption = SpaceOption>
     if (!all) return;
     const said = body.length > 0 ? parsed(new TextDecoder().decode(body)) : null;
     const message = {
-      from: this.people.peer(from),
+      from: this.people.sender(from),
       topic,
       body: said === undefined ? body : said,
       to: to.type,
