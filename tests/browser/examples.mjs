@@ -60,6 +60,17 @@ const moved = (page, selector, text, from) =>
     )
     .then((it) => it.jsonValue());
 
+/** Repeats `act` until `seen` is there: what a page does before it has joined shows nobody. */
+async function until(seen, page, act) {
+  let isSeen = false;
+  const done = seen.finally(() => (isSeen = true));
+  for (let round = 0; !isSeen; round++) {
+    await act(round);
+    await Promise.race([done, page.waitForTimeout(200)]);
+  }
+  return seen;
+}
+
 test('cursors and a bot meet on a board', () =>
   serving('cursors', async (server) => {
     const bot = spawn('node', ['examples/bot.mjs', server.url], { cwd: WEB, stdio: 'pipe' });
@@ -69,8 +80,10 @@ test('cursors and a bot meet on a board', () =>
     const bob = await open(server, 'cursors', 'Bob');
     const first = await moved(ada, '.cursor', 'Bot', '');
     await moved(ada, '.cursor', 'Bot', first);
-    await bob.mouse.move(120, 80);
-    assert.match(await moved(ada, '.cursor', 'Bob', ''), /^translate\(\d/);
+    const place = await until(moved(ada, '.cursor', 'Bob', ''), bob, (round) =>
+      bob.mouse.move(120 + (round % 2), 80),
+    );
+    assert.match(place, /^translate\(\d/);
     await bob.mouse.move(400, 300);
     await ada.waitForFunction(
       () => /translate\(400px, 300px\)/.test(document.body.innerHTML),
@@ -90,15 +103,9 @@ test('people place themselves on a map', () =>
     const ada = await open(server, 'map', 'Ada');
     const bob = await open(server, 'map', 'Bob');
     await bob.waitForSelector('canvas', PATIENCE);
-    // A click before the room is joined places nobody, so it is repeated.
     await ada.waitForFunction(() => document.querySelector('canvas'), null, PATIENCE);
     const seen = ada.waitForSelector('.person:has-text("Bob")', PATIENCE);
-    let isSeen = false;
-    void seen.then(() => (isSeen = true));
-    while (!isSeen) {
-      await bob.mouse.click(300, 300);
-      await Promise.race([seen, bob.waitForTimeout(200)]);
-    }
+    await until(seen, bob, () => bob.mouse.click(300, 300));
     const first = await moved(ada, '.person', 'Bob', '');
     await bob.mouse.click(500, 200);
     await moved(ada, '.person', 'Bob', first);
