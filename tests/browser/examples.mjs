@@ -74,28 +74,32 @@ async function until(seen, page, act) {
 test('cursors and a bot meet on a board', () =>
   serving('cursors', async (server) => {
     const bot = spawn('node', ['examples/bot.mjs', server.url], { cwd: WEB, stdio: 'pipe' });
-    let words = '';
-    for (const stream of [bot.stdout, bot.stderr]) stream.on('data', (data) => (words += data));
-    const ada = await open(server, 'cursors', 'Ada');
-    const bob = await open(server, 'cursors', 'Bob');
-    const first = await moved(ada, '.cursor', 'Bot', '');
-    await moved(ada, '.cursor', 'Bot', first);
-    const place = await until(moved(ada, '.cursor', 'Bob', ''), bob, (round) =>
-      bob.mouse.move(120 + (round % 2), 80),
-    );
-    assert.match(place, /^translate\(\d/);
-    await bob.mouse.move(400, 300);
-    await ada.waitForFunction(
-      () => /translate\(400px, 300px\)/.test(document.body.innerHTML),
-      null,
-      PATIENCE,
-    );
-    assert.match(words, /Bob is here/);
-    bot.kill('SIGTERM');
-    const [code] = await once(bot, 'exit');
-    assert.equal(code, 0, words);
-    await ada.waitForFunction(() => !document.body.textContent.includes('Bot'), null, PATIENCE);
-    for (const page of [ada, bob]) await page.close();
+    try {
+      let words = '';
+      for (const stream of [bot.stdout, bot.stderr]) stream.on('data', (data) => (words += data));
+      const ada = await open(server, 'cursors', 'Ada');
+      const bob = await open(server, 'cursors', 'Bob');
+      const first = await moved(ada, '.cursor', 'Bot', '');
+      await moved(ada, '.cursor', 'Bot', first);
+      const place = await until(moved(ada, '.cursor', 'Bob', ''), bob, (round) =>
+        bob.mouse.move(120 + (round % 2), 80),
+      );
+      assert.match(place, /^translate\(\d/);
+      await bob.mouse.move(400, 300);
+      await ada.waitForFunction(
+        () => /translate\(400px, 300px\)/.test(document.body.innerHTML),
+        null,
+        PATIENCE,
+      );
+      assert.match(words, /Bob is here/);
+      bot.kill('SIGTERM');
+      const [code] = await once(bot, 'exit');
+      assert.equal(code, 0, words);
+      await ada.waitForFunction(() => !document.body.textContent.includes('Bot'), null, PATIENCE);
+      for (const page of [ada, bob]) await page.close();
+    } finally {
+      bot.kill('SIGKILL');
+    }
   }));
 
 test('people place themselves on a map', () =>
