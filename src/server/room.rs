@@ -27,8 +27,7 @@ use crate::alarm::Alarms;
 use crate::clock::Clock;
 use crate::events::Journal;
 use crate::link::LinkId;
-use crate::link::ending::Ending;
-use crate::link::ending::restarting;
+use crate::link::ending::{Ending, restarting};
 use crate::load::Load;
 use crate::metrics::{Leave, Limit, Metrics};
 use crate::room::attendance::Attendance;
@@ -145,7 +144,7 @@ impl Room {
         while !self.is_over() {
             let planned = self.world.poll_timeout();
             let due = self.next_due(planned);
-            self.wait(due, &mut commands).await;
+            self.wait(due, planned == Some(due), &mut commands).await;
             let read = self.clock.now();
             let mut now = read.max(self.now);
             // What was due already at the end of the last round is late only since then.
@@ -175,10 +174,9 @@ impl Room {
         self.inbox.close();
     }
 
-    /// Waits until something is due or arrives. Poses that come before the room can show them do
-    /// not wake it.
-    async fn wait(&mut self, due: Time, commands: &mut Vec<Command>) {
-        let is_turn = self.world.poll_timeout() == Some(due);
+    /// Waits until something is due, a turn or something else, or arrives. Poses that come before
+    /// the room can show them do not wake it.
+    async fn wait(&mut self, due: Time, is_turn: bool, commands: &mut Vec<Command>) {
         let alarm = |time: Time| self.alarms.at(self.clock.instant(time));
         let poses = async {
             alarm(self.world.next_change()).await;
