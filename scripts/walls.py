@@ -29,7 +29,7 @@ FLOORS = {
         "trust redial sender clock",
     ],
     "gpys_path": ["emulated", "namespace", "tun", "isolation nat model", "fq_codel", "settings", "packet lateness trace"],
-    "gpys_proto": ["world view", "wire", "blur", "pose kind", "geo bucket motion time text uplink"],
+    "gpys_proto": ["world view", "wire", "blur place", "pose kind", "geo bucket motion time text uplink"],
     "gpys_server": [
         "builder",
         "server",

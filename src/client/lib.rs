@@ -112,9 +112,10 @@ pub use self::options::{Event, Events, Options, Reading, Traffic, Transport};
 #[doc(hidden)]
 pub use self::room::range;
 pub use self::room::{
-    Bounds, Closed, Field, Move, Person, Phase, Place, PlaceError, Room, RoomEvent, RoomOptions,
-    Said, State, StateError, Status,
+    Bounds, Closed, Field, Move, Person, Phase, Room, RoomEvent, RoomOptions, Said, State,
+    StateError, Status,
 };
 pub use self::server_info::Config;
 pub use self::trust::{Trust, TrustError};
 pub use gpys_proto as proto;
+pub use gpys_proto::place::{Place, PlaceError};

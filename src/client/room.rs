@@ -11,7 +11,7 @@ mod state;
 pub use self::event::{Closed, Phase, RoomEvent, Said, Status};
 pub use self::options::RoomOptions;
 pub use self::person::Person;
-pub use self::place::{Bounds, Move, Place, PlaceError};
+pub use self::place::{Bounds, Move};
 pub use self::state::{Field, State, range};
 
 use std::pin::Pin;
@@ -25,6 +25,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use gpys_proto::kind::Layout;
+use gpys_proto::place::PlaceError;
 use gpys_proto::time::Stamp;
 use gpys_proto::view::View;
 use gpys_proto::wire::{

@@ -2,8 +2,9 @@
 //! devices: the bytes on the wire, the state of a room, and the state of a viewer.
 //!
 //! A *peer* sends *poses* over unreliable datagrams. A *room* is a [`World`](world::World) on the
-//! server: it keeps each peer's latest pose, and some 30 times a second makes one *frame* for each
-//! *viewer*, with the people in its viewport that changed, as far as the viewer's byte rate allows.
+//! server: it keeps each peer's latest pose, and as often as it can afford makes one *frame* for
+//! each *viewer*, with the people in its viewport that changed, as far as the viewer's byte rate
+//! allows.
 //! At the other end a [`View`](view::View) takes in frames in any order. Both lanes may lose
 //! anything but the reliable one's messages (who joined, left, hid), and nothing is sent twice for
 //! it: what a viewer missed is new to it, and comes with a later frame.
@@ -23,7 +24,8 @@
 //! # Where to begin
 //!
 //! 1. The values: [`time`], [`geo`] (positions, viewports, cells), [`pose`], [`motion`], [`kind`]
-//!    (planes and state), [`blur`] (approximate positions) and [`text`] (names).
+//!    (planes and state), [`place`] (as programs give them), [`blur`] (approximate positions) and
+//!    [`text`] (names).
 //! 2. [`wire`], the bytes that `docs/PROTOCOL.md` specifies: messages and datagrams, and
 //!    [`wire::frame`] over [`wire::bits`].
 //! 3. [`world`], the server's half, and [`view`], the receiver's.
@@ -35,6 +37,7 @@ pub mod bucket;
 pub mod geo;
 pub mod kind;
 pub mod motion;
+pub mod place;
 pub mod pose;
 pub mod text;
 pub mod time;

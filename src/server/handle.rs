@@ -163,7 +163,7 @@ mod tests {
     use crate::context::{Own, Timing};
     use crate::metrics::{Limit, Metrics};
     use crate::room::identity::{Mint, Secret};
-    use crate::room::thing::Place;
+    use gpys_proto::place::Place;
     use gpys_proto::wire::To;
     use gpys_proto::world::PutError;
 

@@ -93,6 +93,7 @@ pub use self::census::{Census, Held};
 pub use self::handle::{Handle, HandleError};
 pub use self::http::{PAGE_PATHS, PATHS, Page, PathsError};
 pub use self::room::order::{People, RoomInfo, Unreached};
-pub use self::room::thing::{DEFAULT_TTL, MAX_TTL, Moving, NotPut, Place, Thing};
+pub use self::room::thing::{DEFAULT_TTL, MAX_TTL, Moving, NotPut, Thing};
 pub use self::server::{Reloader, Server, StartError};
 pub use self::webtransport::endpoint::Udp;
+pub use gpys_proto::place::{Place, PlaceError};

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use gpys_proto::kind::Kind;
+use gpys_proto::place::Place;
 use gpys_proto::pose::Orientation;
 use gpys_proto::time::Stamp;
 use gpys_proto::view::Figure;
 use gpys_proto::wire::{self, PeerId, Presence, PublicId, Role};
 
-use crate::room::place::{Place, unit};
 use crate::room::state::State;
 
 /// Somebody in a room, or a thing, as known at one moment.
@@ -114,7 +114,7 @@ impl Person {
     #[must_use]
     pub fn motion(&self) -> Option<(f64, f64)> {
         let motion = self.figure?.extra.motion?;
-        Some((motion.speed() * unit(&self.kind.space), motion.course()))
+        Some((motion.speed() * self.kind.space.step(), motion.course()))
     }
 
     /// Its state; `None` if it is not in view, or the room's state is not an `S`.

@@ -3,8 +3,8 @@
 use crate::metrics::Limit;
 use crate::room::Room;
 use crate::room::order::{Order, People, Reply, RoomInfo};
-use crate::room::thing::{NotPut, Place, Thing};
-use gpys_proto::kind::{Kind, Space};
+use crate::room::thing::{NotPut, Thing};
+use gpys_proto::kind::Kind;
 use gpys_proto::time::Time;
 use gpys_proto::world::{Placed, PutError};
 
@@ -48,9 +48,7 @@ impl Room {
         let earth = Kind::default();
         let kind = self.world.kind().unwrap_or(&earth);
         let put = thing.in_room(kind)?;
-        if kind.space == Space::Earth && matches!(thing.place, Place::Earth { .. }) {
-            self.world.set_kind(earth);
-        }
+        self.world.set_kind(earth);
         let (mint, name) = (&self.mint, self.attendance.room());
         let placed = self.world.put_thing(&put, || mint.thing(&put.key, name), now);
         let limit = match placed {

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 
-use gpys_proto::geo::{GeoError, Position};
-use gpys_proto::kind::{Kind, Layout, Plane, Space};
-use gpys_proto::motion::Motion;
+use gpys_proto::kind::{Kind, Layout};
+use gpys_proto::place::{Place, PlaceError};
 use gpys_proto::pose::{Accuracy, Extra, Orientation};
 use gpys_proto::wire::MAX_PROFILE;
 use gpys_proto::world::{MAX_KEY, Put, PutError, is_thing_key};
@@ -40,25 +39,6 @@ pub struct Thing {
     pub age: Duration,
     /// How long it stays unless it is put again, at most [`MAX_TTL`].
     pub ttl: Duration,
-}
-
-/// Where a thing is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
-    /// On the earth, in degrees (WGS 84).
-    Earth {
-        /// Latitude.
-        lat: f64,
-        /// Longitude.
-        lng: f64,
-    },
-    /// On a plane, in its unit.
-    Plane {
-        /// To the right.
-        x: f64,
-        /// Upwards.
-        y: f64,
-    },
 }
 
 /// How a thing moves.
@@ -103,23 +83,16 @@ impl Thing {
         if self.ttl.is_zero() || self.ttl > MAX_TTL {
             return Err(NotPut::Ttl);
         }
-        let step = match &kind.space {
-            Space::Earth => 1.0,
-            Space::Plane(plane) => plane.step.0,
-        };
-        let motion = self.motion.map(|Moving { speed, course }| {
-            Motion::new(speed / step, course).ok_or(NotPut::Motion)
-        });
-        let state = state(&self.state, &kind.layout)?;
+        let Kind { space, layout } = kind;
+        let motion = self.motion.map(|Moving { speed, course }| space.motion(speed, course));
+        let state = state(&self.state, layout)?;
         Ok(Put {
             key: self.key.clone(),
             name: self.name.clone(),
             profile: self.profile.clone(),
-            position: self.place.in_space(&kind.space)?,
+            position: self.place.position(space)?,
             orientation: self.orientation,
-            accuracy: self
-                .accuracy
-                .map_or(Accuracy::UNKNOWN, |it| Accuracy::from_metres(it / step)),
+            accuracy: self.accuracy.map_or(Accuracy::UNKNOWN, |radius| space.accuracy(radius)),
             extra: Extra { motion: motion.transpose()?, state },
             age_ms: u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX),
             ttl_ms: u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX),
@@ -131,21 +104,6 @@ impl Thing {
 fn is_profile(text: &str) -> bool {
     let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
     text.is_empty() || text.len() <= MAX_PROFILE && is_json()
-}
-
-impl Place {
-    fn in_space(self, space: &Space) -> Result<Position, NotPut> {
-        match (self, space) {
-            (Self::Earth { lat, lng }, Space::Earth) => Ok(Position::from_degrees(lat, lng)?),
-            (Self::Plane { x, y }, Space::Plane(plane)) => {
-                plane.position(x, y).ok_or(NotPut::Point)
-            }
-            (Self::Earth { .. }, Space::Plane(Plane { unit, .. })) => {
-                Err(NotPut::OnPlane(unit.clone()))
-            }
-            (Self::Plane { .. }, Space::Earth) => Err(NotPut::OnEarth),
-        }
-    }
 }
 
 fn state(values: &BTreeMap<String, f64>, layout: &Layout) -> Result<u64, NotPut> {
@@ -169,21 +127,9 @@ pub enum NotPut {
     /// Its time to live is 0 or too long.
     #[error("the thing's ttl must be above 0 and at most {} s", MAX_TTL.as_secs())]
     Ttl,
-    /// It is nowhere on the earth.
+    /// Its place is none in this room, or it has no proper motion.
     #[error(transparent)]
-    Position(#[from] GeoError),
-    /// A coordinate is no number.
-    #[error("x and y must be finite numbers")]
-    Point,
-    /// The room is on the earth.
-    #[error("this room is on the earth: give lat and lng in degrees in place of x and y")]
-    OnEarth,
-    /// The room is on a plane.
-    #[error("this room is on a plane: give x and y in {0} in place of lat and lng")]
-    OnPlane(String),
-    /// It has no proper motion.
-    #[error("speed must be 0 or more, and course finite, in degrees")]
-    Motion,
+    Place(#[from] PlaceError),
     /// The room's state has no such field.
     #[error("the room's state has no field {0:?}; it has {1}")]
     State(String, String),
@@ -198,7 +144,8 @@ pub enum NotPut {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gpys_proto::kind::{Number, StateField, Values};
+    use gpys_proto::geo::GeoError;
+    use gpys_proto::kind::{Number, Plane, Space, StateField, Values};
 
     fn kind() -> Kind {
         let field = |name: &str, values| StateField { name: name.into(), values };
@@ -220,7 +167,7 @@ mod tests {
             Err(NotPut::State("down".into(), "no state".into()))
         );
         thing.state.clear();
-        assert_eq!(thing.in_room(&Kind::default()), Err(NotPut::OnEarth));
+        assert_eq!(thing.in_room(&Kind::default()), Err(PlaceError::OnEarth.into()));
     }
 
     #[test]
@@ -229,16 +176,19 @@ mod tests {
         let on_earth = |thing: &Thing| thing.in_room(&Kind::default()).map(|_| ());
         let thing = Thing::new("bus", there);
         assert_eq!(on_earth(&thing), Ok(()));
-        assert_eq!(thing.in_room(&kind()).unwrap_err(), NotPut::OnPlane("px".into()));
+        assert_eq!(thing.in_room(&kind()).unwrap_err(), PlaceError::OnPlane.into());
         assert_eq!(on_earth(&Thing::new("a b", there)), Err(NotPut::Key));
         let north = Place::Earth { lat: 90.1, lng: 0.0 };
-        assert_eq!(on_earth(&Thing::new("n", north)), Err(NotPut::Position(GeoError::Latitude)));
+        assert_eq!(
+            on_earth(&Thing::new("n", north)),
+            Err(PlaceError::Geo(GeoError::Latitude).into())
+        );
         let profile = Thing { profile: "{".into(), ..thing.clone() };
         assert_eq!(on_earth(&profile), Err(NotPut::Profile));
         for ttl in [Duration::ZERO, MAX_TTL + Duration::from_secs(1)] {
             assert_eq!(on_earth(&Thing { ttl, ..thing.clone() }), Err(NotPut::Ttl));
         }
         let back = Thing { motion: Some(Moving { speed: -1.0, course: 0.0 }), ..thing };
-        assert_eq!(on_earth(&back), Err(NotPut::Motion));
+        assert_eq!(on_earth(&back), Err(PlaceError::Motion.into()));
     }
 }
