@@ -5,6 +5,7 @@
 //! at 2 %, and jitter does not change which.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -131,7 +132,8 @@ impl Direction {
         }
     }
 
-    /// Changes the settings for packets that enter from now on.
+    /// Changes the settings for packets that enter from now on, and for those that then still
+    /// wait in fair queues.
     pub fn set(&mut self, settings: PathSettings) {
         if self.settings.rate.and_then(|rate| rate.trace)
             != settings.rate.and_then(|rate| rate.trace)
@@ -182,6 +184,27 @@ impl Direction {
             self.enqueue(rate, Waiting { packet, since: now, with: dice }, now);
             return;
         }
+        self.hand_over(now);
+        self.enter(packet, dice, now);
+    }
+
+    /// Hands what waits in fair queues, of settings before these, to the bottleneck, ahead of
+    /// packets that come later.
+    fn hand_over(&mut self, now: Duration) {
+        self.advance(now);
+        let Some(mut shaper) = self.shaper.take() else { return };
+        let dropped = shaper.queues.dropped();
+        let leaving = shaper.leaving.take().map(|(_, waiting)| waiting);
+        let waiting = leaving.into_iter().chain(iter::from_fn(|| shaper.queues.dequeue(now)));
+        let waiting: Vec<_> = waiting.collect();
+        self.counters.overflowed += shaper.queues.dropped() - dropped;
+        for waiting in waiting {
+            self.enter(waiting.packet, waiting.with, now);
+        }
+    }
+
+    /// Sends a packet through a bottleneck without fair queues.
+    fn enter(&mut self, packet: Vec<u8>, dice: Dice, now: Duration) {
         match self.pass_bottleneck(packet.len() as u64, now) {
             Some(leaves) => self.leave(packet, dice, leaves),
             None => self.counters.overflowed += 1,

@@ -245,16 +245,20 @@ fn fair_queues_have_the_rate_and_keep_the_delay_short() {
 }
 
 #[test]
-fn what_fair_queues_hold_outlives_other_settings() {
-    let fair = PathSettings { rate: rate(8_000, Queue::FqCodel), ..PathSettings::default() };
-    let mut direction = Direction::new(fair, 1);
-    (0..3).for_each(|i| direction.handle_packet(packet(i, 1_000), Duration::ZERO));
-    direction.set(PathSettings::default());
-    direction.handle_packet(packet(3, 1_000), MS);
-    let mut arrivals = Vec::new();
-    drain(&mut direction, Duration::MAX, &mut arrivals);
-    let numbers = arrivals.iter().map(|(at, packet)| (number(packet), at.as_millis()));
-    assert_eq!(numbers.collect::<Vec<_>>(), [(3, 1), (0, 1_000), (1, 2_000), (2, 3_000)]);
+fn packets_keep_their_order_when_fair_queues_make_way_for_another_bottleneck() {
+    let fair = PathSettings { rate: rate(100_000, Queue::FqCodel), ..PathSettings::default() };
+    for (rate, ms) in [(None, 0), (rate(8_000_000, Queue::Bytes(10_000)), 1)] {
+        let mut direction = Direction::new(fair, 1);
+        (0..3).for_each(|i| direction.handle_packet(packet(i, 1_000), Duration::ZERO));
+        direction.set(PathSettings { rate, ..PathSettings::default() });
+        direction.handle_packet(packet(3, 1_000), MS);
+        assert_sum(&direction);
+        let mut arrivals = Vec::new();
+        drain(&mut direction, Duration::MAX, &mut arrivals);
+        let arrivals = arrivals.iter().map(|(at, packet)| (number(packet), *at));
+        let expected = (0..4).map(|i| (i, MS * (1 + ms * (i as u32 + 1))));
+        assert_eq!(arrivals.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
 }
 
 #[test]
