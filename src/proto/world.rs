@@ -305,9 +305,10 @@ impl World {
         self.viewers.take_turns(&self.people, &mut self.pace, now);
         if self.viewers.are_served() && self.pace.begin(now, self.viewers.count()) {
             self.viewers.begin_round(&mut self.people, &mut self.pace);
-            self.map.advance(&mut self.people, &mut self.ages, now);
-            self.tell_waiting(now);
-            if let Some(at) = self.outbox.publish(&self.people, self.viewers.count(), now) {
+            let stamp = self.pace.stamp(now);
+            self.map.advance(&mut self.people, &mut self.ages, now, stamp);
+            self.tell_waiting(now, stamp);
+            if let Some(at) = self.outbox.publish(&self.people, self.viewers.count(), stamp) {
                 self.pace.want(at);
             }
             self.viewers.take_turns(&self.people, &mut self.pace, now);

@@ -134,7 +134,8 @@ impl World {
         let Some(peer) = self.people.peer_mut(slot) else { return };
         self.viewers.attach(slot, peer, viewer);
         let kind = self.kind.clone().unwrap_or_default();
-        self.outbox.greet(&self.people, slot, (&self.settings, kind), resumed, now);
+        let times = (now, self.pace.stamp(now));
+        self.outbox.greet(&self.people, slot, (&self.settings, kind), resumed, times);
         if !self.announcement.is_empty() {
             let message = ServerMessage::Announcement(self.announcement.clone());
             self.outbox.push(Audience::One(self.people.body(slot).id), &message);

@@ -97,9 +97,9 @@ impl Bulletin {
         &mut self,
         person: impl Fn(PeerId) -> Option<Person>,
         online: Online,
-        now: Time,
+        stamp: Time,
     ) -> Vec<ServerMessage> {
-        let empty = Self { told: Some(now), ..Self::default() };
+        let empty = Self { told: Some(stamp), ..Self::default() };
         let Self { news, withdrawn, .. } = std::mem::replace(self, empty);
         let mut entries = Vec::with_capacity(news.len());
         for (id, news) in news {
@@ -117,7 +117,7 @@ impl Bulletin {
             let changes = changes.into_iter().map(move |presence| Change { id, presence });
             entries.push((len, changes, person, (news == Update::Left).then_some(id)));
         }
-        let mut pages = Pages::new(online, now, entries.iter().map(|(len, ..)| len).sum());
+        let mut pages = Pages::new(online, stamp, entries.iter().map(|(len, ..)| len).sum());
         for (len, changes, joined, left) in entries {
             let page = pages.with_room_for(len);
             page.presence.extend(changes);
@@ -131,10 +131,10 @@ impl Bulletin {
     pub(crate) fn snapshot(
         people: impl Iterator<Item = Person>,
         online: Online,
-        now: Time,
+        stamp: Time,
     ) -> impl Iterator<Item = ServerMessage> {
         let people: Vec<Person> = people.collect();
-        let mut pages = Pages::new(online, now, people.iter().map(person_len).sum());
+        let mut pages = Pages::new(online, stamp, people.iter().map(person_len).sum());
         for person in people {
             pages.with_room_for(person_len(&person)).joined.push(person);
         }
@@ -165,8 +165,8 @@ struct Pages {
 impl Pages {
     /// Pages for entries of so many bytes in all. The profiles of a full room take more than small
     /// messages hold.
-    fn new(online: Online, now: Time, total: usize) -> Self {
-        let blank = Roster { time: now.stamp(), online, ..Roster::default() };
+    fn new(online: Online, stamp: Time, total: usize) -> Self {
+        let blank = Roster { time: stamp.stamp(), online, ..Roster::default() };
         Self { blank, len: MESSAGE_LEN.max(total / MAX_PAGES), pages: Vec::new(), room: 0 }
     }
 

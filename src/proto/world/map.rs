@@ -55,8 +55,9 @@ impl Map {
         self.ticks
     }
 
-    /// Begins a tick: moves the poses from the inboxes into the grid. `ages` counts the new ones.
-    pub(crate) fn advance(&mut self, people: &mut People, ages: &mut Ages, now: Time) {
+    /// Begins a tick, which counts as that of `stamp`: moves the poses from the inboxes into the
+    /// grid. `ages` counts the new ones.
+    pub(crate) fn advance(&mut self, people: &mut People, ages: &mut Ages, now: Time, stamp: Time) {
         self.tick = self.tick.next();
         self.ticks += 1;
         if now.since(self.fitted) >= IDS_MS {
@@ -65,32 +66,32 @@ impl Map {
         }
         self.grid.news_mut().clear();
         people.deliver(|bodies, slot, pose| {
-            if let Some(age) = self.place(bodies, slot, pose, now) {
-                ages.note(age);
+            if self.place(bodies, slot, pose, stamp) {
+                ages.note(now.since(pose.sampled));
             }
         });
         self.grid.news_mut().sort();
         let coding = Coding { ids: people.ids(), state_bits: self.state_bits };
-        self.chunks.begin(&self.grid, self.tick, self.refresh_ms, now, coding);
+        self.chunks.begin(&self.grid, self.tick, self.refresh_ms, stamp, coding);
     }
 
-    /// Shows a pose, and returns its age in ms unless its sample was shown before.
+    /// Shows a pose, and reports whether its sample is a new one.
     #[inline]
-    fn place(&mut self, bodies: &mut [Body], slot: Slot, pose: Pose, now: Time) -> Option<u64> {
+    fn place(&mut self, bodies: &mut [Body], slot: Slot, pose: Pose, stamp: Time) -> bool {
         self.grid.place(bodies, slot, pose.position);
         let body = &mut bodies[slot as usize];
         let old = body.pose.replace(pose);
         body.changed = self.tick;
         let motion = old.map_or(u8::MAX, |old| motion(old, pose));
-        if let Some(entry) = body.entry(slot, now) {
+        if let Some(entry) = body.entry(slot, stamp) {
             self.grid.note_change(body.leaf, entry, motion, self.tick);
         }
         match old {
-            Some(old) if old.sampled == pose.sampled => return None,
+            Some(old) if old.sampled == pose.sampled => return false,
             Some(old) => body.slow = pose.sampled.since(old.sampled) > SLOW_MS,
             None => body.slow = true,
         }
-        Some(now.since(pose.sampled))
+        true
     }
 
     /// Takes a person off the map, and reports whether they were on it. No frame shows them from

@@ -44,12 +44,12 @@ impl Outbox {
         slot: Slot,
         (settings, kind): (&RoomSettings, Kind),
         resumed: bool,
-        now: Time,
+        (now, stamp): (Time, Time),
     ) {
         let Some(peer) = people.peer(slot) else { return };
         let id = people.body(slot).id;
         let to = Audience::One(id);
-        let snapshot = self.snapshot(people, now);
+        let snapshot = self.snapshot(people, stamp);
         // And one with the newcomer itself.
         let rosters = u16::try_from(snapshot.len() + 1).unwrap_or(u16::MAX);
         let welcome = Welcome {
@@ -71,15 +71,15 @@ impl Outbox {
         }
         // The snapshot may be older than the newcomer.
         let joined = vec![peer.person(id)];
-        let (time, online) = (now.stamp(), people.online());
+        let (time, online) = (stamp.stamp(), people.online());
         self.push(to, &ServerMessage::Roster(Roster { time, joined, online, ..Roster::default() }));
     }
 
-    /// Tells everyone the news, if it is time, or returns when it will be.
-    pub(crate) fn publish(&mut self, people: &People, viewers: usize, now: Time) -> Option<Time> {
+    /// Tells everyone the news as of `stamp`, if it is time, or returns when it will be.
+    pub(crate) fn publish(&mut self, people: &People, viewers: usize, stamp: Time) -> Option<Time> {
         let due = self.bulletin.next(viewers)?;
-        if due <= now {
-            let news = self.bulletin.publish(|id| people.person(id), people.online(), now);
+        if due <= stamp {
+            let news = self.bulletin.publish(|id| people.person(id), people.online(), stamp);
             for message in news {
                 self.push(Audience::Everyone, &message);
             }
@@ -91,11 +91,11 @@ impl Outbox {
 
     /// The roster for newcomers, encoded once for all who come before the next news: they get
     /// that as well.
-    fn snapshot(&mut self, people: &People, now: Time) -> Arc<[Arc<[u8]>]> {
+    fn snapshot(&mut self, people: &People, stamp: Time) -> Arc<[Arc<[u8]>]> {
         let bulletin = &self.bulletin;
         let encode = || {
             let known = people.roster(|id| !bulletin.announces(id)).take(MAX_ROSTER);
-            let messages = Bulletin::snapshot(known, people.online(), now);
+            let messages = Bulletin::snapshot(known, people.online(), stamp);
             messages.map(|message| message.encode().into()).collect()
         };
         Arc::clone(self.snapshot.get_or_insert_with(encode))

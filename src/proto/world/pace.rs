@@ -4,6 +4,9 @@
 //! waits, from [`SHORTEST_US`] up to the period of `tick_hz`. Without changes, a room with viewers
 //! ticks at that slowest pace, for the refreshes.
 //!
+//! Receivers order what they get by its stamp, in whole milliseconds. So no two ticks have the same
+//! one: a tick within the millisecond of the last has the next stamp.
+//!
 //! In a large room viewers take turns in groups, a millisecond apart, so that it does not send
 //! everything at one instant. A viewer with more to get than one datagram holds gets a second turn.
 
@@ -27,6 +30,9 @@ const MAX_GROUPS: usize = 8;
 const GROUP_US: u64 = 1_000;
 /// The shortest time to a second turn, in µs.
 const SECOND_US: u64 = 4_000;
+/// How far the room's stamps may be ahead of its clock, in ms: a few ticks may follow one another
+/// within a millisecond, no more than one a millisecond for long.
+const LEAD_MS: u64 = 3;
 
 /// A group of viewers whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub(crate) struct Pace {
     period: u64,
     /// When the last tick was, or was meant to be.
     ticked: Option<Time>,
+    /// The last stamp.
+    stamped: Time,
     /// When the last tick with a change was.
     changed: Option<Time>,
     /// Whether something changed since the last tick.
@@ -71,6 +79,7 @@ impl Pace {
             frame_cost: FIRST_COST_NS,
             period: 0,
             ticked: None,
+            stamped: Time::default(),
             changed: None,
             pending: false,
             wanted: None,
@@ -116,7 +125,16 @@ impl Pace {
 
     /// The earliest moment of the next tick: that of one with a change.
     pub(crate) fn next_change(&self) -> Time {
-        self.ticked.map_or_else(Time::default, |ticked| ticked.after_us(self.period))
+        let affordable = self.ticked.map_or_else(Time::default, |it| it.after_us(self.period));
+        affordable.max(Time::from_ms((self.stamped.as_ms() + 1).saturating_sub(LEAD_MS)))
+    }
+
+    /// The moment as which a tick, or a roster between ticks, counts to receivers: `now`, or a
+    /// millisecond after the last one, if that is later; at most [`LEAD_MS`] ahead.
+    pub(crate) fn stamp(&mut self, now: Time) -> Time {
+        let next = Time::from_ms(self.stamped.as_ms() + 1);
+        self.stamped = now.max(next.min(now + LEAD_MS));
+        self.stamped
     }
 
     fn next(&self, watched: bool) -> Option<Time> {
@@ -236,6 +254,28 @@ mod tests {
             "two viewers cost next to nothing"
         );
         assert!(!pace.begin(now.after_us(249), 2) && pace.begin(now.after_us(250), 2));
+    }
+
+    #[test]
+    fn no_two_ticks_have_one_stamp_and_none_is_far_ahead() {
+        let mut pace = Pace::new(30);
+        let (mut last, mut count) = (None, 0);
+        for us in (5_000_000..5_100_000).step_by(10) {
+            let now = Time::from_us(us);
+            pace.note_change();
+            if pace.begin(now, 2) {
+                let stamp = pace.stamp(now);
+                assert!(
+                    stamp >= now && stamp.as_ms() <= now.as_ms() + LEAD_MS,
+                    "{now:?} {stamp:?}"
+                );
+                assert!(last < Some(stamp.stamp().0), "{now:?}");
+                (last, count) = (Some(stamp.stamp().0), count + 1);
+            }
+        }
+        assert_eq!(count, 100 + LEAD_MS, "one a millisecond, and a few at first");
+        // A quiet room's clock is that of the server.
+        assert_eq!(pace.stamp(ms(5_200).after_us(7)), ms(5_200).after_us(7));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl World {
     pub(crate) fn say(&mut self, slot: Slot, say: &Say, now: Time) {
         let Some(talk) = self.people.talk(slot, now) else { return };
         let told = if talk.reliable.take(now) {
-            self.tell(slot, say, Lane::Reliable, now)
+            self.tell(slot, say, None, now)
         } else {
             self.talks.over.peers += 1;
             Err("more than 10 messages a second")
@@ -77,17 +77,24 @@ impl World {
         }
     }
 
-    /// Sends out what waits for the datagram lane.
-    pub(crate) fn tell_waiting(&mut self, now: Time) {
+    /// Sends out what waits for the datagram lane, as of `stamp`.
+    pub(crate) fn tell_waiting(&mut self, now: Time, stamp: Time) {
         for ((id, _), say) in std::mem::take(&mut self.talks.waiting) {
             if let Some(slot) = self.people.slot(id) {
                 // Nothing on this lane is worth a refusal: the next message is due soon.
-                let _ = self.tell(slot, &say, Lane::Datagram, now);
+                let _ = self.tell(slot, &say, Some(stamp), now);
             }
         }
     }
 
-    fn tell(&mut self, slot: Slot, say: &Say, lane: Lane, now: Time) -> Result<(), &'static str> {
+    /// Delivers a message: with a stamp on the datagram lane, else on the reliable one.
+    fn tell(
+        &mut self,
+        slot: Slot,
+        say: &Say,
+        stamp: Option<Time>,
+        now: Time,
+    ) -> Result<(), &'static str> {
         let (audience, hearers) = self.hearers(slot, say.to)?;
         if !self.talks.deliveries.take_many(hearers as u64, now) {
             self.talks.over.rooms += 1;
@@ -96,9 +103,9 @@ impl World {
         let from = self.people.body(slot).id;
         let Say { to, topic, body } = say.clone();
         let said = Said { from, to, topic, body };
-        let message = match lane {
-            Lane::Reliable => ServerMessage::Said(said).encode(),
-            Lane::Datagram => said.encode_datagram(now.stamp().0),
+        let (lane, message) = match stamp {
+            None => (Lane::Reliable, ServerMessage::Said(said).encode()),
+            Some(stamp) => (Lane::Datagram, said.encode_datagram(stamp.stamp().0)),
         };
         self.outbox.push_bytes(audience, lane, message.into());
         Ok(())

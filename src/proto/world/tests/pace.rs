@@ -162,3 +162,47 @@ fn slow_samples_are_sent_twice_on_a_path_that_loses_and_only_there() {
     assert_eq!(copies(3, 100), 2);
     assert_eq!(copies(3, 15), 1, "the next sample comes soon");
 }
+
+#[test]
+fn of_two_samples_within_a_millisecond_the_newer_stays() {
+    let mut room = Room::new();
+    let (walker, watcher) = (room.join(1, Presence::Sharing), room.join(2, Presence::Watching));
+    room.say(watcher, &ClientMessage::Budget(1 << 20));
+    // Its rate rises until it may have a frame every 122 µs.
+    for _ in 0..20 {
+        room.run(100);
+        let feedback = Feedback { sent: 50, lost: 0, rtt_ms: 50, refused: 0 };
+        room.world.handle_feedback(watcher, feedback, room.now);
+    }
+    let begun = room.now;
+    for (seq, lat) in [46.0, 46.0002, 46.0004].into_iter().enumerate() {
+        room.pose(walker, seq as u32, lat);
+        room.tick();
+    }
+    assert_eq!(room.now.since(begun), 0);
+    room.run(10);
+    let times: Vec<_> = room.sent.iter().filter(|it| it.0 == watcher).map(|it| it.2.time).collect();
+    assert!(times.is_sorted_by(|a, b| b.after(*a) > 0), "{times:?}");
+    let lat = room.view(watcher).figure(walker).unwrap().position.lat();
+    assert!(lat.abs_diff(460_004_000) <= 3, "{lat}");
+}
+
+#[test]
+fn who_comes_back_within_the_millisecond_of_a_frame_is_not_shown_what_was_withdrawn() {
+    let mut room = Room::new();
+    let (walker, watcher) = (room.join(1, Presence::Sharing), room.join(2, Presence::Watching));
+    room.run(100);
+    room.pose(walker, 0, 46.0);
+    room.tick();
+    let (_, _, shown) = room.sent.last().unwrap().clone();
+    room.say(walker, &ClientMessage::Presence(Presence::Watching));
+    let token = ResumeToken::mint(watcher, [3; 12]);
+    assert_eq!(room.world.resume(token, &named("n2"), room.now), Some(watcher));
+    let mut rosters = Vec::new();
+    while let Some(event) = room.world.poll_event() {
+        if let Ok(ServerMessage::Roster(roster)) = ServerMessage::decode(&event.message) {
+            rosters.push(roster.time);
+        }
+    }
+    assert!(!rosters.is_empty() && rosters.iter().all(|time| time.after(shown.time) > 0));
+}

@@ -177,6 +177,26 @@ fn the_newest_on_each_topic_goes_out_with_a_tick() {
 }
 
 #[test]
+fn what_is_said_in_two_ticks_has_two_times() {
+    let mut room = Room::new();
+    let (one, _) = (room.join(1, Presence::Watching), room.join(2, Presence::Watching));
+    room.run(100);
+    while room.world.poll_event().is_some() {}
+    let mut times = Vec::new();
+    for seq in 0..4 {
+        let say = Say { to: To::Room, topic: "t".into(), body: vec![seq as u8] };
+        room.world.handle_say(one, seq, say, room.now);
+        room.now = room.now.max(room.world.next_change());
+        room.world.handle_timeout(room.now);
+        while room.world.poll_viewer().is_some() {}
+        while let Some(event) = room.world.poll_event() {
+            times.push(Said::decode_datagram(&event.message).unwrap().0);
+        }
+    }
+    assert!(times.len() == 4 && times.is_sorted_by(|a, b| a < b), "{times:?}");
+}
+
+#[test]
 fn who_says_too_much_is_refused_and_counted() {
     let mut hall = Hall::new(3);
     for _ in 0..50 {
