@@ -34,6 +34,7 @@ FLOORS = {
         "builder",
         "server",
         "http",
+        "api",
         "webtransport websocket",
         "census handle session tcp",
         "context",

@@ -1,5 +1,6 @@
 //! The program's subcommands.
 
+pub mod api_key;
 mod banner;
 pub mod certs;
 pub mod doctor;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use gpys::cli::{certs, doctor, netem, output, serve, swarm, token};
+use gpys::cli::{api_key, certs, doctor, netem, output, serve, swarm, token};
 
 /// Live map server: every viewer sees where the others are and how they hold their device
 #[derive(Debug, Parser)]
@@ -26,6 +26,9 @@ enum Command {
     /// Create an access token for a room, or a file of keys that sign tokens
     #[command(after_help = token::HELP)]
     Token(token::Args),
+    /// Add a key for the API to a file, and print it
+    #[command(after_help = api_key::HELP)]
+    ApiKey(api_key::Args),
     /// Simulate peers who walk on a server's map, and report how well they see each other
     #[command(after_help = swarm::HELP)]
     Swarm(Box<swarm::Args>),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::main(&args),
         Command::Certs(args) => output::print(certs::run(&args)),
         Command::Token(args) => output::print(token::run(&args)),
+        Command::ApiKey(args) => output::print(api_key::run(&args)),
         Command::Swarm(args) => swarm::main(*args),
         Command::Doctor(args) => doctor::main(*args),
         Command::Netem(args) => netem::run(&args).into(),

@@ -29,7 +29,7 @@ pub use self::interface::{
     Newcomer, Parting, RoomSettings, SILENCE_MS, Seen, Violation,
 };
 pub use self::rate::Feedback;
-pub use self::talk::Over;
+pub use self::talk::{Over, TOO_MUCH};
 pub use self::things::{LAST_SEEN_MS, MAX_KEY, Placed, Put, PutError, is_thing_key};
 
 mod ages;

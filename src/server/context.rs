@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustls::sign::CertifiedKey;
@@ -45,12 +44,14 @@ pub(super) struct ServerContext {
     /// How long a client may take for each step up to its hello.
     pub(super) deadline: Duration,
     /// Whether the server is about to stop.
-    pub(super) draining: AtomicBool,
+    pub(super) draining: watch::Sender<bool>,
     /// Number of sessions.
     pub(super) sessions: watch::Sender<usize>,
+    /// Number of readers of the API's events.
+    pub(super) readers: watch::Sender<usize>,
 }
 
-/// Counts a session until dropped.
+/// Counts a session or a reader until dropped.
 pub(super) struct Counted(watch::Sender<usize>);
 
 /// What the pace of rooms rests on.
@@ -125,8 +126,9 @@ impl ServerContext {
             origins: Origins { listeners, public, allowed, required, ..Origins::default() },
             limits: config.room.limits,
             deadline: config.guard.deadline,
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
+            readers: watch::Sender::new(0),
         })
     }
 
@@ -164,11 +166,21 @@ impl ServerContext {
         self.sessions.send_modify(|sessions| *sessions += 1);
         Counted(self.sessions.clone())
     }
+
+    /// Counts a reader of events, unless there are `most`.
+    pub(super) fn count_reader(&self, most: usize) -> Option<Counted> {
+        let counted = self.readers.send_if_modified(|readers| {
+            let has_room = *readers < most;
+            *readers += usize::from(has_room);
+            has_room
+        });
+        counted.then(|| Counted(self.readers.clone()))
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.send_modify(|sessions| *sessions -= 1);
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

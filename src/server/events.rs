@@ -116,6 +116,11 @@ impl Events {
         Self { next: id.min(newest) + 1, ..self }
     }
 
+    /// The number of the event before the next one.
+    pub(crate) const fn position(&self) -> u64 {
+        self.next - 1
+    }
+
     /// Waits for the next event; `None` once the server is gone. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         loop {

@@ -15,7 +15,6 @@ pub(crate) use self::site::Site;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -31,6 +30,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api;
+use crate::context::ServerContext;
 use crate::host::{Host, Origin};
 use crate::http::assets::{BENCH_PAGE, PAGE};
 use crate::http::reach::Addresses;
@@ -62,11 +63,16 @@ pub struct PathsError {
 }
 
 /// Builds the router, with the layers that every request passes. `own` are pages of the program's
-/// own; a server without a page leaves everything but [`PATHS`] to them.
+/// own; a server without a page leaves everything but [`PATHS`] to them. `api` is the API, where it
+/// is on these ports.
 ///
 /// # Errors
 /// If a page of the program is at a path of the server's.
-pub(crate) fn router(site: Site, own: Option<Router>) -> Result<Router, PathsError> {
+pub(crate) fn router(
+    site: Site,
+    own: Option<Router>,
+    api: Option<Router>,
+) -> Result<Router, PathsError> {
     let site = Arc::new(site);
     let flow = Flow::new(Arc::clone(&site.context.metrics));
     let mut router = Router::new()
@@ -81,11 +87,31 @@ pub(crate) fn router(site: Site, own: Option<Router>) -> Result<Router, PathsErr
     if let Some(own) = own {
         router = beside(router, own.with_state(()))?;
     }
+    if let Some(api) = api {
+        router = router.nest(api::ROOT, api.with_state(()));
+    }
     Ok(router
         .layer(middleware::from_fn_with_state(Arc::clone(&site), request_info::attach))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), policy::finish))
         .layer(middleware::from_fn_with_state(flow, pace))
         .with_state(site))
+}
+
+/// The router of a listener for operators and programs: it is for the server's own names alone.
+pub(crate) fn apart(router: Router, context: &Arc<ServerContext>) -> Router {
+    router.layer(middleware::from_fn_with_state(Arc::clone(context), request_info::check_host))
+}
+
+/// The API on a listener of its own, where its answers are paced and counted as those of pages are.
+pub(crate) fn programs(api: Router, context: &Arc<ServerContext>) -> Router {
+    let flow = Flow::new(Arc::clone(&context.metrics));
+    let count = async |State(context): State<Arc<ServerContext>>, response: Response| {
+        context.metrics.answered(response.status());
+        response
+    };
+    apart(Router::new().nest(api::ROOT, api), context)
+        .layer(middleware::map_response_with_state(Arc::clone(context), count))
+        .layer(middleware::from_fn_with_state(flow, pace))
 }
 
 /// The paths of the server's page.
@@ -172,7 +198,7 @@ async fn asset(State(site): State<Arc<Site>>, request: Request) -> Response {
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {
-    if site.context.draining.load(Ordering::Relaxed) {
+    if *site.context.draining.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
     "ready\n".into_response()

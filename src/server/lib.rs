@@ -45,6 +45,7 @@
 //! ```text
 //! builder  server            puts together, binds, runs, drains
 //! http                       the page, /config.json, the map file
+//! api                        /v1, for programs beside the server
 //! webtransport  websocket    one transport each: accept, read and write
 //! session       tcp          handling of client messages; listening and accepting
 //! census        handle       for a program that embeds it: what the server holds, and its rooms
@@ -61,6 +62,7 @@
 pub mod access;
 pub mod addresses;
 mod alarm;
+pub mod api;
 mod builder;
 mod census;
 pub mod clock;

@@ -23,7 +23,8 @@ use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
 pub(crate) use self::kinds::{
-    Answer, Failure, How, Leave, Limit, Part, Refusal, Reload, Reloaded, Stray, Transport,
+    Answer, ApiRefusal, Failure, How, Leave, Limit, Part, Refusal, Reload, Reloaded, Stray,
+    Transport,
 };
 use crate::metrics::kinds::Kind;
 use gpys_proto::wire::Field;
@@ -156,6 +157,8 @@ pub(crate) struct Metrics {
     panics: Tally,
     reloads: Tally,
     key_reloads: Tally,
+    api_key_reloads: Tally,
+    api_refusals: Tally,
     peers: Vec<Gauge>,
     rooms: Gauge,
     retries: Counter,
@@ -247,6 +250,18 @@ impl Metrics {
                 "Reloads of the access key file, by outcome",
                 "outcome",
             ),
+            api_key_reloads: Tally::new::<Reload>(
+                own,
+                "api_key_reloads",
+                "Reloads of the API key file, by outcome",
+                "outcome",
+            ),
+            api_refusals: Tally::new::<ApiRefusal>(
+                own,
+                "api_refusals",
+                "API requests that their keys did not allow, by cause",
+                "cause",
+            ),
             registry,
             peers: gauges,
             rooms,
@@ -290,6 +305,11 @@ impl Metrics {
         self.answers.count(Answer::from(status));
     }
 
+    /// Counts an API request that its key did not allow.
+    pub(crate) fn api_refused(&self, refusal: ApiRefusal) {
+        self.api_refusals.count(refusal);
+    }
+
     /// Counts a panic.
     pub(crate) fn panicked(&self, part: Part) {
         self.panics.count(part);
@@ -300,6 +320,7 @@ impl Metrics {
         match what {
             Reloaded::Certificate => self.reloads.count(outcome),
             Reloaded::AccessKeys => self.key_reloads.count(outcome),
+            Reloaded::ApiKeys => self.api_key_reloads.count(outcome),
         }
     }
 

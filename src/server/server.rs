@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use quinn_proto::{ServerConfig, VarInt};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -17,6 +15,7 @@ use wtransport::quinn::{Runtime as _, TokioRuntime};
 use gpys_proto::wire::CloseCode;
 
 use crate::access::{Access, AnyGate, Keys, KeysError, Tokens};
+use crate::api::{self, ApiKeys, ApiKeysError};
 use crate::census::Census;
 use crate::config::Config;
 use crate::context::{Own, ServerContext, Timing, bounds};
@@ -26,7 +25,7 @@ use crate::handle::Handle;
 use crate::host::Origin;
 use crate::http::assets::{Assets, Page};
 use crate::http::reach::Reach;
-use crate::http::{self, Site, request_info};
+use crate::http::{self, Site};
 use crate::limits::amplification::Addresses;
 use crate::limits::gate::{Bounds, Gate};
 use crate::metrics::{self, Metrics};
@@ -39,8 +38,9 @@ use crate::webtransport;
 use crate::webtransport::endpoint::{self, Udp};
 use crate::webtransport::rotation::Rotation;
 
-/// Maximum number of connections to the metrics listener.
+/// Maximum number of connections to the metrics listener, and to that of the API.
 const SCRAPERS: u32 = 16;
+const PROGRAMS: u32 = 1_024;
 /// How long sessions have to end on their own when the server stops.
 const DRAIN: Duration = Duration::from_secs(7);
 /// How long QUIC has to close the remaining connections.
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The access keys are unusable.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The API keys are unusable.
+    #[error(transparent)]
+    ApiKeys(#[from] ApiKeysError),
     /// The identity secret is unusable.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -101,12 +104,15 @@ pub struct Server {
     https: tokio::net::TcpListener,
     http: Option<tokio::net::TcpListener>,
     scrapes: Option<tokio::net::TcpListener>,
+    /// The API's own listener and its routes.
+    api: Option<(tokio::net::TcpListener, Router)>,
     endpoint: Endpoint,
     addresses: Arc<Addresses>,
     tls: Arc<rustls::ServerConfig>,
     rotation: Option<Rotation>,
     certificates: Certificates,
     keys: Option<Files<Keys, 1>>,
+    api_keys: Option<Files<ApiKeys, 1>>,
     reload: Arc<Notify>,
     router: Router,
 }
@@ -149,11 +155,13 @@ impl Server {
     ) -> Result<Self, StartError> {
         let http = config.http.map(tcp::bind_tcp).transpose()?;
         let scrapes = config.metrics.map(tcp::bind_tcp).transpose()?;
+        let programs = config.api_listen.map(tcp::bind_tcp).transpose()?;
         let certificates = Certificates::new(&config.certificate)?;
         if parts.gate.is_some() && config.access_keys.is_some() {
             return Err(StartError::TwoGates);
         }
         let keys = config.access_keys.clone().map(|path| Files::load([path])).transpose()?;
+        let api_keys = config.api_keys.clone().map(|path| Files::load([path])).transpose()?;
         let secret = config.identity_secret.as_deref().map(Secret::read).transpose()?;
         let max_frame = usize::from(config.room.limits.max_frame);
         // A page cannot ask the user to accept a certificate over WebTransport: it pins the hash,
@@ -178,8 +186,15 @@ impl Server {
         let mint = Mint::new(secret.unwrap_or_else(Secret::random), seed);
         let context = ServerContext::new(&config, own, access, mint, timing, Arc::clone(metrics));
         let site = site(&config, page, Arc::clone(&context), &endpoint, rotation.as_ref())?;
+        let api = api_keys.as_ref().map(|keys| api::router(Arc::clone(&context), keys.shown()));
+        let (shared, api) = match programs.map(tokio::net::TcpListener::from_std).transpose()? {
+            Some(listener) => (None, api.map(|api| (listener, http::programs(api, &context)))),
+            None => (api, None),
+        };
         Ok(Self {
-            router: http::router(site, parts.router)?,
+            router: http::router(site, parts.router, shared)?,
+            api,
+            api_keys,
             context,
             endpoint,
             addresses,
@@ -225,6 +240,14 @@ impl Server {
     /// If the socket is gone.
     pub fn metrics_address(&self) -> std::io::Result<Option<SocketAddr>> {
         self.scrapes.as_ref().map(tokio::net::TcpListener::local_addr).transpose()
+    }
+
+    /// The address of the API's own listener, if it has one.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn api_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.api.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// Returns a handle that reloads certificate and key files on demand.
@@ -286,13 +309,16 @@ impl Server {
         let gate = Arc::clone(&context.gate);
         let lifetime = tcp::LIFETIME;
         let tcp = Tcp { router, tls, gate, context: Arc::clone(&context), lifetime, stop: stopped };
-        if let Some(scrapes) = self.scrapes {
-            // A separate gate, so an operator can read the metrics while the main gate is crowded.
-            let bounds = Bounds { connections: SCRAPERS, local: false, ..bounds(&self.config) };
-            let router = metrics::router(Arc::clone(&context.metrics))
-                .layer(from_fn_with_state(Arc::clone(&context), request_info::check_host));
+        let scrapes = self.scrapes.map(|listener| {
+            let router = metrics::router(Arc::clone(&context.metrics));
+            (listener, http::apart(router, &context))
+        });
+        for (own, most) in [(scrapes, SCRAPERS), (self.api, PROGRAMS)] {
+            let Some((listener, router)) = own else { continue };
+            // Separate gates, so an operator is not kept out while the main gate is crowded.
+            let bounds = Bounds { connections: most, local: false, ..bounds(&self.config) };
             let tcp = Tcp { router, tls: None, gate: Gate::new(bounds), ..tcp.clone() };
-            tokio::spawn(tcp.accept(scrapes));
+            tokio::spawn(tcp.accept(listener));
         }
         if let Some(http) = self.http {
             tokio::spawn(Tcp { tls: None, ..tcp.clone() }.accept(http));
@@ -314,11 +340,13 @@ impl Server {
 
         stop.await;
         tracing::info!(sessions = *context.sessions.borrow(), "stopping");
-        context.draining.store(true, Ordering::Relaxed);
+        context.draining.send_replace(true);
         let mut sessions = context.sessions.subscribe();
+        let mut readers = context.readers.subscribe();
         let drained = async {
             context.rooms.drain().await;
             sessions.wait_for(|sessions| *sessions == 0).await.is_ok()
+                && readers.wait_for(|readers| *readers == 0).await.is_ok()
         };
         if timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("some sessions did not end in time; closing them");
@@ -337,7 +365,8 @@ impl Server {
     fn watch_files(&mut self, metrics: Arc<Metrics>) -> Option<JoinHandle<()>> {
         let certificate = self.certificates.files.take().map(|it| Box::new(it) as Box<dyn Watched>);
         let keys = self.keys.take().map(|it| Box::new(it) as Box<dyn Watched>);
-        let files: Vec<_> = certificate.into_iter().chain(keys).collect();
+        let api_keys = self.api_keys.take().map(|it| Box::new(it) as Box<dyn Watched>);
+        let files: Vec<_> = certificate.into_iter().chain(keys).chain(api_keys).collect();
         if files.is_empty() {
             return None;
         }

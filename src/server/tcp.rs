@@ -72,6 +72,8 @@ pub(crate) struct Wire {
     pub(crate) is_proxy: bool,
     /// The connection's permit, which a WebSocket takes over.
     pub(crate) permit: Arc<Permit>,
+    /// Becomes true when the connection is to close, so that an answer without an end ends.
+    pub(crate) closing: watch::Receiver<bool>,
 }
 
 /// A port that cannot be opened.
@@ -187,9 +189,13 @@ impl Tcp {
             let (tcp, mut stop) = (self.clone(), stop.clone());
             tokio::spawn(async move {
                 let peer = address.ip();
-                let wire = Wire { secure: tcp.tls.is_some(), peer, is_proxy, permit };
-                let served =
-                    caught(&tcp.context.metrics, Part::Connection, tcp.connection(stream, wire));
+                let (close, closing) = watch::channel(false);
+                let wire = Wire { secure: tcp.tls.is_some(), peer, is_proxy, permit, closing };
+                let served = caught(
+                    &tcp.context.metrics,
+                    Part::Connection,
+                    tcp.connection(stream, wire, close),
+                );
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {}
                     // A panic is already logged.
@@ -199,7 +205,7 @@ impl Tcp {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, wire: Wire) {
+    async fn connection(&self, stream: TcpStream, wire: Wire, close: watch::Sender<bool>) {
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "cannot tune a socket");
         }
@@ -207,7 +213,9 @@ impl Tcp {
         let paced = |stream| Paced::new(stream, ANSWERS, LINK, promoted.clone());
         let Some(tls) = &self.tls else {
             wire.permit.settle();
-            return self.serve(paced(stream), promoted.clone(), self.router.clone(), wire).await;
+            return self
+                .serve(paced(stream), promoted.clone(), self.router.clone(), wire, close)
+                .await;
         };
         let (deadline, metrics) = (self.context.deadline, &self.context.metrics);
         let mut first = [0];
@@ -218,7 +226,7 @@ impl Tcp {
                 metrics.failed(Failure::Plain);
                 wire.permit.settle();
                 let router = Router::new().fallback(redirect);
-                return self.serve(paced(stream), promoted.clone(), router, wire).await;
+                return self.serve(paced(stream), promoted.clone(), router, wire, close).await;
             }
             Ok(_) => return metrics.failed(Failure::Gone),
             Err(_) => return metrics.failed(Failure::TlsTimeout),
@@ -227,15 +235,21 @@ impl Tcp {
         match timeout(deadline, TlsStream::accept(Arc::clone(tls), paced(stream))).await {
             Ok(Ok(stream)) => {
                 wire.permit.settle();
-                self.serve(stream, promoted.clone(), self.router.clone(), wire).await;
+                self.serve(stream, promoted.clone(), self.router.clone(), wire, close).await;
             }
             Ok(Err(_)) => metrics.failed(Failure::Tls),
             Err(_) => metrics.failed(Failure::TlsTimeout),
         }
     }
 
-    async fn serve<S>(&self, stream: S, promoted: Promoted, router: Router, wire: Wire)
-    where
+    async fn serve<S>(
+        &self,
+        stream: S,
+        promoted: Promoted,
+        router: Router,
+        wire: Wire,
+        close: watch::Sender<bool>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = Arc::new(AtomicBool::new(false));
@@ -268,6 +282,7 @@ impl Tcp {
         let served = match timeout(self.lifetime, &mut connection).await {
             Ok(served) => served,
             Err(_) => {
+                close.send_replace(true);
                 connection.as_mut().graceful_shutdown();
                 timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
             }
@@ -355,9 +370,11 @@ mod tests {
         let tcp = Tcp { router: router.clone(), tls: None, gate, context, lifetime, stop };
         let (server, mut client) = duplex(1_024);
         let peer = Ipv4Addr::LOCALHOST.into();
-        let wire = Wire { secure: false, peer, is_proxy: false, permit };
-        let serving =
-            tokio::spawn(async move { tcp.serve(server, Promoted::default(), router, wire).await });
+        let (close, closing) = watch::channel(false);
+        let wire = Wire { secure: false, peer, is_proxy: false, permit, closing };
+        let serving = tokio::spawn(async move {
+            tcp.serve(server, Promoted::default(), router, wire, close).await
+        });
         let since = Instant::now();
         let mut answers = 0;
         while client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {

@@ -8,12 +8,11 @@ use crate::world::World;
 use crate::world::interface::{Audience, Lane};
 use crate::world::peer::Peer;
 use crate::world::slab::Slot;
-use crate::world::talk::Over;
+use crate::world::talk::{Over, TOO_MUCH};
 
 /// Most people to whom a guest may say something at once.
 const MOST_HEARERS: usize = 256;
 const NOBODY: &str = "nobody here has this number";
-const TOO_MUCH: &str = "too many messages in this room";
 
 impl World {
     /// Takes a message to others from the datagram lane, numbered by its sender. The newest of its

@@ -17,6 +17,8 @@ const FACTS: (u64, u64) = (2, 10);
 const REFUSALS: (u64, u64) = (1, 5);
 /// Deliveries a second in a room, and the burst: as many as 667 people get frames at 30 Hz.
 const DELIVERIES: (u64, u64) = (20_000, 40_000);
+/// What a sender is told in a room where more is said.
+pub const TOO_MUCH: &str = "too many messages in this room";
 /// Most topics of a peer on the datagram lane.
 const MAX_TOPICS: usize = 16;
 

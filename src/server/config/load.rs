@@ -92,6 +92,9 @@ fn check(sources: &Sources, draft: &Draft, wrong: &mut Vec<String>) {
              https://*.tiles.example"
         ));
     }
+    if sources.has("api-listen") && !sources.has("api-keys") {
+        fail("api-listen is set without api-keys, the file of who may use the API");
+    }
     match (sources.has("cert"), sources.has("key")) {
         (true, false) => fail("cert is set without key; set both"),
         (false, true) => fail("key is set without cert; set both"),
@@ -194,7 +197,7 @@ mod tests {
         ];
         let env = [("GPYS_TICK_HZ", "500"), ("GPYS_MAX_ROOMS", "0")];
         let toml = "venue = \"91,0,Pole\"\ncolour = \"red\"\nquiet = \"perhaps\"\nbudget = [1]\n\
-            metrics = \"0.0.0.0:9433\"\n";
+            metrics = \"0.0.0.0:9433\"\napi-listen = \"127.0.0.1:1\"\n";
         let ConfigError(wrong) = load(&flags, &env, toml).unwrap_err();
         let starts = [
             "--listen is \"here\"; expected an address and a port",
@@ -208,6 +211,7 @@ mod tests {
             "quiet in gpys.toml is \"perhaps\"",
             "budget in gpys.toml is a list",
             "GPYS_MAX_ROOMS is \"0\"; expected a whole number of rooms from 1 to 1000000",
+            "api-listen is set without api-keys",
             "metrics in gpys.toml is \"0.0.0.0:9433\"; expected a loopback address",
         ];
         for start in starts {
@@ -225,7 +229,8 @@ mod tests {
             limit-local = true\npose-hz = 17\nrequire-origin = true\n\
             public-url = \"https://map.example:8443\"\npublic-udp = \"udp.example:5\"\n\
             trusted-proxy = [\"127.0.0.1\", \"10.0.0.0/8\"]\n\
-            access-keys = \"Cargo.toml\"\nidentity-secret = \"lib.rs\"\n\
+            access-keys = \"Cargo.toml\"\n\
+            api-keys = \"Cargo.toml\"\napi-listen = \"127.0.0.1:9434\"\nidentity-secret = \"lib.rs\"\n\
             map-style = \"https://styles.example/s.json\"\n\
             map-hosts = [\"https://*.tiles.example\"]\n";
         let config = load(&[], &[], toml).unwrap();

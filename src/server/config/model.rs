@@ -36,6 +36,10 @@ pub struct Config {
     pub require_origin: bool,
     /// The file of keys of access tokens; without one, every room is open.
     pub access_keys: Option<PathBuf>,
+    /// The file of keys of the API; without one, there is no API.
+    pub api_keys: Option<PathBuf>,
+    /// Address and port of the API, a loopback address; `None` for those of the page.
+    pub api_listen: Option<SocketAddr>,
     /// The file of the secret that public identities follow from; without one, they end with the
     /// server.
     pub identity_secret: Option<PathBuf>,
@@ -68,6 +72,8 @@ impl Default for Config {
             allow_origins: Vec::new(),
             require_origin: false,
             access_keys: None,
+            api_keys: None,
+            api_listen: None,
             identity_secret: None,
             certificate: Certificate::ThisRun,
             room: RoomSettings { max_people: 10_000, ..RoomSettings::default() },

@@ -81,6 +81,14 @@ kinds! {
         Answers = "answers",
         /// Concurrent responses from files: asked to retry.
         FileAnswers = "file_answers",
+        /// Requests with one API key: answered with 429.
+        ApiRequests = "api_requests",
+        /// Bodies of API requests on their way: answered with 429.
+        ApiBodies = "api_bodies",
+        /// Bytes of the body of an API request: answered with 413.
+        ApiBodyBytes = "api_body_bytes",
+        /// Readers of the API's events: answered with 429.
+        ApiReaders = "api_readers",
         /// Seconds in which a client takes nothing of what it is sent: closed with `TooSlow`.
         Stalled = "stalled",
         /// Bytes to an address that its sender has not proved to own: held until more comes from
@@ -158,6 +166,18 @@ kinds! {
         Initial = "initial",
         /// For a connection that never existed.
         Nobody = "nobody",
+    }
+}
+
+kinds! {
+    /// Why an API request was refused.
+    ApiRefusal {
+        /// It has no key.
+        Missing = "missing",
+        /// Its key is not in the file.
+        Unknown = "unknown",
+        /// Its key does not allow it.
+        Right = "right",
     }
 }
 
@@ -328,6 +348,8 @@ pub(crate) enum Reloaded {
     Certificate,
     /// The access keys.
     AccessKeys,
+    /// The API keys.
+    ApiKeys,
 }
 
 impl Reloaded {
@@ -336,6 +358,7 @@ impl Reloaded {
         match self {
             Self::Certificate => "certificate",
             Self::AccessKeys => "access key file",
+            Self::ApiKeys => "API key file",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Who may connect, and as whom.
 
 use crate::config::kinds::RoomKinds;
-use crate::config::parse::{file, origin, put, switch};
-use crate::config::print::{list, path};
+use crate::config::parse::{file, loopback, origin, put, switch};
+use crate::config::print::{list, path, text as shown};
 use crate::config::setting::{Setting, Takes};
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -32,6 +32,23 @@ pub(super) const SETTINGS: &[Setting] = &[
         absent: Some("every room is open"),
         read: |draft, text| put(&mut draft.config.access_keys, file(text).map(Some)),
         print: |config| config.access_keys.as_deref().map(path),
+    },
+    Setting {
+        name: "api-keys",
+        takes: Takes::One("FILE"),
+        help: "Serve the API for programs, /v1, to the keys in this file; see `gpys api-key --help` \
+               and docs/API.md",
+        absent: Some("no API"),
+        read: |draft, text| put(&mut draft.config.api_keys, file(text).map(Some)),
+        print: |config| config.api_keys.as_deref().map(path),
+    },
+    Setting {
+        name: "api-listen",
+        takes: Takes::One("ADDR:PORT"),
+        help: "Serve the API over plain HTTP at this loopback address, and not where the page is",
+        absent: Some("where the page is"),
+        read: |draft, text| put(&mut draft.config.api_listen, loopback(text).map(Some)),
+        print: |config| config.api_listen.map(shown),
     },
     Setting {
         name: "room-kinds",
