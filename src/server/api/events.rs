@@ -64,25 +64,11 @@ pub(crate) async fn read(
             "{MAX_READERS} readers of events are connected already, the most there may be"
         )));
     };
-    let (events, run) = (context.rooms.events(), Arc::clone(&api.run));
-    let last = text(&headers, LAST_EVENT_ID).map(|id| (id, number(id, &run)));
-    let (events, gap) = match last {
-        None => (events, None),
-        Some((_, Some(number))) => (events.after(number), None),
-        Some((_, None)) => (events.after(0), Some("restarted")),
-    };
+    let last = text(&headers, LAST_EVENT_ID);
     let reader = Reader {
-        told: events.position(),
-        events,
-        run,
         room: room.or_else(|| key.room().map(str::to_owned)),
-        first: true,
-        gap,
-        held: None,
-        alive: Instant::now() + KEEP_ALIVE,
         closing: wire.map(|Extension(wire)| wire.closing),
-        draining: context.draining.subscribe(),
-        _counted: counted,
+        ..Reader::new(context.rooms.events(), &api.run, last, context.draining.subscribe(), counted)
     };
     let events = stream::unfold(reader, Reader::next);
     // For nginx, which would hold back what it has not much of.
@@ -121,6 +107,34 @@ struct Reader {
 type Sent = Result<sse::Event, Infallible>;
 
 impl Reader {
+    /// A reader of all rooms that got the event `last`, or begins now.
+    fn new(
+        events: Events,
+        run: &Arc<str>,
+        last: Option<&str>,
+        draining: watch::Receiver<bool>,
+        counted: Counted,
+    ) -> Self {
+        let (events, gap) = match last.map(|id| number(id, run)) {
+            None => (events, None),
+            Some(Some(number)) => (events.after(number), None),
+            Some(None) => (events.after(0), Some("restarted")),
+        };
+        Self {
+            told: events.position(),
+            events,
+            run: Arc::clone(run),
+            room: None,
+            first: true,
+            gap,
+            held: None,
+            alive: Instant::now() + KEEP_ALIVE,
+            closing: None,
+            draining,
+            _counted: counted,
+        }
+    }
+
     /// What to send next; `None` to end. A reader comes back then, and misses nothing.
     async fn next(mut self) -> Option<(Sent, Self)> {
         let sent = self.wait().await?;
@@ -206,4 +220,64 @@ fn json(event: &Event) -> (&'static str, Value) {
         }
     };
     (name, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::StreamExt as _;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::config::Config;
+    use crate::context::{Own, ServerContext, Timing};
+    use crate::events::Journal;
+    use crate::metrics::Metrics;
+    use crate::room::identity::{Mint, Secret};
+
+    /// All that a reader gets who came back with this id, up to the next silence.
+    async fn read(journal: &Journal, last: Option<&str>, room: Option<&str>) -> String {
+        let (access, mint) = (Access::default(), Mint::new(Secret::random(), 0));
+        let (config, own) = (Config::default(), Own::default());
+        let context =
+            ServerContext::new(&config, own, access, mint, Timing::default(), Metrics::new());
+        let counted = context.count_reader(1).unwrap();
+        let draining = context.draining.subscribe();
+        let reader = Reader::new(journal.events(), &"run".into(), last, draining, counted);
+        let reader = Reader { room: room.map(str::to_owned), ..reader };
+        // What waits is told before the stream ends.
+        context.draining.send_replace(true);
+        let sent = Sse::new(stream::unfold(reader, Reader::next).boxed()).into_response();
+        let bytes = Body::new(sent.into_body()).collect().await.unwrap().to_bytes();
+        assert_eq!(*context.readers.borrow(), 0);
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reader_goes_on_where_it_was() {
+        let journal = Journal::default();
+        assert_eq!(read(&journal, None, None).await, "id: run-0\n: events\n\n");
+        journal.write("hall", What::Occupied);
+        journal.write("city", What::Occupied);
+        let sent = read(&journal, Some("run-1"), None).await;
+        assert!(sent.contains("id: run-2\nevent: occupied\ndata: {\"room\":\"city\""), "{sent}");
+        assert!(!sent.contains("hall") && !sent.contains("gap"), "{sent}");
+        let sent = read(&journal, Some("run-0"), Some("hall")).await;
+        assert!(sent.contains("hall") && !sent.contains("city"), "{sent}");
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_told_before_what_follows_it() {
+        let journal = Journal::default();
+        (0..1_100).for_each(|_| journal.write("hall", What::Occupied));
+        let sent = read(&journal, Some("run-5"), None).await;
+        let gap = sent.find("id: run-76\nevent: gap\ndata: {\"reason\":\"late\"}").unwrap();
+        assert!(sent.find("id: run-77\nevent: occupied").unwrap() > gap, "{sent}");
+        for other in ["elsewhere-5", "run-x", ""] {
+            let sent = read(&journal, Some(other), None).await;
+            assert!(sent.contains("event: gap\ndata: {\"reason\":\"restarted\"}"), "{sent}");
+            assert!(sent.contains("id: run-1100\n"), "{other}");
+        }
+    }
 }
