@@ -47,6 +47,7 @@ pub(crate) async fn list(
         return Ok(Json(json!({ "rooms": rooms, "next": null })).into_response());
     }
     let rooms = api.handle.rooms(after, limit).await;
+    key.spend_look(api.context.clock.now());
     let next = rooms.last().filter(|_| rooms.len() == limit).map(|room| &room.name);
     let list: Vec<_> = rooms.iter().map(RoomJson::from).collect();
     Ok(Json(json!({ "rooms": list, "next": next })).into_response())
@@ -60,7 +61,9 @@ pub(crate) async fn look(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     key.enters(&room)?;
-    formats::answer(&api.handle.people(&room).await?, &key, &headers)
+    let people = api.handle.people(&room).await?;
+    key.spend_look(api.context.clock.now());
+    formats::answer(&people, &key, &headers)
 }
 
 /// Why somebody has to leave.
