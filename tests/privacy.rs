@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A room's name, which may be all that keeps strangers out.
 const ROOM: &str = "behind-the-third-oak";
 const NAME: &str = "Ada of Utopia";
+/// A key of the API, which some apps can only send in a URL.
+const KEY: &str = "k-4SBUYRQ9sOVhV3G1Z0sFzy2cI";
 
 /// Kills the program even if the test fails.
 struct Program(Child);
@@ -100,12 +102,17 @@ async fn see(watcher: &Client, id: PeerId, place: Position) {
 async fn no_position_name_or_room_is_logged_or_counted_at_any_level() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("[phones]\nkey = \"{KEY}\"\nright = \"feed\"\nroom = \"{ROOM}\"\n");
+    std::fs::write(keys.path(), text).unwrap();
     let (https, http, counts) = (free_port(), free_port(), free_port());
     let child = Command::new(env!("CARGO_BIN_EXE_gpys"))
         .args(["serve", "--quiet", "--log", "trace"])
         .args(["--listen", &format!("127.0.0.1:{https}")])
         .args(["--http", &format!("127.0.0.1:{http}")])
         .args(["--metrics", &format!("127.0.0.1:{counts}")])
+        .arg("--api-keys")
+        .arg(keys.path())
         .current_dir(dir.path())
         .env_clear()
         .stdout(Stdio::null())
@@ -142,6 +149,10 @@ async fn no_position_name_or_room_is_logged_or_counted_at_any_level() {
     }
     let page = get(http, &format!("/r/{ROOM}")).await;
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    let (lat, lng) = places[0].degrees();
+    let report = format!("/v1/osmand/{KEY}?id=phone&lat={lat}&lon={lng}&bearing=90");
+    assert!(get(http, &report).await.starts_with("HTTP/1.1 200 "), "a key in a URL");
+    assert!(get(http, &format!("{report}&speed=fast")).await.starts_with("HTTP/1.1 422 "));
     let text = get(counts, "/metrics").await;
     assert!(text.contains("gpys_"), "metrics are served");
     for person in people {
@@ -156,7 +167,7 @@ async fn no_position_name_or_room_is_logged_or_counted_at_any_level() {
         "of this server:
 {log}"
     );
-    for secret in [ROOM, NAME] {
+    for secret in [ROOM, NAME, KEY] {
         assert!(!text.contains(secret), "{secret} is in the metrics");
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is in the log");

@@ -8,10 +8,12 @@ pub(crate) mod keys;
 mod people;
 pub(crate) mod problem;
 mod rooms;
+mod sources;
 pub(crate) mod state;
 mod things;
 
 pub use self::keys::{ApiKeys, ApiKeysError, ApiRight, MIN_API_KEY, new_api_key};
+pub(crate) use self::state::ROOT;
 
 use std::sync::Arc;
 
@@ -25,8 +27,6 @@ use crate::api::state::Api;
 use crate::context::ServerContext;
 use crate::files::Shown;
 
-/// Where the API is.
-pub(crate) const ROOT: &str = "/v1";
 /// The API in OpenAPI 3.1.
 const OPENAPI: &str = include_str!("api/openapi.json");
 
@@ -51,6 +51,18 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+/// The routes of apps that say their key in a way of their own: in the path, or as a password.
+fn sources() -> Vec<Route> {
+    vec![
+        (
+            "/osmand/{key}",
+            &["get", "post"],
+            get(sources::osmand::report).post(sources::osmand::report),
+        ),
+        ("/owntracks", &["post"], post(sources::owntracks::report)),
+    ]
+}
+
 /// The API's routes, to be put at [`ROOT`].
 pub(crate) fn router(context: Arc<ServerContext>, keys: Arc<Shown<ApiKeys>>) -> Router {
     let api = Api::new(context, keys);
@@ -58,12 +70,16 @@ pub(crate) fn router(context: Arc<ServerContext>, keys: Arc<Shown<ApiKeys>>) -> 
     for (path, _, answers) in routes() {
         router = router.route(path, answers);
     }
-    router
+    router = router
         .fallback(async || {
             Problem::nothing("the API has no such path; see /v1/openapi.json or docs/API.md")
         })
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&api), ask::authorize))
+        .layer(from_fn_with_state(Arc::clone(&api), ask::authorize));
+    for (path, _, answers) in sources() {
+        router = router.route(path, answers);
+    }
+    router
         // What the API is, is no secret.
         .route(
             "/openapi.json",
@@ -99,6 +115,7 @@ mod tests {
             .collect();
         let served: BTreeSet<_> = routes()
             .into_iter()
+            .chain(sources())
             .flat_map(|(path, methods, _)| {
                 methods.iter().map(move |it| (format!("{ROOT}{path}"), *it))
             })

@@ -7,9 +7,11 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -34,7 +36,7 @@ pub(crate) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match api.key_of(request.headers()) {
+    match api.key_of(request.method(), request.headers()) {
         Ok(key) => {
             request.extensions_mut().insert(key);
             next.run(request).await
@@ -60,7 +62,7 @@ impl Api {
     ///
     /// # Errors
     /// If it has none, one that is not in the file, or one that is used too often.
-    fn key_of(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, Problem> {
+    fn key_of(&self, method: &Method, headers: &HeaderMap) -> Result<Arc<ApiKey>, Problem> {
         let metrics = &self.context.metrics;
         let mut fields = headers.get_all(header::AUTHORIZATION).into_iter();
         let (Some(field), None) = (fields.next(), fields.next()) else {
@@ -70,13 +72,25 @@ impl Api {
                  adds one to it",
             ));
         };
-        let text = field.to_str().ok().and_then(|text| text.split_once(' '));
-        let text = text.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some(key) = text.and_then(|(_, key)| self.keys.get().find(key.trim())) else {
-            metrics.api_refused(ApiRefusal::Unknown);
+        let field = field.to_str().unwrap_or_default();
+        // Programs that only look may be ones that know of passwords alone. Whoever may change
+        // something is not a browser, which would send a password along for other sites.
+        let password = || basic(field).filter(|_| *method == Method::GET);
+        match bearer(field) {
+            Some(key) => self.key(key),
+            None => self.key(&password().map(|(_, password)| password).unwrap_or_default()),
+        }
+    }
+
+    /// The key of this text.
+    ///
+    /// # Errors
+    /// If it is not in the file, or is used too often.
+    pub(crate) fn key(&self, text: &str) -> Result<Arc<ApiKey>, Problem> {
+        let Some(key) = self.keys.get().find(text) else {
+            self.context.metrics.api_refused(ApiRefusal::Unknown);
             return Err(Problem::unauthorized(
-                "this is not \"Bearer \" and a key of the server's file, which is read again \
-                 within 10 s of a change",
+                "this is no key of the server's file, which is read again within 10 s of a change",
             ));
         };
         self.spend(&key)?;
@@ -178,4 +192,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 /// The text of a header; `None` without it, or if it is no text.
 pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// The key in a header (RFC 6750).
+fn bearer(field: &str) -> Option<&str> {
+    let (scheme, key) = field.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// The user and the password in a header (RFC 7617).
+pub(crate) fn basic(field: &str) -> Option<(String, String)> {
+    let (scheme, credentials) = field.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let both = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    let (user, password) = both.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_have_keys_and_passwords() {
+        assert_eq!(bearer("bearer  key "), Some("key"));
+        assert_eq!((bearer("Basic key"), bearer("key")), (None, None));
+        // A password may have a colon.
+        let both = Some(("ada".to_owned(), "se:cret".to_owned()));
+        assert_eq!(basic("Basic YWRhOnNlOmNyZXQ="), both);
+        for wrong in ["Basic", "Basic ?", "Basic YWRh", "Bearer YWRhOnNlOmNyZXQ="] {
+            assert_eq!(basic(wrong), None, "{wrong}");
+        }
+    }
 }

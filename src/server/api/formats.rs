@@ -1,49 +1,114 @@
 //! The forms in which a room is given, by what the request accepts.
 
+mod geojson;
+mod geopose;
+mod kml;
+mod places;
+
 use http::{HeaderMap, StatusCode, header};
+use time::OffsetDateTime;
 
 use axum::response::{IntoResponse, Response};
 
 use crate::api::ask::text;
+use crate::api::formats::places::{Spot, spots};
 use crate::api::keys::ApiKey;
 use crate::api::people::PeopleJson;
 use crate::api::problem::Problem;
 use crate::room::order::People;
 
+/// What a form is written from.
+pub(crate) struct Look<'a> {
+    pub(crate) people: &'a People,
+    pub(crate) key: &'a ApiKey,
+    /// When the people were looked at.
+    pub(crate) now: OffsetDateTime,
+    /// Where the room is, as the program that asks reaches it, for a link.
+    pub(crate) url: String,
+}
+
 /// A form of a room.
 struct Format {
+    /// Its name in a query, for programs that cannot say what they accept.
+    name: &'static str,
     /// Its media type.
     kind: &'static str,
-    /// Writes what a key sees of a room.
-    write: fn(&People, &ApiKey) -> Result<String, Problem>,
+    write: fn(&Look<'_>) -> Result<String, Problem>,
 }
 
 /// All forms, the preferred one first.
-const FORMATS: &[Format] = &[Format {
-    kind: "application/json",
-    write: |people, key| {
-        let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the room has no JSON");
-        serde_json::to_string(&PeopleJson::new(people, key)).map_err(failed)
+const FORMATS: &[Format] = &[
+    Format {
+        name: "json",
+        kind: "application/json",
+        write: |Look { people, key, .. }| {
+            serde_json::to_string(&PeopleJson::new(people, key)).map_err(|_| unwritten())
+        },
     },
-}];
+    Format {
+        name: "geojson",
+        kind: "application/geo+json",
+        write: |look| Ok(geojson::write(&look.spots()?)),
+    },
+    Format {
+        name: "geopose",
+        kind: "application/geopose+json",
+        write: |look| Ok(geopose::write(&look.spots()?)),
+    },
+    Format {
+        name: "kml",
+        kind: KML,
+        write: |look| {
+            let name = &look.people.info.name;
+            kml::write(name, &look.spots()?).map_err(|_| unwritten())
+        },
+    },
+    // No header asks for it, because what it links to has the same type and comes first.
+    Format {
+        name: "kml-link",
+        kind: KML,
+        write: |look| {
+            let href = format!("{}?format=kml", look.url);
+            look.spots()?;
+            kml::link(&look.people.info.name, &href).map_err(|_| unwritten())
+        },
+    },
+];
+const KML: &str = "application/vnd.google-earth.kml+xml";
 
-/// A room in the form that the request prefers.
+fn unwritten() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the room cannot be written in this form")
+}
+
+impl Look<'_> {
+    fn spots(&self) -> Result<Vec<Spot>, Problem> {
+        spots(self.people, self.key, self.now)
+    }
+}
+
+/// A room in the form that a query names, else in the one that the request prefers.
 ///
 /// # Errors
-/// If it accepts none.
+/// If there is no such form, or none of this room.
 pub(crate) fn answer(
-    people: &People,
-    key: &ApiKey,
+    look: &Look<'_>,
+    named: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let accept = text(headers, header::ACCEPT).unwrap_or("*/*");
-    let format = choose(accept).ok_or_else(|| {
-        let kinds: Vec<_> = FORMATS.iter().map(|format| format.kind).collect();
-        let detail = format!("a room is given as {}; accept one of these", kinds.join(", "));
-        Problem::new(StatusCode::NOT_ACCEPTABLE, detail)
-    })?;
+    let format = match named {
+        Some(named) => FORMATS.iter().find(|format| format.name == named).ok_or_else(|| {
+            let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+            Problem::wrong(format!("format is one of {}", names.join(", ")))
+        })?,
+        None => choose(text(headers, header::ACCEPT).unwrap_or("*/*")).ok_or_else(|| {
+            let mut kinds: Vec<_> = FORMATS.iter().map(|format| format.kind).collect();
+            kinds.dedup();
+            let detail = format!("a room is given as {}; accept one of these", kinds.join(", "));
+            Problem::not_acceptable(detail)
+        })?,
+    };
     let kind = [(header::CONTENT_TYPE, format.kind)];
-    Ok((kind, (format.write)(people, key)?).into_response())
+    Ok((kind, (format.write)(look)?).into_response())
 }
 
 /// The form that is wanted most (RFC 9110, section 12.5.1); of equals the first of ours.
@@ -97,6 +162,10 @@ mod tests {
         ] {
             assert!((wish(accept, json) - wanted).abs() < 1e-6, "{accept}");
         }
+        let earth = "application/vnd.google-earth.kml+xml, application/geo+json;q=0.5";
+        assert_eq!(choose(earth).map(|it| it.name), Some("kml"));
+        assert_eq!(choose("application/geopose+json").map(|it| it.name), Some("geopose"));
+        assert_eq!(choose("*/*").map(|it| it.name), Some("json"));
         assert!(choose("text/html").is_none() && choose("text/html, */*;q=0.1").is_some());
     }
 }

@@ -118,25 +118,22 @@ impl PeopleJson {
     /// What a key sees of a room.
     pub(crate) fn new(all: &People, key: &ApiKey) -> Self {
         let (mut people, mut things) = (Vec::new(), Vec::new());
-        // Who is gone may come back, and is not shown meanwhile.
-        let here = |seen: &&Seen| seen.person.presence != Presence::Gone;
-        for seen in all.seen.iter().filter(here) {
+        for seen in visible(all, key) {
             let (person, shown) = (&seen.person, shown(seen, &all.info.kind, all.now));
             match &seen.key {
-                Some(id) if !key.is_feed() || key.owns(id) => things.push(ThingJson {
+                Some(id) => things.push(ThingJson {
                     id: id.clone(),
                     number: person.id.0,
                     uuid: person.uuid.0,
                     shown,
                 }),
-                None if !key.is_feed() => people.push(PersonJson {
+                None => people.push(PersonJson {
                     id: person.id.0,
                     uuid: person.uuid.0,
                     subject: person.subject.map(|subject| subject.0),
                     host: person.role == Role::Host,
                     shown,
                 }),
-                _ => {}
             }
         }
         let announcement = all.announcement.clone();
@@ -144,12 +141,23 @@ impl PeopleJson {
     }
 }
 
-fn shown(seen: &Seen, kind: &Kind, now: Time) -> ShownJson {
-    let presence = match seen.person.presence {
+/// Who and what a key sees of a room.
+pub(crate) fn visible<'a>(all: &'a People, key: &ApiKey) -> impl Iterator<Item = &'a Seen> {
+    // Who is gone may come back, and is not shown meanwhile.
+    let here = all.seen.iter().filter(|seen| seen.person.presence != Presence::Gone);
+    here.filter(|seen| !key.is_feed() || seen.key.as_ref().is_some_and(|id| key.owns(id)))
+}
+
+/// The word for a presence.
+pub(crate) const fn presence(presence: Presence) -> &'static str {
+    match presence {
         Presence::Sharing => "sharing",
         Presence::Watching => "watching",
         Presence::Hidden | Presence::Gone => "hidden",
-    };
+    }
+}
+
+fn shown(seen: &Seen, kind: &Kind, now: Time) -> ShownJson {
     let Kind { space, layout } = kind;
     let step = space.step();
     let pose = seen.pose.map(|(pose, extra)| PoseJson {
@@ -177,7 +185,7 @@ fn shown(seen: &Seen, kind: &Kind, now: Time) -> ShownJson {
     });
     ShownJson {
         name: seen.person.name.clone(),
-        presence,
+        presence: presence(seen.person.presence),
         profile: serde_json::from_str(&seen.person.profile).ok(),
         pose,
     }

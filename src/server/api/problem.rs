@@ -46,9 +46,15 @@ impl Problem {
 
     /// There is no valid key.
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
-        let challenge = HeaderValue::from_static("Bearer realm=\"gpys\"");
+        // The second for programs that ask their users for a password.
+        let challenge = HeaderValue::from_static("Bearer realm=\"gpys\", Basic realm=\"gpys\"");
         let field = Some((header::WWW_AUTHENTICATE, challenge));
         Self { field, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// There is no such form of it.
+    pub(crate) fn not_acceptable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, detail)
     }
 
     /// Too much of it; a second later there is room again.

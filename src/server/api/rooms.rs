@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Json, Response};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
-use crate::api::ask::{Asked, Caller, Named};
-use crate::api::formats;
+use crate::api::ask::{Asked, Caller, Named, text};
+use crate::api::formats::{self, Look};
 use crate::api::people::RoomJson;
 use crate::api::problem::Problem;
-use crate::api::state::Api;
+use crate::api::state::{Api, ROOT};
+use crate::tcp::Wire;
 use gpys_proto::text::MAX_REASON;
 use gpys_proto::wire::{PeerId, Say, To};
 
@@ -47,10 +50,16 @@ pub(crate) async fn list(
         return Ok(Json(json!({ "rooms": rooms, "next": null })).into_response());
     }
     let rooms = api.handle.rooms(after, limit).await;
-    key.spend_look(api.context.clock.now());
     let next = rooms.last().filter(|_| rooms.len() == limit).map(|room| &room.name);
     let list: Vec<_> = rooms.iter().map(RoomJson::from).collect();
     Ok(Json(json!({ "rooms": list, "next": next })).into_response())
+}
+
+/// In which form to give a room.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    format: Option<String>,
 }
 
 /// `GET /rooms/{room}`.
@@ -58,12 +67,19 @@ pub(crate) async fn look(
     State(api): State<Arc<Api>>,
     key: Caller,
     Named(room): Named<String>,
+    Asked(Form { format }): Asked<Form>,
+    wire: Option<Extension<Wire>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     key.enters(&room)?;
     let people = api.handle.people(&room).await?;
-    key.spend_look(api.context.clock.now());
-    formats::answer(&people, &key, &headers)
+    // A proxy is there for TLS.
+    let secure = wire.is_none_or(|Extension(wire)| wire.secure || wire.is_proxy);
+    let scheme = if secure { "https" } else { "http" };
+    let host = text(&headers, header::HOST).unwrap_or("localhost");
+    let url = format!("{scheme}://{host}{ROOT}/rooms/{room}");
+    let look = Look { people: &people, key: &key, now: OffsetDateTime::now_utc(), url };
+    formats::answer(&look, format.as_deref(), &headers)
 }
 
 /// Why somebody has to leave.

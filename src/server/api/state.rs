@@ -10,6 +10,9 @@ use crate::context::ServerContext;
 use crate::files::Shown;
 use crate::handle::Handle;
 
+/// Where the API is.
+pub(crate) const ROOT: &str = "/v1";
+
 /// Bodies that may be on their way at once: 32 MiB of memory.
 pub(crate) const MAX_BODIES: usize = 32;
 
