@@ -4,6 +4,7 @@ pub mod api_key;
 mod banner;
 pub mod certs;
 pub mod doctor;
+pub mod feed;
 mod lock;
 mod log;
 pub mod netem;

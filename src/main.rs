@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use gpys::cli::{api_key, certs, doctor, netem, output, serve, swarm, token};
+use gpys::cli::{api_key, certs, doctor, feed, netem, output, serve, swarm, token};
 
 /// Live map server: every viewer sees where the others are and how they hold their device
 #[derive(Debug, Parser)]
@@ -32,6 +32,9 @@ enum Command {
     /// Simulate peers who walk on a server's map, and report how well they see each other
     #[command(after_help = swarm::HELP)]
     Swarm(Box<swarm::Args>),
+    /// Put vehicles or a GPS receiver into a room, from GTFS-realtime or gpsd
+    #[command(after_help = feed::HELP)]
+    Feed(Box<feed::Args>),
     /// Diagnose which transports reach a server, and why others fail
     #[command(after_help = doctor::HELP)]
     Doctor(Box<doctor::Args>),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Token(args) => output::print(token::run(&args)),
         Command::ApiKey(args) => output::print(api_key::run(&args)),
         Command::Swarm(args) => swarm::main(*args),
+        Command::Feed(args) => feed::main(&args),
         Command::Doctor(args) => doctor::main(*args),
         Command::Netem(args) => netem::run(&args).into(),
     }
