@@ -28,6 +28,8 @@ const LULL: Duration = Duration::from_secs(150);
 /// Runs a seed.
 pub async fn run(seed: u64) -> Result<(Tally, Town), String> {
     let mut town = Town::new(seed);
+    // A client draws the times of its redials from its thread's generator.
+    fastrand::seed(seed);
     for _ in 0..town.rng.usize(2..6) {
         town.join();
     }
@@ -96,6 +98,7 @@ async fn end(town: &mut Town) -> Result<(), String> {
         let state = person.state.lock().unwrap();
         town.tally.links += state.links;
         town.tally.resumed += state.resumed;
+        town.tally.redials += state.redials;
     }
     sleep(Duration::from_secs(40)).await;
     check::nothing_is_held(town)?;

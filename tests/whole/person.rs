@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gpys::client::{Client, Connector, Options, Reading, Trust, Udp};
+use gpys::client::{Client, Connector, Event, Events, Options, Reading, Trust, Udp};
 use gpys::proto::geo::{Position, Viewport};
 use gpys::proto::pose::{Accuracy, Orientation};
-use gpys::proto::wire::{Presence, PublicId, ResumeToken};
+use gpys::proto::wire::{Presence, PublicId, ResumeToken, ServerMessage, Welcome};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -47,6 +47,19 @@ pub struct State {
     pub identities: u32,
     pub links: u32,
     pub resumed: u32,
+    /// Links that a client opened by itself.
+    pub redials: u32,
+}
+
+impl State {
+    fn greeted(&mut self, welcome: &Welcome) {
+        self.links += 1;
+        self.resumed += u32::from(welcome.resumed);
+        if self.uuid.replace(welcome.uuid) != Some(welcome.uuid) {
+            self.identities += 1;
+        }
+        self.token = Some(welcome.token);
+    }
 }
 
 /// A person.
@@ -67,7 +80,9 @@ impl Person {
             Ok(Udp { socket: sockets.socket(device), seed })
         };
         let connector = Connector::over(client_config(), Trust::Public, SERVER, Box::new(open));
-        let life = live(connector, Arc::clone(&state), Arc::clone(&wake));
+        // Every other client redials by itself; the others leave that to their program.
+        let redials = number % 2 == 1;
+        let life = live(connector, redials, Arc::clone(&state), Arc::clone(&wake));
         Self { number, device, state, wake, life: tokio::spawn(life) }
     }
 
@@ -117,10 +132,10 @@ impl Person {
 }
 
 /// Comes back whenever the link ends, for as long as the person wants to be in a room.
-async fn live(connector: Connector, state: Arc<Mutex<State>>, wake: Arc<Notify>) {
+async fn live(connector: Connector, redials: bool, state: Arc<Mutex<State>>, wake: Arc<Notify>) {
     let mut pause = RETRY;
     loop {
-        let Some(options) = options(&state.lock().unwrap()) else {
+        let Some(options) = options(&state, redials) else {
             wake.notified().await;
             continue;
         };
@@ -137,24 +152,29 @@ async fn live(connector: Connector, state: Arc<Mutex<State>>, wake: Arc<Notify>)
     }
 }
 
-fn options(state: &State) -> Option<Options> {
+fn options(shared: &Arc<Mutex<State>>, redials: bool) -> Option<Options> {
+    let state = shared.lock().unwrap();
+    let greeted = Arc::clone(shared);
+    let events: Events = Box::new(move |event| {
+        if let Event::Message(ServerMessage::Welcome(welcome)) = event {
+            let mut state = greeted.lock().unwrap();
+            state.redials += 1;
+            state.greeted(welcome);
+        }
+    });
     Some(Options {
         room: state.room.clone()?,
         presence: state.presence.unwrap_or(Presence::Sharing),
         resume: state.token,
         viewport: Some(VIEWPORT),
+        redials,
+        events: Some(events),
         ..Options::default()
     })
 }
 
 fn entered(state: &mut State, client: &Arc<Client>) {
-    let welcome = client.welcome();
-    state.links += 1;
-    state.resumed += u32::from(welcome.resumed);
-    if state.uuid.replace(welcome.uuid) != Some(welcome.uuid) {
-        state.identities += 1;
-    }
-    state.token = Some(welcome.token);
+    state.greeted(&client.welcome());
     state.client = Some(Arc::clone(client));
     // What changed while the link was being opened.
     if let Some(presence) = state.presence {

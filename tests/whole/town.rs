@@ -25,6 +25,7 @@ pub struct Tally {
     pub fates: Fates,
     pub links: u32,
     pub resumed: u32,
+    pub redials: u32,
     pub restarts: u32,
     pub crashes: u32,
     pub blackouts: u32,
@@ -41,6 +42,7 @@ impl Tally {
         self.fates.add(other.fates);
         self.links += other.links;
         self.resumed += other.resumed;
+        self.redials += other.redials;
         self.restarts += other.restarts;
         self.crashes += other.crashes;
         self.blackouts += other.blackouts;
@@ -62,6 +64,7 @@ impl Tally {
             ("overtaken", overtaken as f64 / seeds as f64, 500.0),
             ("links", each(self.links), 10.0),
             ("resumed", each(self.resumed), 3.0),
+            ("redials", each(self.redials), 1.0),
             ("restarts", each(self.restarts), 1.0),
             ("crashes", each(self.crashes), 1.0),
             ("blackouts", each(self.blackouts), 10.0),

@@ -84,7 +84,7 @@ impl Room {
             return Ok((peer, How::Resumed));
         }
         let full = || Ending::new(CloseCode::Full, "the server has run out of peer numbers");
-        let id = self.mint.peer().ok_or_else(full)?;
+        let id = self.mint.newcomer(resume).ok_or_else(full)?;
         let hour = Hour::of(clock::since_1970());
         let (uuid, token) =
             self.mint.identity(&room, id, resume, hour, |uuid| self.world.has(uuid));

@@ -161,6 +161,15 @@ impl Mint {
         last.ok().map(PeerId)
     }
 
+    /// Returns a number for a newcomer that presents this token: not the token's own. Otherwise a
+    /// server that was restarted could give it that number and, with its identity, the same token;
+    /// if its welcome were then lost, its next link would be taken for one of a client that knows
+    /// this server.
+    pub(crate) fn newcomer(&self, presented: Option<ResumeToken>) -> Option<PeerId> {
+        let id = self.peer()?;
+        if presented.is_some_and(|old| old.id() == id) { self.peer() } else { Some(id) }
+    }
+
     /// Returns what others in a room may know of the subject of an access token.
     pub(crate) fn subject(&self, subject: &str, room: &str) -> PublicId {
         self.secret.subject(subject, room)
@@ -259,6 +268,18 @@ mod tests {
         assert_eq!(mint.peer(), Some(PeerId(u32::MAX - 1)));
         assert_eq!(mint.peer(), None);
         assert_eq!(mint.peer(), None);
+    }
+
+    #[test]
+    fn nobody_gets_the_token_that_it_presents() {
+        let (mint, now) = (Mint::new(Secret::random(), 0), Hour(5));
+        let old = Secret::fresh(PeerId(0), now);
+        let id = mint.newcomer(Some(old)).unwrap();
+        assert_eq!(id, PeerId(1));
+        let (_, token) = mint.identity("a", id, Some(old), now, |_| false);
+        assert!(token != old && token.secret() == old.secret());
+        assert_eq!(mint.newcomer(Some(old)), Some(PeerId(2)));
+        assert_eq!(mint.newcomer(None), Some(PeerId(3)));
     }
 
     #[test]
