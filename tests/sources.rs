@@ -143,11 +143,16 @@ fn named(name: &str) -> RoomOptions {
 
 /// The one of this name, once it is there.
 async fn sees(room: &Room, name: &str, (lat, lng): (f64, f64)) -> Person {
+    placed(room, name, |person| is_at(person, lat, lng)).await
+}
+
+/// The one of this name, once its place is such.
+async fn placed(room: &Room, name: &str, is_such: impl Fn(&Person) -> bool) -> Person {
     // Close enough to see every metre.
     room.look(Bounds::earth(45.9, 14.3, 46.3, 14.8).with_pixel(1e-6)).unwrap();
     let found = async {
         loop {
-            let is = |person: &Person| person.name() == name && is_at(person, lat, lng);
+            let is = |person: &Person| person.name() == name && is_such(person);
             if let Some(person) = room.people().into_iter().find(is) {
                 return person;
             }
@@ -238,16 +243,9 @@ async fn owntracks_shows_and_sees_everybody() {
     let grace = sees(&ada, "grace", (46.06, 14.51)).await;
     assert!((grace.motion().unwrap().0 - 10.0).abs() < 0.5, "36 km/h");
 
-    // Ada's first pose may be on its way.
-    let answered = async {
-        loop {
-            let (_, others) = served.owntracks("grace", FEED, &at(46.07)).await;
-            if others.as_array().is_some_and(|others| !others.is_empty()) {
-                return others;
-            }
-        }
-    };
-    let others = timeout(PATIENCE, answered).await.expect("the others");
+    let watcher = served.join("city", named("Eve")).await;
+    sees(&watcher, "Ada", (46.05, 14.5)).await;
+    let (_, others) = served.owntracks("grace", FEED, &at(46.07)).await;
     let (location, card) = (&others[0], &others[1]);
     assert_eq!((&location["_type"], &card["_type"]), (&json!("location"), &json!("card")));
     assert_eq!((&card["name"], &card["tid"]), (&json!("Ada"), &location["tid"]));
@@ -279,16 +277,12 @@ async fn a_room_has_four_forms_at_the_precision_that_each_shares() {
     let bearer = format!("Authorization: Bearer {READ}\r\n");
     let accepting = |kind: &str| format!("{bearer}Accept: {kind}\r\n");
     let room = "GET /v1/rooms/city";
-    let shown = async {
-        loop {
-            let answer = served.ask(room, &accepting("application/geo+json"), "").await;
-            let points: Value = serde_json::from_str(&answer.2).unwrap();
-            if points["features"].as_array().unwrap().len() == 2 {
-                return (answer.0, answer.1, points);
-            }
-        }
-    };
-    let (status, head, points) = timeout(PATIENCE, shown).await.expect("two people");
+    let watcher = served.join("city", named("Eve")).await;
+    placed(&watcher, "Ada <&>", |person| person.place().is_some()).await;
+    sees(&watcher, "grace", (46.06, 14.51)).await;
+    let (status, head, body) = served.ask(room, &accepting("application/geo+json"), "").await;
+    let points: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(points["features"].as_array().map(Vec::len), Some(2), "{points}");
     assert!(status == 200 && head.contains("content-type: application/geo+json"), "{head}");
     let of = |name: &str| {
         let features = points["features"].as_array().unwrap();

@@ -28,6 +28,8 @@ pub const MIN_API_KEY: usize = 16;
 /// Requests a second with one key, and the burst: a feed of 10,000 things sends ten batches a
 /// second, and a program that asks for each room of many has room to do so.
 pub(crate) const REQUESTS: (u64, u64) = (100, 200);
+/// Requests that a look at a whole room, or at many rooms, counts as: it takes the rooms' tasks, too.
+const LOOK: u64 = 5;
 
 /// An error in a file of API keys.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +186,12 @@ impl ApiKey {
     /// Counts a request; false if there are too many.
     pub(crate) fn spend(&self, now: Time) -> bool {
         lock(&self.requests).take(now)
+    }
+
+    /// Counts what a look takes beyond a request. It was had already, so the next ones wait.
+    pub(crate) fn spend_look(&self, now: Time) {
+        let mut requests = lock(&self.requests);
+        let _all = (1..LOOK).all(|_| requests.take(now));
     }
 
     fn lacks(&self, what: &str, needed: &str) -> Problem {
@@ -354,6 +362,18 @@ mod tests {
         let allowed = (0..1_000).filter(|_| key.spend(Time::from_ms(5_000))).count();
         assert_eq!(allowed as u64, REQUESTS.1);
         assert!(key.spend(Time::from_ms(5_010)));
+        key.spend_look(Time::from_ms(5_020));
+        assert!(!key.spend(Time::from_ms(5_020)), "a look takes what there is");
+        let now = Time::from_ms(10_000);
+        let looks = (0..1_000)
+            .filter(|_| {
+                key.spend(now) && {
+                    key.spend_look(now);
+                    true
+                }
+            })
+            .count();
+        assert_eq!(looks as u64, REQUESTS.1 / LOOK);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(crate) async fn list(
         return Ok(Json(json!({ "rooms": rooms, "next": null })).into_response());
     }
     let rooms = api.handle.rooms(after, limit).await;
+    key.spend_look(api.context.clock.now());
     let next = rooms.last().filter(|_| rooms.len() == limit).map(|room| &room.name);
     let list: Vec<_> = rooms.iter().map(RoomJson::from).collect();
     Ok(Json(json!({ "rooms": list, "next": next })).into_response())
@@ -73,6 +74,7 @@ pub(crate) async fn look(
 ) -> Result<Response, Problem> {
     key.enters(&room)?;
     let people = api.handle.people(&room).await?;
+    key.spend_look(api.context.clock.now());
     // A proxy is there for TLS.
     let secure = wire.is_none_or(|Extension(wire)| wire.secure || wire.is_proxy);
     let scheme = if secure { "https" } else { "http" };

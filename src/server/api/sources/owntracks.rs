@@ -52,6 +52,7 @@ pub(crate) async fn report(
     let (lat, lng) = (report.lat, report.lng);
     let (room, placed) = api.put_report(&key, report).await?;
     let people = api.handle.people(&room).await?;
+    key.spend_look(api.context.clock.now());
     Ok(Json(others(&people, placed.id, (lat, lng), OffsetDateTime::now_utc())))
 }
 
