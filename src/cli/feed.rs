@@ -1,8 +1,8 @@
 //! `gpys feed`: puts things into a room of a server, from a source that is no browser
 //! (docs/SOURCES.md).
 //!
-//! [`gtfs`] and [`gpsd`] read what sources say, [`source`] and [`receiver`] fetch it, and [`putter`]
-//! sends it to the server's API in batches.
+//! `gtfs` and `gpsd` read what sources say, `source` and `receiver` fetch it, and `putter` sends it
+//! to the server's API in batches.
 
 mod backoff;
 mod gpsd;
