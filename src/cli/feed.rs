@@ -33,11 +33,11 @@ The server needs --api-keys, and the key the right \"feed\" (docs/API.md). What 
 put stays until the source has not named it for a while. Ctrl-C ends the feed.
 
 Examples:
-  gpys api-key keys.toml --name buses --right feed --room city > buses.key
+  gpys api-key --keys keys.toml --name bus --right feed --room city > bus.key
         adds a key to the server's file, and keeps it for the feed
-  gpys feed --gtfs-rt https://transit.example/vehicles.pb --room city --key-file buses.key
+  gpys feed --gtfs-rt https://transit.example/v.pb --room city --key-file bus.key
         puts a city's vehicles into the room, and moves them every 15 s
-  gpys feed --gpsd localhost:2947 --room boats --icon ship --name Argo --key-file boat.key
+  gpys feed --gpsd localhost:2947 --icon ship --room sea --key-file boat.key
         puts what a GPS receiver says into the room, once a second";
 
 /// The pause between two looks at a source, unless one is given.
