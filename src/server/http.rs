@@ -46,8 +46,8 @@ use gpys_proto::wire::{VERSION, is_room_name};
 /// The server's own paths, besides those of a page: no other page can be there.
 pub const PATHS: [&str; 5] = ["/config.json", "/healthz", "/readyz", "/ws", "/map.pmtiles"];
 /// The paths of the server's page, besides its files.
-pub const PAGE_PATHS: [&str; 7] =
-    ["/", "/r", "/r/", "/r/{name}", "/r/{name}/", "/bench", "/bench/"];
+pub const PAGE_PATHS: [&str; 8] =
+    ["/", "/r", "/r/", "/r/{name}", "/r/{name}/", "/r/{name}/screen", "/bench", "/bench/"];
 
 /// The program's own pages are at paths of the server.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,7 @@ fn page() -> Router<Arc<Site>> {
         .route("/r/", get(choose))
         .route("/r/{name}", get(room))
         .route("/r/{name}/", get(room))
+        .route("/r/{name}/screen", get(room))
         .route("/bench", get(bench))
         .route("/bench/", get(async |uri: Uri| redirect("/bench", &uri)))
         .fallback(get(asset))
@@ -178,9 +179,10 @@ async fn room(
     if !is_room_name(&lower) {
         return error_pages::no_such_room(&name);
     }
-    // Each room has one canonical address, the one that people share.
+    // Each room has one canonical address, the one that people share, and one for its big screen.
+    let screen = if uri.path().ends_with("/screen") { "/screen" } else { "" };
     if lower != name || uri.path().ends_with('/') {
-        return redirect(&format!("/r/{lower}"), &uri);
+        return redirect(&format!("/r/{lower}{screen}"), &uri);
     }
     index(State(site), method, headers).await
 }

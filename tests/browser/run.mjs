@@ -14,6 +14,7 @@ await import('./camera.mjs');
 await import('./maps.mjs');
 await import('./looks.mjs');
 await import('./access.mjs');
+await import('./together.mjs');
 await import('./sdk.mjs');
 await import('./examples.mjs');
 await import('./front.mjs');

@@ -11,6 +11,7 @@ import {
   type Frame,
   MAX_REASON,
   type OpenOptions,
+  Role,
   type State,
   toDegrees,
   type Welcome,
@@ -26,9 +27,12 @@ import { Sight } from './map/sight';
 import { Controls } from './panel/controls';
 import { type DebugState, debugState } from './panel/debug';
 import { dockOf, sharingNotice } from './panel/dock';
+import { HostDesk } from './panel/host';
+import { Invite } from './panel/invite';
 import { isShutOut, Outage } from './panel/outage';
 import { Page } from './panel/page';
 import { missingWords, PeopleList } from './panel/people';
+import { BigScreen } from './panel/screen';
 import { browserOf } from './panel/sharing-words';
 import { refusedWords, STALLED_MS, statusLine } from './panel/status';
 
@@ -46,6 +50,8 @@ export interface AppOptions {
   access(): string | null;
   /** Whether this tab may resume from what it stored. */
   resume: boolean;
+  /** Whether it is the room's big screen. */
+  isScreen: boolean;
 }
 
 export class App {
@@ -53,6 +59,8 @@ export class App {
   private readonly client: Client;
   private readonly map: LiveMap;
   private readonly people: PeopleList;
+  private readonly desk: HostDesk;
+  private readonly screen: BigScreen | undefined;
   private readonly sight: Sight;
   private readonly sharer: Sharer;
   private readonly ages = new Ages();
@@ -66,7 +74,13 @@ export class App {
   constructor(private readonly options: AppOptions) {
     this.access = options.access();
     this.page = new Page(options.room);
+    new Invite(options.room, () => this.access !== null);
+    if (options.isScreen) this.screen = new BigScreen(options.room, this.access !== null);
     this.client = this.join();
+    this.desk = new HostDesk({
+      announce: (text) => this.client.host({ type: 'Announce', text }),
+      close: (reason) => this.client.host({ type: 'Close', reason }),
+    });
     const { view } = this.client;
     this.map = new LiveMap(
       this.page.map,
@@ -114,6 +128,7 @@ export class App {
     setInterval(() => this.tick(), TICK_MS);
     setInterval(() => {
       this.list();
+      this.watchOver();
       if (this.map.scene.aged(performance.now())) this.map.repaint();
     }, 1000);
     this.client.connect();
@@ -152,13 +167,18 @@ export class App {
       this.refused = { text: refusedWords(refused), until: performance.now() + REFUSED_MS };
       this.tick();
     });
-    client.on('announcement', (text) => this.page.announce(clean(text, MAX_REASON)));
+    client.on('announcement', (text) => this.announced(clean(text, MAX_REASON)));
     client.on('withdrawn', () => this.sharer.withdrawn());
     client.on('state', (state) => {
       this.outage.changed(state);
       this.tick();
     });
     return client;
+  }
+
+  private announced(text: string): void {
+    this.page.announce(text);
+    this.desk.announced(text);
   }
 
   private async loadConfig(): Promise<Config> {
@@ -278,6 +298,8 @@ export class App {
         sharingNotice(this.sharer, surroundings, () => this.shareAgain()),
     );
     this.page.dock(dockOf(this.sharer, surroundings));
+    const me = this.client.welcome && this.client.view.people.get(this.client.welcome.id);
+    this.desk.offer(state.phase === 'live' && me?.role === Role.Host);
   }
 
   /** Drops the server's reason when the token is missing, not wrong. */
@@ -290,6 +312,15 @@ export class App {
     this.sharer.share();
     // The pressed button disappears with the notice.
     this.page.stop.focus();
+  }
+
+  /** On the big screen: shows who comes, and keeps everybody in sight. */
+  private watchOver(): void {
+    const now = performance.now();
+    // The screen itself is nobody.
+    const others = this.outage.affects(this.client.state) ? undefined : this.online - 1;
+    this.screen?.show(this.client.view, others, now);
+    if (this.screen) this.sight.camera.watchOver(now);
   }
 
   private list(): void {

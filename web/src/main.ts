@@ -11,7 +11,9 @@ const FORCE: Record<string, Transport> = { wt: 'webtransport', ws: 'websocket' }
 // The map is the larger half of the page, so the link opens while it loads.
 const loading = import('./app');
 const returning = mayResume(surroundings(tab));
-const room = /^\/r\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? 'lobby';
+const [, room = 'lobby', screen] = /^\/r\/([^/]+?)(\/screen)?\/?$/.exec(location.pathname) ?? [];
+const isScreen = screen !== undefined;
+document.documentElement.toggleAttribute('data-screen', isScreen);
 const opening = {
   openers: OPENERS,
   transport: FORCE[new URLSearchParams(location.search).get('transport') ?? ''],
@@ -43,7 +45,8 @@ function fail(words: string, cause: unknown): never {
 const { App } = await loading.catch((error) =>
   fail('The map could not be loaded. Reload the page to try again.', error),
 );
-const resume = await returning;
+// A screen that nobody touches shares nothing.
+const resume = (await returning) && !isScreen;
 const app = new App({
   room,
   opening,
@@ -52,5 +55,6 @@ const app = new App({
   loadConfig,
   access,
   resume,
+  isScreen,
 });
 exposeDebug(() => app.state());

@@ -15,7 +15,7 @@ use crate::http::site::Site;
 /// this server's session addresses, `{map}` for the hosts of the map's style and its sources, and
 /// `{images}` for the sources of its pictures, which come as blobs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    worker-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
+    worker-src 'self'; manifest-src 'self'; img-src 'self' data:{images}; connect-src 'self'{connect}{map}; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// The other headers of every response.
 const HEADERS: [(HeaderName, &str); 3] = [

@@ -18,6 +18,7 @@ import {
   setWorkerUrl,
 } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import type { Motion } from './camera/camera';
 import type { Shot } from './camera/fit';
 import { FigureLayer } from './figures';
 import { FlatMap } from './flat';
@@ -34,7 +35,7 @@ const VIEWPORT_MS = 250;
 /** Precision with which a user can aim on the screen. */
 const AIM_PIXELS = 8;
 const FLIGHT_MS = 2500;
-const EASE_MS = 400;
+const DURATIONS_MS = { jump: 0, ease: 400, drift: 5000 };
 /** The whole world, as coarse as a map of it is. */
 const WHOLE_WORLD: Viewport = {
   south: -MAX_LAT,
@@ -124,10 +125,10 @@ export class LiveMap {
   }
 
   /** Shows a place `offset` pixels from the map's middle. MapLibre takes care of reduced motion. */
-  go({ center, zoom }: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void {
+  go({ center, zoom }: Shot, offset: [x: number, y: number], how: Motion): void {
     const target = { center: [center.lng, center.lat] as [number, number], zoom, offset };
     if (how === 'fly') this.map.flyTo({ ...target, maxDuration: FLIGHT_MS });
-    else this.map.easeTo({ ...target, duration: how === 'jump' ? 0 : EASE_MS });
+    else this.map.easeTo({ ...target, duration: DURATIONS_MS[how] });
   }
 
   get shot(): Shot {

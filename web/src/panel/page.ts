@@ -42,9 +42,10 @@ export class Page {
   private putAway = '';
 
   constructor(room: string) {
-    const chip = byId('room');
-    chip.textContent = room;
-    chip.title = `Room ${room}`;
+    setText(byId('room'), room);
+    const chip = byId('invite-open');
+    chip.title = `Room ${room}: invite others`;
+    chip.setAttribute('aria-label', chip.title);
     this.toggle.addEventListener('click', () => this.showPeople(!this.peopleShown));
     byId('people-close').addEventListener('click', () => {
       this.showPeople(false);
@@ -88,7 +89,7 @@ export class Page {
   private area: Area | undefined;
 
   freeArea(): Area {
-    this.area ??= freeArea(this.map, [byId('dock'), this.panel], byId('notices'));
+    this.area ??= freeArea(this.map, [byId('dock'), this.panel, byId('screen')], byId('notices'));
     return this.area;
   }
 
@@ -211,7 +212,7 @@ export class Page {
 
   /** Whether typing goes to a field or list, not to the user's figure. */
   static typesInto(target: EventTarget | null): boolean {
-    return target instanceof HTMLElement && target.closest('input, select, aside') !== null;
+    return target instanceof HTMLElement && target.closest('input, select, aside, dialog') !== null;
   }
 
   static onMap(target: EventTarget | null): boolean {

@@ -33,6 +33,10 @@ const SURE_M = 5;
  * The camera travels to targets farther than this, in pixels; otherwise it follows step by step.
  */
 const STEP_PIXELS = 120;
+/** A camera that nobody touches looks at everybody again this often. */
+const WATCH_MS = 10_000;
+/** It moves if that brings everybody this much nearer, in zoom levels, or brings somebody in. */
+const WORTH_ZOOM = 0.7;
 
 /** A person's place, within so many metres. */
 export interface Target {
@@ -57,7 +61,7 @@ export interface CameraPorts {
   /** A place's position on the map, in pixels. */
   pixel(at: Degrees): { x: number; y: number };
   isMoving(): boolean;
-  go(shot: Shot, offset: [x: number, y: number], how: 'jump' | 'ease' | 'fly'): void;
+  go(shot: Shot, offset: [x: number, y: number], how: Motion): void;
   /** Asks the server for the whole world, coarsely, or again for what is shown. */
   survey(whole: boolean): void;
   known(): Known;
@@ -70,10 +74,15 @@ export interface CameraPorts {
   missing(id: number | undefined): void;
 }
 
+/** How the camera moves. */
+export type Motion = 'jump' | 'ease' | 'fly' | 'drift';
+
 /** `found`: brought back when out of sight. `follow`: kept in the middle. */
 export type Mode = 'free' | 'found' | 'follow';
 
-type Quest = { since: number; told?: number } & ({ of: 'all'; opening: boolean } | { of: number });
+/** `calm`: only if it is worth moving for, and slowly. */
+type All = { of: 'all'; opening: boolean; calm?: boolean };
+type Quest = { since: number; told?: number } & (All | { of: number });
 
 export class CameraControl {
   mode: Mode = 'free';
@@ -127,6 +136,16 @@ export class CameraControl {
     this.hopeful = false;
     this.seek({ of: 'all', opening: false, since: now });
   }
+
+  /** Keeps everybody in sight on a screen that nobody touches, without haste. */
+  watchOver(now: number): void {
+    this.watched ??= now;
+    if (this.quest || this.ports.isMoving() || now - this.watched < WATCH_MS) return;
+    this.watched = now;
+    this.seek({ of: 'all', opening: false, calm: true, since: now });
+  }
+
+  private watched: number | undefined;
 
   goToVenue(): void {
     const venue = this.ports.venue();
@@ -228,7 +247,7 @@ export class CameraControl {
     this.mode = 'free';
   }
 
-  private shoot(shot: Shot, how: 'jump' | 'ease' | 'fly'): void {
+  private shoot(shot: Shot, how: Motion): void {
     this.ports.go(shot, offsetOf(this.ports.area()), how);
   }
 
@@ -258,7 +277,7 @@ export class CameraControl {
     else this.lookFor(quest.of, quest.since, now);
   }
 
-  private lookForAll(quest: Quest & { of: 'all' }, now: number): void {
+  private lookForAll(quest: Quest & All, now: number): void {
     const { boxes, unsure, count, expected } = this.ports.known();
     if (expected === undefined) {
       if (quest.opening && now - quest.since > UNHEARD_MS) this.showVenue();
@@ -266,8 +285,12 @@ export class CameraControl {
     }
     quest.told ??= now;
     if (count < expected && now - quest.told < SURVEY_MS) return;
-    const { opening } = quest;
+    const { opening, calm } = quest;
     this.endQuest();
+    if (calm) {
+      if (boxes.length > 0) this.drift(boxes);
+      return;
+    }
     if (boxes.length === 0) {
       this.hopedFor = expected;
       if (opening) this.showVenue();
@@ -281,6 +304,16 @@ export class CameraControl {
     this.settling = { until: now + SETTLE_MS, unsure, opening: first };
   }
 
+  private drift(boxes: readonly Box[]): void {
+    const shot = shotOf(boundsOf(boxes)!, this.ports.area(), CLOSE_ZOOM);
+    const area = this.ports.area();
+    const middle = ({ west, east, south, north }: Box): Degrees => {
+      return { lat: (south + north) / 2, lng: (west + east) / 2 };
+    };
+    const isCut = boxes.some((box) => !isClear(this.ports.pixel(middle(box)), area));
+    if (isCut || shot.zoom > this.ports.zoom() + WORTH_ZOOM) this.shoot(shot, 'drift');
+  }
+
   private showVenue(): void {
     const venue = this.ports.venue();
     if (this.venueShown || !venue) return;
@@ -288,7 +321,7 @@ export class CameraControl {
     this.shoot({ center: venue, zoom: VENUE_ZOOM }, 'jump');
   }
 
-  private shootAll(boxes: readonly Box[], how: 'jump' | 'ease' | 'fly'): void {
+  private shootAll(boxes: readonly Box[], how: Motion): void {
     this.shoot(shotOf(boundsOf(boxes)!, this.ports.area(), CLOSE_ZOOM), how);
   }
 

@@ -36,6 +36,13 @@ it('finds the uncovered part of the map', () => {
     bottom: 0,
     left: 0,
   });
+  // A card over the right side.
+  const wall = new Rect(0, 0, 1280, 720);
+  expect(areaOf(wall, [new Rect(960, 15, 300, 660)], none)).toMatchObject({
+    bottom: 0,
+    left: 0,
+    right: 320,
+  });
   // A notice.
   expect(areaOf(map, [], new Rect(12, 62, 300, 50))).toMatchObject({ top: 62 });
 });

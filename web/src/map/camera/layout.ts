@@ -9,8 +9,8 @@ const LOW_PIXELS = 220;
 type Edges = Pick<DOMRect, 'left' | 'top' | 'right' | 'bottom' | 'width' | 'height'>;
 
 /**
- * The uncovered area. `covers` lie over the lower part of the map or a lower corner, `top` over its
- * upper edge.
+ * The uncovered area. `covers` lie over the lower part of the map, a lower corner or a side, `top`
+ * over its upper edge.
  */
 export function freeArea(map: HTMLElement, covers: HTMLElement[], top: HTMLElement): Area {
   const boxes = covers.map((it) => it.getBoundingClientRect());
@@ -31,14 +31,15 @@ export function areaOf(map: Edges, covers: readonly Edges[], top: Edges): Area {
       box.width > 0 && box.left < map.right && box.right > map.left && box.top < map.bottom;
     if (!isOver) continue;
     const above = box.top - map.top - area.top;
-    const beside = map.right - TOOLS_PIXELS - box.right;
-    if (
-      above < LOW_PIXELS &&
-      beside * (map.height - area.top) > above * (map.width - TOOLS_PIXELS)
-    ) {
+    const right = map.right - TOOLS_PIXELS - box.right;
+    const left = box.left - map.left;
+    const beside = Math.max(left, right) * (map.height - area.top);
+    if (above >= LOW_PIXELS || beside <= above * (map.width - TOOLS_PIXELS)) {
+      area.bottom = Math.max(area.bottom, map.bottom - box.top);
+    } else if (right >= left) {
       area.left = Math.max(area.left, box.right - map.left);
     } else {
-      area.bottom = Math.max(area.bottom, map.bottom - box.top);
+      area.right = Math.max(area.right, map.right - box.left);
     }
   }
   return area;
