@@ -8,7 +8,7 @@ use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::bar::Bar;
-use crate::{burst, churn, idle, pinned, restart, watchers};
+use crate::{burst, churn, idle, pinned, restart, talk, watchers};
 
 /// What the server uses, and how it copes with overload
 #[derive(Debug, Parser)]
@@ -17,7 +17,7 @@ struct Args {
     /// Fail if a bar is missed
     #[arg(long)]
     bars: bool,
-    /// Run only parts with this in their names: idle, pinned, burst, churn, watchers, restart
+    /// Run only parts with this in their names: idle, pinned, burst, churn, watchers, talk, restart
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// With fewer peers and connections, only to check that everything works
@@ -69,7 +69,7 @@ fn execute(args: &Args) -> Result<bool> {
     let mut bars = Vec::new();
     let share = if args.quick { 10 } else { 1 };
     println!("| what | bar | measured | |\n|---|---|---|---|");
-    for part in ["idle", "pinned", "burst", "churn", "watchers", "restart"] {
+    for part in ["idle", "pinned", "burst", "churn", "watchers", "talk", "restart"] {
         if !part.contains(&args.only) {
             continue;
         }
@@ -80,6 +80,7 @@ fn execute(args: &Args) -> Result<bool> {
                 "burst" => burst::measure(share).await,
                 "churn" => churn::measure(share).await,
                 "watchers" => watchers::measure(share).await,
+                "talk" => talk::measure(share).await,
                 _ => restart::measure(share).await,
             }
         })?;

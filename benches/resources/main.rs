@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`idle`] (memory of idle peers), [`pinned`] (memory pinned by a hostile
 //! connection), [`burst`] (too many handshakes at once), [`churn`] (peers who come and go),
-//! [`watchers`] (peers who only watch), [`restart`] (stopping and reconnecting). The attackers use
+//! [`watchers`] (peers who only watch), [`talk`] (messages), [`restart`] (stopping and reconnecting). The attackers use
 //! the tools of `tests/hostile`.
 
 #![allow(
@@ -28,6 +28,8 @@ mod idle;
 mod pinned;
 #[cfg(target_os = "linux")]
 mod restart;
+#[cfg(target_os = "linux")]
+mod talk;
 #[cfg(target_os = "linux")]
 mod watchers;
 

@@ -27,7 +27,7 @@ use gpys_testkit::process::Process;
 
 /// Watchers, one number after the other.
 const WATCHERS: [usize; 3] = [0, 100, 1_000];
-const SHARERS: usize = 50;
+pub const SHARERS: usize = 50;
 /// Between two of a sharer's steps.
 const STEP: Duration = Duration::from_millis(100);
 /// What a watcher asks for, in bytes a second: the most that the server grants.
@@ -40,7 +40,7 @@ const VENUE: (i32, i32) = (457_500_000, 143_600_000);
 const HALF: i32 = 10_000;
 
 /// Ages of samples at the sharers, in ms.
-type Ages = Arc<Mutex<Histogram<u64>>>;
+pub type Ages = Arc<Mutex<Histogram<u64>>>;
 
 pub async fn measure(share: usize) -> Result<Vec<Bar>> {
     let mut bars = Vec::new();
@@ -124,7 +124,7 @@ fn options(index: usize) -> Options {
 }
 
 /// A sharer, who walks to and fro and notes the ages of the samples that arrive.
-async fn share(connector: &Connector, index: usize, ages: &Ages) -> Result<Arc<Client>> {
+pub async fn share(connector: &Connector, index: usize, ages: &Ages) -> Result<Arc<Client>> {
     let ages = Arc::clone(ages);
     let events = move |event: Event<'_>| {
         if let Event::Figure { figure, now, .. } = event {

@@ -270,15 +270,19 @@ impl Link {
         }
     }
 
-    /// Sends a datagram if there is room for it, and returns whether there was.
-    pub(crate) fn try_send(&self, datagram: &[u8]) -> bool {
-        if datagram.len() > self.max_frame() || !self.ready(datagram.len()) {
-            return false;
+    /// Sends a message of the datagram lane; one that finds no room is dropped.
+    pub(crate) fn say(&self, message: &[u8]) {
+        self.follow();
+        match &self.0.path {
+            Carrier::WebTransport(path) => {
+                if message.len() <= self.max_frame() && self.ready(message.len()) {
+                    let datagram: Bytes = path.prefix.iter().chain(message).copied().collect();
+                    // What does not fit after all is lost.
+                    drop(path.quic.send_datagram(datagram));
+                }
+            }
+            Carrier::WebSocket(path) => path.say(Bytes::copy_from_slice(message)),
         }
-        let mut buffer = Vec::with_capacity(datagram.len() + 8);
-        self.begin_frame(&mut buffer);
-        buffer.extend_from_slice(datagram);
-        self.send_frame(buffer.into())
     }
 
     /// Sends a pong, which may be lost.

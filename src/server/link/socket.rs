@@ -1,5 +1,6 @@
-//! Where a WebSocket's frame waits for its writer.
+//! Where a WebSocket's frame waits for its writer, and what peers say at a rate.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
@@ -11,7 +12,11 @@ use crate::link::probe::Probe;
 use crate::lock::lock;
 use gpys_proto::wire::PONG_LEN;
 
-/// Where a WebSocket's frame waits for its writer: one slot, not a queue.
+/// Most messages of the datagram lane that wait for the writer: those of one tick of a lively room.
+const MAX_SAID: usize = 32;
+
+/// Where a WebSocket's frame waits for its writer: one slot, not a queue. Messages of the datagram
+/// lane are of many senders and topics, so a few of them may wait, and the oldest is dropped.
 #[derive(Debug)]
 pub(crate) struct SocketCarrier {
     pub(super) slot: Mutex<Slot>,
@@ -24,6 +29,7 @@ pub(crate) struct SocketCarrier {
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) frame: Option<Bytes>,
+    said: VecDeque<Bytes>,
     pub(super) pong: Option<[u8; PONG_LEN]>,
     /// Whether the socket has yet to take what the writer holds.
     pub(super) busy: bool,
@@ -40,6 +46,17 @@ impl SocketCarrier {
         }
     }
 
+    /// Leaves a message of the datagram lane for the writer.
+    pub(super) fn say(&self, message: Bytes) {
+        let mut slot = lock(&self.slot);
+        if slot.said.len() == MAX_SAID {
+            slot.said.pop_front();
+        }
+        slot.said.push_back(message);
+        drop(slot);
+        self.wake.notify_one();
+    }
+
     /// Waits until there is something to write.
     pub(crate) async fn filled(&self) {
         self.wake.notified().await;
@@ -49,7 +66,7 @@ impl SocketCarrier {
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut slot = lock(&self.slot);
         let pong = slot.pong.take().map(|pong| Bytes::copy_from_slice(&pong));
-        let bytes = pong.or_else(|| slot.frame.take());
+        let bytes = pong.or_else(|| slot.said.pop_front()).or_else(|| slot.frame.take());
         slot.busy = bytes.is_some();
         bytes
     }
@@ -63,5 +80,23 @@ impl SocketCarrier {
     /// Handles a pong's payload.
     pub(crate) fn pong(&self, payload: &[u8]) {
         lock(&self.probe).pong(payload, self.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_waits_apart_from_the_frame_and_the_oldest_is_dropped() {
+        let path = SocketCarrier::new(Clock::start());
+        lock(&path.slot).frame = Some(Bytes::from_static(b"frame"));
+        for number in 0..40 {
+            path.say(vec![number].into());
+        }
+        let taken: Vec<Bytes> = std::iter::from_fn(|| path.take()).collect();
+        let numbers = (8..40).map(|number| Bytes::from(vec![number]));
+        assert_eq!(taken, numbers.chain([Bytes::from_static(b"frame")]).collect::<Vec<_>>());
+        assert!(!lock(&path.slot).busy);
     }
 }

@@ -45,7 +45,7 @@ impl Room {
                 }
             }
             // What finds no room is dropped: a newer one is due soon.
-            None => _ = member.link.try_send(message),
+            None => member.link.say(message),
         };
         match to {
             Audience::One(peer) => {
