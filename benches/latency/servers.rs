@@ -86,7 +86,7 @@ impl Server {
         Self::start(place, command, Some(address), pinned)
     }
 
-    /// This program as a conventional server; see [`crate::stock`].
+    /// This program as a conventional server, in `stock`.
     pub fn stock(place: &Place, certs: &Certificates, port: u16, tick_hz: u32) -> Result<Self> {
         let address = SocketAddr::new(place.server_address(), port);
         let mut command = Command::new(std::env::current_exe()?);
