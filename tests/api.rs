@@ -298,7 +298,7 @@ async fn each_error_says_what_is_wrong_and_what_to_do() {
     let many = json!(vec![0; 1_001]).to_string();
     let put = "PUT /v1/rooms/city/things/bus-1";
     let cases: &[(&str, &str, Option<&str>, u16, &str)] = &[
-        ("nobody", "GET /v1/rooms", None, 401, "a key of the server's file"),
+        ("nobody", "GET /v1/rooms", None, 401, "no key of the server's file"),
         (READ, put, Some("{}"), 403, "may not put or remove things"),
         (READ, "GET /v1/rooms/hall", None, 403, "for the room \\\"city\\\" alone"),
         (READ, "GET /v1/events?room=hall", None, 403, "for the room"),
